@@ -1,0 +1,3 @@
+//! Entry point: nothing but the allocator and the exit code.
+
+fn main() {}

@@ -1,0 +1,5 @@
+//! The language every dialect is read into. No wire shapes, no I/O.
+
+pub mod facts;
+pub mod failure;
+pub mod kind;
