@@ -11,8 +11,13 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    pub const ALL: [Self; 5] =
-        [Self::OpenAiChat, Self::OpenAiResponses, Self::OpenAiEmbeddings, Self::Anthropic, Self::Gemini];
+    pub const ALL: [Self; 5] = [
+        Self::OpenAiChat,
+        Self::OpenAiResponses,
+        Self::OpenAiEmbeddings,
+        Self::Anthropic,
+        Self::Gemini,
+    ];
 
     /// The label in metrics, log lines, the store and queries.
     pub fn label(self) -> &'static str {
