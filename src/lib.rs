@@ -3,6 +3,11 @@
 // 0 ground
 pub mod base;
 pub mod neutral;
+// 1 language
+pub mod exchange;
 // 2 parts
-pub mod route;
+pub mod policy;
+//pub mod route;
 pub mod upstream;
+// 3 assembly
+pub mod observe;
