@@ -6,3 +6,5 @@ pub mod neutral;
 // 2 parts
 pub mod route;
 pub mod upstream;
+// 3 assembly
+pub mod config;
