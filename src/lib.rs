@@ -7,7 +7,8 @@ pub mod neutral;
 pub mod exchange;
 // 2 parts
 pub mod policy;
-//pub mod route;
+pub mod route;
 pub mod upstream;
 // 3 assembly
+pub mod config;
 pub mod observe;

@@ -127,82 +127,54 @@ pub struct Attempt {
 
 /// Arrival of the answer's body: when each piece came and how long it was, with the bytes at both ends.
 ///
-/// Limit: [`Frames::TABLE_MAX`] rows and `bytes_max` bytes; past either, the middle is only counted, so that the
-/// first event and the last (which holds the usage) survive.
+/// Bytes are copied: a reference would hold the whole read buffer that a 200-byte event came in.
+///
+/// Limit: [`Frames::TABLE_MAX`] rows, [`Frames::HEAD_MAX`] and [`Frames::TAIL_MAX`] bytes; past them, pieces are only
+/// counted, so that the first events and the last (which tell how it ended) survive.
 #[derive(Debug, Default)]
 pub struct Frames {
     /// (offset from the exchange's start in µs, length).
     pub table: Vec<(u64, u32)>,
-    /// Rows that the table could not take.
-    pub uncounted: u64,
+    /// Pieces that the table had no row for.
+    pub untabled: u64,
     pub bytes: u64,
-    /// The first pieces, up to half of `bytes_max`.
-    pub head: Vec<Bytes>,
-    head_bytes: usize,
-    /// The last pieces, up to the other half.
-    pub tail: std::collections::VecDeque<Bytes>,
-    tail_bytes: usize,
-    /// Bytes between head and tail that were let go.
-    pub middle_bytes: u64,
-    pub bytes_max: usize,
+    /// The first bytes.
+    pub head: Vec<u8>,
+    /// The last bytes; holds up to twice its limit before it is cut.
+    tail: Vec<u8>,
 }
 
 impl Frames {
-    /// Limit: rows of the frame table kept per attempt.
     pub const TABLE_MAX: usize = 65_536;
+    pub const HEAD_MAX: usize = 2_048;
+    pub const TAIL_MAX: usize = 1_024;
 
-    pub fn new(bytes_max: usize) -> Self {
-        Self {
-            bytes_max,
-            ..Self::default()
-        }
-    }
-
-    /// Notes one piece of the answer. Keeps a reference, copies nothing.
-    pub fn push(&mut self, at_us: u64, data: &Bytes) {
-        let length = data.len();
-        self.bytes += length as u64;
+    /// Notes one piece of the answer.
+    pub fn push(&mut self, at_us: u64, data: &[u8]) {
+        self.bytes += data.len() as u64;
         if self.table.len() < Self::TABLE_MAX {
-            self.table
-                .push((at_us, u32::try_from(length).unwrap_or(u32::MAX)));
+            self.table.push((at_us, u32::try_from(data.len()).unwrap_or(u32::MAX)));
         } else {
-            self.uncounted += 1;
+            self.untabled += 1;
         }
-        if self.tail.is_empty() && self.head_bytes + length <= self.bytes_max / 2 {
-            self.head_bytes += length;
-            self.head.push(data.clone());
-            return;
-        }
-        self.tail_bytes += length;
-        self.tail.push_back(data.clone());
-        // The newest piece always stays: it is the one that may hold the end of the stream.
-        while self.tail_bytes > self.bytes_max / 2 && self.tail.len() > 1 {
-            if let Some(dropped) = self.tail.pop_front() {
-                self.tail_bytes -= dropped.len();
-                self.middle_bytes += dropped.len() as u64;
-            }
+        let room = Self::HEAD_MAX - self.head.len();
+        let (first, rest) = data.split_at(room.min(data.len()));
+        self.head.extend_from_slice(first);
+        let last = rest.get(rest.len().saturating_sub(Self::TAIL_MAX)..).unwrap_or_default();
+        self.tail.extend_from_slice(last);
+        if self.tail.len() > 2 * Self::TAIL_MAX {
+            self.tail.drain(..self.tail.len() - Self::TAIL_MAX);
         }
     }
 
-    /// The last bytes of the answer, at most `max` of them where that is at hand, in one piece.
-    pub fn ending(&self, max: usize) -> Vec<u8> {
-        let mut pieces = Vec::new();
-        let mut total = 0;
-        let contiguous_head = self.middle_bytes == 0;
-        let head = self.head.iter().rev().take_while(|_| contiguous_head);
-        for piece in self.tail.iter().rev().chain(head) {
-            pieces.push(piece);
-            total += piece.len();
-            if total >= max {
-                break;
-            }
-        }
-        let joined: Vec<u8> = pieces
-            .into_iter()
-            .rev()
-            .flat_map(|piece| piece.iter().copied())
-            .collect();
-        joined[joined.len().saturating_sub(max)..].to_vec()
+    /// The last bytes of the answer, at most [`Self::TAIL_MAX`], in one piece.
+    pub fn ending(&self) -> Vec<u8> {
+        let wanted = Self::TAIL_MAX.saturating_sub(self.tail.len());
+        // Head and tail touch only while nothing between them was let go.
+        let touching = (self.head.len() + self.tail.len()) as u64 == self.bytes;
+        let from_head = if touching { wanted.min(self.head.len()) } else { 0 };
+        let start = self.tail.len().saturating_sub(Self::TAIL_MAX);
+        [&self.head[self.head.len() - from_head..], &self.tail[start..]].concat()
     }
 
     /// Arrival of the first piece.
@@ -238,38 +210,48 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_keep_both_ends_and_count_the_middle() {
-        let mut frames = Frames::new(20);
-        for at in 0..10u64 {
-            frames.push(at, &Bytes::from(format!("piece{at}")));
+    fn a_short_answer_is_whole_however_it_was_cut() {
+        let answer: Vec<u8> = (0..1_000u32).map(|n| n as u8).collect();
+        for size in [1, 7, 999, 1_000] {
+            let mut frames = Frames::default();
+            for (at, piece) in answer.chunks(size).enumerate() {
+                frames.push(at as u64, piece);
+            }
+            assert_eq!(frames.ending(), answer, "pieces of {size}");
+            assert_eq!(frames.bytes, 1_000);
+            assert_eq!(frames.table.len(), 1_000usize.div_ceil(size));
         }
-        assert_eq!(frames.bytes, 60);
-        assert_eq!(frames.table.len(), 10);
-        assert_eq!(frames.head, [Bytes::from("piece0")]);
-        assert_eq!(frames.tail.back(), Some(&Bytes::from("piece9")));
-        assert_eq!(frames.middle_bytes, 60 - 6 - 6);
-        assert_eq!(frames.ending(4), b"ece9");
-        assert_eq!(
-            frames.ending(100),
-            b"piece9",
-            "bytes on both sides of a gap are not joined"
-        );
     }
 
     #[test]
-    fn a_piece_over_the_bound_is_kept_when_it_is_the_last() {
-        let mut frames = Frames::new(8);
-        frames.push(0, &Bytes::from_static(b"a very long line"));
-        assert_eq!(frames.ending(4), b"line");
-        assert_eq!(frames.middle_bytes, 0);
+    fn a_long_answer_keeps_both_ends() {
+        let answer: Vec<u8> = (0..100_000u32).map(|n| (n / 7) as u8).collect();
+        for size in [1, 100, 5_000, 100_000] {
+            let mut frames = Frames::default();
+            for piece in answer.chunks(size) {
+                frames.push(0, piece);
+            }
+            assert_eq!(frames.head, answer[..Frames::HEAD_MAX], "pieces of {size}");
+            assert_eq!(frames.ending(), answer[100_000 - Frames::TAIL_MAX..], "pieces of {size}");
+        }
     }
 
     #[test]
-    fn a_short_answer_is_whole() {
-        let mut frames = Frames::new(64);
-        frames.push(0, &Bytes::from_static(b"data: a\n\n"));
-        frames.push(1, &Bytes::from_static(b"data: b\n\n"));
-        assert_eq!(frames.ending(100), b"data: a\n\ndata: b\n\n");
-        assert_eq!(frames.ending(11), b"\n\ndata: b\n\n");
+    fn ends_that_do_not_touch_are_not_joined() {
+        let mut frames = Frames::default();
+        frames.push(0, &[b'a'; 10_000]);
+        frames.push(1, b"end");
+        assert!(frames.ending().ends_with(b"aend"));
+        assert_eq!(frames.ending().len(), Frames::TAIL_MAX);
+    }
+
+    #[test]
+    fn rows_past_the_table_are_counted() {
+        let mut frames = Frames::default();
+        for at in 0..Frames::TABLE_MAX as u64 + 5 {
+            frames.push(at, b"x");
+        }
+        assert_eq!(frames.table.len(), Frames::TABLE_MAX);
+        assert_eq!(frames.untabled, 5);
     }
 }

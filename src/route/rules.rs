@@ -11,6 +11,16 @@ pub struct Rules {
     pub static_route: Option<String>,
     /// `model_aliases`: first match wins.
     pub aliases: Vec<Alias>,
+    /// Well-known names that no provider block lists (`anthropic/claude-sonnet-4.6`), on the providers that are configured.
+    pub shipped: Vec<Shipped>,
+}
+
+/// One well-known model name and where it is to be had, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shipped {
+    pub name: String,
+    /// Configured providers only, each with the name it knows the model by; never empty.
+    pub targets: Vec<Target>,
 }
 
 /// A provider and perhaps a model on it: `openai`, `openai:gpt-4o`.

@@ -35,7 +35,7 @@ const IDLE_AGE_MAX: Duration = Duration::from_secs(20);
 type Driver = http1::Connection<TokioIo<Socket>, Outgoing>;
 
 /// One HTTP/1 connection: the end that takes requests, and the end that does the work when polled.
-struct Connection {
+pub struct Connection {
     sender: http1::SendRequest<Outgoing>,
     driver: Pin<Box<Driver>>,
     peer: Option<std::net::SocketAddr>,
@@ -116,57 +116,43 @@ impl Client {
         }
     }
 
-    /// Sends `call` and returns the head of the answer, with a body that drives the connection. `link` is filled as
-    /// soon as there is a connection, so that a caller who gives up knows how far it came.
-    pub async fn send(
-        self: &Arc<Self>,
-        call: Call,
-        link: &mut Link,
-    ) -> Result<Response<AnswerBody>, SendError> {
-        let mut call = call;
-        // A pooled connection may have died unseen; when nothing of the request was written, the next one is taken.
-        while let Some(connection) = self.take() {
-            link.reused = true;
+    /// A connection to send on: the newest idle one, the shared HTTP/2 one, or a new one. `link` says which.
+    pub async fn connection(&self, link: &mut Link) -> Result<Line, SendError> {
+        if let Some(connection) = self.take() {
+            *link = Link { reused: true, opened: Opened::default() };
             link.opened.peer = connection.peer;
-            match self.exchange(connection, call).await {
-                Ok(answer) => return Ok(answer),
-                Err(Unsent::Failed(error)) => return Err(error),
-                Err(Unsent::Untouched(returned)) => call = *returned,
-            }
+            return Ok(Line::Http1(connection));
         }
         if let Some(sender) = self.shared_http2() {
-            link.reused = true;
-            return self.exchange_http2(sender, call).await;
+            *link = Link { reused: true, opened: Opened { http2: true, ..Opened::default() } };
+            return Ok(Line::Http2(sender));
         }
         link.reused = false;
-        let origin = self
-            .origin
-            .as_ref()
-            .map_err(|reason| ConnectError::Setup(reason.clone()))?;
+        let origin =
+            self.origin.as_ref().map_err(|reason| ConnectError::Setup(reason.clone()))?;
         let (socket, opened) = origin.open().await?;
-        let peer = opened.peer;
-        let http2 = opened.http2;
         link.opened = opened;
-        if http2 {
-            let sender = self.start_http2(socket).await?;
-            return self.exchange_http2(sender, call).await;
+        if link.opened.http2 {
+            return self.start_http2(socket).await.map(Line::Http2);
         }
         let (sender, driver) = http1::Builder::new()
             .max_headers(256)
             .handshake(TokioIo::new(socket))
             .await
             .map_err(SendError::Reset)?;
-        let connection = Connection {
-            sender,
-            driver: Box::pin(driver),
-            peer,
-        };
-        match self.exchange(connection, call).await {
-            Ok(answer) => Ok(answer),
-            Err(Unsent::Failed(error)) => Err(error),
-            Err(Unsent::Untouched(_)) => Err(SendError::Connect(ConnectError::Setup(
-                "a new connection closed before the request was written".to_owned(),
-            ))),
+        let peer = link.opened.peer;
+        Ok(Line::Http1(Connection { sender, driver: Box::pin(driver), peer }))
+    }
+
+    /// Sends `call` on `line` and returns the head of the answer, with a body that drives the connection.
+    pub async fn send(
+        self: &Arc<Self>,
+        line: Line,
+        call: Call,
+    ) -> Result<Response<AnswerBody>, Unsent> {
+        match line {
+            Line::Http1(connection) => self.send_http1(connection, call).await,
+            Line::Http2(sender) => self.send_http2(sender, call).await.map_err(Unsent::Failed),
         }
     }
 
@@ -206,7 +192,7 @@ impl Client {
         }
     }
 
-    async fn exchange(
+    async fn send_http1(
         self: &Arc<Self>,
         mut connection: Connection,
         call: Call,
@@ -306,7 +292,7 @@ impl Client {
         Ok(sender)
     }
 
-    async fn exchange_http2(
+    async fn send_http2(
         &self,
         mut sender: http2::SendRequest<Outgoing>,
         call: Call,
@@ -329,9 +315,15 @@ impl Client {
     }
 }
 
+/// A connection at hand.
+pub enum Line {
+    Http1(Connection),
+    Http2(http2::SendRequest<Outgoing>),
+}
+
 /// Why one connection brought no answer.
-enum Unsent {
-    /// Nothing was written; the request is handed back.
+pub enum Unsent {
+    /// The connection had died in the pool and nothing was written; the request is handed back for another one.
     Untouched(Box<Call>),
     Failed(SendError),
 }
