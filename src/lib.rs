@@ -2,3 +2,5 @@
 
 pub mod base;
 pub mod neutral;
+
+pub mod dialect;
