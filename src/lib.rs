@@ -4,6 +4,7 @@
 pub mod base;
 pub mod neutral;
 // 1 language
+pub mod dialect;
 pub mod exchange;
 // 2 parts
 pub mod policy;
