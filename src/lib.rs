@@ -3,8 +3,13 @@
 // 0 ground
 pub mod base;
 pub mod neutral;
+// 1 language
+pub mod dialect;
+pub mod exchange;
 // 2 parts
+pub mod policy;
 pub mod route;
 pub mod upstream;
 // 3 assembly
 pub mod config;
+pub mod observe;

@@ -2,5 +2,7 @@
 
 pub mod clock;
 pub mod id;
+pub mod json;
 pub mod secret;
+pub mod sse;
 pub mod task;

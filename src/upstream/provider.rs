@@ -184,8 +184,8 @@ pub struct Timeouts {
 }
 
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(120);
-pub const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_mins(2);
+pub const IDLE_TIMEOUT: Duration = Duration::from_mins(5);
 
 impl Default for Timeouts {
     fn default() -> Self {
