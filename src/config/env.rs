@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+/// Limit: numbered keys of one pool.
+const POOL_MAX: usize = 99;
+
 /// A snapshot of the variables and the working directory.
 #[derive(Clone, Default)]
 pub struct Environment {
@@ -45,6 +48,15 @@ impl Environment {
             .get(name)
             .map(|value| value.trim())
             .filter(|value| !value.is_empty())
+    }
+
+    /// The variables of a pool that are set: `NAME`, then `NAME_1` to `NAME_99`, each with its value.
+    pub fn pool(&self, name: &str) -> Vec<(String, &str)> {
+        let numbered = (1..=POOL_MAX).map(|number| format!("{name}_{number}"));
+        std::iter::once(name.to_owned())
+            .chain(numbered)
+            .filter_map(|name| self.get(&name).map(|value| (name.clone(), value)))
+            .collect()
     }
 
     /// The first of `names` that is set, with its value.

@@ -9,7 +9,17 @@
 //!        └ TOML, YAML or JSON, with the place of each key and value
 //! ```
 
+pub mod check;
+pub mod command;
 pub mod diagnostic;
 pub mod env;
+pub mod expand;
+pub mod file;
+pub mod file_provider;
 pub mod load;
+pub mod normalise;
+pub mod schema;
 pub mod settings;
+pub mod text;
+pub mod tree;
+pub mod units;

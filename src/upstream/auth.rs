@@ -7,6 +7,7 @@ use crate::upstream::provider::{AuthMode, AuthScheme, Provider};
 pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 pub const X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 pub const API_KEY: HeaderName = HeaderName::from_static("api-key");
+const CF_AIG_AUTHORIZATION: HeaderName = HeaderName::from_static("cf-aig-authorization");
 
 /// The headers a client may put a credential in.
 pub const CREDENTIALS: [HeaderName; 4] =
@@ -83,6 +84,14 @@ pub fn apply(headers: &mut HeaderMap, provider: &Provider, outbound: Outbound) {
         AuthScheme::XApiKey => (X_API_KEY, key.secret.reveal().to_owned()),
         AuthScheme::XGoogApiKey => (X_GOOG_API_KEY, key.secret.reveal().to_owned()),
         AuthScheme::Header(name) => (name.clone(), key.secret.reveal().to_owned()),
+        AuthScheme::Hec => (
+            header::AUTHORIZATION,
+            format!("Splunk {}", key.secret.reveal()),
+        ),
+        AuthScheme::CfAigAuthorization => (
+            CF_AIG_AUTHORIZATION,
+            format!("Bearer {}", key.secret.reveal()),
+        ),
         AuthScheme::None => return,
     };
     if let Ok(mut value) = HeaderValue::try_from(text) {

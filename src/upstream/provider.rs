@@ -1,5 +1,6 @@
 //! One configured provider, as the rest of the gateway sees it. `config` fills these; nothing here reads files.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use crate::base::secret::Secret;
 use crate::neutral::kind::Flags;
 
 /// A provider block, resolved.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Provider {
     /// The block's key: the provider's id in headers, metrics, the store and selectors.
     pub id: Arc<str>,
@@ -52,6 +53,32 @@ pub struct Provider {
     pub versionless: bool,
 }
 
+impl fmt::Debug for Provider {
+    /// Leaves out what may hold a credential: a proxy's user part, the values of added headers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&HeaderName> = self.add_headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Provider")
+            .field("id", &self.id)
+            .field("preset", &self.preset)
+            .field("base_url", &self.base_url)
+            .field("keys", &self.keys)
+            .field("auth", &self.auth)
+            .field("auth_mode", &self.auth_mode)
+            .field("flags", &self.flags)
+            .field("models", &self.models)
+            .field("discover", &self.discover)
+            .field("add_headers", &headers)
+            .field("preference", &self.preference)
+            .field("disabled", &self.disabled)
+            .field("timeouts", &self.timeouts)
+            .field("in_flight_max", &self.in_flight_max)
+            .field("tls", &self.tls)
+            .field("http", &self.http)
+            .field("versionless", &self.versionless)
+            .finish_non_exhaustive()
+    }
+}
+
 /// One key of a provider, with the label that stands for it in logs and metrics.
 #[derive(Debug, Clone)]
 pub struct ProviderKey {
@@ -67,7 +94,52 @@ pub enum AuthScheme {
     XGoogApiKey,
     /// A header of the provider's own, such as Azure's `api-key`.
     Header(HeaderName),
+    /// `Authorization: Splunk KEY`, as HTTP event collectors want it.
+    Hec,
+    /// `cf-aig-authorization: Bearer KEY`, Cloudflare's AI gateway; `Authorization` stays free for the provider behind it.
+    CfAigAuthorization,
     None,
+}
+
+impl AuthScheme {
+    /// The words that `authorization` takes, `header: NAME` aside.
+    pub const WORDS: [&str; 6] = [
+        "bearer",
+        "x-api-key",
+        "x-goog-api-key",
+        "hec",
+        "cf-aig-authorization",
+        "none",
+    ];
+
+    /// Reads the configuration's word.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.trim() {
+            "bearer" => Some(Self::Bearer),
+            "x-api-key" => Some(Self::XApiKey),
+            "x-goog-api-key" => Some(Self::XGoogApiKey),
+            "hec" => Some(Self::Hec),
+            "cf-aig-authorization" => Some(Self::CfAigAuthorization),
+            "none" => Some(Self::None),
+            other => {
+                let name = other.strip_prefix("header:")?.trim();
+                name.parse().ok().map(Self::Header)
+            }
+        }
+    }
+
+    /// The configuration's word for it.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Bearer => "bearer".to_owned(),
+            Self::XApiKey => "x-api-key".to_owned(),
+            Self::XGoogApiKey => "x-goog-api-key".to_owned(),
+            Self::Header(name) => format!("header: {name}"),
+            Self::Hec => "hec".to_owned(),
+            Self::CfAigAuthorization => "cf-aig-authorization".to_owned(),
+            Self::None => "none".to_owned(),
+        }
+    }
 }
 
 /// Whose credential goes out.

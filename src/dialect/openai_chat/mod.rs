@@ -3,3 +3,4 @@
 pub mod error;
 pub mod peek;
 pub mod stream;
+pub mod usage_filter;
