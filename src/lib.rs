@@ -13,3 +13,5 @@ pub mod upstream;
 // 3 assembly
 pub mod config;
 pub mod observe;
+// 4 servers
+pub mod proxy;
