@@ -38,6 +38,12 @@ impl Recorder {
         }
     }
 
+    /// Moves the running exchange to a new recorder, leaving this one finished.
+    #[must_use]
+    pub fn hand_over(&mut self) -> Self {
+        Self { exchange: self.exchange.take(), queue: Arc::clone(&self.queue) }
+    }
+
     pub fn is_finished(&self) -> bool {
         self.exchange.is_none()
     }

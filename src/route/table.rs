@@ -129,8 +129,9 @@ impl Table {
         let mut table = Self { order, rules, ..Self::default() };
         for at in table.order.clone() {
             for served in &entries[at].models {
-                if Glob::is_pattern(&served.id) {
-                    table.globs.push((at, Glob::new(&served.id)));
+                let pattern = Glob::new(&served.id);
+                if !pattern.is_literal() {
+                    table.globs.push((at, pattern));
                     continue;
                 }
                 let names = served.aliases.iter().map(String::as_str).chain([&*served.id]);
