@@ -75,6 +75,14 @@ impl Findings {
         }
     }
 
+    /// Puts them in the order of the file; those without a place come last, in the order they were found.
+    pub fn sort(&mut self) {
+        self.0.sort_by_key(|finding| match &finding.place {
+            Some(place) => (place.line, place.column),
+            None => (usize::MAX, 0),
+        });
+    }
+
     pub fn has_errors(&self) -> bool {
         self.0.iter().any(|f| f.severity == Severity::Error)
     }

@@ -23,3 +23,4 @@ pub mod settings;
 pub mod text;
 pub mod tree;
 pub mod units;
+pub mod resolve;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use http::{HeaderName, HeaderValue};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
@@ -20,16 +21,28 @@ impl SecretText {
         (!text.is_empty()).then(|| Secret::new(text))
     }
 
-    /// Looks like the placeholder of a document (`<your-openai-key>`, `YOUR_API_KEY`, `sk-...`), not like a key.
-    pub fn is_placeholder(&self) -> bool {
-        let text = self.0.trim().to_ascii_lowercase();
-        (text.starts_with('<') && text.ends_with('>'))
-            || text.ends_with("...")
-            || text.ends_with('…')
-            || ["your-", "your_", "changeme", "change-me", "xxx"]
-                .iter()
-                .any(|s| text.contains(s))
+    /// `Name: value` as a header, its value marked sensitive: it may be a credential too.
+    pub fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        let (name, value) = self.0.split_once(':')?;
+        let name = HeaderName::from_bytes(name.trim().as_bytes()).ok()?;
+        let mut value = HeaderValue::from_str(value.trim()).ok()?;
+        value.set_sensitive(true);
+        Some((name, value))
     }
+
+    /// See [`is_placeholder`].
+    pub fn is_placeholder(&self) -> bool {
+        is_placeholder(&self.0)
+    }
+}
+
+/// Looks like the placeholder of a document (`<your-openai-key>`, `YOUR_API_KEY`, `sk-...`), not like a key.
+pub fn is_placeholder(text: &str) -> bool {
+    let text = text.trim().to_ascii_lowercase();
+    (text.starts_with('<') && text.ends_with('>'))
+        || text.ends_with("...")
+        || text.ends_with('…')
+        || ["your-", "your_", "changeme", "change-me", "xxxx"].iter().any(|s| text.contains(s))
 }
 
 impl fmt::Debug for SecretText {

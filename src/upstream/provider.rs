@@ -128,6 +128,18 @@ impl AuthScheme {
         }
     }
 
+    /// The header that carries the key; `None`: no key is sent.
+    pub fn header_name(&self) -> Option<HeaderName> {
+        match self {
+            Self::Bearer | Self::Hec => Some(http::header::AUTHORIZATION),
+            Self::XApiKey => Some(HeaderName::from_static("x-api-key")),
+            Self::XGoogApiKey => Some(HeaderName::from_static("x-goog-api-key")),
+            Self::CfAigAuthorization => Some(HeaderName::from_static("cf-aig-authorization")),
+            Self::Header(name) => Some(name.clone()),
+            Self::None => None,
+        }
+    }
+
     /// The configuration's word for it.
     pub fn label(&self) -> String {
         match self {
