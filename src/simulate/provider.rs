@@ -11,8 +11,9 @@ use super::answer::models;
 use super::magic;
 use super::pace::{Rng, digest};
 use super::record::Log;
-use super::script::{Profile, Script, glob};
+use super::script::{Profile, Rule, Script};
 use crate::base::clock;
+use crate::base::glob::Glob;
 
 /// Limit: sessions whose position is remembered; past it all start again.
 const SESSIONS_MAX: usize = 1 << 16;
@@ -28,18 +29,65 @@ const EPOCH: u64 = 1_767_225_600;
 
 /// What all connections of one simulator share.
 pub(crate) struct Provider {
+    /// Without its models and rules, which stand below in parsed form.
     pub(crate) script: Script,
     pub(crate) log: Arc<Log>,
-    /// Per rule: requests that met its path and model.
-    met: Vec<AtomicU64>,
+    /// The script's models, the longest pattern first.
+    models: Vec<(Glob, Profile)>,
+    rules: Vec<LiveRule>,
     /// Per session (or per distinct request): answers given. Held for a look-up, never across an await.
     sessions: Mutex<HashMap<u64, u64>>,
 }
 
-impl Provider {
-    pub(crate) fn new(script: Script, log: Arc<Log>) -> Self {
+/// A rule with its patterns parsed and its count.
+struct LiveRule {
+    path: Option<Glob>,
+    model: Option<Glob>,
+    /// Requests that met path and model.
+    met: AtomicU64,
+    rule: Rule,
+}
+
+impl LiveRule {
+    fn new(rule: Rule) -> Self {
         Self {
-            met: script.rules.iter().map(|_| AtomicU64::new(0)).collect(),
+            path: rule.path.as_deref().map(Glob::new),
+            model: rule.model.as_deref().map(Glob::new),
+            met: AtomicU64::new(0),
+            rule,
+        }
+    }
+
+    /// Whether the rule holds for this request; counts it if path and model fit.
+    fn chooses(&self, model: &str, path: &str, rng: &mut Rng) -> bool {
+        let fits = |glob: &Option<Glob>, text| glob.as_ref().is_none_or(|glob| glob.matches(text));
+        if !fits(&self.path, path) || !fits(&self.model, model) {
+            return false;
+        }
+        let position = self.met.fetch_add(1, Ordering::Relaxed) + 1;
+        let Rule {
+            nth,
+            every,
+            probability,
+            ..
+        } = &self.rule;
+        nth.as_ref().is_none_or(|nth| nth.contains(&position))
+            && every.is_none_or(|every| position.is_multiple_of(every))
+            && probability.is_none_or(|probability| rng.chance(probability))
+    }
+}
+
+impl Provider {
+    pub(crate) fn new(mut script: Script, log: Arc<Log>) -> Self {
+        let models = std::mem::take(&mut script.models).into_iter();
+        let mut models: Vec<_> = models
+            .map(|(pattern, profile)| (Glob::new(&pattern), profile))
+            .collect();
+        models.sort_by_key(|(glob, _)| std::cmp::Reverse(glob.as_str().len()));
+        let rules = std::mem::take(&mut script.rules).into_iter();
+        Self {
+            models,
+            rules: rules.map(LiveRule::new).collect(),
             script,
             log,
             sessions: Mutex::default(),
@@ -68,34 +116,16 @@ impl Provider {
     /// The layers of the profile, lowest first (see `script`).
     pub(crate) fn profile(&self, model: &str, path: &str, rng: &mut Rng) -> Profile {
         let mut profile = self.script.default.clone();
-        let fitting = self
-            .script
-            .models
-            .iter()
-            .filter(|(pattern, _)| glob(pattern, model));
-        if let Some((_, over)) = fitting.max_by_key(|(pattern, _)| pattern.len()) {
+        let mut fitting = self.models.iter().filter(|(glob, _)| glob.matches(model));
+        if let Some((_, over)) = fitting.next() {
             profile.overlay(over);
         }
         if let Some(over) = magic::profile(model) {
             profile.overlay(&over);
         }
-        for (rule, met) in self.script.rules.iter().zip(&self.met) {
-            let meets = |pattern: &Option<String>, text: &str| {
-                pattern.as_ref().is_none_or(|pattern| glob(pattern, text))
-            };
-            if !meets(&rule.path, path) || !meets(&rule.model, model) {
-                continue;
-            }
-            let position = met.fetch_add(1, Ordering::Relaxed) + 1;
-            let chosen = rule.nth.as_ref().is_none_or(|nth| nth.contains(&position))
-                && rule
-                    .every
-                    .is_none_or(|every| position.is_multiple_of(every))
-                && rule
-                    .probability
-                    .is_none_or(|probability| rng.chance(probability));
-            if chosen {
-                profile.overlay(&rule.profile);
+        for live in &self.rules {
+            if live.chooses(model, path, rng) {
+                profile.overlay(&live.rule.profile);
             }
         }
         profile

@@ -1,8 +1,6 @@
 //! From a request to an answer: read, lay the profile's layers, compose, shape, and let the faults in.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::io::Read as _;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,9 +17,10 @@ use super::pace::{Rng, millis};
 use super::provider::Provider;
 use super::reply::{self, Reply};
 use super::script::{CutKind, Fault, Profile, Status};
+use crate::base::coding;
 
 /// Limit: a request body that unpacks to more is refused.
-const UNPACKED_MAX: u64 = 256 << 20;
+const UNPACKED_MAX: usize = 256 << 20;
 
 /// An answer ready to be sent.
 pub(crate) struct Prepared {
@@ -61,26 +60,19 @@ struct Call<'c> {
 pub(crate) fn prepare(provider: &Provider, head: &Parts, body: &Bytes) -> Prepared {
     let (endpoint, path_model) = endpoint::of(&head.method, head.uri.path());
     let mut rng = Rng::new(provider.position(head, body));
-    let Some(body) = unpack(&head.headers, body) else {
-        let words = "the body does not decode as its content-encoding says".to_owned();
-        return fixed(
-            endpoint.family(),
-            &refusal(400, Some(words)),
-            &Profile::default(),
-            rng,
-        );
+    let invalid = |words: String, rng: Rng| {
+        let error = refusal(400, Some(words));
+        fixed(endpoint.family(), &error, &Profile::default(), rng)
+    };
+    let coding = head.headers.get(header::CONTENT_ENCODING);
+    let coding = coding.and_then(|value| value.to_str().ok());
+    let body = match coding::decode(coding.unwrap_or_default(), body, UNPACKED_MAX) {
+        Ok(body) => body,
+        Err(error) => return invalid(error.to_string(), rng),
     };
     let ask = match read(endpoint, path_model, head, &body) {
         Ok(ask) => ask,
-        Err(error) => {
-            let words = format!("the body is not valid JSON: {error}");
-            return fixed(
-                endpoint.family(),
-                &refusal(400, Some(words)),
-                &Profile::default(),
-                rng,
-            );
-        }
+        Err(error) => return invalid(format!("the body is not valid JSON: {error}"), rng),
     };
     let profile = provider.profile(&ask.model, head.uri.path(), &mut rng);
     let family = match endpoint {
@@ -161,7 +153,7 @@ impl Call<'_> {
             Endpoint::Models => json(&models::list(self.family, &self.provider.names(), created)),
             Endpoint::Model => json(&models::one(self.family, &ask.model, created)),
             Endpoint::Transcription => {
-                let (kind, bytes) = opaque::transcription(self.body);
+                let (kind, bytes) = opaque::transcription(self.head, self.body);
                 Shaped::Whole(kind, bytes)
             }
             Endpoint::Speech => Shaped::Whole("audio/mpeg", opaque::speech(rng)),
@@ -236,13 +228,17 @@ fn read<'a>(
             Ok(Ask::empty(endpoint, path_model.unwrap_or_default()))
         }
         Endpoint::Transcription => {
-            let model = opaque::field(body, "model").unwrap_or("simulated");
+            let model = opaque::field(head, body, "model").unwrap_or("simulated");
             Ok(Ask::empty(endpoint, model))
         }
         // Opaque bodies need not be JSON, and what they say of streams and tools means nothing here.
         Endpoint::Echo | Endpoint::Speech => {
             let named = Ask::read(endpoint, path_model, query, body).map(|ask| ask.model);
-            let form = || opaque::field(body, "model").unwrap_or_default().to_owned();
+            let form = || {
+                opaque::field(head, body, "model")
+                    .unwrap_or_default()
+                    .to_owned()
+            };
             Ok(Ask::empty(endpoint, &named.unwrap_or_else(|_| form())))
         }
         _ => {
@@ -344,22 +340,4 @@ fn thinking_time(profile: &Profile, reply: &Reply) -> Duration {
     let tokens = reply.usage.output.saturating_sub(1);
     let between: f64 = (0..tokens).map(|_| cadence.draw(&mut rng)).sum();
     millis(first + between)
-}
-
-/// The body without its content encoding; `None` when it does not decode.
-fn unpack<'b>(headers: &HeaderMap, body: &'b Bytes) -> Option<Cow<'b, Bytes>> {
-    let encoding = headers.get(header::CONTENT_ENCODING);
-    let encoding = encoding
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or("identity");
-    let mut unpacked = Vec::new();
-    let reader: Box<dyn std::io::Read + '_> = match encoding {
-        "gzip" => Box::new(flate2::read::MultiGzDecoder::new(&body[..])),
-        "deflate" => Box::new(flate2::read::ZlibDecoder::new(&body[..])),
-        "br" => Box::new(brotli::Decompressor::new(&body[..], 4_096)),
-        "zstd" => Box::new(zstd::stream::read::Decoder::new(&body[..]).ok()?),
-        _ => return Some(Cow::Borrowed(body)),
-    };
-    reader.take(UNPACKED_MAX).read_to_end(&mut unpacked).ok()?;
-    Some(Cow::Owned(Bytes::from(unpacked)))
 }

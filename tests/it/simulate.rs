@@ -443,7 +443,7 @@ async fn errors_have_the_envelope_of_the_dialect() {
 #[tokio::test]
 async fn rules_hit_the_requests_they_name() {
     let simulator = start(
-        "[[rules]]\npath = '*/chat/completions'\nmodel = 'm*'\nnth = [2]\n\
+        "[[rules]]\npath = '**/chat/completions'\nmodel = 'm*'\nnth = [2]\n\
          profile.error = { status = 529, message = 'busy', headers = [['x-a', '1'], ['set-cookie', 'a=1'], ['set-cookie', 'b=2']] }\n\
          [[rules]]\nevery = 3\nprofile.error = { status = 400, body = '{\"verbatim\": 1}' }",
     );

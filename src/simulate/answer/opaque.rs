@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
+use http::header;
 use http::request::Parts;
-use memchr::memmem;
 use serde_json::{Value, json};
 
+use crate::base::multipart;
 use crate::simulate::pace::Rng;
 
 /// Limit: longer bodies are described by length and digest only.
@@ -31,18 +32,16 @@ pub(crate) fn echo(head: &Parts, body: &Bytes, model: &str) -> Value {
 }
 
 /// The value of a text field in a multipart form.
-pub(crate) fn field<'b>(body: &'b [u8], name: &str) -> Option<&'b str> {
-    let marker = format!("name=\"{name}\"");
-    let at = memmem::find(body, marker.as_bytes())? + marker.len();
-    let start = at + memmem::find(&body[at..], b"\r\n\r\n")? + 4;
-    let length = memmem::find(&body[start..], b"\r\n--")?;
-    std::str::from_utf8(&body[start..start + length]).ok()
+pub(crate) fn field<'b>(head: &Parts, body: &'b [u8], name: &str) -> Option<&'b str> {
+    let kind = head.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let span = multipart::find_value(kind, body, name)?;
+    std::str::from_utf8(body.get(span)?).ok()
 }
 
 /// A transcription: the content type and the body the form's `response_format` asks for.
-pub(crate) fn transcription(body: &[u8]) -> (&'static str, Bytes) {
+pub(crate) fn transcription(head: &Parts, body: &[u8]) -> (&'static str, Bytes) {
     let words = format!("Simulated transcription of {} bytes.", body.len());
-    match field(body, "response_format") {
+    match field(head, body, "response_format") {
         Some("text") => ("text/plain; charset=utf-8", format!("{words}\n").into()),
         Some("srt") => {
             let text = format!("1\n00:00:00,000 --> 00:00:02,000\n{words}\n\n");
@@ -65,18 +64,4 @@ pub(crate) fn transcription(body: &[u8]) -> (&'static str, Bytes) {
 pub(crate) fn speech(mut rng: Rng) -> Bytes {
     let words = (0..2_048).flat_map(|_| rng.next().to_le_bytes());
     words.collect::<Vec<u8>>().into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fields_of_a_form() {
-        let form =
-            b"--x\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper-1\r\n--x--\r\n";
-        assert_eq!(field(form, "model"), Some("whisper-1"));
-        assert_eq!(field(form, "file"), None);
-        assert_eq!(field(b"name=\"model\"\r\n\r\nno end", "model"), None);
-    }
 }
