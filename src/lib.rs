@@ -15,3 +15,5 @@ pub mod config;
 pub mod observe;
 // 4 servers
 pub mod proxy;
+// 4 servers
+pub mod simulate;
