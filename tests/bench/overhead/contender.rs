@@ -36,6 +36,16 @@ enum Kind {
     },
 }
 
+/// How Pinhole's configuration differs from what is shipped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Setting {
+    AsShipped,
+    /// As many requests at once as there are idle streams; the shipped limit would turn most of them away.
+    ManyStreams,
+}
+
+const MANY_STREAMS: &str = "[limits]\nin_flight = 16384\n";
+
 impl Contender {
     /// All that this machine and the command line offer, in the order of the tables.
     pub(crate) fn all(options: &Options) -> Vec<Self> {
@@ -81,7 +91,13 @@ impl Contender {
     }
 
     /// The command that starts it on `port`, its files written to `folder`.
-    fn command(&self, folder: &Path, port: u16, upstream_port: u16) -> Result<Vec<String>> {
+    fn command(
+        &self,
+        folder: &Path,
+        port: u16,
+        upstream_port: u16,
+        setting: Setting,
+    ) -> Result<Vec<String>> {
         let path = |path: &Path| path.to_string_lossy().into_owned();
         Ok(match &self.kind {
             Kind::Direct => bail!("direct is not a process"),
@@ -93,8 +109,16 @@ impl Contender {
             }
             Kind::Pinhole { program, extra } => {
                 let file = folder.join("pinhole.toml");
-                let config = pinhole_config(folder, port, upstream_port, extra.as_deref())?;
-                fs::write(&file, config)?;
+                let mut config = pinhole_config(folder, port, upstream_port)?;
+                if setting == Setting::ManyStreams {
+                    lay_over(&mut config, MANY_STREAMS.parse()?);
+                }
+                if let Some(extra) = extra {
+                    let text = fs::read_to_string(extra)
+                        .with_context(|| format!("cannot read {}", extra.display()))?;
+                    lay_over(&mut config, text.parse()?);
+                }
+                fs::write(&file, config.to_string())?;
                 let words = ["serve", "--config"].map(str::to_owned);
                 [vec![path(program)], words.to_vec(), vec![path(&file)]].concat()
             }
@@ -113,6 +137,7 @@ impl Contender {
         folder: &Path,
         placement: Placement,
         upstream_port: u16,
+        setting: Setting,
     ) -> Result<Running> {
         if !self.is_gateway() {
             return Ok(Running {
@@ -123,7 +148,7 @@ impl Contender {
             });
         }
         let port = free_port()?;
-        let command = self.command(folder, port, upstream_port)?;
+        let command = self.command(folder, port, upstream_port, setting)?;
         let log = folder.join("log");
         let mut process = Process::start(&command, placement.gateway, &log)?;
         let address = (Ipv4Addr::LOCALHOST, port).into();
@@ -261,16 +286,11 @@ http {{
     )
 }
 
-/// One provider, everything else as it comes; `extra` is laid over it, key by key.
-fn pinhole_config(
-    folder: &Path,
-    port: u16,
-    upstream_port: u16,
-    extra: Option<&Path>,
-) -> Result<String> {
+/// One provider, everything else as it comes.
+fn pinhole_config(folder: &Path, port: u16, upstream_port: u16) -> Result<toml::Table> {
     let ops_port = free_port()?;
     let data = folder.join("data");
-    let mut config: toml::Table = format!(
+    Ok(format!(
         "[server]
 listen = \"127.0.0.1:{port}\"
 ops_listen = \"127.0.0.1:{ops_port}\"
@@ -284,15 +304,10 @@ models = [\"{MODEL}\"]
 ",
         data.display()
     )
-    .parse()?;
-    if let Some(file) = extra {
-        let text = fs::read_to_string(file)
-            .with_context(|| format!("cannot read the variant {}", file.display()))?;
-        lay_over(&mut config, text.parse()?);
-    }
-    Ok(config.to_string())
+    .parse()?)
 }
 
+/// The keys of `above` win; tables are joined.
 fn lay_over(below: &mut toml::Table, above: toml::Table) {
     for (key, value) in above {
         match (below.get_mut(&key), value) {

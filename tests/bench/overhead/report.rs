@@ -71,6 +71,7 @@ pub(crate) struct Findings {
     ours: Vec<String>,
     facts: Vec<(&'static str, String)>,
     notes: Vec<String>,
+    has_failures: bool,
 }
 
 impl Findings {
@@ -84,6 +85,7 @@ impl Findings {
             ours: names(Contender::is_ours),
             facts: facts(options),
             notes: Vec::new(),
+            has_failures: false,
         }
     }
 
@@ -93,8 +95,13 @@ impl Findings {
         }
     }
 
+    pub(crate) fn has_failures(&self) -> bool {
+        self.has_failures
+    }
+
     pub(crate) fn failed(&mut self, contender: &str, error: &anyhow::Error) {
         eprintln!("  {contender}: {error:#}");
+        self.has_failures = true;
         self.note(format!("{contender} failed: {error:#}"));
     }
 
@@ -213,23 +220,26 @@ fn goals(text: &mut String, findings: &Findings) {
 }
 
 fn table(text: &mut String, title: &str, columns: &[Column], sheet: &Sheet) {
-    let titles: Vec<&str> = columns.iter().map(|column| column.title).collect();
-    let rule = " ---: |".repeat(columns.len());
-    let _ = writeln!(
-        text,
-        "**{title}**\n\n| contender | {} |\n| --- |{rule}",
-        titles.join(" | ")
-    );
+    let mut rows = String::new();
     for contender in &sheet.contenders {
         let cells: Vec<String> = columns
             .iter()
             .map(|column| cell(sheet.spread(contender, column), column.decimals))
             .collect();
         if cells.iter().any(|cell| cell != "–") {
-            let _ = writeln!(text, "| {contender} | {} |", cells.join(" | "));
+            let _ = writeln!(rows, "| {contender} | {} |", cells.join(" | "));
         }
     }
-    text.push('\n');
+    if rows.is_empty() {
+        return;
+    }
+    let titles: Vec<&str> = columns.iter().map(|column| column.title).collect();
+    let rule = " ---: |".repeat(columns.len());
+    let _ = writeln!(
+        text,
+        "**{title}**\n\n| contender | {} |\n| --- |{rule}\n{rows}",
+        titles.join(" | ")
+    );
 }
 
 fn wire(text: &mut String, sheet: &Sheet) {

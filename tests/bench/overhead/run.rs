@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 
 use crate::clock::now_ns;
-use crate::contender::{self, Contender, Running};
+use crate::contender::{self, Contender, Running, Setting};
 use crate::load::{self, LOADS, Load, Tally, WARM_UP, crowd};
 use crate::options::Options;
 use crate::place::{self, Placement, Process};
@@ -67,6 +67,7 @@ pub(crate) fn whole(options: &Options) -> Result<()> {
     if options.write_docs {
         report::write_docs(&text)?;
     }
+    ensure!(!findings.has_failures(), "a contender failed; see above");
     Ok(())
 }
 
@@ -110,7 +111,7 @@ impl Rig {
         work: &Path,
         findings: &mut Findings,
     ) -> Result<()> {
-        let mut running = self.start(contender, work).await?;
+        let mut running = self.start(contender, work, Setting::AsShipped).await?;
         tokio::time::sleep(SETTLE).await;
         let idle_mib = proc::resident_mib(&running.processes);
         load::drive(WARM_UP.shape, running.address, WARM_UP.seconds).await?;
@@ -138,10 +139,10 @@ impl Rig {
         Ok(())
     }
 
-    async fn start(&self, contender: &Contender, work: &Path) -> Result<Running> {
+    async fn start(&self, contender: &Contender, work: &Path, setting: Setting) -> Result<Running> {
         let folder = tempfile::tempdir_in(work)?.keep();
         contender
-            .start(&folder, self.placement, self.mock_port)
+            .start(&folder, self.placement, self.mock_port, setting)
             .await
             .context("did not start")
     }
@@ -205,7 +206,7 @@ impl Rig {
         let room = self.descriptors.saturating_sub(SPARE_DESCRIPTORS) / 2;
         let streams = options.idle_streams.min(room as usize);
         if streams > 0 {
-            let running = self.start(contender, work).await?;
+            let running = self.start(contender, work, Setting::ManyStreams).await?;
             let idle_mib = proc::resident_mib(&running.processes);
             let idle = crowd::idle_streams(running.address, streams).await?;
             tokio::time::sleep(SETTLE).await;
@@ -224,7 +225,7 @@ impl Rig {
             }
         }
         if options.concurrent_bodies > 0 {
-            let running = self.start(contender, work).await?;
+            let running = self.start(contender, work, Setting::AsShipped).await?;
             let outcomes = crowd::long_prompts(running.address, options.concurrent_bodies).await?;
             let good = outcomes.get("200").copied().unwrap_or_default() as f64;
             let all = outcomes.values().sum::<u64>() as f64;
