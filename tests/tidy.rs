@@ -9,7 +9,7 @@ mod walls;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use walls::rust::{closing, imports, is_word, words};
+use walls::rust::{body_of, closing, imports, is_word, words};
 use walls::tree::{SourceFile, is_kind};
 use walls::{Finding, Rule, hold};
 
@@ -31,6 +31,8 @@ const LAYERS: &[&[&str]] = &[
 const CONTAINMENT: &[(&str, &[&str])] = &[
     ("rusqlite", &["src/store/"]),
     ("zstd", &["src/store/", "src/base/coding.rs", "replay/"]),
+    ("flate2", &["src/base/coding.rs", "src/simulate/"]),
+    ("brotli", &["src/base/coding.rs", "src/simulate/"]),
     ("reqwest", &["src/upstream/control.rs"]),
     ("hyper", &["src/proxy/", "src/simulate/", "src/upstream/"]),
     (
@@ -72,6 +74,30 @@ const CONFIG_FORMATS: &[&str] = &["src/config/", "src/simulate/", "src/upstream/
 
 /// Files that are one long table by nature, and may be longer than the cap.
 const REGISTRIES: &[&str] = &[];
+
+/// Files that a dialect lacks for a reason: file, the dialects without it, the reason.
+const DIALECTS_LACK: &[(&str, &[&str], &str)] = &[
+    (
+        "usage_filter.rs",
+        &[
+            "openai_responses",
+            "openai_embeddings",
+            "anthropic_messages",
+            "gemini_generate",
+        ],
+        "only chat lets a client ask for no usage chunk",
+    ),
+    (
+        "stream.rs",
+        &["openai_embeddings"],
+        "embeddings do not stream",
+    ),
+    (
+        "error.rs",
+        &["openai_embeddings"],
+        "OpenAI's envelope is written by openai_chat",
+    ),
+];
 
 const FILE_LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 70;
@@ -395,25 +421,19 @@ fn main_stays_short() {
 }
 
 const FUNCTIONS_STAY_SHORT: Rule = Rule {
-    name: "a function has at most 70 lines",
+    name: "a function has at most 70 lines of code",
     find: |tree| {
         let mut findings = Vec::new();
         for file in tree.rust() {
             for at in words(&file.code, "fn") {
-                let Some(open) = file.code[at..].find(['{', ';']).map(|length| at + length) else {
+                let Some(open) = body_of(&file.code, at) else {
                     continue;
                 };
-                if file.code[open..].starts_with('{') {
-                    let lines = file.code[at..closing(&file.code, open)]
-                        .matches('\n')
-                        .count()
-                        + 1;
-                    if lines > FUNCTION_LINES_MAX {
-                        findings.push(file.finding(
-                            file.line_at(at),
-                            format!("{lines} lines, limit {FUNCTION_LINES_MAX}"),
-                        ));
-                    }
+                let body = &file.code[at..closing(&file.code, open)];
+                let lines = body.lines().filter(|line| !line.trim().is_empty()).count() + 1;
+                if lines > FUNCTION_LINES_MAX {
+                    let what = format!("{lines} lines, limit {FUNCTION_LINES_MAX}");
+                    findings.push(file.finding(file.line_at(at), what));
                 }
             }
         }
@@ -425,7 +445,7 @@ const FUNCTIONS_STAY_SHORT: Rule = Rule {
 #[test]
 fn functions_stay_short() {
     let long = format!(
-        "//! x\nfn f() {{\n{}}}\n",
+        "//! x\nfn f(a: [u8; 4]) {{\n{}}}\n",
         "    let a = \"}\";\n".repeat(70)
     );
     let short = format!("//! x\nfn f() {{\n{}}}\n", "    let a = '{';\n".repeat(60));
@@ -761,7 +781,12 @@ const DIALECTS_ARE_PARALLEL: Rule = Rule {
             .filter(|name| !name.ends_with("tests.rs"))
             .collect();
         let lacking = |(dialect, names): (&&str, &BTreeSet<&str>)| {
-            let missing: Vec<&str> = all.difference(names).copied().collect();
+            let is_due = |name: &&&str| {
+                !DIALECTS_LACK
+                    .iter()
+                    .any(|(file, without, _)| file == *name && without.contains(dialect))
+            };
+            let missing: Vec<&str> = all.difference(names).filter(is_due).copied().collect();
             (!missing.is_empty()).then(|| Finding {
                 place: format!("src/dialect/{dialect}/"),
                 what: format!("lacks {}", missing.join(", ")),

@@ -191,6 +191,21 @@ fn group(rest: &str) -> Vec<Vec<&str>> {
     paths
 }
 
+/// Offset of the brace that opens the body of the function at `at`; none for a declaration.
+pub(crate) fn body_of(code: &str, at: usize) -> Option<usize> {
+    let mut depth = 0;
+    for (offset, byte) in code.bytes().enumerate().skip(at) {
+        match byte {
+            b'(' | b'[' => depth += 1,
+            b')' | b']' => depth -= 1,
+            b'{' if depth == 0 => return Some(offset),
+            b';' if depth == 0 => return None,
+            _ => {}
+        }
+    }
+    None
+}
+
 /// Offset of the brace that closes the one at `open`; the end of the text when none does.
 pub(crate) fn closing(code: &str, open: usize) -> usize {
     let mut depth = 0;
