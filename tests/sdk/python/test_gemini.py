@@ -153,11 +153,12 @@ def test_gateway_unknown_model(client):
 
 
 def test_gateway_key(locked, gateway_key):
+    stranger, friend = connect(locked.url, "wrong"), connect(locked.url, gateway_key)
     with pytest.raises(errors.ClientError) as caught:
-        connect(locked.url, "wrong").models.generate_content(model=MODEL, contents="x")
+        stranger.models.generate_content(model=MODEL, contents="x")
     assert (caught.value.code, caught.value.status) == (401, "UNAUTHENTICATED")
     assert "invalid_api_key" in json.dumps(caught.value.details)
-    assert connect(locked.url, gateway_key).models.generate_content(model=MODEL, contents="x").text
+    assert friend.models.generate_content(model=MODEL, contents="x").text
 
 
 def test_cut_stream_is_no_clean_end(client):
@@ -175,7 +176,8 @@ def test_cancel_mid_stream(client, gateway):
 
 def test_async(gateway):
     async def scenario():
-        client = connect(gateway.url).aio
+        owner = connect(gateway.url)  # the asynchronous half ends with it
+        client = owner.aio
         calls = [client.models.generate_content(model=MODEL, contents="Say hello.") for _ in range(8)]
         assert all(answer.text for answer in await asyncio.gather(*calls))
         stream = await client.models.generate_content_stream(model=MODEL, contents="Say hello.")
