@@ -33,7 +33,7 @@ def mentioned():
             yield pytest.param(call.split(), id=call.strip())
 
 
-@pytest.mark.parametrize("words", mentioned())
+@pytest.mark.parametrize("words", list(mentioned()))
 def test_command_exists(words):
     """The subcommand is known, and so is each long flag given to it."""
     shown = run(PINHOLE, words[0], "--help")
