@@ -15,5 +15,4 @@ pub mod config;
 pub mod observe;
 // 4 servers
 pub mod proxy;
-// 4 servers
 pub mod simulate;
