@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Context;
 use crate::base::secret::Secret;
 use crate::config::file;
-use crate::config::settings::GatewayKey;
+use crate::policy::identity::GatewayKey;
 use crate::config::text::SecretText;
 use crate::config::tree::Origin;
 use crate::upstream::catalog::Preset;
