@@ -13,3 +13,6 @@ pub mod upstream;
 // 3 assembly
 pub mod config;
 pub mod observe;
+// 4 servers
+pub mod proxy;
+pub mod simulate;

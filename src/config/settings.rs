@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::secret::Secret;
 use crate::config::diagnostic::Findings;
+use crate::policy::identity::GatewayKey;
 use crate::route::rules::Rules;
 use crate::upstream::provider::{Provider, Timeouts};
 
@@ -202,14 +203,6 @@ pub struct Retention {
 pub struct Errors {
     /// Provider errors are answered as 502 in the gateway's envelope, with the provider's body inside.
     pub wrap_502: bool,
-}
-
-/// One key that clients of the gateway may present.
-#[derive(Debug, Clone)]
-pub struct GatewayKey {
-    /// Stands for the key in logs, metrics and the store.
-    pub label: Arc<str>,
-    pub secret: Secret,
 }
 
 /// What the command line says; each field wins over environment and file.

@@ -3,11 +3,13 @@
 pub mod anthropic_messages;
 pub mod edit;
 pub mod gemini_generate;
+#[cfg(test)]
+mod golden;
 pub mod openai_chat;
 pub mod openai_embeddings;
 pub mod openai_responses;
 pub mod sight;
-pub mod tail;
+mod tail;
 
 use bytes::Bytes;
 

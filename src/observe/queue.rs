@@ -3,7 +3,10 @@
 //! Pushing costs an uncontended lock. The thread wakes by itself every few milliseconds while there is traffic and
 //! sleeps when there is none; only the push that ends such a sleep pays for a wake-up.
 
-#![expect(clippy::vec_box, reason = "an exchange is large: it is boxed once and then passed on by pointer")]
+#![expect(
+    clippy::vec_box,
+    reason = "an exchange is large: it is boxed once and then passed on by pointer"
+)]
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

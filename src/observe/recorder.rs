@@ -41,7 +41,10 @@ impl Recorder {
     /// Moves the running exchange to a new recorder, leaving this one finished.
     #[must_use]
     pub fn hand_over(&mut self) -> Self {
-        Self { exchange: self.exchange.take(), queue: Arc::clone(&self.queue) }
+        Self {
+            exchange: self.exchange.take(),
+            queue: Arc::clone(&self.queue),
+        }
     }
 
     pub fn is_finished(&self) -> bool {

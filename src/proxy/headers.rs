@@ -53,7 +53,11 @@ pub fn strip_request(headers: &mut HeaderMap, caller: &Caller) {
         headers.remove(name);
     }
     strip_own(headers);
-    if let Caller::Known { place: Place::Header(name), .. } = caller {
+    if let Caller::Known {
+        place: Place::Header(name),
+        ..
+    } = caller
+    {
         headers.remove(name);
     }
 }
@@ -74,7 +78,9 @@ fn strip_hops(headers: &mut HeaderMap) {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(str::trim)
-        .filter(|token| !token.eq_ignore_ascii_case("keep-alive") && !token.eq_ignore_ascii_case("close"))
+        .filter(|token| {
+            !token.eq_ignore_ascii_case("keep-alive") && !token.eq_ignore_ascii_case("close")
+        })
         .filter_map(|token| HeaderName::try_from(token).ok())
         .collect();
     for name in named.iter().chain(&HOP_BY_HOP) {
@@ -87,7 +93,11 @@ fn strip_own(headers: &mut HeaderMap) {
     if !headers.keys().any(is_own) {
         return;
     }
-    let own: Vec<HeaderName> = headers.keys().filter(|name| is_own(name)).cloned().collect();
+    let own: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_own(name))
+        .cloned()
+        .collect();
     for name in own {
         headers.remove(name);
     }
@@ -95,9 +105,13 @@ fn strip_own(headers: &mut HeaderMap) {
 
 /// The id a provider gave its answer, by the names in use.
 pub fn provider_request_id(headers: &HeaderMap) -> Option<&HeaderValue> {
-    [X_REQUEST_ID, HeaderName::from_static("request-id"), HeaderName::from_static("x-amzn-requestid")]
-        .iter()
-        .find_map(|name| headers.get(name))
+    [
+        X_REQUEST_ID,
+        HeaderName::from_static("request-id"),
+        HeaderName::from_static("x-amzn-requestid"),
+    ]
+    .iter()
+    .find_map(|name| headers.get(name))
 }
 
 /// Server-sent events, by the content type.
@@ -145,7 +159,10 @@ mod tests {
             own_credential: false,
         };
         strip_request(&mut map, &caller);
-        assert_eq!(names(&map), ["anthropic-beta", "user-agent", "x-stainless-lang"]);
+        assert_eq!(
+            names(&map),
+            ["anthropic-beta", "user-agent", "x-stainless-lang"]
+        );
     }
 
     #[test]

@@ -68,9 +68,14 @@ async fn collect(
     let mut read = 0;
     while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         let frame = frame.map_err(|error| {
-            Failure::new(Code::InvalidRequest, format!("the request body broke off: {error}; send it whole"))
+            Failure::new(
+                Code::InvalidRequest,
+                format!("the request body broke off: {error}; send it whole"),
+            )
         })?;
-        let Ok(data) = frame.into_data() else { continue };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         read += data.len() as u64;
         if read > bounds.bytes_max {
             return Err(too_large(bounds.bytes_max, None));
@@ -126,7 +131,9 @@ fn too_large(max: u64, length: Option<u64>) -> Failure {
         Some(length) => format!(
             "the request body of {length} bytes is over the limit of {mib} MiB; send less, or raise limits.body"
         ),
-        None => format!("the request body is over the limit of {mib} MiB; send less, or raise limits.body"),
+        None => format!(
+            "the request body is over the limit of {mib} MiB; send less, or raise limits.body"
+        ),
     };
     Failure::new(Code::BodyTooLarge, text)
 }
@@ -152,7 +159,10 @@ pub fn understand(
     let mut understood = Understood::default();
     match endpoint.model {
         ModelPlace::Path(model) => {
-            understood.facts.model = Some(Found { text: percent_decode(model), span: 0..0 });
+            understood.facts.model = Some(Found {
+                text: percent_decode(model),
+                span: 0..0,
+            });
             understood.facts.stream = endpoint.stream;
             if matches!(endpoint.operation, crate::neutral::kind::Operation::Chat) {
                 require_json(content_type.as_deref())?;
@@ -168,7 +178,14 @@ pub fn understand(
             understood.facts = peek(endpoint, understood.decoded.as_ref().unwrap_or(body))?;
         }
         ModelPlace::Perhaps if !body.is_empty() => {
-            perhaps(endpoint, headers, body, content_type.as_deref(), bytes_max, &mut understood);
+            perhaps(
+                endpoint,
+                headers,
+                body,
+                content_type.as_deref(),
+                bytes_max,
+                &mut understood,
+            );
         }
         ModelPlace::Perhaps => {}
     }
@@ -184,8 +201,12 @@ fn perhaps(
     bytes_max: u64,
     understood: &mut Understood,
 ) {
-    let Some(content_type) = content_type else { return };
-    let Ok(decoded) = decode(headers, body, bytes_max) else { return };
+    let Some(content_type) = content_type else {
+        return;
+    };
+    let Ok(decoded) = decode(headers, body, bytes_max) else {
+        return;
+    };
     let readable = decoded.as_ref().unwrap_or(body);
     if is_json(content_type) {
         if let Ok(facts) = dialect::peek(endpoint.dialect, readable) {
@@ -213,13 +234,15 @@ fn peek(endpoint: &Endpoint<'_>, body: &Bytes) -> Result<Facts, Failure> {
 }
 
 fn decode(headers: &HeaderMap, body: &Bytes, bytes_max: u64) -> Result<Option<Bytes>, Failure> {
-    let Some(coding) = text(headers, header::CONTENT_ENCODING) else { return Ok(None) };
+    let Some(coding) = text(headers, header::CONTENT_ENCODING) else {
+        return Ok(None);
+    };
     let max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
     match coding::decode(&coding, body, max) {
         Ok(decoded) => Ok(Some(decoded)),
         Err(error) => {
             let code = match &error {
-                coding::CodingError::Unknown { .. } => Code::UnsupportedEncoding,
+                coding::CodingError::Unsupported { .. } => Code::UnsupportedEncoding,
                 coding::CodingError::TooLarge { .. } => Code::BodyTooLarge,
                 _ => Code::InvalidEncoding,
             };
@@ -236,7 +259,9 @@ fn require_json(content_type: Option<&str>) -> Result<(), Failure> {
             let shown: String = content_type.chars().take(80).collect();
             Err(Failure::new(
                 Code::UnsupportedContentType,
-                format!("this endpoint takes JSON, not {shown}; send content-type: application/json"),
+                format!(
+                    "this endpoint takes JSON, not {shown}; send content-type: application/json"
+                ),
             ))
         }
     }
@@ -250,5 +275,7 @@ fn is_json(content_type: &str) -> bool {
 }
 
 fn text(headers: &HeaderMap, name: http::HeaderName) -> Option<Cow<'_, str>> {
-    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()))
+    headers
+        .get(name)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()))
 }

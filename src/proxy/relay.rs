@@ -99,7 +99,9 @@ impl Relay {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         loop {
-            let Some(body) = &mut self.body else { return Poll::Ready(None) };
+            let Some(body) = &mut self.body else {
+                return Poll::Ready(None);
+            };
             match Pin::new(body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) => {
@@ -176,7 +178,12 @@ impl Relay {
 
     /// The answer is over: tell it, and hand on what a filter held back.
     fn last_bytes(&mut self) -> Option<Bytes> {
-        let held = self.manner.filter.take().map(UsageFilter::finish).filter(|held| !held.is_empty());
+        let held = self
+            .manner
+            .filter
+            .take()
+            .map(|mut filter| filter.finish())
+            .filter(|held| !held.is_empty());
         if let Some(held) = &held {
             self.sent(held, clock::now());
         }
@@ -228,7 +235,11 @@ impl Relay {
         self.blame(Blame::of(code, Some(failure.message.to_string())));
         let mut buffer = [0; 36];
         let event = self.recorder.exchange().map(|exchange| {
-            dialect::stream_error(self.manner.dialect, &failure, exchange.id.encode(&mut buffer))
+            dialect::stream_error(
+                self.manner.dialect,
+                &failure,
+                exchange.id.encode(&mut buffer),
+            )
         });
         self.end(Outcome::Timeout);
         self.manner.filter = None;
@@ -244,7 +255,9 @@ impl Relay {
             let due = self.next_due();
             let timer = match &mut self.timer {
                 Some(timer) => timer,
-                None => self.timer.insert(Box::pin(tokio::time::sleep_until(due.into()))),
+                None => self
+                    .timer
+                    .insert(Box::pin(tokio::time::sleep_until(due.into()))),
             };
             if timer.as_mut().poll(cx).is_pending() {
                 return Waited::NotYet;
@@ -261,7 +274,10 @@ impl Relay {
             if self.last_frame + self.manner.idle <= now {
                 return Waited::Silent(self.manner.idle, Code::UpstreamIdleTimeout);
             }
-            let quiet = self.manner.keep_alive.filter(|wait| self.last_sent + *wait <= now);
+            let quiet = self
+                .manner
+                .keep_alive
+                .filter(|wait| self.last_sent + *wait <= now);
             self.timer = None;
             if quiet.is_some() && self.manner.events && self.boundary.between_events {
                 return Waited::KeepAlive;
@@ -276,7 +292,10 @@ impl Relay {
             .keep_alive
             .filter(|_| self.manner.events && self.boundary.between_events)
             .map(|wait| self.last_sent + wait);
-        [keep_alive, self.manner.deadline].into_iter().flatten().fold(idle, Instant::min)
+        [keep_alive, self.manner.deadline]
+            .into_iter()
+            .flatten()
+            .fold(idle, Instant::min)
     }
 }
 
@@ -285,7 +304,11 @@ fn ended_as(exchange: Option<&mut Exchange>) -> Outcome {
     let failed = exchange
         .and_then(|exchange| exchange.last_attempt()?.status)
         .is_some_and(|status| status.is_client_error() || status.is_server_error());
-    if failed { Outcome::UpstreamError } else { Outcome::Complete }
+    if failed {
+        Outcome::UpstreamError
+    } else {
+        Outcome::Complete
+    }
 }
 
 impl Drop for Relay {
@@ -301,7 +324,9 @@ impl Drop for Relay {
         }
         let dialect = self.manner.dialect;
         let terminal = self.recorder.exchange().is_some_and(|exchange| {
-            exchange.status.is_some_and(|status| status == StatusCode::OK)
+            exchange
+                .status
+                .is_some_and(|status| status == StatusCode::OK)
                 && exchange
                     .last_attempt()
                     .is_some_and(|attempt| dialect::is_terminal(dialect, &attempt.frames.ending()))
@@ -312,7 +337,10 @@ impl Drop for Relay {
         }
         let recorder = self.recorder.hand_over();
         let places = std::mem::take(&mut self.places);
-        task::spawn("tail of a finished stream", read_tail(body, recorder, places));
+        task::spawn(
+            "tail of a finished stream",
+            read_tail(body, recorder, places),
+        );
     }
 }
 
@@ -323,7 +351,9 @@ async fn read_tail(mut body: AnswerBody, mut recorder: Recorder, places: Places)
         while let Some(Ok(frame)) =
             std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
         {
-            let Some(data) = frame.data_ref() else { continue };
+            let Some(data) = frame.data_ref() else {
+                continue;
+            };
             read += data.len() as u64;
             if let Some(exchange) = recorder.exchange() {
                 let at = exchange.offset_us();
@@ -351,7 +381,10 @@ struct Boundary {
 
 impl Default for Boundary {
     fn default() -> Self {
-        Self { between_events: true, line_empty: true }
+        Self {
+            between_events: true,
+            line_empty: true,
+        }
     }
 }
 
@@ -384,7 +417,10 @@ mod tests {
             for piece in text.as_bytes().chunks(size) {
                 boundary.pass(piece);
             }
-            assert_eq!(boundary.between_events, between_events, "{text:?} in pieces of {size}");
+            assert_eq!(
+                boundary.between_events, between_events,
+                "{text:?} in pieces of {size}"
+            );
         }
     }
 

@@ -11,7 +11,7 @@ use crate::base::id::ExchangeId;
 use crate::dialect;
 use crate::neutral::failure::Failure;
 use crate::neutral::kind::Dialect;
-use crate::proxy::headers::{X_PINHOLE_ID, X_PINHOLE_UPSTREAM_STATUS, X_REQUEST_ID};
+use crate::proxy::headers::X_PINHOLE_UPSTREAM_STATUS;
 use crate::proxy::relay::{Broken, Relay};
 
 /// The body of every response: made here, or handed on from a provider.
@@ -67,7 +67,9 @@ pub fn with_type(status: StatusCode, kind: &'static str, body: Bytes) -> Respons
     let body = (!body.is_empty()).then_some(body);
     let mut response = Response::new(ReplyBody::Made(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
 
@@ -78,11 +80,12 @@ pub fn failure(dialect: Dialect, failure: &Failure, id: ExchangeId) -> Response<
     let body = dialect::render(dialect, failure, status.as_u16(), id.encode(&mut buffer));
     let mut response = json(status, body);
     let headers = response.headers_mut();
-    headers.insert(X_PINHOLE_ID, id_value(id));
-    headers.insert(X_REQUEST_ID, id_value(id));
     if let Some(wait) = failure.retry_after {
         // Whole seconds, rounded up: a client that waits exactly as told must not come too early.
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs_f64().ceil() as u64));
+        headers.insert(
+            header::RETRY_AFTER,
+            HeaderValue::from(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
+        );
     }
     if let Some(status) = failure.upstream_status {
         headers.insert(X_PINHOLE_UPSTREAM_STATUS, HeaderValue::from(status));

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use http::HeaderValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::settings::Settings;
@@ -48,20 +49,34 @@ pub struct Snapshot {
     provider_places: Arc<Vec<Option<Arc<Semaphore>>>>,
     /// Buffered request bytes, in KiB.
     pub buffered_kib: Arc<Semaphore>,
+    /// The value of `x-pinhole-instance`.
+    instance: Option<HeaderValue>,
 }
 
 impl Snapshot {
     fn new(settings: Settings, workers: usize, learned: HashMap<Arc<str>, Learned>) -> Self {
         let clients = (0..workers)
-            .map(|_| settings.providers.iter().map(|one| Arc::new(Client::new(one))).collect())
+            .map(|_| {
+                settings
+                    .providers
+                    .iter()
+                    .map(|one| Arc::new(Client::new(one)))
+                    .collect()
+            })
             .collect();
         let provider_places = settings
             .providers
             .iter()
-            .map(|provider| provider.in_flight_max.map(|max| Arc::new(Semaphore::new(max))))
+            .map(|provider| {
+                provider
+                    .in_flight_max
+                    .map(|max| Arc::new(Semaphore::new(max)))
+            })
             .collect();
         let kib = usize::try_from(settings.limits.buffered_bytes_max / 1024).unwrap_or(usize::MAX);
+        let instance = settings.server.instance.as_deref();
         Self {
+            instance: instance.and_then(|name| HeaderValue::from_str(name).ok()),
             table: table(&settings, &learned),
             clients: Arc::new(clients),
             learned,
@@ -75,6 +90,7 @@ impl Snapshot {
     /// The same configuration with what discovery has learnt since; connections and counts stay.
     fn relearned(&self, learned: HashMap<Arc<str>, Learned>) -> Self {
         Self {
+            instance: self.instance.clone(),
             settings: Arc::clone(&self.settings),
             table: table(&self.settings, &learned),
             clients: Arc::clone(&self.clients),
@@ -83,6 +99,10 @@ impl Snapshot {
             provider_places: Arc::clone(&self.provider_places),
             buffered_kib: Arc::clone(&self.buffered_kib),
         }
+    }
+
+    pub fn instance(&self) -> Option<&HeaderValue> {
+        self.instance.as_ref()
     }
 
     pub fn provider(&self, at: usize) -> Option<&Arc<Provider>> {
@@ -102,7 +122,7 @@ impl Snapshot {
     }
 
     /// What is known of a provider's models: configured, or learnt.
-    pub fn models(&self, provider: &Provider) -> &[Model] {
+    pub fn models<'a>(&'a self, provider: &'a Provider) -> &'a [Model] {
         match self.learned.get(&provider.id) {
             Some(Learned::Models(models)) if provider.models.is_empty() => models,
             _ => &provider.models,
@@ -141,13 +161,13 @@ pub fn table(settings: &Settings, learned: &HashMap<Arc<str>, Learned>) -> Table
             }
         })
         .collect();
-    let shipped: Vec<ShippedAlias> = catalog::aliases()
+    let shipped: Vec<ShippedAlias> = catalog::known_models()
         .iter()
-        .flat_map(|alias| {
-            alias.targets.iter().map(|target| ShippedAlias {
-                name: alias.name.clone(),
-                preset: target.preset.clone(),
-                model: target.model.clone(),
+        .flat_map(|known| {
+            known.on.iter().map(|offer| ShippedAlias {
+                name: known.id.clone(),
+                preset: offer.preset.clone(),
+                model: offer.model.clone(),
             })
         })
         .collect();
@@ -173,8 +193,13 @@ impl Shared {
 
     /// Puts a new configuration in force for requests that begin from now on.
     pub fn replace(&self, settings: Settings) {
-        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.snapshot.store(Arc::new(Snapshot::new(settings, self.workers, learned)));
+        let learned = self
+            .learned
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        self.snapshot
+            .store(Arc::new(Snapshot::new(settings, self.workers, learned)));
     }
 
     /// Takes in what discovery found out about one provider.

@@ -119,17 +119,28 @@ impl Client {
     /// A connection to send on: the newest idle one, the shared HTTP/2 one, or a new one. `link` says which.
     pub async fn connection(&self, link: &mut Link) -> Result<Line, SendError> {
         if let Some(connection) = self.take() {
-            *link = Link { reused: true, opened: Opened::default() };
+            *link = Link {
+                reused: true,
+                opened: Opened::default(),
+            };
             link.opened.peer = connection.peer;
             return Ok(Line::Http1(connection));
         }
         if let Some(sender) = self.shared_http2() {
-            *link = Link { reused: true, opened: Opened { http2: true, ..Opened::default() } };
+            *link = Link {
+                reused: true,
+                opened: Opened {
+                    http2: true,
+                    ..Opened::default()
+                },
+            };
             return Ok(Line::Http2(sender));
         }
         link.reused = false;
-        let origin =
-            self.origin.as_ref().map_err(|reason| ConnectError::Setup(reason.clone()))?;
+        let origin = self
+            .origin
+            .as_ref()
+            .map_err(|reason| ConnectError::Setup(reason.clone()))?;
         let (socket, opened) = origin.open().await?;
         link.opened = opened;
         if link.opened.http2 {
@@ -141,7 +152,11 @@ impl Client {
             .await
             .map_err(SendError::Reset)?;
         let peer = link.opened.peer;
-        Ok(Line::Http1(Connection { sender, driver: Box::pin(driver), peer }))
+        Ok(Line::Http1(Connection {
+            sender,
+            driver: Box::pin(driver),
+            peer,
+        }))
     }
 
     /// Sends `call` on `line` and returns the head of the answer, with a body that drives the connection.

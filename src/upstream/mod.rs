@@ -4,6 +4,7 @@ pub mod auth;
 pub mod catalog;
 pub mod client;
 pub mod connect;
+pub mod control;
 pub mod provider;
 pub mod tls;
 pub mod url;

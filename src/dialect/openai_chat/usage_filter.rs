@@ -54,15 +54,12 @@ impl UsageFilter {
                 at += 1;
                 continue;
             }
-            match self.find_event_end(rest) {
-                Some(end) => {
-                    self.end_event(frame, at..at + end, &mut passed);
-                    at += end;
-                }
-                None => {
-                    self.hold_or_pass(frame, at..frame.len(), &mut passed);
-                    at = frame.len();
-                }
+            if let Some(end) = self.find_event_end(rest) {
+                self.end_event(frame, at..at + end, &mut passed);
+                at += end;
+            } else {
+                self.hold_or_pass(frame, at..frame.len(), &mut passed);
+                at = frame.len();
             }
         }
         passed.join(frame)

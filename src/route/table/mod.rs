@@ -73,6 +73,8 @@ pub enum Because {
     OpenProvider,
     DefaultBackend,
     FirstWithEndpoint,
+    /// `/providers/{name}/…` names it.
+    ProviderPath,
 }
 
 impl Because {
@@ -85,6 +87,7 @@ impl Because {
             Self::OpenProvider => "provider whose models are not known",
             Self::DefaultBackend => "default_backend",
             Self::FirstWithEndpoint => "first provider with the endpoint",
+            Self::ProviderPath => "named in the path",
         }
     }
 }
@@ -93,8 +96,15 @@ impl Because {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     NoProvider,
-    UnknownModel { asked: String, near: Vec<String> },
-    FlagMissing { provider: Arc<str>, model: String, flag: Flag },
+    UnknownModel {
+        asked: String,
+        near: Vec<String>,
+    },
+    FlagMissing {
+        provider: Arc<str>,
+        model: String,
+        flag: Flag,
+    },
     NoModel,
     BadParam(BadParam),
 }
@@ -124,9 +134,15 @@ fn note(trail: &mut Trail<'_>, step: impl FnOnce() -> String) {
 
 impl Table {
     pub fn new(entries: Vec<Entry>, shipped: &[ShippedAlias], rules: Rules) -> Self {
-        let mut order: Vec<usize> = (0..entries.len()).filter(|at| !entries[*at].disabled).collect();
+        let mut order: Vec<usize> = (0..entries.len())
+            .filter(|at| !entries[*at].disabled)
+            .collect();
         order.sort_by_key(|at| std::cmp::Reverse(entries[*at].preference));
-        let mut table = Self { order, rules, ..Self::default() };
+        let mut table = Self {
+            order,
+            rules,
+            ..Self::default()
+        };
         for at in table.order.clone() {
             for served in &entries[at].models {
                 let pattern = Glob::new(&served.id);
@@ -134,7 +150,11 @@ impl Table {
                     table.globs.push((at, pattern));
                     continue;
                 }
-                let names = served.aliases.iter().map(String::as_str).chain([&*served.id]);
+                let names = served
+                    .aliases
+                    .iter()
+                    .map(String::as_str)
+                    .chain([&*served.id]);
                 for name in names {
                     let row = table.exact.entry(name.to_owned()).or_default();
                     row.push((at, Arc::clone(&served.id)));
@@ -185,7 +205,11 @@ impl Table {
         if self.order.is_empty() {
             return Err(Refusal::NoProvider);
         }
-        let forced = self.rules.static_route.as_deref().or(self.rules.force_model.as_deref());
+        let forced = self
+            .rules
+            .static_route
+            .as_deref()
+            .or(self.rules.force_model.as_deref());
         if let Some(selector) = forced {
             note(trail, || format!("forced: every request is for {selector}"));
         }
@@ -213,9 +237,21 @@ impl Table {
     }
 
     fn apply_alias(&self, name: &str, trail: &mut Trail<'_>) -> Option<String> {
-        let alias = self.rules.aliases.iter().find(|alias| alias.pattern.is_match(name))?;
-        let rewritten = alias.pattern.replace(name, alias.replacement.as_str()).into_owned();
-        note(trail, || format!("alias {}: {name} becomes {rewritten}", alias.pattern.as_str()));
+        let alias = self
+            .rules
+            .aliases
+            .iter()
+            .find(|alias| alias.pattern.is_match(name))?;
+        let rewritten = alias
+            .pattern
+            .replace(name, alias.replacement.as_str())
+            .into_owned();
+        note(trail, || {
+            format!(
+                "alias {}: {name} becomes {rewritten}",
+                alias.pattern.as_str()
+            )
+        });
         Some(rewritten)
     }
 
@@ -280,13 +316,21 @@ impl Table {
             return self.first_with_flag(&row, flag, Because::OpenProvider, trail);
         }
         let known = self.names().map(|(name, _, _)| name);
-        let near = nearest(name, known).into_iter().map(str::to_owned).collect();
-        Err(Refusal::UnknownModel { asked: name.to_owned(), near })
+        let near = nearest(name, known)
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        Err(Refusal::UnknownModel {
+            asked: name.to_owned(),
+            near,
+        })
     }
 
     fn shipped_name(&self, name: &str, provider: usize) -> Option<Arc<str>> {
         let row = self.shipped.get(name)?;
-        row.iter().find(|(at, _)| *at == provider).map(|(_, model)| Arc::clone(model))
+        row.iter()
+            .find(|(at, _)| *at == provider)
+            .map(|(_, model)| Arc::clone(model))
     }
 
     fn first_with_flag(
@@ -308,7 +352,13 @@ impl Table {
                 });
                 continue;
             }
-            note(trail, || format!("{}: chosen by {}, sent as {model}", entry.id, because.label()));
+            note(trail, || {
+                format!(
+                    "{}: chosen by {}, sent as {model}",
+                    entry.id,
+                    because.label()
+                )
+            });
             return Ok(Choice {
                 provider: *at,
                 model: Some(Arc::clone(model)),
@@ -339,21 +389,36 @@ impl Table {
         if let Some(default) = &self.rules.default_backend
             && let Some(at) = self.position(&default.provider).filter(|at| has(*at))
         {
-            note(trail, || format!("no model: {} by default_backend", default.provider));
-            let model = default.model.as_deref().filter(|_| ask.flag.is_some()).map(Arc::from);
+            note(trail, || {
+                format!("no model: {} by default_backend", default.provider)
+            });
+            let model = default
+                .model
+                .as_deref()
+                .filter(|_| ask.flag.is_some())
+                .map(Arc::from);
             return Ok(choice(at, model, Because::DefaultBackend));
         }
         let first = self.order.iter().copied().find(|at| has(*at));
         // An opaque path goes somewhere even when no provider offers the family its headers point to.
         let first = first.or_else(|| self.order.first().copied().filter(|_| ask.flag.is_none()));
-        let Some(at) = first else { return Err(Refusal::NoModel) };
-        note(trail, || format!("no model: {} is the first with the endpoint", self.entries[at].id));
+        let Some(at) = first else {
+            return Err(Refusal::NoModel);
+        };
+        note(trail, || {
+            format!(
+                "no model: {} is the first with the endpoint",
+                self.entries[at].id
+            )
+        });
         Ok(choice(at, None, Because::FirstWithEndpoint))
     }
 
     /// The enabled provider of this id.
     pub fn position(&self, id: &str) -> Option<usize> {
-        self.entries.iter().position(|entry| &*entry.id == id && !entry.disabled)
+        self.entries
+            .iter()
+            .position(|entry| &*entry.id == id && !entry.disabled)
     }
 }
 

@@ -11,11 +11,20 @@ pub enum Route<'a> {
     /// Forwarded to a provider.
     Forward(Endpoint<'a>),
     /// The catalogue, or one entry of it.
-    Catalogue { dialect: Dialect, id: Option<&'a str> },
+    Catalogue {
+        dialect: Dialect,
+        id: Option<&'a str>,
+    },
     /// `/providers/{name}/…`: verbatim to that provider.
-    Provider { name: &'a str, rest: &'a str },
+    Provider {
+        name: &'a str,
+        rest: &'a str,
+    },
     Info(Info),
-    Refused { dialect: Dialect, refusal: Refusal },
+    Refused {
+        dialect: Dialect,
+        refusal: Refusal,
+    },
 }
 
 /// What the gateway answers about itself.
@@ -97,48 +106,33 @@ pub fn read<'a>(method: &Method, path: &'a str, headers: &HeaderMap) -> Route<'a
         return refused(dialect_of(version, rest, headers), refusal);
     }
     match rest {
-        "/realtime" => refused(Dialect::OpenAiChat, Refusal::Realtime),
-        "/mcp" => refused(Dialect::OpenAiChat, Refusal::Mcp),
-        "/chat/completions" => known(
-            method,
-            (Dialect::OpenAiChat, Operation::Chat),
-            Some(Flag::OpenAiChat),
-            version,
-            rest,
-        ),
-        "/completions" => known(
-            method,
-            (Dialect::OpenAiChat, Operation::TextCompletion),
-            Some(Flag::OpenAiChat),
-            version,
-            rest,
-        ),
-        "/responses" => known(
-            method,
-            (Dialect::OpenAiResponses, Operation::Chat),
-            Some(Flag::OpenAiResponses),
-            version,
-            rest,
-        ),
-        "/embeddings" => {
-            known(method, (Dialect::OpenAiEmbeddings, Operation::Embeddings), None, version, rest)
-        }
-        "/messages" => known(
-            method,
-            (Dialect::Anthropic, Operation::Chat),
-            Some(Flag::AnthropicMessages),
-            version,
-            rest,
-        ),
-        "/messages/count_tokens" => known(
-            method,
-            (Dialect::Anthropic, Operation::CountTokens),
-            Some(Flag::AnthropicMessages),
-            version,
-            rest,
-        ),
-        _ => by_shape(method, path, version, rest, headers),
+        "/realtime" => return refused(Dialect::OpenAiChat, Refusal::Realtime),
+        "/mcp" => return refused(Dialect::OpenAiChat, Refusal::Mcp),
+        _ => {}
     }
+    match with_body(rest) {
+        Some(kind) => known(method, kind, version, rest),
+        None => by_shape(method, path, version, rest, headers),
+    }
+}
+
+/// The endpoints whose JSON body names the model, with the flag that opens each.
+fn with_body(rest: &str) -> Option<(Dialect, Operation, Option<Flag>)> {
+    let messages = Some(Flag::AnthropicMessages);
+    let chat = Some(Flag::OpenAiChat);
+    Some(match rest {
+        "/chat/completions" => (Dialect::OpenAiChat, Operation::Chat, chat),
+        "/completions" => (Dialect::OpenAiChat, Operation::TextCompletion, chat),
+        "/responses" => (
+            Dialect::OpenAiResponses,
+            Operation::Chat,
+            Some(Flag::OpenAiResponses),
+        ),
+        "/embeddings" => (Dialect::OpenAiEmbeddings, Operation::Embeddings, None),
+        "/messages" => (Dialect::Anthropic, Operation::Chat, messages),
+        "/messages/count_tokens" => (Dialect::Anthropic, Operation::CountTokens, messages),
+        _ => return None,
+    })
 }
 
 /// Paths that are told by their beginning.
@@ -155,9 +149,10 @@ fn by_shape<'a>(
             return match (method, model.rsplit_once(':')) {
                 (&Method::POST, Some((name, verb))) => gemini(version, rest, name, verb),
                 (&Method::POST, None) => refused(dialect, Refusal::Method("GET, HEAD")),
-                (&Method::GET | &Method::HEAD, _) => {
-                    Route::Catalogue { dialect, id: Some(model) }
-                }
+                (&Method::GET | &Method::HEAD, _) => Route::Catalogue {
+                    dialect,
+                    id: Some(model),
+                },
                 // A fine-tuned model is deleted at its provider.
                 _ => opaque(dialect, version, rest, ModelPlace::Path(model)),
             };
@@ -179,7 +174,17 @@ fn by_shape<'a>(
         return opaque(dialect, version, rest, ModelPlace::Perhaps);
     }
     // Sub-resources of known endpoints under the version-less aliases, and Gemini's upload root.
-    let known_family = ["/responses/", "/chat/completions/", "/messages/", "/files", "/batches", "/audio/", "/images/", "/moderations", "/rerank"];
+    let known_family = [
+        "/responses/",
+        "/chat/completions/",
+        "/messages/",
+        "/files",
+        "/batches",
+        "/audio/",
+        "/images/",
+        "/moderations",
+        "/rerank",
+    ];
     if known_family.iter().any(|family| rest.starts_with(family)) {
         return opaque(dialect, version, rest, ModelPlace::Perhaps);
     }
@@ -196,8 +201,7 @@ fn refused(dialect: Dialect, refusal: Refusal) -> Route<'static> {
 /// An endpoint whose JSON body names the model.
 fn known<'a>(
     method: &Method,
-    (dialect, operation): (Dialect, Operation),
-    flag: Option<Flag>,
+    (dialect, operation, flag): (Dialect, Operation, Option<Flag>),
     version: Option<&'a str>,
     rest: &'a str,
 ) -> Route<'a> {
@@ -324,12 +328,20 @@ fn info(path: &str) -> Option<Info> {
 fn split_version(path: &str) -> (Option<&str>, &str) {
     let path = ["/api", "/openai", "/anthropic", "/gemini"]
         .into_iter()
-        .find_map(|alias| path.strip_prefix(alias).filter(|rest| rest.starts_with('/')))
+        .find_map(|alias| {
+            path.strip_prefix(alias)
+                .filter(|rest| rest.starts_with('/'))
+        })
         .unwrap_or(path);
-    let path = path.strip_suffix('/').filter(|shorter| !shorter.is_empty()).unwrap_or(path);
+    let path = path
+        .strip_suffix('/')
+        .filter(|shorter| !shorter.is_empty())
+        .unwrap_or(path);
     let mut version = None;
     let mut rest = path;
-    while let Some(segment) = rest.strip_prefix('/').and_then(|rest| rest.split('/').next())
+    while let Some(segment) = rest
+        .strip_prefix('/')
+        .and_then(|rest| rest.split('/').next())
         && is_version(segment)
         && (version.is_none() || version == Some(segment))
     {
@@ -386,7 +398,9 @@ pub fn percent_decode(text: &str) -> String {
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
         let mut ahead = bytes.clone();
-        let pair = (byte == b'%').then(|| Some((hex(ahead.next()?)?, hex(ahead.next()?)?))).flatten();
+        let pair = (byte == b'%')
+            .then(|| Some((hex(ahead.next()?)?, hex(ahead.next()?)?)))
+            .flatten();
         match pair {
             Some((high, low)) => {
                 out.push(high << 4 | low);
