@@ -441,6 +441,15 @@ async fn errors_have_the_envelope_of_the_dialect() {
 }
 
 #[tokio::test]
+async fn websockets_are_refused_at_once() {
+    let simulator = start("");
+    let handshake = Request::get("/v1/responses")
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket");
+    assert_eq!(raw::send(simulator.addr(), &handshake).await.status, 426);
+}
+
+#[tokio::test]
 async fn rules_hit_the_requests_they_name() {
     let simulator = start(
         "[[rules]]\npath = '**/chat/completions'\nmodel = 'm*'\nnth = [2]\n\
@@ -682,6 +691,79 @@ async fn usage_modes() {
     assert_eq!(usage("sim-no-usage").await, [0u64; 0]);
     assert_eq!(usage("sim-late-usage+tokens-5").await, [5]);
     assert_eq!(usage("sim-cumulative+tokens-3").await, [0, 1, 2, 3, 3]);
+    let silent = json!({"model": "sim-no-usage", "stream": true, "messages": [], "input": "x", "contents": []});
+    for path in [
+        "/v1/messages",
+        "/v1/responses",
+        "/v1beta/models/sim-no-usage:generateContent",
+    ] {
+        let answer = ask(&simulator, path, &silent).await.text();
+        assert!(
+            !answer.contains("_tokens\":") || path == "/v1/responses",
+            "{path}: {answer}"
+        );
+        assert!(
+            !answer.contains("usageMetadata") && !answer.contains("\"total_tokens"),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_python_sdk_of_gemini_writes_inner_names_in_snake_case() {
+    let simulator = start("");
+    let body = json!({"contents": [{"role": "user", "parts": [{"text": "x"}]}],
+        "generationConfig": {"thinkingConfig": {"include_thoughts": true}},
+        "tools": [{"functionDeclarations": [{"name": "weather", "parameters_json_schema": schema()}]}]});
+    let answer = ask(&simulator, "/v1/models/g:generateContent", &body)
+        .await
+        .json();
+    let parts = &answer["candidates"][0]["content"]["parts"];
+    assert_eq!(parts[0]["thought"], true);
+    assert_eq!(parts[1]["functionCall"]["args"], json!({"city": "Paris"}));
+    assert!(answer["usageMetadata"]["thoughtsTokenCount"].is_u64());
+}
+
+#[tokio::test]
+async fn http2_without_tls_is_served_and_cut() {
+    use http_body_util::{BodyExt as _, Full};
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    let simulator = start("");
+    let socket = tokio::net::TcpStream::connect(simulator.addr())
+        .await
+        .expect("a listening server");
+    let io = TokioIo::new(socket);
+    let (mut client, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
+        .await
+        .expect("HTTP/2");
+    let connection = pinhole::base::task::spawn("test connection", connection);
+    let request = |model: &str| {
+        let body = json!({"model": model, "stream": true, "messages": []}).to_string();
+        http::Request::post(format!("{}/v1/chat/completions", simulator.url()))
+            .body(Full::new(bytes::Bytes::from(body)))
+            .expect("a request")
+    };
+    let answer = client.send_request(request("m")).await.expect("an answer");
+    let body = answer
+        .into_body()
+        .collect()
+        .await
+        .expect("a whole body")
+        .to_bytes();
+    assert!(body.ends_with(b"data: [DONE]\n\n"));
+    assert_eq!(simulator.requests()[0].version, http::Version::HTTP_2);
+    let answer = client
+        .send_request(request("sim-cut-2"))
+        .await
+        .expect("a head");
+    assert!(
+        answer.into_body().collect().await.is_err(),
+        "the body does not end"
+    );
+    assert!(
+        connection.await.expect("no panic").is_err(),
+        "the connection goes with it"
+    );
 }
 
 // ------------------------------------------------------------------------------------------------- the log
