@@ -161,3 +161,182 @@ impl Splitter {
 fn text(value: &[u8]) -> String {
     String::from_utf8_lossy(value).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const BYTES_MAX: usize = 4096;
+
+    fn split(pieces: &[&[u8]], bytes_max: usize) -> (Vec<Event>, Option<Event>) {
+        let mut events = Vec::new();
+        let mut splitter = Splitter::new(bytes_max);
+        for piece in pieces {
+            splitter.feed(piece, |event| events.push(event));
+        }
+        (events, splitter.finish())
+    }
+
+    /// Feeds `stream` whole, byte by byte, and cut at every position: the same events each time.
+    fn split_every_way(stream: &[u8], bytes_max: usize) -> (Vec<Event>, Option<Event>) {
+        let whole = split(&[stream], bytes_max);
+        let single: Vec<&[u8]> = stream.chunks(1).collect();
+        assert_eq!(split(&single, bytes_max), whole, "byte by byte");
+        for cut in 0..=stream.len() {
+            let (left, right) = stream.split_at(cut);
+            assert_eq!(split(&[left, right], bytes_max), whole, "cut at {cut}");
+        }
+        whole
+    }
+
+    /// Checks the events as `event|data|id`, and what stands unfinished.
+    fn check(stream: &str, expected: &[&str], unfinished: Option<&str>) {
+        let (events, rest) = split_every_way(stream.as_bytes(), BYTES_MAX);
+        let show = |event: &Event| {
+            assert!(!event.truncated);
+            format!(
+                "{}|{}|{}",
+                event.event.as_deref().unwrap_or("-"),
+                String::from_utf8_lossy(&event.data),
+                event.id.as_deref().unwrap_or("-"),
+            )
+        };
+        let shown: Vec<String> = events.iter().map(show).collect();
+        assert_eq!(shown, expected, "{stream:?}");
+        assert_eq!(rest.as_ref().map(show).as_deref(), unfinished, "{stream:?}");
+    }
+
+    #[test]
+    fn fields_are_read_by_the_standard() {
+        check("data: a\n\ndata:b\n\n", &["-|a|-", "-|b|-"], None);
+        check(
+            "event: x\nid: 7\ndata:  two spaces\n\n",
+            &["x| two spaces|7"],
+            None,
+        );
+        check("data: a\ndata: b\ndata\n\n", &["-|a\nb\n|-"], None);
+        check("data\n\ndata:\n\n", &["-||-", "-||-"], None);
+        check(": comment\n\n:\ndata: a\n\n", &["-|a|-"], None);
+        check(
+            "retry: 5\nunknown: x\nnocolon\ndata: a: b\n\n",
+            &["-|a: b|-"],
+            None,
+        );
+        check("event: ping\n\ndata: a\n\n", &["-|a|-"], None);
+        check("event:\nid: a\0b\ndata: a\n\n", &["-|a|-"], None);
+        check("\n\n\n", &[], None);
+        check("", &[], None);
+    }
+
+    #[test]
+    fn every_line_end_ends_a_line() {
+        check(
+            "event: x\r\ndata: a\r\n\r\ndata: b\r\n\r\n",
+            &["x|a|-", "-|b|-"],
+            None,
+        );
+        check(
+            "event: x\rdata: a\r\rdata: b\r\r",
+            &["x|a|-", "-|b|-"],
+            None,
+        );
+        check(
+            "data: a\n\r\ndata: b\r\n\ndata: c\r\n\r",
+            &["-|a|-", "-|b|-", "-|c|-"],
+            None,
+        );
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_line() {
+        check("\u{feff}data: a\n\n\u{feff}data: b\n\n", &["-|a|-"], None);
+    }
+
+    #[test]
+    fn split_characters_stay_whole() {
+        check(
+            "data: {\"t\":\"é😀\u{2028}\"}\n\n",
+            &["-|{\"t\":\"é😀\u{2028}\"}|-"],
+            None,
+        );
+    }
+
+    #[test]
+    fn what_is_unfinished_is_told_apart() {
+        check("data: a\n\ndata: b\n", &["-|a|-"], Some("-|b|-"));
+        check("data: a\n\ndata: b", &["-|a|-"], Some("-|b|-"));
+        check("data: a\n\nevent: x\n", &["-|a|-"], None);
+        let mut splitter = Splitter::new(BYTES_MAX);
+        splitter.feed(b"data: a\ndata: part", |_| panic!("no event has ended"));
+        assert_eq!(splitter.pending().unwrap().data, b"a", "only whole lines");
+    }
+
+    #[test]
+    fn raw_lengths_add_up_to_the_stream() {
+        let stream = ": hi\r\n\r\nevent: x\r\ndata: a\r\n\r\ndata: bé\n\ndata: c\n\ndata: rest";
+        let (events, rest) = split_every_way(stream.as_bytes(), BYTES_MAX);
+        let sum: usize = events.iter().chain(&rest).map(|event| event.raw_len).sum();
+        assert_eq!(sum, stream.len());
+        assert_eq!(
+            events[1].raw_len,
+            "\ndata: bé\n\n".len(),
+            "the LF of the CRLF before it"
+        );
+    }
+
+    #[test]
+    fn memory_is_bounded_and_what_is_cut_is_marked() {
+        let long = "x".repeat(50);
+        for (stream, expected) in [
+            (format!("data: {long}\n\ndata: b\n\n"), "xxxxxxxxxxxxxx"),
+            (
+                format!("data: 0123456789\ndata: {long}\n\ndata: b\n\n"),
+                "0123456789\nxxxxxxxxx",
+            ),
+            (
+                "data: a\ndata: 0123456789\ndata: 0123456789\n\ndata: b\n\n".to_owned(),
+                "a\n0123456789\n0123456",
+            ),
+        ] {
+            let (events, _) = split_every_way(stream.as_bytes(), 20);
+            assert_eq!(String::from_utf8_lossy(&events[0].data), expected);
+            assert!(events[0].truncated);
+            assert_eq!(
+                (events[1].data.as_slice(), events[1].truncated),
+                (b"b".as_slice(), false)
+            );
+        }
+        let comment = format!(": {long}\ndata: a\n\n");
+        let (events, _) = split_every_way(comment.as_bytes(), 20);
+        assert!(
+            !events[0].truncated,
+            "a long comment takes nothing from the event"
+        );
+
+        let mut splitter = Splitter::new(20);
+        for _ in 0..10_000 {
+            splitter.feed(b"data: no line end ever", |_| panic!("no event has ended"));
+        }
+        assert!(
+            splitter.line.capacity() < 100,
+            "{}",
+            splitter.line.capacity()
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn events_do_not_depend_on_the_pieces(
+            lines in prop::collection::vec("(data: |data:|event: |id: |: |)[a-zé]{0,30}(\n|\r\n|\r|\n\n|\r\n\r\n)", 0..20),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..10),
+        ) {
+            let stream = lines.concat().into_bytes();
+            let mut places: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
+            places.extend([0, stream.len()]);
+            places.sort_unstable();
+            let pieces: Vec<&[u8]> = places.windows(2).map(|pair| &stream[pair[0]..pair[1]]).collect();
+            prop_assert_eq!(split(&pieces, 24), split(&[&stream], 24));
+        }
+    }
+}

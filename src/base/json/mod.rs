@@ -6,10 +6,15 @@
 //! because the provider judges the body anyway: control characters, invalid escapes, lone surrogates and invalid UTF-8
 //! inside strings pass, and so does a number too large for a double. Whatever `serde_json` accepts is accepted.
 
+#[cfg(test)]
+pub(crate) mod arbitrary;
 mod scan;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
 
 use scan::Scanner;
@@ -40,7 +45,7 @@ pub enum Kind {
 }
 
 /// A value that has been walked over: where it stands and what it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Value<'a> {
     input: &'a [u8],
     /// Offsets in the whole input, quotes and brackets included.
@@ -49,7 +54,7 @@ pub struct Value<'a> {
 }
 
 /// A member of an object.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Member<'a> {
     /// The key, unescaped.
     pub key: Cow<'a, str>,
@@ -59,7 +64,7 @@ pub struct Member<'a> {
 }
 
 /// What the walk over a whole body saw besides the members.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Layout<'a> {
     pub root: Value<'a>,
     /// Members of the root, duplicates counted; zero when the root is not an object.
@@ -157,6 +162,13 @@ impl<'a> Value<'a> {
             .filter(|member| member.key == key)
             .last()
             .map(|member| member.value)
+    }
+}
+
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The whole input would bury what is shown.
+        write!(f, "{:?} at {:?}", self.kind, self.span)
     }
 }
 

@@ -1,6 +1,6 @@
 //! How a Gemini stream ends: as server-sent events, or as one JSON array that is sent in pieces.
 
-use crate::base::json::{self, Value};
+use crate::base::json::{self, Kind, Value};
 use crate::dialect::tail;
 
 /// A candidate with a `finishReason`, a prompt that was blocked, or the end of the array.
@@ -36,13 +36,18 @@ fn has_finish_reason(candidate: &Value<'_>) -> bool {
         .is_some_and(|reason| !reason.is_empty() && reason != "FINISH_REASON_UNSPECIFIED")
 }
 
-/// An event longer than the tail, such as one with an image in it: its line must be whole.
+/// An event longer than the tail, such as one with an image in it: the rest of its one line must be there.
 fn ends_long_event(tail: &[u8]) -> bool {
-    tail.ends_with(b"\n") && tail::fragment_has_member(tail, "finishReason", b'"')
+    let line = tail.trim_ascii_end();
+    tail.ends_with(b"\n")
+        && line.ends_with(b"}")
+        && !line.contains(&b'\n')
+        && tail::fragment_has_member(line, "finishReason", b'"')
 }
 
 /// Whether `tail` ends with the bracket of the outermost array. Pieces may be cut after any byte, so the bracket may as
-/// well be that of `parts`; walking back from it tells them apart.
+/// well be that of `parts`; walking back from it tells them apart: the beginning of an inner array is in the tail and has
+/// something before it.
 fn ends_array(tail: &[u8]) -> bool {
     let Some(inside) = tail.trim_ascii_end().strip_suffix(b"]") else {
         return false;
@@ -50,6 +55,7 @@ fn ends_array(tail: &[u8]) -> bool {
     let mut depth = 1_usize;
     let mut in_string = false;
     let mut element_end = inside.len();
+    let (mut elements, mut answer_parts) = (0, 0);
     for (at, byte) in inside.iter().enumerate().rev() {
         match byte {
             b'"' if !is_escaped(inside, at) => in_string = !in_string,
@@ -63,26 +69,29 @@ fn ends_array(tail: &[u8]) -> bool {
             b'{' | b'[' => depth -= 1,
             _ => {}
         }
-        let before = inside.get(..at).unwrap_or_default();
         if depth == 0 {
-            // The array began in this tail: it is the outermost one when nothing stands before it.
-            return before.trim_ascii().is_empty();
+            let before = inside.get(..at).unwrap_or_default();
+            return answer_parts > 0 && before.trim_ascii().is_empty();
         }
-        let is_element = *byte == b'{' && depth == 1 && !in_string;
-        if is_element && is_answer_part(inside.get(at..element_end).unwrap_or_default()) {
-            return true;
+        if depth == 1 && *byte == b'{' && !in_string {
+            let element = inside.get(at..element_end).unwrap_or_default();
+            elements += 1;
+            answer_parts += usize::from(is_answer_part(element));
         }
     }
-    // Not even one whole element: Google writes the last bracket, and no other, at the start of a line.
-    inside.ends_with(b"\n")
+    // The array began before the tail. When its last element did too, there is only this to go by: Google writes the
+    // last bracket, and no other, at the start of a line.
+    answer_parts > 0 || (elements == 0 && inside.ends_with(b"\n"))
 }
 
 fn is_answer_part(element: &[u8]) -> bool {
-    json::check(element).is_ok_and(|element| {
-        ["candidates", "usageMetadata", "promptFeedback"]
-            .iter()
-            .any(|key| element.get(key).is_some())
-    })
+    let Ok(element) = json::check(element) else {
+        return false;
+    };
+    let is_kind = |key, kind| element.get(key).is_some_and(|value| value.kind == kind);
+    is_kind("candidates", Kind::Array)
+        || is_kind("usageMetadata", Kind::Object)
+        || is_kind("promptFeedback", Kind::Object)
 }
 
 /// Whether the byte at `at` has an odd number of backslashes before it.
@@ -94,4 +103,58 @@ fn is_escaped(bytes: &[u8], at: usize) -> bool {
         .take_while(|byte| **byte == b'\\')
         .count();
     backslashes % 2 == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(tail: &str, expected: bool) {
+        assert_eq!(is_terminal(tail.as_bytes()), expected, "{tail}");
+    }
+
+    #[test]
+    fn the_end_is_seen_when_the_last_event_is_longer_than_the_tail() {
+        check("AAAA\"}}]},\"finishReason\":\"STOP\"}]}\r\n\r\n", true);
+        check("AAAA\"}}]},\"finishReason\":\"STOP\"}]}", false);
+        check("AAAA\"}}]},\"index\":0}]}\r\n\r\n", false);
+        check("say \\\"finishReason\\\":\\\"STOP\\\"\"}]}}]}\n\n", false);
+    }
+
+    #[test]
+    fn an_inner_bracket_is_not_the_end() {
+        check("[{\"candidates\":[]}]", true);
+        check("[]", false);
+        check("[{\"error\":{\"code\":503}}]", false);
+        check(
+            "[{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]",
+            false,
+        );
+        check(
+            "[{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"[1]",
+            false,
+        );
+        check(
+            "[{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"{\\\"candidates\\\":[]}]",
+            false,
+        );
+        check("AAAA\"\n    }\n]\n", true);
+        check("AAAA\"}]", false);
+    }
+
+    #[test]
+    fn unspecified_is_no_reason() {
+        check(
+            "data: {\"candidates\":[{\"finishReason\":\"FINISH_REASON_UNSPECIFIED\"}]}\n\n",
+            false,
+        );
+        check(
+            "data: {\"candidates\":[{\"finishReason\":\"\"}]}\n\n",
+            false,
+        );
+        check(
+            "data: {\"candidates\":[{},{\"finishReason\":\"MAX_TOKENS\"}]}\n\n",
+            true,
+        );
+    }
 }
