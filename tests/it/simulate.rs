@@ -357,6 +357,159 @@ async fn structured_output_fits_its_schema_in_every_dialect() {
     }
 }
 
+#[tokio::test]
+async fn every_dialect_has_its_own_words_for_the_end() {
+    let simulator = start("");
+    let user = json!([{"role": "user", "content": "x"}]);
+    let chat = |model: &str| json!({"model": model, "messages": user, "max_tokens": 3});
+    let responses = |model: &str| json!({"model": model, "input": "x", "max_output_tokens": 3});
+    let gemini = json!({"contents": [{"parts": [{"text": "x"}]}], "generationConfig": {"maxOutputTokens": 3}});
+    let generate = |model: &str| format!("/v1beta/models/{model}:generateContent");
+    for (path, body, pointer, expected) in [
+        (
+            "/v1/chat/completions",
+            chat("m"),
+            "/choices/0/finish_reason",
+            "length",
+        ),
+        (
+            "/v1/completions",
+            chat("m"),
+            "/choices/0/finish_reason",
+            "length",
+        ),
+        ("/v1/messages", chat("m"), "/stop_reason", "max_tokens"),
+        (
+            "/v1/responses",
+            responses("m"),
+            "/incomplete_details/reason",
+            "max_output_tokens",
+        ),
+        (
+            &generate("m"),
+            gemini.clone(),
+            "/candidates/0/finishReason",
+            "MAX_TOKENS",
+        ),
+        (
+            "/v1/chat/completions",
+            chat("sim-refusal"),
+            "/choices/0/finish_reason",
+            "stop",
+        ),
+        (
+            "/v1/chat/completions",
+            chat("sim-refusal"),
+            "/choices/0/message/refusal",
+            "I can't help with that.",
+        ),
+        (
+            "/v1/messages",
+            chat("sim-refusal"),
+            "/stop_reason",
+            "refusal",
+        ),
+        (
+            "/v1/responses",
+            responses("sim-refusal"),
+            "/output/0/content/0/type",
+            "refusal",
+        ),
+        (
+            &generate("sim-refusal"),
+            gemini,
+            "/candidates/0/finishReason",
+            "SAFETY",
+        ),
+    ] {
+        let answer = ask(&simulator, path, &body).await.json();
+        assert_eq!(
+            answer.pointer(pointer),
+            Some(&json!(expected)),
+            "{path}: {answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn cached_and_reasoning_tokens_have_their_place_in_every_dialect() {
+    let simulator = start(
+        "[default]\ninput_tokens = 100\noutput_tokens = 40\nreasoning = 0.25\ncached = 0.3\ncache_write = 0.1",
+    );
+    for (path, cached, reasoning, input) in [
+        (
+            "/v1/chat/completions",
+            "/usage/prompt_tokens_details/cached_tokens",
+            Some("/usage/completion_tokens_details/reasoning_tokens"),
+            ("/usage/prompt_tokens", 100),
+        ),
+        (
+            "/v1/responses",
+            "/usage/input_tokens_details/cached_tokens",
+            Some("/usage/output_tokens_details/reasoning_tokens"),
+            ("/usage/input_tokens", 100),
+        ),
+        (
+            "/v1/messages",
+            "/usage/cache_read_input_tokens",
+            None,
+            ("/usage/input_tokens", 60),
+        ),
+        (
+            "/v1beta/models/m:generateContent",
+            "/usageMetadata/cachedContentTokenCount",
+            Some("/usageMetadata/thoughtsTokenCount"),
+            ("/usageMetadata/promptTokenCount", 100),
+        ),
+    ] {
+        let body = json!({"model": "m", "messages": [], "input": "x", "contents": []});
+        let answer = ask(&simulator, path, &body).await.json();
+        assert_eq!(answer.pointer(cached), Some(&json!(30)), "{path}: {answer}");
+        assert_eq!(
+            answer.pointer(input.0),
+            Some(&json!(input.1)),
+            "{path}: {answer}"
+        );
+        if let Some(reasoning) = reasoning {
+            assert_eq!(
+                answer.pointer(reasoning),
+                Some(&json!(10)),
+                "{path}: {answer}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn tools_can_be_whole_wrong_or_kept_back() {
+    let tool = json!({"type": "function", "function": {"name": "weather", "parameters": schema()}});
+    let body = |model: &str| json!({"model": model, "tools": [tool], "messages": [{"role": "user", "content": "x"}]});
+    let simulator = start("[models.whole.tools]\nfragments = false");
+    let mut streamed = body("whole");
+    streamed["stream"] = json!(true);
+    let chunks = data(&ask(&simulator, "/v1/chat/completions", &streamed).await);
+    let pieces = chunks.iter().filter_map(|chunk| {
+        chunk["choices"][0]["delta"]["tool_calls"][0]["function"]["arguments"].as_str()
+    });
+    assert_eq!(
+        pieces.filter(|piece| !piece.is_empty()).collect::<Vec<_>>(),
+        [r#"{"city":"Paris"}"#]
+    );
+    let wrong = ask(
+        &simulator,
+        "/v1/chat/completions",
+        &body("sim-wrong-arguments"),
+    )
+    .await
+    .json();
+    let arguments = &wrong["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"];
+    assert_eq!(arguments, r#"{"unexpected_argument":[null]}"#);
+    let none = ask(&simulator, "/v1/chat/completions", &body("sim-no-tools"))
+        .await
+        .json();
+    assert_eq!(none["choices"][0]["finish_reason"], "stop");
+}
+
 // --------------------------------------------------------------------------------------------- determinism
 
 #[tokio::test]
