@@ -975,6 +975,23 @@ async fn a_client_gone_before_the_head_is_noticed() {
 }
 
 #[tokio::test]
+async fn many_connections_at_once_are_served() {
+    let simulator = start("");
+    let addr = simulator.addr();
+    let mut connections = Vec::new();
+    for _ in 0..300 {
+        let mut connection = raw::connect(addr).await;
+        connection.send(&chat("sim-slow-first-300ms", true)).await;
+        connections.push(connection);
+    }
+    for connection in &mut connections {
+        let answer = connection.read_response().await;
+        assert_eq!((answer.status, answer.end), (200, End::Clean));
+    }
+    assert_eq!(simulator.counts().completed, 300);
+}
+
+#[tokio::test]
 async fn stopping_closes_port_and_connections() {
     let simulator = start("");
     let addr = simulator.addr();
