@@ -122,7 +122,7 @@ class Simulator(Program):
 class Gateway(Program):
     """A gateway with the configuration `config`, in which `{sim}` stands for the simulator's address."""
 
-    def __init__(self, sim, config=PROVIDERS, suffix="toml", arguments=(), environment=None):
+    def __init__(self, sim, config=PROVIDERS, suffix="toml", arguments=(), environment=None, port=0):
         self.folder = tempfile.TemporaryDirectory(prefix="pinhole-judge-")
         path = Path(self.folder.name) / f"pinhole.{suffix}"
         path.write_text(config.replace("{sim}", sim.url))
@@ -132,7 +132,7 @@ class Gateway(Program):
                 "--config",
                 str(path),
                 "--listen",
-                "127.0.0.1:0",
+                f"127.0.0.1:{port}",
                 "--ops-listen",
                 "127.0.0.1:0",
                 "--data-dir",
