@@ -1,4 +1,18 @@
 //! The map of Pinhole. Modules in reading order, lowest layer first; imports go down only (`tests/tidy.rs` holds the table).
 
+// 0 ground
 pub mod base;
 pub mod neutral;
+// 1 language
+pub mod dialect;
+pub mod exchange;
+// 2 parts
+pub mod policy;
+pub mod route;
+pub mod upstream;
+// 3 assembly
+pub mod config;
+pub mod observe;
+// 4 servers
+pub mod proxy;
+pub mod simulate;

@@ -1,6 +1,12 @@
 //! Ground: knows nothing of LLMs or HTTP servers.
 
 pub mod clock;
+pub mod coding;
+pub mod glob;
 pub mod id;
+pub mod json;
+pub mod multipart;
+pub mod near;
 pub mod secret;
+pub mod sse;
 pub mod task;

@@ -1,2 +1,13 @@
-//! Integration tests.
-fn main() {}
+//! Integration tests: one binary, so that they link once. Real sockets, on port 0.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail the test; the lints know only functions marked as tests"
+)]
+#![expect(
+    unreachable_pub,
+    reason = "modules of a test binary have no outside to be reached from"
+)]
+
+mod simulate;
+mod support;

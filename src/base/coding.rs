@@ -1,0 +1,285 @@
+//! Content codings of request bodies, undone for reading only: what is forwarded stays as it came.
+
+use std::io::Read;
+
+use bytes::Bytes;
+use flate2::{Decompress, FlushDecompress, Status};
+
+/// Limit: codings laid over each other in one header.
+const CODINGS_MAX: usize = 4;
+
+/// Limit: zstd's window, as HTTP asks of every decoder (RFC 9659). A frame that wants more is refused.
+const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+
+const STEP_BYTES: usize = 16 * 1024;
+
+/// Why a body could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CodingError {
+    #[error("content-encoding `{coding}` is not supported; use gzip, deflate, br, zstd or none")]
+    Unsupported { coding: String },
+    #[error("more than {CODINGS_MAX} content-encodings are laid over each other; send one")]
+    TooMany,
+    #[error("the body does not decode as `{coding}`; send it as its content-encoding says")]
+    Corrupt { coding: &'static str },
+    #[error("the decoded body is over the limit of {bytes_max} bytes; raise `limits.body`")]
+    TooLarge { bytes_max: usize },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Coding {
+    Gzip,
+    Deflate,
+    Brotli,
+    Zstd,
+}
+
+impl Coding {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Deflate => "deflate",
+            Self::Brotli => "br",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
+/// Undoes the codings that `header` (the value of `content-encoding`) lists, the last one first. A body without a coding
+/// is given back as it is. Limit: `bytes_max` of output after each coding.
+pub fn decode(header: &str, body: &Bytes, bytes_max: usize) -> Result<Bytes, CodingError> {
+    let codings = parse(header)?;
+    let mut decoded = body.clone();
+    for coding in codings.into_iter().rev() {
+        decoded = Bytes::from(decode_one(coding, &decoded, bytes_max)?);
+    }
+    if decoded.len() > bytes_max {
+        return Err(CodingError::TooLarge { bytes_max });
+    }
+    Ok(decoded)
+}
+
+fn parse(header: &str) -> Result<Vec<Coding>, CodingError> {
+    let mut codings = Vec::new();
+    for name in header.split(',').map(str::trim) {
+        match name.to_ascii_lowercase().as_str() {
+            "" | "identity" => {}
+            "gzip" | "x-gzip" => codings.push(Coding::Gzip),
+            "deflate" => codings.push(Coding::Deflate),
+            "br" => codings.push(Coding::Brotli),
+            "zstd" => codings.push(Coding::Zstd),
+            _ => {
+                return Err(CodingError::Unsupported {
+                    coding: name.chars().take(64).collect(),
+                });
+            }
+        }
+    }
+    if codings.len() > CODINGS_MAX {
+        return Err(CodingError::TooMany);
+    }
+    Ok(codings)
+}
+
+fn decode_one(coding: Coding, body: &[u8], bytes_max: usize) -> Result<Vec<u8>, CodingError> {
+    let corrupt = CodingError::Corrupt {
+        coding: coding.label(),
+    };
+    match coding {
+        Coding::Gzip => read_bounded(flate2::read::MultiGzDecoder::new(body), bytes_max, corrupt),
+        Coding::Deflate => deflate(body, bytes_max),
+        Coding::Brotli => read_bounded(
+            brotli::Decompressor::new(body, STEP_BYTES),
+            bytes_max,
+            corrupt,
+        ),
+        Coding::Zstd => {
+            let mut decoder =
+                zstd::stream::read::Decoder::with_buffer(body).map_err(|_| corrupt.clone())?;
+            decoder
+                .window_log_max(ZSTD_WINDOW_LOG_MAX)
+                .map_err(|_| corrupt.clone())?;
+            read_bounded(decoder, bytes_max, corrupt)
+        }
+    }
+}
+
+fn read_bounded(
+    reader: impl Read,
+    bytes_max: usize,
+    corrupt: CodingError,
+) -> Result<Vec<u8>, CodingError> {
+    let mut out = Vec::new();
+    let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX);
+    reader
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut out)
+        .map_err(|_| corrupt)?;
+    if out.len() > bytes_max {
+        return Err(CodingError::TooLarge { bytes_max });
+    }
+    Ok(out)
+}
+
+/// `deflate` means the zlib format, but some clients send it without the wrapper.
+fn deflate(body: &[u8], bytes_max: usize) -> Result<Vec<u8>, CodingError> {
+    match inflate(body, Decompress::new(true), bytes_max) {
+        Err(CodingError::Corrupt { .. }) => inflate(body, Decompress::new(false), bytes_max),
+        decided => decided,
+    }
+}
+
+/// Driven by hand because the reader in `flate2` takes a body that breaks off for one that ends.
+fn inflate(
+    body: &[u8],
+    mut decompress: Decompress,
+    bytes_max: usize,
+) -> Result<Vec<u8>, CodingError> {
+    let corrupt = CodingError::Corrupt { coding: "deflate" };
+    let mut out = Vec::new();
+    loop {
+        let taken = usize::try_from(decompress.total_in()).unwrap_or(usize::MAX);
+        let rest = body.get(taken..).unwrap_or_default();
+        out.reserve(STEP_BYTES);
+        let made = out.len();
+        let status = decompress
+            .decompress_vec(rest, &mut out, FlushDecompress::None)
+            .map_err(|_| corrupt.clone())?;
+        if out.len() > bytes_max {
+            return Err(CodingError::TooLarge { bytes_max });
+        }
+        let stands_still = out.len() == made && decompress.total_in() as usize == taken;
+        match status {
+            Status::StreamEnd => return Ok(out),
+            Status::Ok | Status::BufError if stands_still => return Err(corrupt),
+            Status::Ok | Status::BufError => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    const MAX: usize = 1 << 20;
+
+    fn text() -> Vec<u8> {
+        br#"{"model":"gpt-5","messages":[{"role":"user","content":"hello"}]} "#.repeat(50)
+    }
+
+    fn encode(coding: &str, plain: &[u8]) -> Vec<u8> {
+        use flate2::Compression;
+        match coding {
+            "gzip" | "x-gzip" => {
+                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), Compression::fast());
+                encoder.write_all(plain).unwrap();
+                encoder.finish().unwrap()
+            }
+            "deflate" => {
+                let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), Compression::fast());
+                encoder.write_all(plain).unwrap();
+                encoder.finish().unwrap()
+            }
+            "raw deflate" => {
+                let mut encoder =
+                    flate2::write::DeflateEncoder::new(Vec::new(), Compression::fast());
+                encoder.write_all(plain).unwrap();
+                encoder.finish().unwrap()
+            }
+            "br" => {
+                let mut out = Vec::new();
+                brotli::CompressorWriter::new(&mut out, 4096, 4, 20)
+                    .write_all(plain)
+                    .unwrap();
+                out
+            }
+            _ => zstd::stream::encode_all(plain, 3).unwrap(),
+        }
+    }
+
+    fn check(header: &str, encoded: Vec<u8>, expected: &Result<&[u8], CodingError>) {
+        let decoded = decode(header, &Bytes::from(encoded), MAX);
+        assert_eq!(
+            decoded.as_deref().map_err(Clone::clone),
+            *expected,
+            "{header}"
+        );
+    }
+
+    #[test]
+    fn every_coding_is_undone() {
+        let plain = text();
+        for coding in ["gzip", "x-gzip", "deflate", "br", "zstd"] {
+            check(coding, encode(coding, &plain), &Ok(&plain));
+            check(&coding.to_uppercase(), encode(coding, &plain), &Ok(&plain));
+            check(coding, encode(coding, b""), &Ok(b""));
+        }
+        check("deflate", encode("raw deflate", &plain), &Ok(&plain));
+        check("", plain.clone(), &Ok(&plain));
+        check("identity", plain.clone(), &Ok(&plain));
+        check(
+            "gzip, zstd",
+            encode("zstd", &encode("gzip", &plain)),
+            &Ok(&plain),
+        );
+        check("identity, br", encode("br", &plain), &Ok(&plain));
+    }
+
+    #[test]
+    fn a_body_without_a_coding_is_not_copied() {
+        let body = Bytes::from(text());
+        assert_eq!(
+            decode("identity", &body, MAX).unwrap().as_ptr(),
+            body.as_ptr()
+        );
+    }
+
+    #[test]
+    fn broken_bodies_are_refused() {
+        let plain = text();
+        for (header, coding) in [
+            ("gzip", "gzip"),
+            ("deflate", "deflate"),
+            ("deflate", "raw deflate"),
+            ("br", "br"),
+            ("zstd", "zstd"),
+        ] {
+            let whole = encode(coding, &plain);
+            let label = parse(header).unwrap()[0].label();
+            let corrupt = Err(CodingError::Corrupt { coding: label });
+            check(header, b"this is not compressed at all".to_vec(), &corrupt);
+            for cut in [whole.len() / 2, whole.len() - 1] {
+                check(header, whole[..cut].to_vec(), &corrupt);
+            }
+        }
+    }
+
+    #[test]
+    fn output_is_bounded() {
+        let zeros = vec![0; MAX + 1];
+        for coding in ["gzip", "deflate", "raw deflate", "br", "zstd"] {
+            let header = coding.trim_start_matches("raw ");
+            let too_large = CodingError::TooLarge { bytes_max: MAX };
+            check(header, encode(coding, &zeros), &Err(too_large));
+            check(header, encode(coding, &zeros[..MAX]), &Ok(&zeros[..MAX]));
+        }
+        check("", zeros, &Err(CodingError::TooLarge { bytes_max: MAX }));
+    }
+
+    #[test]
+    fn unknown_codings_are_named() {
+        let unsupported = |coding: &str| {
+            Err(CodingError::Unsupported {
+                coding: coding.to_owned(),
+            })
+        };
+        check("compress", text(), &unsupported("compress"));
+        check("gzip, lzma", text(), &unsupported("lzma"));
+        check(
+            "gzip, gzip, gzip, gzip, gzip",
+            text(),
+            &Err(CodingError::TooMany),
+        );
+    }
+}

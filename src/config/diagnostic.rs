@@ -1,0 +1,111 @@
+//! What is wrong with a configuration, where, and how to mend it. Findings are collected and shown together.
+//!
+//! Invariant: no finding carries a configured value, only key names, types and allowed words: a value may be a secret.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Logged at start; `pinhole check` treats it as an error.
+    Warning,
+    /// The configuration is refused.
+    Error,
+}
+
+impl Severity {
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// Where in a file, both counted from one; `column` counts characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub file: Arc<PathBuf>,
+    pub line: usize,
+    pub column: usize,
+}
+
+/// One thing to mend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    pub severity: Severity,
+    /// Absent for what comes from the environment or the command line.
+    pub place: Option<Place>,
+    /// Dotted key (`providers.openai.baseurl`), flag (`--default-backend`) or variable; empty for the file as a whole.
+    pub key: String,
+    pub message: String,
+    /// What to do about it; empty when the message already says it.
+    pub remedy: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = &self.place {
+            let file = place.file.display();
+            write!(f, "{file}:{}:{}: ", place.line, place.column)?;
+        }
+        write!(f, "{}: ", self.severity.label())?;
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.message)?;
+        if !self.remedy.is_empty() {
+            write!(f, "; {}", self.remedy)?;
+        }
+        Ok(())
+    }
+}
+
+/// All findings of one load, in the order of the file. As an error: at least one of them is of severity error.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Findings(pub Vec<Finding>);
+
+impl Findings {
+    pub fn push(&mut self, finding: Finding) {
+        // The same fault may be seen by two stages (a missing variable used twice is two places, and stays two).
+        if !self.0.contains(&finding) {
+            self.0.push(finding);
+        }
+    }
+
+    /// Puts them in the order of the file; those without a place come last, in the order they were found.
+    pub fn sort(&mut self) {
+        self.0.sort_by_key(|finding| match &finding.place {
+            Some(place) => (place.line, place.column),
+            None => (usize::MAX, 0),
+        });
+    }
+
+    pub fn has_errors(&self) -> bool {
+        self.0.iter().any(|f| f.severity == Severity::Error)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn iter(&self) -> std::slice::Iter<'_, Finding> {
+        self.0.iter()
+    }
+}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, finding) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            fmt::Display::fmt(finding, f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Findings {}

@@ -1,0 +1,5 @@
+//! Anthropic messages, and the counting of their tokens.
+
+pub mod error;
+pub mod peek;
+pub mod stream;

@@ -1,0 +1,5 @@
+//! Gemini generateContent and its siblings: the model and the verb stand in the path, not in the body.
+
+pub mod error;
+pub mod peek;
+pub mod stream;

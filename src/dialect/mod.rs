@@ -1,0 +1,78 @@
+//! The only place that knows vendor JSON: one folder a dialect, and here the one `match` for each thing they all do.
+
+pub mod anthropic_messages;
+pub mod edit;
+pub mod gemini_generate;
+#[cfg(test)]
+mod golden;
+pub mod openai_chat;
+pub mod openai_embeddings;
+pub mod openai_responses;
+pub mod sight;
+mod tail;
+
+use bytes::Bytes;
+
+use crate::neutral::facts::Facts;
+use crate::neutral::failure::Failure;
+use crate::neutral::kind::Dialect;
+use sight::PeekError;
+
+/// Checks that `body` is a JSON object and finds the few facts that routing needs. Legacy completions are read as chat.
+pub fn peek(dialect: Dialect, body: &[u8]) -> Result<Facts, PeekError> {
+    match dialect {
+        Dialect::OpenAiChat => openai_chat::peek::peek(body),
+        Dialect::OpenAiResponses => openai_responses::peek::peek(body),
+        Dialect::OpenAiEmbeddings => openai_embeddings::peek::peek(body),
+        Dialect::Anthropic => anthropic_messages::peek::peek(body),
+        Dialect::Gemini => gemini_generate::peek::peek(body),
+    }
+}
+
+/// Whether a stream whose last bytes are `tail` has said all it had to say, so that a client which leaves now has a
+/// complete answer. The tail may start anywhere, also in the middle of an event; 64 KiB are enough.
+pub fn is_terminal(dialect: Dialect, tail: &[u8]) -> bool {
+    match dialect {
+        Dialect::OpenAiChat => openai_chat::stream::is_terminal(tail),
+        Dialect::OpenAiResponses => openai_responses::stream::is_terminal(tail),
+        // Embeddings do not stream.
+        Dialect::OpenAiEmbeddings => false,
+        Dialect::Anthropic => anthropic_messages::stream::is_terminal(tail),
+        Dialect::Gemini => gemini_generate::stream::is_terminal(tail),
+    }
+}
+
+/// The body of an error answer in the caller's own envelope. `status` is the one it is sent with; `request_id` is the
+/// exchange id, which only Anthropic's envelope carries.
+pub fn render(dialect: Dialect, failure: &Failure, status: u16, request_id: &str) -> Vec<u8> {
+    match dialect {
+        Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::OpenAiEmbeddings => {
+            openai_chat::error::render(failure)
+        }
+        Dialect::Anthropic => anthropic_messages::error::render(failure, request_id),
+        Dialect::Gemini => gemini_generate::error::render(failure, status),
+    }
+}
+
+/// The event that tells a client its stream has failed; nothing follows it.
+pub fn stream_error(dialect: Dialect, failure: &Failure, request_id: &str) -> Bytes {
+    match dialect {
+        Dialect::OpenAiChat | Dialect::OpenAiEmbeddings => {
+            openai_chat::error::stream_error(failure)
+        }
+        Dialect::OpenAiResponses => openai_responses::error::stream_error(failure),
+        Dialect::Anthropic => anthropic_messages::error::stream_error(failure, request_id),
+        Dialect::Gemini => gemini_generate::error::stream_error(failure),
+    }
+}
+
+/// Bytes that keep a quiet stream alive and mean nothing to the client.
+pub fn keep_alive(dialect: Dialect) -> Bytes {
+    match dialect {
+        Dialect::OpenAiChat
+        | Dialect::OpenAiResponses
+        | Dialect::OpenAiEmbeddings
+        | Dialect::Gemini => Bytes::from_static(b": keep-alive\n\n"),
+        Dialect::Anthropic => Bytes::from_static(anthropic_messages::stream::PING),
+    }
+}

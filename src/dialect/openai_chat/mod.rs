@@ -1,0 +1,6 @@
+//! OpenAI chat completions, and the legacy completions that share their envelope.
+
+pub mod error;
+pub mod peek;
+pub mod stream;
+pub mod usage_filter;

@@ -1,0 +1,3 @@
+//! OpenAI embeddings: one request, one answer, no stream; errors have the shape of chat.
+
+pub mod peek;

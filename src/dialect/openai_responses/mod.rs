@@ -1,0 +1,5 @@
+//! OpenAI responses.
+
+pub mod error;
+pub mod peek;
+pub mod stream;

@@ -1,0 +1,216 @@
+//! The log line of an exchange, text or JSON: one line, no prompt text, no secret.
+
+use std::fmt::Write as _;
+use std::io::Write;
+
+use crate::exchange::Exchange;
+use crate::observe::sink::Sink;
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogForm {
+    #[default]
+    Text,
+    Json,
+}
+
+/// Writes one line per exchange, a batch at a time.
+pub struct LineSink<W> {
+    form: LogForm,
+    to: W,
+    /// Filled and emptied per batch.
+    buffer: String,
+    /// Exchanges reported as dropped so far.
+    dropped_told: u64,
+}
+
+impl<W: Write + Send> LineSink<W> {
+    pub fn new(form: LogForm, to: W) -> Self {
+        Self {
+            form,
+            to,
+            buffer: String::new(),
+            dropped_told: 0,
+        }
+    }
+}
+
+impl<W: Write + Send> Sink for LineSink<W> {
+    fn take(&mut self, batch: &[Box<Exchange>], dropped: u64) {
+        self.buffer.clear();
+        for exchange in batch {
+            match self.form {
+                LogForm::Text => text_line(&mut self.buffer, exchange),
+                LogForm::Json => json_line(&mut self.buffer, exchange),
+            }
+        }
+        if dropped > self.dropped_told {
+            let lost = dropped - self.dropped_told;
+            self.dropped_told = dropped;
+            drop_notice(&mut self.buffer, self.form, lost);
+        }
+        // A log that cannot be written must not stop the traffic; there is nowhere left to say so.
+        let _written = self.to.write_all(self.buffer.as_bytes());
+    }
+
+    fn flush(&mut self) {
+        let _flushed = self.to.flush();
+    }
+}
+
+fn drop_notice(out: &mut String, form: LogForm, lost: u64) {
+    let written = match form {
+        LogForm::Text => writeln!(out, "warn {lost} exchanges not logged: the queue was full"),
+        LogForm::Json => writeln!(
+            out,
+            r#"{{"level":"warn","message":"exchanges not logged: the queue was full","count":{lost}}}"#
+        ),
+    };
+    debug_assert!(written.is_ok(), "writing to a String cannot fail");
+}
+
+/// One field of the line, named once for both forms.
+enum Value<'a> {
+    Text(&'a str),
+    Number(u64),
+    Millis(u64),
+    Flag(bool),
+}
+
+/// Calls `field` for each field the exchange has, in the order of the line.
+fn fields(exchange: &Exchange, mut field: impl FnMut(&'static str, Value<'_>)) {
+    let attempt = exchange.last_attempt();
+    let mut id = [0; 36];
+    field("id", Value::Text(exchange.id.encode(&mut id)));
+    field("method", Value::Text(exchange.method.as_str()));
+    field("path", Value::Text(&exchange.path));
+    field("dialect", Value::Text(exchange.dialect.label()));
+    field("operation", Value::Text(exchange.operation.label()));
+    if let Some(status) = exchange.status {
+        field("status", Value::Number(u64::from(status.as_u16())));
+    }
+    field("outcome", Value::Text(exchange.outcome.label()));
+    if let Some(attempt) = attempt {
+        field("provider", Value::Text(&attempt.provider));
+    }
+    if let Some(model) = attempt.and_then(|attempt| attempt.model.as_deref()) {
+        field("model", Value::Text(model));
+    }
+    if let Some(requested) = exchange.model_requested.as_deref()
+        && attempt.and_then(|attempt| attempt.model.as_deref()) != Some(requested)
+    {
+        field("model_requested", Value::Text(requested));
+    }
+    field("stream", Value::Flag(exchange.stream));
+    field("attempts", Value::Number(exchange.attempts.len() as u64));
+    field("request_bytes", Value::Number(exchange.request_bytes));
+    field("response_bytes", Value::Number(exchange.response_bytes));
+    if let Some(first) = attempt.and_then(|attempt| attempt.head_us) {
+        field("first_byte_ms", Value::Millis(first));
+    }
+    field("duration_ms", Value::Millis(exchange.ended_us));
+    field("overhead_ms", Value::Millis(exchange.overhead_us()));
+    if let Some(label) = exchange.key_label.as_deref() {
+        field("key", Value::Text(label));
+    }
+    if let Some(failure) = &exchange.failure {
+        field("error_source", Value::Text(failure.source.label()));
+        field("error_kind", Value::Text(failure.kind));
+        if let Some(detail) = failure.detail.as_deref() {
+            field("error", Value::Text(detail));
+        }
+    }
+    if let Some(status) = attempt.and_then(|attempt| attempt.status)
+        && exchange.status != Some(status)
+    {
+        field("upstream_status", Value::Number(u64::from(status.as_u16())));
+    }
+    if let Some(id) = attempt.and_then(|attempt| attempt.upstream_request_id.as_deref()) {
+        field("upstream_request_id", Value::Text(id));
+    }
+}
+
+fn text_line(out: &mut String, exchange: &Exchange) {
+    timestamp(out, exchange.wall_us);
+    out.push_str(" info exchange");
+    fields(exchange, |name, value| {
+        out.push(' ');
+        out.push_str(name);
+        out.push('=');
+        match value {
+            Value::Text(text) => quoted_if_needed(out, text),
+            Value::Number(number) => push_number(out, number),
+            Value::Millis(us) => push_millis(out, us),
+            Value::Flag(flag) => out.push_str(if flag { "true" } else { "false" }),
+        }
+    });
+    out.push('\n');
+}
+
+fn json_line(out: &mut String, exchange: &Exchange) {
+    out.push_str("{\"time\":\"");
+    timestamp(out, exchange.wall_us);
+    out.push_str("\",\"level\":\"info\",\"event\":\"exchange\"");
+    fields(exchange, |name, value| {
+        out.push_str(",\"");
+        out.push_str(name);
+        out.push_str("\":");
+        match value {
+            Value::Text(text) => quoted(out, text),
+            Value::Number(number) => push_number(out, number),
+            Value::Millis(us) => push_millis(out, us),
+            Value::Flag(flag) => out.push_str(if flag { "true" } else { "false" }),
+        }
+    });
+    out.push_str("}\n");
+}
+
+fn push_number(out: &mut String, number: u64) {
+    let written = write!(out, "{number}");
+    debug_assert!(written.is_ok(), "writing to a String cannot fail");
+}
+
+fn push_millis(out: &mut String, us: u64) {
+    let written = write!(out, "{}.{:03}", us / 1_000, us % 1_000);
+    debug_assert!(written.is_ok(), "writing to a String cannot fail");
+}
+
+fn timestamp(out: &mut String, wall_us: u64) {
+    let at = jiff::Timestamp::from_microsecond(i64::try_from(wall_us).unwrap_or(0))
+        .unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    let written = write!(out, "{at:.3}");
+    debug_assert!(written.is_ok(), "writing to a String cannot fail");
+}
+
+/// Client-made text stays on one line and within its quotes.
+fn quoted_if_needed(out: &mut String, text: &str) {
+    let plain = !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'=');
+    if plain {
+        out.push_str(text);
+    } else {
+        quoted(out, text);
+    }
+}
+
+fn quoted(out: &mut String, text: &str) {
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            // Control characters could drive a terminal; the line separators end a line for some readers.
+            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
+                let written = write!(out, "\\u{:04x}", c as u32);
+                debug_assert!(written.is_ok(), "writing to a String cannot fail");
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}

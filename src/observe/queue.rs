@@ -1,0 +1,162 @@
+//! The bounded queue between the hot path and the worker thread, and that thread.
+//!
+//! Pushing costs an uncontended lock. The thread wakes by itself every few milliseconds while there is traffic and
+//! sleeps when there is none; only the push that ends such a sleep pays for a wake-up.
+
+#![expect(
+    clippy::vec_box,
+    reason = "an exchange is large: it is boxed once and then passed on by pointer"
+)]
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{JoinHandle, Thread};
+use std::time::Duration;
+
+use crate::exchange::Exchange;
+use crate::observe::sink::Sinks;
+
+/// Limit: finished exchanges waiting for the worker. Past it they are dropped and counted.
+pub const QUEUE_MAX: usize = 65_536;
+/// How often the worker looks while there is traffic.
+const TICK: Duration = Duration::from_millis(4);
+/// Ticks without traffic after which the worker sleeps until woken.
+const IDLE_TICKS: u32 = 250;
+
+/// Finished exchanges on their way to the sinks.
+pub struct Queue {
+    /// Written by the hot path, emptied whole by the worker. Never held across an await.
+    waiting: Mutex<Vec<Box<Exchange>>>,
+    dropped: AtomicU64,
+    /// The worker sleeps without a deadline; the next push wakes it.
+    asleep: AtomicBool,
+    closed: AtomicBool,
+    worker: Mutex<Option<Thread>>,
+}
+
+/// The running worker; [`Worker::stop`] empties the queue and waits for it.
+pub struct Worker {
+    queue: Arc<Queue>,
+    handle: Option<JoinHandle<()>>,
+}
+
+impl Queue {
+    /// Starts the worker thread over `sinks`.
+    pub fn start(sinks: Sinks) -> std::io::Result<(Arc<Self>, Worker)> {
+        let queue = Arc::new(Self {
+            waiting: Mutex::new(Vec::with_capacity(256)),
+            dropped: AtomicU64::new(0),
+            asleep: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            worker: Mutex::new(None),
+        });
+        let own = Arc::clone(&queue);
+        let handle = std::thread::Builder::new()
+            .name("pinhole-observe".to_owned())
+            .spawn(move || own.run(sinks))?;
+        *queue.worker.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(handle.thread().clone());
+        let worker = Worker {
+            queue: Arc::clone(&queue),
+            handle: Some(handle),
+        };
+        Ok((queue, worker))
+    }
+
+    pub(crate) fn push(&self, exchange: Box<Exchange>) {
+        {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            if waiting.len() >= QUEUE_MAX {
+                drop(waiting);
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            waiting.push(exchange);
+        }
+        if self.asleep.load(Ordering::Acquire) {
+            self.wake();
+        }
+    }
+
+    /// Exchanges that found the queue full.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    fn wake(&self) {
+        if let Some(worker) = self
+            .worker
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+        {
+            worker.unpark();
+        }
+    }
+
+    fn run(&self, mut sinks: Sinks) {
+        let mut batch: Vec<Box<Exchange>> = Vec::with_capacity(256);
+        let mut idle_ticks = 0;
+        loop {
+            let closing = self.closed.load(Ordering::Acquire);
+            std::mem::swap(
+                &mut batch,
+                &mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner),
+            );
+            if !batch.is_empty() {
+                idle_ticks = 0;
+                sinks.take(&batch, self.dropped());
+                batch.clear();
+            } else if closing {
+                sinks.flush();
+                return;
+            } else {
+                idle_ticks += 1;
+            }
+            if closing {
+                continue;
+            }
+            if idle_ticks < IDLE_TICKS {
+                std::thread::park_timeout(TICK);
+                continue;
+            }
+            self.asleep.store(true, Ordering::SeqCst);
+            // A push between the look above and the store would be missed without this second look.
+            let empty = self
+                .waiting
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .is_empty();
+            if empty && !self.closed.load(Ordering::SeqCst) {
+                std::thread::park();
+            }
+            self.asleep.store(false, Ordering::SeqCst);
+            idle_ticks = 0;
+        }
+    }
+}
+
+impl Worker {
+    /// Lets the worker finish what is queued, and waits for it.
+    pub fn stop(mut self) {
+        self.close();
+    }
+
+    fn close(&mut self) {
+        self.queue.closed.store(true, Ordering::SeqCst);
+        self.queue.wake();
+        if let Some(handle) = self.handle.take()
+            && handle.join().is_err()
+        {
+            tracing::error!("the observing thread panicked; log lines may be missing");
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if self.handle.is_some() {
+            self.close();
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The hot path's handle on an exchange. Ends it exactly once: by a call, or by being dropped.
+
+use std::sync::Arc;
+
+use crate::exchange::Exchange;
+use crate::exchange::outcome::Outcome;
+use crate::observe::queue::Queue;
+
+/// Owns an exchange until its end, then hands it to the queue.
+///
+/// Invariant: every exchange reaches the queue once. A recorder dropped without [`Recorder::finish`] ends as
+/// `client_cancelled` (the client's connection took the task down) or, in a panic, as `gateway_error`.
+pub struct Recorder {
+    /// `None` once handed over.
+    exchange: Option<Box<Exchange>>,
+    queue: Arc<Queue>,
+}
+
+impl Recorder {
+    pub fn new(exchange: Box<Exchange>, queue: Arc<Queue>) -> Self {
+        Self {
+            exchange: Some(exchange),
+            queue,
+        }
+    }
+
+    /// The exchange, while it runs.
+    pub fn exchange(&mut self) -> Option<&mut Exchange> {
+        self.exchange.as_deref_mut()
+    }
+
+    /// Ends the exchange with `outcome`. Only the first end counts.
+    pub fn finish(&mut self, outcome: Outcome) {
+        if let Some(mut exchange) = self.exchange.take() {
+            exchange.outcome = outcome;
+            exchange.ended_us = exchange.offset_us();
+            self.queue.push(exchange);
+        }
+    }
+
+    /// Moves the running exchange to a new recorder, leaving this one finished.
+    #[must_use]
+    pub fn hand_over(&mut self) -> Self {
+        Self {
+            exchange: self.exchange.take(),
+            queue: Arc::clone(&self.queue),
+        }
+    }
+
+    pub fn is_finished(&self) -> bool {
+        self.exchange.is_none()
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        let outcome = if std::thread::panicking() {
+            Outcome::GatewayError
+        } else {
+            Outcome::ClientCancelled
+        };
+        self.finish(outcome);
+    }
+}

@@ -1,0 +1,35 @@
+//! Where finished exchanges go, and in which order.
+
+use crate::exchange::Exchange;
+
+/// Takes finished exchanges, in batches, on the worker thread.
+pub trait Sink: Send {
+    /// `dropped` counts exchanges that found the queue full, since the start.
+    fn take(&mut self, batch: &[Box<Exchange>], dropped: u64);
+    /// Called once, after the last batch.
+    fn flush(&mut self) {}
+}
+
+/// The list. Order: ledger, telemetry, store, live tail, log; this version has the log, and what tests add.
+#[derive(Default)]
+pub struct Sinks(Vec<Box<dyn Sink>>);
+
+impl Sinks {
+    #[must_use]
+    pub fn with(mut self, sink: Box<dyn Sink>) -> Self {
+        self.0.push(sink);
+        self
+    }
+
+    pub(crate) fn take(&mut self, batch: &[Box<Exchange>], dropped: u64) {
+        for sink in &mut self.0 {
+            sink.take(batch, dropped);
+        }
+    }
+
+    pub(crate) fn flush(&mut self) {
+        for sink in &mut self.0 {
+            sink.flush();
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Who may do what. Pure decisions.
+
+pub mod identity;

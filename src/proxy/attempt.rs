@@ -1,0 +1,408 @@
+//! One try at one provider: what is sent (decided by [`prepare`]), and the sending.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+
+use crate::config::settings::{IncludeUsage, Settings};
+use crate::dialect::edit::{self, Edit};
+use crate::exchange::{Attempt, Blame, Frames, Leg};
+use crate::neutral::failure::{Code, Failure};
+use crate::neutral::kind::{Dialect, Operation};
+use crate::observe::recorder::Recorder;
+use crate::policy::identity::{Caller, Place, X_PINHOLE_KEY, query_key};
+use crate::proxy::endpoint::{Endpoint, ModelPlace, percent_encode};
+use crate::proxy::headers::{self, provider_request_id};
+use crate::proxy::intake::Understood;
+use crate::route::table::Choice;
+use crate::upstream::auth::{self, ClientCredential, Outbound, X_GOOG_API_KEY};
+use crate::upstream::client::{AnswerBody, Call, Client, Link, Outgoing, SendError, Unsent};
+use crate::upstream::connect::ConnectError;
+use crate::upstream::provider::Provider;
+use crate::upstream::url;
+
+/// Limit: pooled connections found dead in a row before giving up on the pool.
+const DEAD_LINES_MAX: usize = 32;
+
+/// What the client sent, as far as a request to a provider is made of it.
+pub struct Original<'a> {
+    pub method: Method,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    pub query: Option<&'a str>,
+    /// Under `/providers/{name}` the path is joined as it stands.
+    pub verbatim_path: bool,
+}
+
+/// A request ready to be sent, and how it differs from the client's.
+pub struct Prepared {
+    pub call: Call,
+    pub edits: Vec<&'static str>,
+    pub key_label: Option<Arc<str>>,
+    /// The gateway asked for usage the client did not ask for: its chunk is to be hidden.
+    pub usage_added: bool,
+}
+
+/// Decides what goes to `provider`: path, headers, and the body with its edits. Pure.
+pub fn prepare(
+    provider: &Provider,
+    settings: &Settings,
+    endpoint: &Endpoint<'_>,
+    (original, caller): (Original<'_>, &Caller),
+    (understood, choice): (&Understood, &Choice),
+) -> Result<Prepared, Failure> {
+    let Original {
+        method,
+        headers: mut outgoing,
+        body,
+        query,
+        verbatim_path,
+    } = original;
+    let renamed = renamed(understood, choice);
+    let sent_query = sent_query(query);
+    let rest = match (endpoint.model, renamed) {
+        (ModelPlace::Path(model), Some(name)) => {
+            Cow::Owned(replace_in_path(endpoint.rest, model, name))
+        }
+        _ => Cow::Borrowed(endpoint.rest),
+    };
+    let path = if verbatim_path {
+        url::join_verbatim(&provider.base_url, &rest, sent_query.as_deref())
+    } else {
+        url::join(
+            &provider.base_url,
+            provider.versionless,
+            endpoint.version,
+            &rest,
+            sent_query.as_deref(),
+        )
+    };
+    let path = path.ok_or_else(|| {
+        Failure::new(
+            Code::InvalidRequest,
+            "the path does not join to the provider's baseurl; send a plain path",
+        )
+    })?;
+    let mut changes = body_edits(endpoint, understood, choice, renamed, &body)?;
+    let usage_added = adds_usage(settings, endpoint, understood);
+    if usage_added {
+        let readable = understood.decoded.as_ref().unwrap_or(&body);
+        changes.extend(edit::set_include_usage(readable, &understood.facts));
+    }
+    let mut edits: Vec<&'static str> = changes.iter().map(|change| change.field).collect();
+    if renamed.is_some() && matches!(endpoint.model, ModelPlace::Path(_)) {
+        edits.push("path");
+    }
+    let outbound = credentials(provider, settings, caller, &outgoing, query);
+    headers::strip_request(&mut outgoing, caller);
+    set_headers(&mut outgoing, provider, settings, outbound, query);
+    let body = if changes.is_empty() {
+        Outgoing::whole(body)
+    } else {
+        if outgoing.remove(header::CONTENT_ENCODING).is_some() {
+            edits.push("content-encoding");
+        }
+        let readable = understood.decoded.as_ref().unwrap_or(&body);
+        Outgoing::pieces(edit::apply(readable, changes).segments)
+    };
+    let key_label = match outbound {
+        Outbound::Key(at) => provider.keys.get(at).map(|key| Arc::clone(&key.label)),
+        Outbound::Client | Outbound::Nothing => None,
+    };
+    Ok(Prepared {
+        call: Call {
+            method,
+            path,
+            headers: outgoing,
+            body,
+        },
+        edits,
+        key_label,
+        usage_added,
+    })
+}
+
+/// The name to write in place of the client's, where they differ.
+fn renamed<'a>(understood: &Understood, choice: &'a Choice) -> Option<&'a str> {
+    let sent = choice.model.as_deref()?;
+    let asked = understood
+        .facts
+        .model
+        .as_ref()
+        .map(|model| model.text.as_str());
+    (asked != Some(sent)).then_some(sent)
+}
+
+/// The query without a credential: `?key=` travels in a header or not at all.
+fn sent_query(query: Option<&str>) -> Option<Cow<'_, str>> {
+    let query = query?;
+    if query_key(query).is_none() {
+        return Some(Cow::Borrowed(query));
+    }
+    Some(Cow::Owned(url::without_params(query, &["key"])))
+}
+
+fn replace_in_path(rest: &str, model: &str, name: &str) -> String {
+    match rest.rfind(model) {
+        Some(at) => {
+            let (before, after) = (&rest[..at], &rest[at + model.len()..]);
+            format!("{before}{}{after}", percent_encode(name))
+        }
+        None => rest.to_owned(),
+    }
+}
+
+fn body_edits(
+    endpoint: &Endpoint<'_>,
+    understood: &Understood,
+    choice: &Choice,
+    renamed: Option<&str>,
+    body: &Bytes,
+) -> Result<Vec<Edit>, Failure> {
+    let facts = &understood.facts;
+    let mut changes = Vec::new();
+    if let Some(name) = renamed {
+        match endpoint.model {
+            ModelPlace::Path(_) => {}
+            ModelPlace::Perhaps if understood.form => {
+                if let Some(model) = &facts.model {
+                    changes.push(edit::replace_form_model(model.span.clone(), name));
+                }
+            }
+            ModelPlace::Perhaps if facts.model.is_none() => {}
+            ModelPlace::Body | ModelPlace::Perhaps => {
+                changes.extend(edit::replace_model(facts, name));
+            }
+        }
+    }
+    if let Some(temperature) = choice.params.temperature
+        && endpoint.operation == Operation::Chat
+    {
+        let readable = understood.decoded.as_ref().unwrap_or(body);
+        let set = edit::set_numbers(endpoint.dialect, readable, &[("temperature", temperature)]);
+        changes.extend(set.map_err(|error| {
+            Failure::new(
+                Code::InvalidJson,
+                format!("the request body is not valid JSON: {error}; send a JSON object"),
+            )
+        })?);
+    }
+    Ok(changes)
+}
+
+fn adds_usage(settings: &Settings, endpoint: &Endpoint<'_>, understood: &Understood) -> bool {
+    settings.streams.include_usage == IncludeUsage::WhenMissing
+        && endpoint.dialect == Dialect::OpenAiChat
+        && matches!(
+            endpoint.operation,
+            Operation::Chat | Operation::TextCompletion
+        )
+        && understood.facts.stream == Some(true)
+        && understood.facts.include_usage != Some(true)
+}
+
+/// Whose credential goes out.
+fn credentials(
+    provider: &Provider,
+    settings: &Settings,
+    caller: &Caller,
+    client: &HeaderMap,
+    query: Option<&str>,
+) -> Outbound {
+    let sent = auth::CREDENTIALS
+        .iter()
+        .any(|name| client.contains_key(name))
+        || query.and_then(query_key).is_some();
+    // A gateway key in a header of its own says that `authorization` belongs to the provider.
+    let (credential, gateway_has_keys) = match caller {
+        Caller::Loopback => (ClientCredential::Own, !settings.gateway_keys.is_empty()),
+        Caller::Known {
+            place: Place::Header(name),
+            own_credential: true,
+            ..
+        } if *name == X_PINHOLE_KEY => (ClientCredential::Own, false),
+        Caller::Known {
+            own_credential: true,
+            ..
+        } => (ClientCredential::Own, true),
+        Caller::Known { .. } => (ClientCredential::Withheld, true),
+    };
+    auth::choose(provider, credential, sent, gateway_has_keys)
+}
+
+fn set_headers(
+    outgoing: &mut HeaderMap,
+    provider: &Provider,
+    settings: &Settings,
+    outbound: Outbound,
+    query: Option<&str>,
+) {
+    for (name, value) in &provider.add_headers {
+        let credential = outbound == Outbound::Client && auth::CREDENTIALS.contains(name);
+        if !credential {
+            outgoing.insert(name, value.clone());
+        }
+    }
+    auth::apply(outgoing, provider, outbound);
+    if outbound != Outbound::Client {
+        return;
+    }
+    // A client's own `?key=` goes where it is not logged.
+    if let Some(key) = query.and_then(query_key)
+        && !outgoing.contains_key(X_GOOG_API_KEY)
+        && let Ok(value) = HeaderValue::from_str(key)
+    {
+        outgoing.insert(X_GOOG_API_KEY, value);
+    }
+    // The gateway's own keys stay here, however many headers repeat them.
+    for name in &auth::CREDENTIALS {
+        let is_ours = outgoing
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|text| {
+                let bare = text.split_once(' ').map_or(text, |(_, bare)| bare).trim();
+                settings
+                    .gateway_keys
+                    .iter()
+                    .any(|key| key.secret.matches(bare))
+            });
+        if is_ours {
+            outgoing.remove(name);
+        }
+    }
+}
+
+/// A new attempt, as it stands when the request is about to be sent.
+pub fn begin(recorder: &mut Recorder, provider: &Provider, choice: &Choice, prepared: &Prepared) {
+    let Some(exchange) = recorder.exchange() else {
+        return;
+    };
+    let sent_us = exchange.offset_us();
+    exchange.attempts.push(Attempt {
+        provider: Arc::clone(&provider.id),
+        model: choice.model.clone(),
+        key_label: prepared.key_label.clone(),
+        because: choice.because.label(),
+        edits: prepared.edits.clone(),
+        request: Leg::default(),
+        sent_us,
+        head_us: None,
+        reused: false,
+        connect_us: 0,
+        peer: None,
+        status: None,
+        upstream_request_id: None,
+        response: Leg::default(),
+        frames: Frames::default(),
+        failure: None,
+    });
+}
+
+/// Sends the request and waits for the head of the answer. What is learnt on the way goes into the running attempt.
+pub async fn send(
+    client: &Arc<Client>,
+    provider: &Provider,
+    call: Call,
+    recorder: &mut Recorder,
+) -> Result<Response<AnswerBody>, Failure> {
+    let mut link = Link::default();
+    let result = send_on(client, provider, call, &mut link).await;
+    let Some(exchange) = recorder.exchange() else {
+        return result;
+    };
+    let now_us = exchange.offset_us();
+    if let Some(attempt) = exchange.attempts.last_mut() {
+        attempt.reused = link.reused;
+        attempt.connect_us = link.opened.resolve_us + link.opened.connect_us + link.opened.tls_us;
+        attempt.peer = link.opened.peer;
+        match &result {
+            Ok(response) => {
+                attempt.head_us = Some(now_us);
+                attempt.status = Some(response.status());
+                attempt.upstream_request_id = provider_request_id(response.headers())
+                    .and_then(|value| value.to_str().ok())
+                    .map(str::to_owned);
+            }
+            Err(failure) => {
+                attempt.failure = Some(Blame::of(failure.code, Some(failure.message.to_string())));
+            }
+        }
+    }
+    result
+}
+
+async fn send_on(
+    client: &Arc<Client>,
+    provider: &Provider,
+    mut call: Call,
+    link: &mut Link,
+) -> Result<Response<AnswerBody>, Failure> {
+    for _ in 0..DEAD_LINES_MAX {
+        let line = client
+            .connection(link)
+            .await
+            .map_err(|error| describe(provider, &error))?;
+        let answer = client.send(line, call);
+        let Ok(answer) = tokio::time::timeout(provider.timeouts.first_byte, answer).await else {
+            return Err(Failure::new(
+                Code::UpstreamFirstByteTimeout,
+                format!(
+                    "provider {} sent no answer within {:?}; ask for less output, stream, or raise the provider's \
+                     timeouts.first_byte",
+                    provider.id, provider.timeouts.first_byte
+                ),
+            ));
+        };
+        match answer {
+            Ok(response) => return Ok(response),
+            Err(Unsent::Failed(error)) => return Err(describe(provider, &error)),
+            // The pooled connection was dead and nothing was written: not a retry, the request has not left yet.
+            Err(Unsent::Untouched(returned)) => call = *returned,
+        }
+    }
+    Err(Failure::new(
+        Code::UpstreamReset,
+        format!(
+            "provider {} closed {DEAD_LINES_MAX} connections in a row; retry",
+            provider.id
+        ),
+    ))
+}
+
+/// A send error in words that end the search.
+fn describe(provider: &Provider, error: &SendError) -> Failure {
+    let id = &provider.id;
+    match error {
+        SendError::Connect(error @ ConnectError::TimedOut { .. }) => Failure::new(
+            Code::UpstreamConnectTimeout,
+            format!(
+                "provider {id}: {error}; check the network, or raise the provider's timeouts.connect"
+            ),
+        ),
+        SendError::Connect(error) => Failure::new(
+            Code::UpstreamUnreachable,
+            format!(
+                "provider {id}: {error}; check the provider's baseurl ({}) and the network",
+                provider.base_url
+            ),
+        ),
+        SendError::Reset(error) => Failure::new(
+            Code::UpstreamReset,
+            format!("provider {id} closed the connection before answering ({error}); retry"),
+        ),
+        SendError::Garbage(error) => Failure::new(
+            Code::UpstreamInvalid,
+            format!(
+                "the answer of provider {id} is not HTTP ({error}); check that baseurl ({}) has the right scheme and port",
+                provider.base_url
+            ),
+        ),
+    }
+}
+
+/// The status as a number, for `x-pinhole-upstream-status`.
+pub fn is_error(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
+}

@@ -1,0 +1,119 @@
+//! Browsers: who may call from a page, and the answers they need first.
+//!
+//! A gateway without keys on loopback is within reach of every page its user opens. So a request that a page at a web
+//! origin other than loopback makes is refused unless `server.cors_origins` names it, or the gateway has keys.
+
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+
+use crate::config::settings::Settings;
+use crate::neutral::failure::{Code, Failure};
+use crate::proxy::reply::{self, ReplyBody};
+
+/// The answer to an `OPTIONS` request.
+pub fn preflight(settings: &Settings, parts: &Parts) -> Option<Response<ReplyBody>> {
+    if parts.method != Method::OPTIONS {
+        return None;
+    }
+    let mut response = reply::with_type(StatusCode::NO_CONTENT, "text/plain", bytes::Bytes::new());
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_TYPE);
+    headers.insert(
+        header::ALLOW,
+        HeaderValue::from_static("GET, HEAD, POST, DELETE, OPTIONS"),
+    );
+    let origin = parts.headers.get(header::ORIGIN)?.clone();
+    if !allowed(settings, &origin) {
+        return Some(response);
+    }
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("GET, HEAD, POST, DELETE, OPTIONS"),
+    );
+    let wanted = parts
+        .headers
+        .get(header::ACCESS_CONTROL_REQUEST_HEADERS)
+        .cloned();
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        wanted.unwrap_or_else(|| HeaderValue::from_static("authorization, content-type")),
+    );
+    headers.insert(
+        header::ACCESS_CONTROL_MAX_AGE,
+        HeaderValue::from_static("600"),
+    );
+    if parts
+        .headers
+        .contains_key("access-control-request-private-network")
+    {
+        headers.insert(
+            "access-control-allow-private-network",
+            HeaderValue::from_static("true"),
+        );
+    }
+    allow(settings, Some(&origin), headers);
+    Some(response)
+}
+
+/// Refuses a page's request that may not come from where it does.
+pub fn check(settings: &Settings, headers: &HeaderMap) -> Result<(), Failure> {
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return Ok(());
+    };
+    if !settings.gateway_keys.is_empty() || allowed(settings, origin) {
+        return Ok(());
+    }
+    let shown: String = String::from_utf8_lossy(origin.as_bytes())
+        .chars()
+        .take(120)
+        .collect();
+    Err(Failure::new(
+        Code::OriginNotAllowed,
+        format!(
+            "a page at {shown} may not call a gateway without keys; add it to server.cors_origins, or configure gateway keys"
+        ),
+    ))
+}
+
+/// Lets the page read the answer.
+pub fn allow(settings: &Settings, origin: Option<&HeaderValue>, answered: &mut HeaderMap) {
+    let Some(origin) = origin.filter(|origin| allowed(settings, origin)) else {
+        return;
+    };
+    answered.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    answered.insert(
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("*"),
+    );
+    answered.append(header::VARY, HeaderValue::from_static("origin"));
+}
+
+fn allowed(settings: &Settings, origin: &HeaderValue) -> bool {
+    let Ok(origin) = origin.to_str() else {
+        return false;
+    };
+    if settings
+        .server
+        .cors_origins
+        .iter()
+        .any(|allowed| allowed == "*" || allowed == origin)
+    {
+        return true;
+    }
+    // Desktop shells (`vscode-webview://`, `app://`) are no web pages; `null` may be anybody.
+    let Some((scheme, rest)) = origin.split_once("://") else {
+        return false;
+    };
+    if !matches!(scheme, "http" | "https") {
+        return true;
+    }
+    let host = match rest.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => rest.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}

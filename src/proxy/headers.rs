@@ -1,0 +1,193 @@
+//! What passes and what does not: deny-lists for both directions, and the gateway's own headers. Pure.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::policy::identity::{Caller, Place};
+
+pub const X_PINHOLE_ID: HeaderName = HeaderName::from_static("x-pinhole-id");
+pub const X_PINHOLE_UPSTREAM: HeaderName = HeaderName::from_static("x-pinhole-upstream");
+pub const X_PINHOLE_MODEL: HeaderName = HeaderName::from_static("x-pinhole-model");
+pub const X_PINHOLE_ATTEMPTS: HeaderName = HeaderName::from_static("x-pinhole-attempts");
+pub const X_PINHOLE_UPSTREAM_STATUS: HeaderName =
+    HeaderName::from_static("x-pinhole-upstream-status");
+pub const X_PINHOLE_INSTANCE: HeaderName = HeaderName::from_static("x-pinhole-instance");
+pub const X_APERTURE_UPSTREAM: HeaderName = HeaderName::from_static("x-aperture-upstream");
+pub const X_APERTURE_REGION: HeaderName = HeaderName::from_static("x-aperture-region");
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
+
+/// Belongs to one connection, never to the next one.
+const HOP_BY_HOP: [HeaderName; 7] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Further request headers that never reach a provider.
+const REQUEST_DENIED: [HeaderName; 5] = [
+    header::HOST,
+    header::CONTENT_LENGTH,
+    header::COOKIE,
+    header::EXPECT,
+    header::PROXY_AUTHORIZATION,
+];
+
+/// Further response headers that never reach a client. `alt-svc` would send it past the gateway.
+const RESPONSE_DENIED: [HeaderName; 3] = [
+    header::SET_COOKIE,
+    header::PROXY_AUTHENTICATE,
+    header::ALT_SVC,
+];
+
+/// Prefixes of the gateway's own headers.
+const OWN: [&str; 2] = ["x-pinhole-", "x-aperture-"];
+
+/// Takes off what must not go upstream. Credentials are `upstream::auth`'s affair, but for the one that opened the gateway.
+pub fn strip_request(headers: &mut HeaderMap, caller: &Caller) {
+    strip_hops(headers);
+    for name in &REQUEST_DENIED {
+        headers.remove(name);
+    }
+    strip_own(headers);
+    if let Caller::Known {
+        place: Place::Header(name),
+        ..
+    } = caller
+    {
+        headers.remove(name);
+    }
+}
+
+/// Takes off what must not go back to the client.
+pub fn strip_response(headers: &mut HeaderMap) {
+    strip_hops(headers);
+    for name in &RESPONSE_DENIED {
+        headers.remove(name);
+    }
+    strip_own(headers);
+}
+
+fn strip_hops(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|token| {
+            !token.eq_ignore_ascii_case("keep-alive") && !token.eq_ignore_ascii_case("close")
+        })
+        .filter_map(|token| HeaderName::try_from(token).ok())
+        .collect();
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+fn strip_own(headers: &mut HeaderMap) {
+    let is_own = |name: &HeaderName| OWN.iter().any(|prefix| name.as_str().starts_with(prefix));
+    if !headers.keys().any(is_own) {
+        return;
+    }
+    let own: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_own(name))
+        .cloned()
+        .collect();
+    for name in own {
+        headers.remove(name);
+    }
+}
+
+/// The id a provider gave its answer, by the names in use.
+pub fn provider_request_id(headers: &HeaderMap) -> Option<&HeaderValue> {
+    [
+        X_REQUEST_ID,
+        HeaderName::from_static("request-id"),
+        HeaderName::from_static("x-amzn-requestid"),
+    ]
+    .iter()
+    .find_map(|name| headers.get(name))
+}
+
+/// Server-sent events, by the content type.
+pub fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(*name, HeaderValue::from_static(value));
+        }
+        map
+    }
+
+    fn names(map: &HeaderMap) -> Vec<&str> {
+        let mut names: Vec<&str> = map.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn requests_lose_hops_cookies_and_the_gateways_own() {
+        let mut map = headers(&[
+            ("host", "127.0.0.1:8000"),
+            ("connection", "keep-alive, x-secret-hop"),
+            ("x-secret-hop", "1"),
+            ("cookie", "__cf_bm=1"),
+            ("x-pinhole-tag", "team=a"),
+            ("x-aperture-fallback", "m"),
+            ("anthropic-beta", "a"),
+            ("user-agent", "ua"),
+            ("x-stainless-lang", "python"),
+            ("authorization", "Bearer pk"),
+        ]);
+        let caller = Caller::Known {
+            label: "k".into(),
+            place: Place::Header(header::AUTHORIZATION),
+            own_credential: false,
+        };
+        strip_request(&mut map, &caller);
+        assert_eq!(
+            names(&map),
+            ["anthropic-beta", "user-agent", "x-stainless-lang"]
+        );
+    }
+
+    #[test]
+    fn responses_keep_limits_and_ids() {
+        let mut map = headers(&[
+            ("set-cookie", "a=b"),
+            ("connection", "close"),
+            ("retry-after", "3"),
+            ("request-id", "req_1"),
+            ("x-ratelimit-remaining-tokens", "9"),
+            ("anthropic-ratelimit-requests-limit", "50"),
+            ("openai-processing-ms", "12"),
+            ("x-pinhole-id", "forged"),
+            ("alt-svc", "h3=\":443\""),
+        ]);
+        strip_response(&mut map);
+        assert_eq!(
+            names(&map),
+            [
+                "anthropic-ratelimit-requests-limit",
+                "openai-processing-ms",
+                "request-id",
+                "retry-after",
+                "x-ratelimit-remaining-tokens"
+            ]
+        );
+    }
+}

@@ -1,0 +1,281 @@
+//! Reads a request body within its bounds of size, time and shared memory, and finds the facts that routing needs.
+
+use std::borrow::Cow;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, header};
+use http_body::Body;
+use hyper::body::Incoming;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::base::{coding, multipart};
+use crate::dialect;
+use crate::neutral::facts::{Facts, Found};
+use crate::neutral::failure::{Code, Failure};
+use crate::proxy::endpoint::{Endpoint, ModelPlace, percent_decode};
+
+/// What bounds the reading of one body.
+pub struct Bounds {
+    pub bytes_max: u64,
+    pub time_max: Duration,
+    pub buffered_kib: Arc<Semaphore>,
+    /// How long a body may wait for its share of the buffer.
+    pub wait: Duration,
+}
+
+/// Reads the whole body. The permit stands for its share of the buffer.
+pub async fn read_body(
+    body: Incoming,
+    bounds: &Bounds,
+) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Failure> {
+    if body.is_end_stream() {
+        return Ok((Bytes::new(), None));
+    }
+    let declared = body.size_hint().exact();
+    if let Some(length) = declared
+        && length > bounds.bytes_max
+    {
+        return Err(too_large(bounds.bytes_max, Some(length)));
+    }
+    let mut share = None;
+    if let Some(length) = declared {
+        share = reserve(bounds, length).await?;
+    }
+    let reading = collect(body, declared, bounds, &mut share);
+    match tokio::time::timeout(bounds.time_max, reading).await {
+        Ok(bytes) => Ok((bytes?, share)),
+        Err(_elapsed) => Err(Failure::new(
+            Code::BodyTimeout,
+            format!(
+                "the request body did not arrive within {:?}; check the connection, or raise timeouts.request_body",
+                bounds.time_max
+            ),
+        )),
+    }
+}
+
+async fn collect(
+    mut body: Incoming,
+    declared: Option<u64>,
+    bounds: &Bounds,
+    share: &mut Option<OwnedSemaphorePermit>,
+) -> Result<Bytes, Failure> {
+    let mut whole = BytesMut::new();
+    let mut first: Option<Bytes> = None;
+    let mut read = 0;
+    while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let frame = frame.map_err(|error| {
+            Failure::new(
+                Code::InvalidRequest,
+                format!("the request body broke off: {error}; send it whole"),
+            )
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        read += data.len() as u64;
+        if read > bounds.bytes_max {
+            return Err(too_large(bounds.bytes_max, None));
+        }
+        if declared.is_none()
+            && let Some(more) = reserve(bounds, data.len() as u64).await?
+        {
+            match share {
+                Some(share) => share.merge(more),
+                None => *share = Some(more),
+            }
+        }
+        // A body that came in one piece, as most do, is not copied.
+        if first.is_none() && whole.is_empty() {
+            first = Some(data);
+            continue;
+        }
+        if let Some(first) = first.take() {
+            let expected = declared.unwrap_or(read * 2).min(bounds.bytes_max);
+            whole.reserve(usize::try_from(expected).unwrap_or(0));
+            whole.extend_from_slice(&first);
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(first.unwrap_or_else(|| whole.freeze()))
+}
+
+async fn reserve(bounds: &Bounds, bytes: u64) -> Result<Option<OwnedSemaphorePermit>, Failure> {
+    let Ok(kib) = u32::try_from(bytes.div_ceil(1024)) else {
+        return Err(too_large(bounds.bytes_max, Some(bytes)));
+    };
+    if let Ok(permit) = Arc::clone(&bounds.buffered_kib).try_acquire_many_owned(kib) {
+        return Ok(Some(permit));
+    }
+    let waiting = Arc::clone(&bounds.buffered_kib).acquire_many_owned(kib);
+    match tokio::time::timeout(bounds.wait, waiting).await {
+        Ok(permit) => Ok(permit.ok()),
+        Err(_elapsed) => Err(Failure::new(
+            Code::Overloaded,
+            format!(
+                "request bodies in flight fill limits.buffered and none ended within {:?}; retry later, or raise \
+                 limits.buffered",
+                bounds.wait
+            ),
+        )
+        .retry_after(Duration::from_secs(1))),
+    }
+}
+
+fn too_large(max: u64, length: Option<u64>) -> Failure {
+    let mib = max as f64 / (1024.0 * 1024.0);
+    let text = match length {
+        Some(length) => format!(
+            "the request body of {length} bytes is over the limit of {mib} MiB; send less, or raise limits.body"
+        ),
+        None => format!(
+            "the request body is over the limit of {mib} MiB; send less, or raise limits.body"
+        ),
+    };
+    Failure::new(Code::BodyTooLarge, text)
+}
+
+/// A request as far as it was understood.
+#[derive(Debug, Default)]
+pub struct Understood {
+    pub facts: Facts,
+    /// The body without its coding, when it had one; edits apply to this.
+    pub decoded: Option<Bytes>,
+    /// The model stands in a form, not in JSON.
+    pub form: bool,
+}
+
+/// Finds the facts of a request: from its JSON body, its form, or its path.
+pub fn understand(
+    endpoint: &Endpoint<'_>,
+    headers: &HeaderMap,
+    body: &Bytes,
+    bytes_max: u64,
+) -> Result<Understood, Failure> {
+    let content_type = text(headers, header::CONTENT_TYPE);
+    let mut understood = Understood::default();
+    match endpoint.model {
+        ModelPlace::Path(model) => {
+            understood.facts.model = Some(Found {
+                text: percent_decode(model),
+                span: 0..0,
+            });
+            understood.facts.stream = endpoint.stream;
+            if matches!(endpoint.operation, crate::neutral::kind::Operation::Chat) {
+                require_json(content_type.as_deref())?;
+                understood.decoded = decode(headers, body, bytes_max)?;
+                let facts = peek(endpoint, understood.decoded.as_ref().unwrap_or(body))?;
+                understood.facts.insert_at = facts.insert_at;
+                understood.facts.empty_object = facts.empty_object;
+            }
+        }
+        ModelPlace::Body => {
+            require_json(content_type.as_deref())?;
+            understood.decoded = decode(headers, body, bytes_max)?;
+            understood.facts = peek(endpoint, understood.decoded.as_ref().unwrap_or(body))?;
+        }
+        ModelPlace::Perhaps if !body.is_empty() => {
+            perhaps(
+                endpoint,
+                headers,
+                body,
+                content_type.as_deref(),
+                bytes_max,
+                &mut understood,
+            );
+        }
+        ModelPlace::Perhaps => {}
+    }
+    Ok(understood)
+}
+
+/// An opaque body: its model if it is JSON or a form that names one; anything else is nobody's business.
+fn perhaps(
+    endpoint: &Endpoint<'_>,
+    headers: &HeaderMap,
+    body: &Bytes,
+    content_type: Option<&str>,
+    bytes_max: u64,
+    understood: &mut Understood,
+) {
+    let Some(content_type) = content_type else {
+        return;
+    };
+    let Ok(decoded) = decode(headers, body, bytes_max) else {
+        return;
+    };
+    let readable = decoded.as_ref().unwrap_or(body);
+    if is_json(content_type) {
+        if let Ok(facts) = dialect::peek(endpoint.dialect, readable) {
+            understood.facts = facts;
+            understood.decoded = decoded;
+        }
+    } else if content_type.starts_with("multipart/form-data")
+        && let Some(span) = multipart::find_value(content_type, readable, "model")
+    {
+        let text = String::from_utf8_lossy(&readable[span.clone()]).into_owned();
+        understood.facts.model = Some(Found { text, span });
+        understood.form = true;
+        understood.decoded = decoded;
+    }
+}
+
+fn peek(endpoint: &Endpoint<'_>, body: &Bytes) -> Result<Facts, Failure> {
+    if body.is_empty() {
+        return Err(Failure::new(
+            Code::InvalidJson,
+            "the request body is empty; send a JSON object",
+        ));
+    }
+    dialect::peek(endpoint.dialect, body).map_err(|error| error.failure())
+}
+
+fn decode(headers: &HeaderMap, body: &Bytes, bytes_max: u64) -> Result<Option<Bytes>, Failure> {
+    let Some(coding) = text(headers, header::CONTENT_ENCODING) else {
+        return Ok(None);
+    };
+    let max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+    match coding::decode(&coding, body, max) {
+        Ok(decoded) => Ok(Some(decoded)),
+        Err(error) => {
+            let code = match &error {
+                coding::CodingError::Unsupported { .. } => Code::UnsupportedEncoding,
+                coding::CodingError::TooLarge { .. } => Code::BodyTooLarge,
+                _ => Code::InvalidEncoding,
+            };
+            Err(Failure::new(code, error.to_string()))
+        }
+    }
+}
+
+fn require_json(content_type: Option<&str>) -> Result<(), Failure> {
+    match content_type {
+        None => Ok(()),
+        Some(content_type) if is_json(content_type) => Ok(()),
+        Some(content_type) => {
+            let shown: String = content_type.chars().take(80).collect();
+            Err(Failure::new(
+                Code::UnsupportedContentType,
+                format!(
+                    "this endpoint takes JSON, not {shown}; send content-type: application/json"
+                ),
+            ))
+        }
+    }
+}
+
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+        || essence.eq_ignore_ascii_case("text/json")
+        || essence.to_ascii_lowercase().ends_with("+json")
+}
+
+fn text(headers: &HeaderMap, name: http::HeaderName) -> Option<Cow<'_, str>> {
+    headers
+        .get(name)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()))
+}

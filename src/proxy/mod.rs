@@ -1,0 +1,17 @@
+//! The data path, in the order a request takes it.
+
+pub mod attempt;
+pub mod catalogue;
+pub mod cors;
+pub mod discovery;
+pub mod endpoint;
+pub mod headers;
+pub mod info;
+pub mod intake;
+pub mod pipeline;
+pub mod refusal;
+pub mod relay;
+pub mod reply;
+pub mod server;
+pub mod socket;
+pub mod state;

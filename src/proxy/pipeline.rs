@@ -1,0 +1,539 @@
+//! A request's life, top to bottom: read the path, admit, read the body, understand, choose, prepare, send, relay.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
+use hyper::body::Incoming;
+
+use crate::base::clock;
+use crate::base::id::ExchangeId;
+use crate::dialect::openai_chat::usage_filter::UsageFilter;
+use crate::exchange::outcome::Outcome;
+use crate::exchange::{Blame, Exchange, Leg};
+use crate::neutral::failure::{Code, Failure, Source};
+use crate::neutral::kind::{Dialect, Operation};
+use crate::observe::recorder::Recorder;
+use crate::policy::identity::{self, Caller, Unknown};
+use crate::proxy::attempt::{self, Original, Prepared};
+use crate::proxy::endpoint::{self, Endpoint, ModelPlace, Refusal, Route};
+use crate::proxy::intake::{self, Bounds};
+use crate::proxy::relay::{Manner, Relay};
+use crate::proxy::reply::{self, ReplyBody};
+use crate::proxy::state::{Places, Shared, Snapshot};
+use crate::proxy::{catalogue, cors, headers, info, refusal};
+use crate::route::selector::Params;
+use crate::route::table::{Ask, Because, Choice};
+use crate::upstream::client::AnswerBody;
+use crate::upstream::provider::Provider;
+
+/// One worker's view: its number picks its connections.
+pub struct Worker {
+    pub index: usize,
+    pub shared: Arc<Shared>,
+}
+
+/// The client's side of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    pub address: std::net::SocketAddr,
+}
+
+/// Serves one request. Never fails: every refusal and failure is an answer.
+pub async fn serve(worker: &Worker, peer: Peer, request: Request<Incoming>) -> Response<ReplyBody> {
+    let snapshot = worker.shared.snapshot();
+    let (mut parts, body) = request.into_parts();
+    let uri = std::mem::take(&mut parts.uri);
+    let origin = parts.headers.get(header::ORIGIN).cloned();
+    if let Some(answer) = cors::preflight(&snapshot.settings, &parts) {
+        return answer;
+    }
+    let mut response = match endpoint::read(&parts.method, uri.path(), &parts.headers) {
+        Route::Info(asked) => info::answer(asked, &worker.shared, &snapshot, &parts, &uri),
+        route => {
+            let mut job = Job::begin(worker, Arc::clone(&snapshot), peer, &parts, &uri, &route);
+            match Box::pin(job.run(worker, route, parts, &uri, body)).await {
+                Ok(response) => response,
+                Err(failure) => job.refuse(&failure),
+            }
+        }
+    };
+    cors::allow(&snapshot.settings, origin.as_ref(), response.headers_mut());
+    if let Some(instance) = snapshot.instance() {
+        response
+            .headers_mut()
+            .insert(headers::X_PINHOLE_INSTANCE, instance.clone());
+    }
+    response
+}
+
+/// One exchange under way, until its answer is on its way.
+struct Job {
+    snapshot: Arc<Snapshot>,
+    recorder: Recorder,
+    places: Places,
+    id: ExchangeId,
+    dialect: Dialect,
+    /// For the headers of a refusal that comes after a provider was chosen.
+    provider: Option<Arc<Provider>>,
+}
+
+impl Job {
+    fn begin(
+        worker: &Worker,
+        snapshot: Arc<Snapshot>,
+        peer: Peer,
+        parts: &Parts,
+        uri: &Uri,
+        route: &Route<'_>,
+    ) -> Self {
+        let (dialect, operation) = match route {
+            Route::Forward(endpoint) => (endpoint.dialect, endpoint.operation),
+            Route::Catalogue { dialect, .. } => (*dialect, Operation::Models),
+            Route::Refused { dialect, .. } => (*dialect, Operation::Opaque),
+            Route::Provider { .. } | Route::Info(_) => (Dialect::OpenAiChat, Operation::Opaque),
+        };
+        let wall_us = clock::wall_us();
+        let id = ExchangeId::new(wall_us);
+        let exchange = Exchange {
+            id,
+            started: clock::now(),
+            wall_us,
+            client: Some(peer.address),
+            key_label: None,
+            method: parts.method.clone(),
+            path: uri.path().to_owned(),
+            dialect,
+            operation,
+            model_requested: None,
+            stream: false,
+            client_request_id: text(&parts.headers, &headers::X_REQUEST_ID),
+            request: Leg::default(),
+            request_bytes: 0,
+            request_read_us: 0,
+            attempts: Vec::with_capacity(1),
+            status: None,
+            response: Leg::default(),
+            response_bytes: 0,
+            outcome: Outcome::GatewayError,
+            failure: None,
+            ended_us: 0,
+        };
+        let recorder = Recorder::new(Box::new(exchange), Arc::clone(&worker.shared.queue));
+        let places = Places {
+            entered: Some(worker.shared.enter()),
+            ..Places::default()
+        };
+        Self {
+            snapshot,
+            recorder,
+            places,
+            id,
+            dialect,
+            provider: None,
+        }
+    }
+
+    async fn run(
+        &mut self,
+        worker: &Worker,
+        route: Route<'_>,
+        parts: Parts,
+        uri: &Uri,
+        body: Incoming,
+    ) -> Result<Response<ReplyBody>, Failure> {
+        let caller = self.admit(worker, &parts, uri)?;
+        let (endpoint, fixed) = match route {
+            Route::Forward(endpoint) => (endpoint, None),
+            Route::Provider { name, rest } => self.named_provider(&parts, name, rest)?,
+            Route::Catalogue { dialect, id } => return self.catalogue(dialect, id, uri),
+            Route::Refused { refusal, .. } => return Err(refusal::of_path(refusal, uri.path())),
+            Route::Info(_) => return Err(refusal::of_path(Refusal::Unknown, uri.path())),
+        };
+        self.take_place().await?;
+        let body = self.read(body).await?;
+        let understood = intake::understand(
+            &endpoint,
+            &parts.headers,
+            &body,
+            self.snapshot.settings.limits.body_bytes_max,
+        )?;
+        let asked = understood
+            .facts
+            .model
+            .as_ref()
+            .map(|model| model.text.as_str());
+        let stream = understood.facts.stream.or(endpoint.stream) == Some(true);
+        if let Some(exchange) = self.recorder.exchange() {
+            exchange.model_requested = asked.map(str::to_owned);
+            exchange.stream = stream;
+        }
+        let choice = match fixed {
+            Some(provider) => verbatim_choice(provider, asked),
+            None => self.choose(&endpoint, asked)?,
+        };
+        let provider = self.provider_at(choice.provider)?;
+        self.provider = Some(Arc::clone(&provider));
+        self.take_provider_place(choice.provider, &provider).await?;
+        let original = Original {
+            method: parts.method,
+            headers: parts.headers,
+            body,
+            query: uri.query(),
+            verbatim_path: fixed.is_some(),
+        };
+        let prepared = attempt::prepare(
+            &provider,
+            &self.snapshot.settings,
+            &endpoint,
+            (original, &caller),
+            (&understood, &choice),
+        )?;
+        drop(understood);
+        self.send(worker, choice, &provider, prepared).await
+    }
+
+    /// Draining, origin, key: what can be refused from the head alone.
+    fn admit(&mut self, worker: &Worker, parts: &Parts, uri: &Uri) -> Result<Caller, Failure> {
+        let settings = &self.snapshot.settings;
+        if worker.shared.is_draining() {
+            return Err(Failure::new(
+                Code::GatewayRestarting,
+                "the gateway is draining before a restart; retry",
+            )
+            .retry_after(Duration::from_secs(2)));
+        }
+        cors::check(settings, &parts.headers)?;
+        let caller = identity::identify(&settings.gateway_keys, &parts.headers, uri.query())
+            .map_err(|unknown| match unknown {
+                Unknown::Missing => Failure::new(
+                    Code::MissingApiKey,
+                    "this gateway wants a key and the request carries none; send it as authorization: Bearer",
+                ),
+                Unknown::Wrong => Failure::new(
+                    Code::InvalidApiKey,
+                    "the key is not one of this gateway's; use PINHOLE_API_KEY or one of [[keys]]",
+                ),
+            })?;
+        if let (Caller::Known { label, .. }, Some(exchange)) = (&caller, self.recorder.exchange()) {
+            exchange.key_label = Some(Arc::clone(label));
+        }
+        Ok(caller)
+    }
+
+    fn catalogue(
+        &mut self,
+        dialect: Dialect,
+        id: Option<&str>,
+        uri: &Uri,
+    ) -> Result<Response<ReplyBody>, Failure> {
+        let body = catalogue::answer(&self.snapshot, dialect, id, uri.query())?;
+        let mut response = reply::json(StatusCode::OK, body);
+        self.sign(response.headers_mut(), None);
+        if let Some(exchange) = self.recorder.exchange() {
+            exchange.status = Some(StatusCode::OK);
+        }
+        self.recorder.finish(Outcome::Complete);
+        Ok(response)
+    }
+
+    /// `/providers/{name}/…`: the path behind decides dialect and operation, the provider is given.
+    fn named_provider<'a>(
+        &mut self,
+        parts: &Parts,
+        name: &str,
+        rest: &'a str,
+    ) -> Result<(Endpoint<'a>, Option<usize>), Failure> {
+        let at = self
+            .snapshot
+            .table
+            .position(name)
+            .ok_or_else(|| refusal::unknown_provider(name, self.snapshot.table.entries()))?;
+        let mut inner = match endpoint::read(&parts.method, rest, &parts.headers) {
+            Route::Forward(endpoint) => endpoint,
+            _ => Endpoint {
+                dialect: Dialect::OpenAiChat,
+                operation: Operation::Opaque,
+                flag: None,
+                leaning: None,
+                version: None,
+                rest,
+                model: ModelPlace::Perhaps,
+                stream: None,
+            },
+        };
+        inner.rest = rest;
+        if inner.model == ModelPlace::Body {
+            inner.model = ModelPlace::Perhaps;
+        }
+        self.dialect = inner.dialect;
+        if let Some(exchange) = self.recorder.exchange() {
+            exchange.dialect = inner.dialect;
+            exchange.operation = inner.operation;
+        }
+        Ok((inner, Some(at)))
+    }
+
+    fn provider_at(&self, at: usize) -> Result<Arc<Provider>, Failure> {
+        self.snapshot.provider(at).cloned().ok_or_else(|| {
+            Failure::new(
+                Code::InternalError,
+                "the routing table names a provider that is gone; report this",
+            )
+        })
+    }
+
+    async fn take_place(&mut self) -> Result<(), Failure> {
+        let places = Arc::clone(&self.snapshot.places);
+        let limits = &self.snapshot.settings.limits;
+        let refused = || {
+            Failure::new(
+                Code::Overloaded,
+                format!(
+                    "{} requests are in flight and none ended within {:?}; retry later, or raise limits.in_flight",
+                    limits.in_flight_max, limits.wait
+                ),
+            )
+            .retry_after(Duration::from_secs(1))
+        };
+        self.places.gateway = Some(permit(places, limits.wait).await.ok_or_else(refused)?);
+        Ok(())
+    }
+
+    async fn take_provider_place(&mut self, at: usize, provider: &Provider) -> Result<(), Failure> {
+        let Some(places) = self.snapshot.provider_places(at).cloned() else {
+            return Ok(());
+        };
+        let wait = self.snapshot.settings.limits.wait;
+        let refused = || {
+            Failure::new(
+                Code::ProviderOverloaded,
+                format!(
+                    "{} requests to provider {} are in flight and none ended within {wait:?}; retry later, or raise \
+                     its in_flight",
+                    provider.in_flight_max.unwrap_or_default(),
+                    provider.id
+                ),
+            )
+            .retry_after(Duration::from_secs(1))
+        };
+        self.places.provider = Some(permit(places, wait).await.ok_or_else(refused)?);
+        Ok(())
+    }
+
+    async fn read(&mut self, body: Incoming) -> Result<Bytes, Failure> {
+        let settings = &self.snapshot.settings;
+        let bounds = Bounds {
+            bytes_max: settings.limits.body_bytes_max,
+            time_max: settings.server.request_body_timeout,
+            buffered_kib: Arc::clone(&self.snapshot.buffered_kib),
+            wait: settings.limits.wait,
+        };
+        let (body, share) = intake::read_body(body, &bounds).await?;
+        self.places.buffered = share;
+        if let Some(exchange) = self.recorder.exchange() {
+            exchange.request_bytes = body.len() as u64;
+            exchange.request_read_us = exchange.offset_us();
+        }
+        Ok(body)
+    }
+
+    fn choose(&self, endpoint: &Endpoint<'_>, asked: Option<&str>) -> Result<Choice, Failure> {
+        let ask = Ask {
+            model: asked,
+            flag: endpoint.flag,
+            leaning: endpoint.leaning,
+        };
+        self.snapshot
+            .table
+            .decide(ask)
+            .map_err(|refused| refusal::of_route(&refused, endpoint))
+    }
+
+    async fn send(
+        &mut self,
+        worker: &Worker,
+        choice: Choice,
+        provider: &Arc<Provider>,
+        prepared: Prepared,
+    ) -> Result<Response<ReplyBody>, Failure> {
+        let client = self.snapshot.client(worker.index, choice.provider).cloned();
+        let client = client.ok_or_else(|| {
+            Failure::new(
+                Code::InternalError,
+                "this worker has no client for the provider; report this",
+            )
+        })?;
+        attempt::begin(&mut self.recorder, provider, &choice, &prepared);
+        let usage_added = prepared.usage_added;
+        let answer = attempt::send(&client, provider, prepared.call, &mut self.recorder).await?;
+        self.places.buffered = None;
+        if self.snapshot.settings.errors.wrap_502 && !answer.status().is_success() {
+            return Err(refusal::wrapped(provider, answer).await);
+        }
+        Ok(self.relay(&choice, provider, usage_added, answer))
+    }
+
+    /// Hands the answer on; from here the body owns the exchange.
+    fn relay(
+        &mut self,
+        choice: &Choice,
+        provider: &Provider,
+        usage_added: bool,
+        answer: Response<AnswerBody>,
+    ) -> Response<ReplyBody> {
+        let (parts, body) = answer.into_parts();
+        let status = parts.status;
+        let mut answered = parts.headers;
+        headers::strip_response(&mut answered);
+        let events = headers::is_event_stream(&answered);
+        let filter = (usage_added && events && status == StatusCode::OK).then(UsageFilter::default);
+        if filter.is_some() {
+            answered.remove(header::CONTENT_LENGTH);
+        }
+        self.sign(&mut answered, Some(provider));
+        if let Some(model) = choice.model.as_deref()
+            && let Ok(value) = HeaderValue::from_str(model)
+        {
+            answered.insert(headers::X_PINHOLE_MODEL, value);
+        }
+        if attempt::is_error(status) {
+            answered.insert(
+                headers::X_PINHOLE_UPSTREAM_STATUS,
+                HeaderValue::from(status.as_u16()),
+            );
+        }
+        let mut started = None;
+        if let Some(exchange) = self.recorder.exchange() {
+            exchange.status = Some(status);
+            started = Some(exchange.started);
+            if attempt::is_error(status) {
+                let blame = upstream_blame(status);
+                if let Some(attempt) = exchange.attempts.last_mut() {
+                    attempt.failure = Some(blame.clone());
+                }
+                exchange.failure = Some(blame);
+            }
+            if exchange.stream || events {
+                exchange.stream = true;
+                answered.insert(headers::X_CACHE, HeaderValue::from_static("MISS"));
+            }
+        }
+        let manner = Manner {
+            dialect: self.dialect,
+            events,
+            idle: provider.timeouts.idle,
+            deadline: started
+                .zip(provider.timeouts.total)
+                .map(|(started, total)| started + total),
+            keep_alive: self.snapshot.settings.streams.keep_alive,
+            filter,
+        };
+        let recorder = self.recorder.hand_over();
+        let places = std::mem::take(&mut self.places);
+        let relay = Relay::new(body, recorder, manner, places);
+        let mut response = Response::new(ReplyBody::Relayed(Box::new(relay)));
+        *response.status_mut() = status;
+        *response.headers_mut() = answered;
+        response
+    }
+
+    /// The gateway's own headers on an answer.
+    fn sign(&mut self, answered: &mut HeaderMap, provider: Option<&Provider>) {
+        answered.insert(headers::X_PINHOLE_ID, reply::id_value(self.id));
+        let exchange = self.recorder.exchange();
+        let attempts = exchange
+            .as_ref()
+            .map_or(0, |exchange| exchange.attempts.len());
+        if !answered.contains_key(headers::X_REQUEST_ID) {
+            let client = exchange.and_then(|exchange| exchange.client_request_id.as_deref());
+            let value = client.and_then(|id| HeaderValue::from_str(id).ok());
+            answered.insert(
+                headers::X_REQUEST_ID,
+                value.unwrap_or_else(|| reply::id_value(self.id)),
+            );
+        }
+        let Some(provider) = provider else { return };
+        answered.insert(headers::X_PINHOLE_ATTEMPTS, HeaderValue::from(attempts));
+        if let Ok(value) = HeaderValue::from_str(&provider.id) {
+            if self.snapshot.settings.server.aperture_headers {
+                answered.insert(headers::X_APERTURE_UPSTREAM, value.clone());
+                if let Some(instance) = self.snapshot.instance() {
+                    answered.insert(headers::X_APERTURE_REGION, instance.clone());
+                }
+            }
+            answered.insert(headers::X_PINHOLE_UPSTREAM, value);
+        }
+    }
+
+    /// Ends the exchange with the gateway's own answer.
+    fn refuse(&mut self, failure: &Failure) -> Response<ReplyBody> {
+        let mut response = reply::failure(self.dialect, failure, self.id);
+        let outcome = refusal::outcome(failure);
+        if let Some(exchange) = self.recorder.exchange() {
+            exchange.status = Some(response.status());
+            exchange.failure = Some(Blame::of(failure.code, Some(failure.message.to_string())));
+            exchange.response_bytes = http_body::Body::size_hint(response.body())
+                .exact()
+                .unwrap_or_default();
+        }
+        let provider = self.provider.clone();
+        self.sign(response.headers_mut(), provider.as_deref());
+        self.recorder.finish(outcome);
+        self.places.give_back();
+        response
+    }
+}
+
+async fn permit(
+    places: Arc<tokio::sync::Semaphore>,
+    wait: Duration,
+) -> Option<tokio::sync::OwnedSemaphorePermit> {
+    if let Ok(permit) = Arc::clone(&places).try_acquire_owned() {
+        return Some(permit);
+    }
+    tokio::time::timeout(wait, places.acquire_owned())
+        .await
+        .ok()?
+        .ok()
+}
+
+fn verbatim_choice(provider: usize, asked: Option<&str>) -> Choice {
+    Choice {
+        provider,
+        model: asked.map(Arc::from),
+        params: Params::default(),
+        because: Because::ProviderPath,
+    }
+}
+
+/// The provider answered with an error: blamed by its status.
+fn upstream_blame(status: StatusCode) -> Blame {
+    let kind = match status.as_u16() {
+        400 | 422 => "upstream_invalid_request",
+        401 => "upstream_authentication",
+        402 => "upstream_payment",
+        403 => "upstream_permission",
+        404 => "upstream_not_found",
+        408 | 504 => "upstream_timeout",
+        413 => "upstream_too_large",
+        429 => "upstream_rate_limit",
+        503 | 529 => "upstream_overloaded",
+        500..=599 => "upstream_server_error",
+        _ => "upstream_client_error",
+    };
+    Blame {
+        source: Source::Upstream,
+        kind,
+        detail: None,
+    }
+}
+
+fn text(headers: &HeaderMap, name: &http::HeaderName) -> Option<String> {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned)
+}

@@ -1,0 +1,436 @@
+//! The answer on its way to the client: each frame handed on as it comes, noted, and the end told once.
+//!
+//! ```text
+//!   running ──end of body──────────────────────► complete (or upstream_error, by its status)
+//!      │────connection broke───────────────────► upstream_reset; the client's connection ends abnormally
+//!      │────silent for `idle`──────────────────► timeout; an error event in the dialect, then the end
+//!      └────client gone ──last event was sent──► complete, after the tail was read (1 s, 64 KiB)
+//!                       └─else─────────────────► client_cancelled; the provider's connection closes at once
+//! ```
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::StatusCode;
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::Sleep;
+
+use crate::base::{clock, task};
+use crate::dialect;
+use crate::dialect::openai_chat::usage_filter::UsageFilter;
+use crate::exchange::outcome::Outcome;
+use crate::exchange::{Blame, Exchange};
+use crate::neutral::failure::{Code, Failure};
+use crate::neutral::kind::Dialect;
+use crate::observe::recorder::Recorder;
+use crate::proxy::state::Places;
+use crate::upstream::client::AnswerBody;
+
+/// Limits on reading the tail of a stream whose client left after the last event.
+const TAIL_WAIT: Duration = Duration::from_secs(1);
+const TAIL_BYTES_MAX: u64 = 64 * 1024;
+
+/// Why a relayed body ends abnormally. Seen by the server codec, which then cuts the client's connection.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    #[error("the provider's connection broke: {0}")]
+    Upstream(#[from] hyper::Error),
+    #[error("the provider was silent for {0:?}")]
+    Silent(Duration),
+}
+
+/// How an answer is to be handed on.
+pub struct Manner {
+    pub dialect: Dialect,
+    /// Server-sent events: errors and keep-alives may be written between events.
+    pub events: bool,
+    pub idle: Duration,
+    /// When the whole call must be over.
+    pub deadline: Option<Instant>,
+    /// Quiet time after which a comment is written between events.
+    pub keep_alive: Option<Duration>,
+    /// Hides the usage chunk that the gateway asked for.
+    pub filter: Option<UsageFilter>,
+}
+
+/// An answer being handed on.
+pub struct Relay {
+    /// `None` once it ended.
+    body: Option<AnswerBody>,
+    recorder: Recorder,
+    manner: Manner,
+    /// Last time anything came from the provider; the timers look at it when they fire, so a frame costs no timer.
+    last_frame: Instant,
+    /// Last time anything went to the client.
+    last_sent: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+    boundary: Boundary,
+    /// Held until the exchange is over.
+    places: Places,
+}
+
+/// What the clock says while nothing comes.
+enum Waited {
+    /// Nothing is due; the timer is set.
+    NotYet,
+    KeepAlive,
+    Silent(Duration, Code),
+}
+
+impl Relay {
+    pub fn new(body: AnswerBody, recorder: Recorder, manner: Manner, places: Places) -> Self {
+        let now = clock::now();
+        Self {
+            body: Some(body),
+            recorder,
+            manner,
+            last_frame: now,
+            last_sent: now,
+            timer: None,
+            boundary: Boundary::default(),
+            places,
+        }
+    }
+
+    pub fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        loop {
+            let Some(body) = &mut self.body else {
+                return Poll::Ready(None);
+            };
+            match Pin::new(body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => {
+                        let data = self.note(data);
+                        if !data.is_empty() {
+                            return Poll::Ready(Some(Ok(Frame::data(data))));
+                        }
+                    }
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                Poll::Ready(Some(Err(error))) => {
+                    self.broke(&error);
+                    return Poll::Ready(Some(Err(error.into())));
+                }
+                Poll::Ready(None) => {
+                    self.body = None;
+                    return Poll::Ready(self.last_bytes().map(|data| Ok(Frame::data(data))));
+                }
+                Poll::Pending => match self.waited(cx) {
+                    Waited::NotYet => return Poll::Pending,
+                    Waited::KeepAlive => {
+                        self.last_sent = clock::now();
+                        let comment = dialect::keep_alive(self.manner.dialect);
+                        return Poll::Ready(Some(Ok(Frame::data(comment))));
+                    }
+                    Waited::Silent(wait, code) => return self.gave_up(wait, code),
+                },
+            }
+        }
+    }
+
+    pub fn is_end_stream(&self) -> bool {
+        // With a filter the end still owes what it held back.
+        self.manner.filter.is_none() && self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    pub fn size_hint(&self) -> SizeHint {
+        match &self.body {
+            Some(body) if self.manner.filter.is_none() => body.size_hint(),
+            _ => SizeHint::default(),
+        }
+    }
+
+    /// Notes a piece of the answer and returns what the client gets of it.
+    fn note(&mut self, data: Bytes) -> Bytes {
+        let now = clock::now();
+        self.last_frame = now;
+        if let Some(exchange) = self.recorder.exchange() {
+            let at = clock::us_between(exchange.started, now);
+            if let Some(attempt) = exchange.attempts.last_mut() {
+                attempt.frames.push(at, &data);
+            }
+        }
+        let data = match &mut self.manner.filter {
+            Some(filter) => filter.feed(&data),
+            None => data,
+        };
+        self.sent(&data, now);
+        data
+    }
+
+    fn sent(&mut self, data: &Bytes, now: Instant) {
+        if data.is_empty() {
+            return;
+        }
+        self.last_sent = now;
+        if let Some(exchange) = self.recorder.exchange() {
+            exchange.response_bytes += data.len() as u64;
+        }
+        if self.manner.keep_alive.is_some() {
+            self.boundary.pass(data);
+        }
+    }
+
+    /// The answer is over: tell it, and hand on what a filter held back.
+    fn last_bytes(&mut self) -> Option<Bytes> {
+        let held = self
+            .manner
+            .filter
+            .take()
+            .map(|mut filter| filter.finish())
+            .filter(|held| !held.is_empty());
+        if let Some(held) = &held {
+            self.sent(held, clock::now());
+        }
+        self.complete();
+        held
+    }
+
+    fn complete(&mut self) {
+        let outcome = ended_as(self.recorder.exchange());
+        self.end(outcome);
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        self.body = None;
+        self.recorder.finish(outcome);
+        self.places.give_back();
+    }
+
+    fn broke(&mut self, error: &hyper::Error) {
+        self.blame(Blame::of(Code::UpstreamReset, Some(error.to_string())));
+        self.end(Outcome::UpstreamReset);
+    }
+
+    fn blame(&mut self, blame: Blame) {
+        if let Some(exchange) = self.recorder.exchange() {
+            if let Some(attempt) = exchange.attempts.last_mut() {
+                attempt.failure = Some(blame.clone());
+            }
+            exchange.failure = Some(blame);
+        }
+    }
+
+    /// A wait ran out: an event stream is told why and ends, anything else is cut.
+    fn gave_up(
+        &mut self,
+        wait: Duration,
+        code: Code,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let text = match code {
+            Code::UpstreamTotalTimeout => format!(
+                "the call was not over within {wait:?}; raise the provider's timeouts.total"
+            ),
+            _ => format!(
+                "the provider sent nothing for {wait:?} in the middle of its answer; retry, or raise the \
+                 provider's timeouts.idle"
+            ),
+        };
+        let failure = Failure::new(code, text);
+        self.blame(Blame::of(code, Some(failure.message.to_string())));
+        let mut buffer = [0; 36];
+        let event = self.recorder.exchange().map(|exchange| {
+            dialect::stream_error(
+                self.manner.dialect,
+                &failure,
+                exchange.id.encode(&mut buffer),
+            )
+        });
+        self.end(Outcome::Timeout);
+        self.manner.filter = None;
+        match event {
+            Some(event) if self.manner.events => Poll::Ready(Some(Ok(Frame::data(event)))),
+            _ => Poll::Ready(Some(Err(Broken::Silent(wait)))),
+        }
+    }
+
+    /// Looks at the waits; sets the timer for the next one.
+    fn waited(&mut self, cx: &mut Context<'_>) -> Waited {
+        loop {
+            let due = self.next_due();
+            let timer = match &mut self.timer {
+                Some(timer) => timer,
+                None => self
+                    .timer
+                    .insert(Box::pin(tokio::time::sleep_until(due.into()))),
+            };
+            if timer.as_mut().poll(cx).is_pending() {
+                return Waited::NotYet;
+            }
+            let now = clock::now();
+            if let Some(deadline) = self.manner.deadline
+                && deadline <= now
+            {
+                let total = self.recorder.exchange().map_or(Duration::ZERO, |exchange| {
+                    deadline.saturating_duration_since(exchange.started)
+                });
+                return Waited::Silent(total, Code::UpstreamTotalTimeout);
+            }
+            if self.last_frame + self.manner.idle <= now {
+                return Waited::Silent(self.manner.idle, Code::UpstreamIdleTimeout);
+            }
+            let quiet = self
+                .manner
+                .keep_alive
+                .filter(|wait| self.last_sent + *wait <= now);
+            self.timer = None;
+            if quiet.is_some() && self.manner.events && self.boundary.between_events {
+                return Waited::KeepAlive;
+            }
+        }
+    }
+
+    fn next_due(&self) -> Instant {
+        let idle = self.last_frame + self.manner.idle;
+        let keep_alive = self
+            .manner
+            .keep_alive
+            .filter(|_| self.manner.events && self.boundary.between_events)
+            .map(|wait| self.last_sent + wait);
+        [keep_alive, self.manner.deadline]
+            .into_iter()
+            .flatten()
+            .fold(idle, Instant::min)
+    }
+}
+
+/// The outcome of an answer that was handed on whole.
+fn ended_as(exchange: Option<&mut Exchange>) -> Outcome {
+    let failed = exchange
+        .and_then(|exchange| exchange.last_attempt()?.status)
+        .is_some_and(|status| status.is_client_error() || status.is_server_error());
+    if failed {
+        Outcome::UpstreamError
+    } else {
+        Outcome::Complete
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if self.recorder.is_finished() || std::thread::panicking() {
+            return;
+        }
+        let Some(body) = self.body.take() else { return };
+        if body.is_end_stream() {
+            // The codec does not poll again once a body of known length has all its bytes.
+            self.complete();
+            return;
+        }
+        let dialect = self.manner.dialect;
+        let terminal = self.recorder.exchange().is_some_and(|exchange| {
+            exchange
+                .status
+                .is_some_and(|status| status == StatusCode::OK)
+                && exchange
+                    .last_attempt()
+                    .is_some_and(|attempt| dialect::is_terminal(dialect, &attempt.frames.ending()))
+        });
+        if !terminal || !self.manner.events {
+            self.end(Outcome::ClientCancelled);
+            return;
+        }
+        let recorder = self.recorder.hand_over();
+        let places = std::mem::take(&mut self.places);
+        task::spawn(
+            "tail of a finished stream",
+            read_tail(body, recorder, places),
+        );
+    }
+}
+
+/// Reads what follows the last event, for the record; the client has had a complete answer.
+async fn read_tail(mut body: AnswerBody, mut recorder: Recorder, places: Places) {
+    let reading = async {
+        let mut read = 0;
+        while let Some(Ok(frame)) =
+            std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
+        {
+            let Some(data) = frame.data_ref() else {
+                continue;
+            };
+            read += data.len() as u64;
+            if let Some(exchange) = recorder.exchange() {
+                let at = exchange.offset_us();
+                if let Some(attempt) = exchange.attempts.last_mut() {
+                    attempt.frames.push(at, data);
+                }
+            }
+            if read > TAIL_BYTES_MAX {
+                return;
+            }
+        }
+    };
+    // Whether the tail ended or was cut short, the client's answer was complete.
+    let _in_time = tokio::time::timeout(TAIL_WAIT, reading).await;
+    recorder.finish(Outcome::Complete);
+    drop(places);
+}
+
+/// Whether the bytes that passed so far end between two events: after a blank line, across any split.
+struct Boundary {
+    between_events: bool,
+    /// The line under way has no bytes yet.
+    line_empty: bool,
+}
+
+impl Default for Boundary {
+    fn default() -> Self {
+        Self {
+            between_events: true,
+            line_empty: true,
+        }
+    }
+}
+
+impl Boundary {
+    fn pass(&mut self, data: &[u8]) {
+        for byte in data {
+            match byte {
+                b'\n' => {
+                    self.between_events = self.line_empty;
+                    self.line_empty = true;
+                }
+                b'\r' => {}
+                _ => {
+                    self.line_empty = false;
+                    self.between_events = false;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The verdict after `text`, passed in pieces of every size.
+    fn check(text: &str, between_events: bool) {
+        for size in 1..=text.len() {
+            let mut boundary = Boundary::default();
+            for piece in text.as_bytes().chunks(size) {
+                boundary.pass(piece);
+            }
+            assert_eq!(
+                boundary.between_events, between_events,
+                "{text:?} in pieces of {size}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_comment_is_written_only_after_a_blank_line() {
+        check("data: a\n\n", true);
+        check("data: a\r\n\r\n", true);
+        check("event: x\ndata: a\n\n: comment\n\n", true);
+        check("data: a\n", false);
+        check("data: a\n\ndata: b", false);
+        check("data: a\r\n", false);
+    }
+}

@@ -1,0 +1,258 @@
+//! What every request reads: one immutable snapshot, swapped whole on reload, and the few counters that outlive it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use http::HeaderValue;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::config::settings::Settings;
+use crate::observe::queue::Queue;
+use crate::route::table::{Entry, Served, ShippedAlias, Table};
+use crate::upstream::catalog;
+use crate::upstream::client::Client;
+use crate::upstream::provider::{Model, Provider};
+
+/// Everything that lives as long as the process.
+pub struct Shared {
+    snapshot: ArcSwap<Snapshot>,
+    pub queue: Arc<Queue>,
+    workers: usize,
+    /// Requests between head and end; what a drain waits for.
+    in_flight: AtomicUsize,
+    draining: AtomicBool,
+    /// Models learnt from providers, by provider id. Written by discovery.
+    learned: Mutex<HashMap<Arc<str>, Learned>>,
+    pub connections: AtomicU64,
+}
+
+/// What discovery found out about one provider.
+#[derive(Debug, Clone)]
+pub enum Learned {
+    Models(Vec<Model>),
+    /// The reason it failed, for `/v1/models` and `/api/providers`.
+    Failed(String),
+}
+
+/// One configuration, ready to serve. Running requests keep the one they began with.
+pub struct Snapshot {
+    pub settings: Arc<Settings>,
+    pub table: Table,
+    /// By worker, then by provider in the table's order.
+    clients: Arc<Vec<Vec<Arc<Client>>>>,
+    pub learned: HashMap<Arc<str>, Learned>,
+    /// Places for requests, gateway-wide.
+    pub places: Arc<Semaphore>,
+    /// Places per provider, where one has a limit.
+    provider_places: Arc<Vec<Option<Arc<Semaphore>>>>,
+    /// Buffered request bytes, in KiB.
+    pub buffered_kib: Arc<Semaphore>,
+    /// The value of `x-pinhole-instance`.
+    instance: Option<HeaderValue>,
+}
+
+impl Snapshot {
+    fn new(settings: Settings, workers: usize, learned: HashMap<Arc<str>, Learned>) -> Self {
+        let clients = (0..workers)
+            .map(|_| {
+                settings
+                    .providers
+                    .iter()
+                    .map(|one| Arc::new(Client::new(one)))
+                    .collect()
+            })
+            .collect();
+        let provider_places = settings
+            .providers
+            .iter()
+            .map(|provider| {
+                provider
+                    .in_flight_max
+                    .map(|max| Arc::new(Semaphore::new(max)))
+            })
+            .collect();
+        let kib = usize::try_from(settings.limits.buffered_bytes_max / 1024).unwrap_or(usize::MAX);
+        let instance = settings.server.instance.as_deref();
+        Self {
+            instance: instance.and_then(|name| HeaderValue::from_str(name).ok()),
+            table: table(&settings, &learned),
+            clients: Arc::new(clients),
+            learned,
+            places: Arc::new(Semaphore::new(permits(settings.limits.in_flight_max))),
+            provider_places: Arc::new(provider_places),
+            buffered_kib: Arc::new(Semaphore::new(permits(kib))),
+            settings: Arc::new(settings),
+        }
+    }
+
+    /// The same configuration with what discovery has learnt since; connections and counts stay.
+    fn relearned(&self, learned: HashMap<Arc<str>, Learned>) -> Self {
+        Self {
+            instance: self.instance.clone(),
+            settings: Arc::clone(&self.settings),
+            table: table(&self.settings, &learned),
+            clients: Arc::clone(&self.clients),
+            learned,
+            places: Arc::clone(&self.places),
+            provider_places: Arc::clone(&self.provider_places),
+            buffered_kib: Arc::clone(&self.buffered_kib),
+        }
+    }
+
+    pub fn instance(&self) -> Option<&HeaderValue> {
+        self.instance.as_ref()
+    }
+
+    pub fn provider(&self, at: usize) -> Option<&Arc<Provider>> {
+        self.settings.providers.get(at)
+    }
+
+    pub fn client(&self, worker: usize, provider: usize) -> Option<&Arc<Client>> {
+        self.clients.get(worker)?.get(provider)
+    }
+
+    pub fn clients_of(&self, worker: usize) -> &[Arc<Client>] {
+        self.clients.get(worker).map_or(&[], Vec::as_slice)
+    }
+
+    pub fn provider_places(&self, provider: usize) -> Option<&Arc<Semaphore>> {
+        self.provider_places.get(provider)?.as_ref()
+    }
+
+    /// What is known of a provider's models: configured, or learnt.
+    pub fn models<'a>(&'a self, provider: &'a Provider) -> &'a [Model] {
+        match self.learned.get(&provider.id) {
+            Some(Learned::Models(models)) if provider.models.is_empty() => models,
+            _ => &provider.models,
+        }
+    }
+}
+
+/// Limit: what a semaphore can count.
+fn permits(wanted: usize) -> usize {
+    wanted.min(Semaphore::MAX_PERMITS)
+}
+
+/// The routing table over configured and learnt models.
+pub fn table(settings: &Settings, learned: &HashMap<Arc<str>, Learned>) -> Table {
+    let served = |model: &Model| Served {
+        id: Arc::from(model.id.as_str()),
+        aliases: model.aliases.clone(),
+    };
+    let entries = settings
+        .providers
+        .iter()
+        .map(|provider| {
+            let found = match learned.get(&provider.id) {
+                Some(Learned::Models(models)) if provider.models.is_empty() => Some(models),
+                _ => None,
+            };
+            let models = found.unwrap_or(&provider.models);
+            Entry {
+                id: Arc::clone(&provider.id),
+                preset: provider.preset.clone(),
+                flags: provider.flags,
+                preference: provider.preference,
+                disabled: provider.disabled,
+                models: models.iter().map(served).collect(),
+                open: provider.models.is_empty() && found.is_none_or(Vec::is_empty),
+            }
+        })
+        .collect();
+    let shipped: Vec<ShippedAlias> = catalog::known_models()
+        .iter()
+        .flat_map(|known| {
+            known.on.iter().map(|offer| ShippedAlias {
+                name: known.id.clone(),
+                preset: offer.preset.clone(),
+                model: offer.model.clone(),
+            })
+        })
+        .collect();
+    Table::new(entries, &shipped, settings.rules.clone())
+}
+
+impl Shared {
+    pub fn new(settings: Settings, workers: usize, queue: Arc<Queue>) -> Arc<Self> {
+        Arc::new(Self {
+            snapshot: ArcSwap::from_pointee(Snapshot::new(settings, workers, HashMap::new())),
+            queue,
+            workers,
+            in_flight: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+            learned: Mutex::new(HashMap::new()),
+            connections: AtomicU64::new(0),
+        })
+    }
+
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Puts a new configuration in force for requests that begin from now on.
+    pub fn replace(&self, settings: Settings) {
+        let learned = self
+            .learned
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        self.snapshot
+            .store(Arc::new(Snapshot::new(settings, self.workers, learned)));
+    }
+
+    /// Takes in what discovery found out about one provider.
+    pub fn learn(&self, provider: Arc<str>, found: Learned) {
+        let learned = {
+            let mut all = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+            all.insert(provider, found);
+            all.clone()
+        };
+        let current = self.snapshot();
+        self.snapshot.store(Arc::new(current.relearned(learned)));
+    }
+
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::SeqCst)
+    }
+
+    /// Counts a request until the returned value is dropped.
+    pub fn enter(self: &Arc<Self>) -> Entered {
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
+        Entered(Arc::clone(self))
+    }
+}
+
+/// One request in flight.
+pub struct Entered(Arc<Shared>);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// What a request holds until its end, and gives back exactly once.
+#[derive(Default)]
+pub struct Places {
+    pub entered: Option<Entered>,
+    pub gateway: Option<OwnedSemaphorePermit>,
+    pub provider: Option<OwnedSemaphorePermit>,
+    /// Given back as soon as the request has been sent.
+    pub buffered: Option<OwnedSemaphorePermit>,
+}
+
+impl Places {
+    pub fn give_back(&mut self) {
+        *self = Self::default();
+    }
+}

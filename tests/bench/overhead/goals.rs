@@ -1,0 +1,60 @@
+//! The goals, as data: one row each, judged against the floor of the same round.
+
+use Limit::{AtLeast, AtMost};
+
+use crate::sheet::Form::{AddedTimesFloor, OverFloor, Plain, TimesFloor};
+use crate::sheet::{Column, Sheet, Spread, column};
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Limit {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+impl Limit {
+    fn admits(self, value: f64) -> bool {
+        match self {
+            Self::AtMost(most) => value <= most,
+            Self::AtLeast(least) => value >= least,
+        }
+    }
+}
+
+pub(crate) struct Goal {
+    pub(crate) column: Column,
+    pub(crate) limit: Limit,
+    pub(crate) unit: &'static str,
+}
+
+impl Goal {
+    /// The measured spread, and whether its median meets the goal.
+    pub(crate) fn judge(&self, sheet: &Sheet, contender: &str) -> Option<(Spread, bool)> {
+        let spread = sheet.spread(contender, &self.column)?;
+        Some((spread, self.limit.admits(spread.median)))
+    }
+}
+
+const fn goal(column: Column, limit: Limit, unit: &'static str) -> Goal {
+    Goal {
+        column,
+        limit,
+        unit,
+    }
+}
+
+const TIMES: &str = "× floor";
+
+#[rustfmt::skip]
+pub(crate) const GOALS: [Goal; 11] = [
+    goal(column("CPU per request", "closed64", "cpu_us", TimesFloor, 2), AtMost(1.5), TIMES),
+    goal(column("requests/s per core", "closed64", "per_s", TimesFloor, 2), AtLeast(0.6), TIMES),
+    goal(column("added p50 at 1,000/s, over the floor's", "open1000", "p50", OverFloor, 0), AtMost(40.0), "µs"),
+    goal(column("added p99 at 1,000/s", "open1000", "p99", AddedTimesFloor, 2), AtMost(1.5), TIMES),
+    goal(column("added p50 of 256 KiB prompts, over the floor's", "large", "p50", OverFloor, 0), AtMost(60.0), "µs"),
+    goal(column("CPU per stream frame, paced", "paced20", "cpu_us_frame", TimesFloor, 2), AtMost(1.3), TIMES),
+    goal(column("CPU per stream frame, unpaced", "unpaced64", "cpu_us_frame", TimesFloor, 2), AtMost(1.3), TIMES),
+    goal(column("delay of stream frames, p99", "paced20", "delay_p99", TimesFloor, 2), AtMost(1.3), TIMES),
+    goal(column("memory, idle", "process", "idle_mib", Plain, 1), AtMost(25.0), "MiB"),
+    goal(column("start-up", "process", "start_ms", Plain, 1), AtMost(50.0), "ms"),
+    goal(column("memory, 10,000 idle streams", "idle-streams", "mib_per_10000", Plain, 0), AtMost(400.0), "MiB"),
+];
