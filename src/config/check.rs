@@ -13,7 +13,11 @@ use crate::config::units;
 
 /// Checks `node` against `schema`; values that came from elsewhere as text become the number or boolean that is wanted.
 pub fn check(node: &mut Node, schema: &Schema, text: &Text, findings: &mut Findings) {
-    let mut checker = Checker { root: schema, text, findings };
+    let mut checker = Checker {
+        root: schema,
+        text,
+        findings,
+    };
     if checker.value(node, schema, "") == Verdict::Faulty && !matches!(node.value, Value::Table(_))
     {
         node.value = Value::Table(Vec::new());
@@ -80,7 +84,12 @@ impl<'a> Checker<'a> {
             Some(word) => format!("did you mean {word}? {}", allowed(words)),
             None => allowed(words),
         };
-        self.error(node.at, path, "not a word this key takes".to_owned(), remedy)
+        self.error(
+            node.at,
+            path,
+            "not a word this key takes".to_owned(),
+            remedy,
+        )
     }
 
     fn table(
@@ -91,7 +100,9 @@ impl<'a> Checker<'a> {
         path: &str,
     ) -> Verdict {
         let properties = schema.get("properties").and_then(Schema::as_object);
-        let further = schema.get("additionalProperties").filter(|further| further.is_object());
+        let further = schema
+            .get("additionalProperties")
+            .filter(|further| further.is_object());
         let mut verdict = self.required(entries, at, schema, path);
         entries.retain_mut(|entry| {
             let path = join(path, &entry.key);
@@ -102,7 +113,10 @@ impl<'a> Checker<'a> {
                 }
                 Some(schema) => self.value(&mut entry.node, schema, &path),
                 None => {
-                    let names = properties.into_iter().flatten().map(|(name, _)| name.as_str());
+                    let names = properties
+                        .into_iter()
+                        .flatten()
+                        .map(|(name, _)| name.as_str());
                     let remedy = unknown_remedy(&entry.key, names);
                     self.error(entry.key_at, &path, "unknown key".to_owned(), remedy)
                 }
@@ -116,25 +130,31 @@ impl<'a> Checker<'a> {
         verdict
     }
 
-    fn required(
-        &mut self,
-        entries: &[Entry],
-        at: usize,
-        schema: &Schema,
-        path: &str,
-    ) -> Verdict {
+    fn required(&mut self, entries: &[Entry], at: usize, schema: &Schema, path: &str) -> Verdict {
         let place = entries.first().map_or(at, |entry| entry.key_at);
-        let names = schema.get("required").and_then(Schema::as_array).into_iter().flatten();
+        let names = schema
+            .get("required")
+            .and_then(Schema::as_array)
+            .into_iter()
+            .flatten();
         let mut verdict = Verdict::Usable;
         for name in names.filter_map(Schema::as_str) {
-            if entries.iter().any(|e| e.key == name && e.node.value != Value::Null) {
+            if entries
+                .iter()
+                .any(|e| e.key == name && e.node.value != Value::Null)
+            {
                 continue;
             }
             verdict = Verdict::Faulty;
             let path = join(path, name);
             // A value that could not be fetched has its finding already.
             if !self.findings.iter().any(|finding| finding.key == path) {
-                self.error(place, &path, "missing".to_owned(), "add this key".to_owned());
+                self.error(
+                    place,
+                    &path,
+                    "missing".to_owned(),
+                    "add this key".to_owned(),
+                );
             }
         }
         verdict
@@ -143,7 +163,9 @@ impl<'a> Checker<'a> {
     /// A list with a faulty item goes as a whole: without it the others would stand at other places.
     fn list(&mut self, items: &mut [Node], schema: &'a Schema, path: &str) -> Verdict {
         let mut verdict = Verdict::Usable;
-        let Some(item_schema) = schema.get("items") else { return verdict };
+        let Some(item_schema) = schema.get("items") else {
+            return verdict;
+        };
         for (index, item) in items.iter_mut().enumerate() {
             if self.value(item, item_schema, &join(path, &index.to_string())) == Verdict::Faulty {
                 verdict = Verdict::Faulty;
@@ -196,7 +218,11 @@ impl<'a> Checker<'a> {
 }
 
 fn branches(schema: &Schema) -> impl Iterator<Item = &Schema> {
-    schema.get("anyOf").and_then(Schema::as_array).into_iter().flatten()
+    schema
+        .get("anyOf")
+        .and_then(Schema::as_array)
+        .into_iter()
+        .flatten()
 }
 
 fn is_required(schema: &Schema, key: &str) -> bool {
@@ -241,7 +267,9 @@ fn accepts(schema: &Schema, value: &Value) -> bool {
 
 /// Variables and files hold only text: where a number or a boolean is wanted, it is read as one.
 fn coerce(node: &mut Node, schema: &Schema) {
-    let Value::String(content) = &node.value else { return };
+    let Value::String(content) = &node.value else {
+        return;
+    };
     if node.origin.is_none() || accepts(schema, &node.value) {
         return;
     }

@@ -18,7 +18,12 @@ use crate::config::tree::{Form, Node, Text, Value};
 /// Where a configuration may be named, besides `--config`.
 pub const VARIABLE: &str = "PINHOLE_CONFIG";
 /// Names looked for in the working directory and in the user's `pinhole` folder, in this order.
-pub const NAMES: [&str; 4] = ["pinhole.toml", "pinhole.yaml", "pinhole.yml", "pinhole.json"];
+pub const NAMES: [&str; 4] = [
+    "pinhole.toml",
+    "pinhole.yaml",
+    "pinhole.yml",
+    "pinhole.json",
+];
 /// Looked for in the working directory last: many tools have such a file, so it counts only with providers in it.
 pub const SHARED_NAME: &str = "config.yaml";
 /// Limit: a larger file is not a configuration.
@@ -34,7 +39,19 @@ pub fn load(
     environment: &Environment,
 ) -> Result<Settings, Findings> {
     match find(config, environment) {
-        None => settle(File::default(), Source::Environment, None, overrides, environment, Findings::default()),
+        None => {
+            let inputs = Inputs {
+                read: None,
+                overrides,
+                environment,
+            };
+            settle(
+                File::default(),
+                Source::Environment,
+                &inputs,
+                Findings::default(),
+            )
+        }
         Some(shown) => {
             let path = environment.directory().join(&shown);
             let content = read(&path).map_err(|message| unreadable(&shown, message))?;
@@ -69,17 +86,19 @@ pub fn load_text(
     expand(&mut root, &text, environment, &mut findings);
     check(&mut root, schema(), &text, &mut findings);
     warn_of_readers(&source, &root, &text, &mut findings);
-    let file = match File::deserialize(root.to_json()) {
-        Ok(file) => file,
-        Err(_) => {
-            // Serde's message may hold a value; the check above names every fault it knows of.
-            let message = "does not have the shape of a configuration".to_owned();
-            findings.push(text.finding(Severity::Error, 0, "", message));
-            return Err(findings);
-        }
+    let Ok(file) = File::deserialize(root.to_json()) else {
+        // Serde's message may hold a value; the check above names every fault it knows of.
+        let message = "does not have the shape of a configuration".to_owned();
+        findings.push(text.finding(Severity::Error, 0, "", message));
+        return Err(findings);
     };
     let read = Read { text, root };
-    settle(file, source, Some(&read), overrides, environment, findings)
+    let inputs = Inputs {
+        read: Some(&read),
+        overrides,
+        environment,
+    };
+    settle(file, source, &inputs, findings)
 }
 
 /// The file to read, as it is to be shown: relative when found in the working directory.
@@ -98,7 +117,10 @@ pub fn find(config: Option<&Path>, environment: &Environment) -> Option<PathBuf>
         return Some(PathBuf::from(SHARED_NAME));
     }
     let folder = environment.config_home()?.join("pinhole");
-    NAMES.into_iter().map(|name| folder.join(name)).find(|path| path.is_file())
+    NAMES
+        .into_iter()
+        .map(|name| folder.join(name))
+        .find(|path| path.is_file())
 }
 
 /// By its lines, not by parsing: a file that is ours but faulty must be found, so that its faults are shown.
@@ -118,7 +140,10 @@ fn read(path: &Path) -> Result<String, String> {
     let bytes = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
     let content = String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())?;
     // A byte order mark says nothing and would be a character of the first key.
-    Ok(content.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(content))
+    Ok(content
+        .strip_prefix('\u{feff}')
+        .map(str::to_owned)
+        .unwrap_or(content))
 }
 
 fn unreadable(path: &Path, message: String) -> Findings {
@@ -134,13 +159,10 @@ fn unreadable(path: &Path, message: String) -> Findings {
 fn settle(
     file: File,
     source: Source,
-    read: Option<&Read>,
-    overrides: &Overrides,
-    environment: &Environment,
+    inputs: &Inputs<'_>,
     mut findings: Findings,
 ) -> Result<Settings, Findings> {
-    let inputs = Inputs { read, overrides, environment };
-    let mut settings = resolve(file, source, &inputs, &mut findings);
+    let mut settings = resolve(file, source, inputs, &mut findings);
     findings.sort();
     if findings.has_errors() {
         return Err(findings);
@@ -208,7 +230,13 @@ fn inline_secret(root: &Node) -> Option<(String, usize)> {
             }
         }
     }
-    for (index, key) in root.get(&["keys"]).map(items).unwrap_or_default().iter().enumerate() {
+    for (index, key) in root
+        .get(&["keys"])
+        .map(items)
+        .unwrap_or_default()
+        .iter()
+        .enumerate()
+    {
         if let Some(secret) = key.get(&["secret"]) {
             candidates.push((format!("keys.{index}.secret"), secret.clone()));
         }

@@ -18,9 +18,13 @@ pub mod file;
 pub mod file_provider;
 pub mod load;
 pub mod normalise;
+pub mod print;
+pub mod resolve;
 pub mod schema;
 pub mod settings;
 pub mod text;
 pub mod tree;
 pub mod units;
-pub mod resolve;
+
+#[cfg(test)]
+mod tests;

@@ -42,7 +42,9 @@ pub fn is_placeholder(text: &str) -> bool {
     (text.starts_with('<') && text.ends_with('>'))
         || text.ends_with("...")
         || text.ends_with('…')
-        || ["your-", "your_", "changeme", "change-me", "xxxx"].iter().any(|s| text.contains(s))
+        || ["your-", "your_", "changeme", "change-me", "xxxx"]
+            .iter()
+            .any(|s| text.contains(s))
 }
 
 impl fmt::Debug for SecretText {

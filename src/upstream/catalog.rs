@@ -171,34 +171,10 @@ mod tests {
     #[test]
     fn every_promised_preset_is_there_and_whole() {
         let names: Vec<&str> = all().iter().map(|preset| preset.name.as_str()).collect();
-        for name in [
-            "openai",
-            "openai-responses",
-            "anthropic",
-            "gemini",
-            "vertex",
-            "bedrock",
-            "azure",
-            "foundry",
-            "openrouter",
-            "vercel",
-            "groq",
-            "together",
-            "fireworks",
-            "mistral",
-            "deepseek",
-            "qwen",
-            "xai",
-            "zai",
-            "minimax",
-            "kimi",
-            "ollama",
-            "vllm",
-            "llama.cpp",
-            "lmstudio",
-            "openai-compatible",
-            "anthropic-compatible",
-        ] {
+        let promised = "openai openai-responses anthropic gemini vertex bedrock azure foundry openrouter vercel groq \
+                        together fireworks mistral deepseek qwen xai zai minimax kimi ollama vllm llama.cpp lmstudio \
+                        openai-compatible anthropic-compatible";
+        for name in promised.split_whitespace() {
             assert!(names.contains(&name), "{name} is missing");
         }
         assert_eq!(

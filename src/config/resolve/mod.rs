@@ -6,6 +6,7 @@ mod keys;
 mod provider;
 mod proxy;
 mod rules;
+mod sections;
 mod server;
 
 use std::path::{Path, PathBuf};
@@ -14,10 +15,7 @@ use std::sync::Arc;
 use crate::config::diagnostic::{Finding, Findings, Severity};
 use crate::config::env::Environment;
 use crate::config::file::File;
-use crate::config::settings::{
-    Capture, CaptureLevel, Discovery, Errors, Limits, Log, Ops, Overrides, Retention, Settings,
-    Source, Streams,
-};
+use crate::config::settings::{Overrides, Settings, Source};
 use crate::config::tree::{Node, Text};
 use crate::upstream::catalog;
 use crate::upstream::provider::Provider;
@@ -43,92 +41,57 @@ pub fn resolve(
     findings: &mut Findings,
 ) -> Settings {
     let mut context = Context { inputs, findings };
-    let timeouts_file = file.timeouts.unwrap_or_default();
-    let timeouts = server::timeouts(&timeouts_file, &mut context);
-    let discovery = file.discovery.unwrap_or_default();
-    let limits = file.limits.unwrap_or_default();
-    let streams = file.streams.unwrap_or_default();
-    let retention = file.retention.unwrap_or_default();
-    let bodies = retention.bodies.unwrap_or_default();
+    let waits = file.timeouts.unwrap_or_default();
+    let timeouts = server::timeouts(&waits, &mut context);
+    let discovery = sections::discovery(&file.discovery.unwrap_or_default());
     let gateway_keys = keys::gateway_keys(file.keys.unwrap_or_default(), &mut context);
     let admin_key = keys::admin_key(&context);
-    let capture = capture_level(file.capture.unwrap_or_default().level, &mut context);
+    let capture = sections::capture(&file.capture.unwrap_or_default(), &mut context);
 
-    let defaults = provider::Defaults { timeouts, discover: discovery.enabled };
-    let blocks = file.providers.unwrap_or_default();
-    let mut providers = if blocks.is_empty() {
-        provider::from_environment(&defaults, &mut context)
-    } else {
-        provider::from_blocks(blocks, &defaults, &mut context)
+    let defaults = provider::Defaults {
+        timeouts,
+        discover: discovery.enabled,
     };
-    let rules = rules::rules(
-        rules::Written {
-            default_backend: file.default_backend,
-            force_model: file.force_model,
-            static_route: file.static_route,
-            aliases: file.model_aliases,
-        },
-        &mut providers,
-        &defaults,
-        &mut context,
-    );
+    let mut providers = match file.providers {
+        Some(blocks) if !blocks.is_empty() => {
+            provider::from_blocks(blocks, &defaults, &mut context)
+        }
+        _ => provider::from_environment(&defaults, &mut context),
+    };
+    let written = rules::Written {
+        default_backend: file.default_backend,
+        force_model: file.force_model,
+        static_route: file.static_route,
+        aliases: file.model_aliases,
+    };
+    let rules = rules::rules(written, &mut providers, &defaults, &mut context);
     if providers.is_empty() {
-        context.error(&["providers"], "no provider is configured", &no_provider_remedy());
+        context.error(
+            &["providers"],
+            "no provider is configured",
+            &no_provider_remedy(),
+        );
     }
-    let server = server::server(
-        file.server.unwrap_or_default(),
-        timeouts_file.request_body.0,
-        &mut context,
-    );
+    let listeners = file.server.unwrap_or_default();
+    let server = server::server(listeners, waits.request_body.0, &mut context);
     server::exposure(&server, &gateway_keys, admin_key.is_some(), &mut context);
-    server::bounds(&limits, &mut context);
-    let log = file.log.unwrap_or_default();
     Settings {
         source,
         server,
-        ops: Ops { metrics_public: file.ops.unwrap_or_default().metrics_public },
-        log: Log { format: log.format, level: log.level },
-        limits: Limits {
-            body_bytes_max: limits.body.0,
-            in_flight_max: limits.in_flight,
-            wait: limits.wait.0,
-            buffered_bytes_max: limits.buffered.0,
-        },
+        ops: sections::ops(&file.ops.unwrap_or_default()),
+        log: sections::log(&file.log.unwrap_or_default()),
+        limits: sections::limits(&file.limits.unwrap_or_default(), &mut context),
         timeouts,
-        streams: Streams {
-            include_usage: streams.include_usage,
-            keep_alive: streams.keep_alive.0,
-        },
-        discovery: Discovery { enabled: discovery.enabled, every: discovery.every.0 },
-        capture: Capture { level: capture },
-        retention: Retention {
-            bodies_age: bodies.age.map(|age| age.0),
-            bodies_bytes_max: bodies.size.map(|size| size.0),
-            records_age: retention.records.unwrap_or_default().age.map(|age| age.0),
-        },
-        errors: Errors { wrap_502: file.errors.unwrap_or_default().wrap_502 },
+        streams: sections::streams(&file.streams.unwrap_or_default()),
+        discovery,
+        capture,
+        retention: sections::retention(file.retention.unwrap_or_default()),
+        errors: sections::errors(&file.errors.unwrap_or_default()),
         providers: providers.into_iter().map(Arc::new).collect(),
         rules,
         gateway_keys,
         admin_key,
         warnings: Findings::default(),
-    }
-}
-
-fn capture_level(written: CaptureLevel, context: &mut Context<'_, '_>) -> CaptureLevel {
-    let Some(word) = &context.inputs.overrides.capture_level else {
-        return written;
-    };
-    match CaptureLevel::ALL.into_iter().find(|level| level.label() == word) {
-        Some(level) => level,
-        None => {
-            context.flag_error(
-                "--capture",
-                "not a capture level",
-                "write one of off, meta, headers, full",
-            );
-            written
-        }
     }
 }
 
@@ -204,7 +167,10 @@ impl Context<'_, '_> {
         if self.has_finding_on(path) {
             return;
         }
-        let place = self.inputs.read.map(|read| read.text.place(read.root.locate(path)));
+        let place = self
+            .inputs
+            .read
+            .map(|read| read.text.place(read.root.locate(path)));
         self.findings.push(Finding {
             severity,
             place,

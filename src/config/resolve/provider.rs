@@ -49,7 +49,8 @@ pub(super) fn from_environment(
             let keys = keys::preset_keys(preset, context);
             let is_reachable = base_url::of_preset(preset, context.environment()).is_some();
             // A key whose provider cannot be reached (a region is not set) is not asked for: nobody named the provider.
-            (is_reachable && !keys.is_empty()).then(|| from_preset(preset, keys, defaults, context))?
+            (is_reachable && !keys.is_empty())
+                .then(|| from_preset(preset, keys, defaults, context))?
         })
         .collect()
 }
@@ -97,7 +98,7 @@ fn from_block(
     context: &mut Context<'_, '_>,
 ) -> Option<Provider> {
     check_id(id, context);
-    let named = named_preset(id, block.r#type.as_deref(), context)?;
+    let named = named_preset(id, block.r#type.as_deref(), context).ok()?;
     let preset = named.or_else(|| catalog::preset(FALLBACK))?;
     let base_url = base_url::of_block(id, block.baseurl.as_deref(), named, preset, context)?;
     let auth = auth(id, block.authorization.as_deref(), preset, context);
@@ -114,7 +115,11 @@ fn from_block(
     let flags = flags(block.r#type.is_some(), block.compatibility, named);
     if flags.is_empty() {
         let remedy = "set one flag to true, or leave the block out";
-        context.warning(&["providers", id, "compatibility"], "every endpoint is off", remedy);
+        context.warning(
+            &["providers", id, "compatibility"],
+            "every endpoint is off",
+            remedy,
+        );
     }
     let can_list = preset.models_path.is_some();
     Some(Provider {
@@ -134,7 +139,12 @@ fn from_block(
         preference: block.preference.unwrap_or(0),
         disabled: block.disabled.unwrap_or(false),
         cost_basis: block.cost_basis,
-        model_costs: block.model_cost_map.into_iter().flatten().map(model_cost).collect(),
+        model_costs: block
+            .model_cost_map
+            .into_iter()
+            .flatten()
+            .map(model_cost)
+            .collect(),
         upstream: block.upstream,
         timeouts: timeouts(id, block.timeouts, defaults.timeouts, context),
         in_flight_max: block.in_flight,
@@ -151,33 +161,38 @@ fn from_block(
 /// The id is part of paths, headers, selectors (`provider:model`) and labels.
 fn check_id(id: &str, context: &mut Context<'_, '_>) {
     let is_fit = !id.is_empty()
-        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     if !is_fit {
         let remedy = "use letters, digits, `-`, `_` and `.`; a display name goes into `name`";
         context.error(&["providers", id], "not fit for a provider's id", remedy);
     }
 }
 
-/// The preset a block names, by `type` or by its key. The outer `None`: a fault that leaves nothing to go on.
+/// A fault that leaves nothing to go on; its finding is pushed.
+struct Unusable;
+
+/// The preset a block names, by `type` or by its key.
 fn named_preset(
     id: &str,
     written: Option<&str>,
     context: &mut Context<'_, '_>,
-) -> Option<Option<&'static Preset>> {
+) -> Result<Option<&'static Preset>, Unusable> {
     let (word, path) = match written {
         Some(word) => (word, vec!["providers", id, "type"]),
         None => (id, vec!["providers", id]),
     };
     if word == CODEX {
         context.error(&path, CODEX_MESSAGE, CODEX_REMEDY);
-        return None;
+        return Err(Unusable);
     }
     let preset = catalog::preset(word);
     if written.is_some() && preset.is_none() {
         context.error(&path, "no such preset", &preset_remedy(word));
-        return None;
+        return Err(Unusable);
     }
-    Some(preset)
+    Ok(preset)
 }
 
 pub(super) const CODEX: &str = "openai-codex";
@@ -195,21 +210,23 @@ pub(super) fn preset_remedy(word: &str) -> String {
 
 /// The contract's rule: a named preset brings its flags, but a block keyed `openai` that says nothing has chat alone.
 /// Inside a `compatibility` block explicit values win, and `openai_chat` is on unless another flag is.
-fn flags(
-    has_type: bool,
-    written: Option<file::Compatibility>,
-    named: Option<&Preset>,
-) -> Flags {
+fn flags(has_type: bool, written: Option<file::Compatibility>, named: Option<&Preset>) -> Flags {
     let Some(written) = written else {
         return match named {
             Some(preset) if has_type || preset.name != FALLBACK => preset.flags(),
             _ => Flags::NONE.with(Flag::OpenAiChat),
         };
     };
-    let on: Flags =
-        Flag::ALL.into_iter().filter(|flag| written_flag(written, *flag) == Some(true)).collect();
+    let on: Flags = Flag::ALL
+        .into_iter()
+        .filter(|flag| written_flag(written, *flag) == Some(true))
+        .collect();
     let chat_by_default = written.openai_chat.is_none() && on.is_empty();
-    if chat_by_default { on.with(Flag::OpenAiChat) } else { on }
+    if chat_by_default {
+        on.with(Flag::OpenAiChat)
+    } else {
+        on
+    }
 }
 
 fn written_flag(written: file::Compatibility, flag: Flag) -> Option<bool> {
@@ -236,9 +253,18 @@ fn auth(
     };
     AuthScheme::parse(written).unwrap_or_else(|| {
         let near = nearest(written, AuthScheme::WORDS);
-        let meant = near.first().map_or_else(String::new, |word| format!("did you mean {word}? "));
-        let remedy = format!("{meant}write one of {}, header: NAME", AuthScheme::WORDS.join(", "));
-        context.error(&["providers", id, "authorization"], "not a way to send a key", &remedy);
+        let meant = near
+            .first()
+            .map_or_else(String::new, |word| format!("did you mean {word}? "));
+        let remedy = format!(
+            "{meant}write one of {}, header: NAME",
+            AuthScheme::WORDS.join(", ")
+        );
+        context.error(
+            &["providers", id, "authorization"],
+            "not a way to send a key",
+            &remedy,
+        );
         preset.auth()
     })
 }
@@ -277,8 +303,14 @@ fn no_key(id: &str, preset: &Preset, context: &mut Context<'_, '_>) {
 }
 
 /// Headers that a value of ours would break the connection or the request with.
-const FORBIDDEN_HEADERS: [&str; 6] =
-    ["host", "content-length", "transfer-encoding", "connection", "upgrade", "te"];
+const FORBIDDEN_HEADERS: [&str; 6] = [
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "upgrade",
+    "te",
+];
 
 fn add_headers(
     id: &str,
@@ -299,7 +331,11 @@ fn add_headers(
             context.error(&path, &message, "leave it out");
         } else if auth.header_name().as_ref() == Some(&name) {
             let message = format!("{name} carries the key and is not replaced by this");
-            context.warning(&path, &message, "leave it out, or set authorization = \"none\"");
+            context.warning(
+                &path,
+                &message,
+                "leave it out, or set authorization = \"none\"",
+            );
         } else {
             headers.push((name, value));
         }
@@ -341,7 +377,10 @@ fn models(
 
 fn model(entry: file::Model) -> Model {
     let mut model = match entry {
-        file::Model::Name(id) => Model { id, ..Model::default() },
+        file::Model::Name(id) => Model {
+            id,
+            ..Model::default()
+        },
         file::Model::Table(table) => Model {
             id: table.id,
             aliases: table.aliases,

@@ -48,7 +48,11 @@ pub(super) fn rules(
         written.force_model,
         ("--force-model", "force_model"),
     );
-    let mut names = Names { providers, defaults, context };
+    let mut names = Names {
+        providers,
+        defaults,
+        context,
+    };
     let default_backend = default_backend.and_then(|(text, origin)| names.target(&text, origin));
     let static_route = static_route.filter(|(text, origin)| names.route(text, *origin));
     let aliases = aliases(written.aliases, context);
@@ -98,7 +102,9 @@ impl Names<'_, '_, '_> {
     /// A static route names both, with `:` or `/` between.
     fn route(&mut self, text: &str, origin: Origin) -> bool {
         let before_params = text.split_once('?').map_or(text, |(before, _)| before);
-        let name = before_params.split_once(':').or_else(|| before_params.split_once('/'));
+        let name = before_params
+            .split_once(':')
+            .or_else(|| before_params.split_once('/'));
         match name {
             Some((name, model)) if !model.is_empty() => self.provider(name, origin).is_some(),
             _ => {
@@ -137,7 +143,8 @@ impl Names<'_, '_, '_> {
         };
         if let Some(variable) = preset.env.first().filter(|_| is_keyless) {
             let message = format!("{name} has no key: clients' own credentials pass through");
-            self.context.variable_warning(variable, &message, "set it, or write a block");
+            self.context
+                .variable_warning(variable, &message, "set it, or write a block");
         }
         self.providers.push(provider);
         Some(name.to_owned())
@@ -185,9 +192,10 @@ fn aliases(written: Option<ModelAliases>, context: &mut Context<'_, '_>) -> Vec<
             .enumerate()
             .map(|(index, row)| (index.to_string(), row.pattern, row.replacement))
             .collect(),
-        Some(ModelAliases::Table(rows)) => {
-            rows.into_iter().map(|(pattern, text)| (pattern.clone(), pattern, text)).collect()
-        }
+        Some(ModelAliases::Table(rows)) => rows
+            .into_iter()
+            .map(|(pattern, text)| (pattern.clone(), pattern, text))
+            .collect(),
     };
     for (step, pattern, replacement) in rows {
         match alias(&pattern, &replacement) {
@@ -200,7 +208,10 @@ fn aliases(written: Option<ModelAliases>, context: &mut Context<'_, '_>) -> Vec<
 
 fn alias(pattern: &str, replacement: &str) -> Result<Alias, (String, &'static str)> {
     if pattern.is_empty() {
-        return Err(("an empty pattern matches every name".into(), "write `.*` if that is meant"));
+        return Err((
+            "an empty pattern matches every name".into(),
+            "write `.*` if that is meant",
+        ));
     }
     if replacement.trim().is_empty() {
         return Err(("an empty replacement".into(), "write the model's new name"));
@@ -208,11 +219,22 @@ fn alias(pattern: &str, replacement: &str) -> Result<Alias, (String, &'static st
     let regex = Regex::new(pattern).map_err(|error| {
         // The last line says what is wrong; those before it draw the pattern.
         let text = error.to_string();
-        let reason = text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ");
-        (format!("not a regular expression: {reason}"), "see https://docs.rs/regex#syntax")
+        let reason = text
+            .lines()
+            .last()
+            .unwrap_or_default()
+            .trim()
+            .trim_start_matches("error: ");
+        (
+            format!("not a regular expression: {reason}"),
+            "see https://docs.rs/regex#syntax",
+        )
     })?;
     let replacement = groups(replacement);
-    Ok(Alias { pattern: regex, replacement })
+    Ok(Alias {
+        pattern: regex,
+        replacement,
+    })
 }
 
 /// `\1` and `$1` become `${1}`, so that letters after them are not taken for part of a group's name.
@@ -220,7 +242,8 @@ fn groups(replacement: &str) -> String {
     let mut braced = String::with_capacity(replacement.len() + 4);
     let mut letters = replacement.chars().peekable();
     while let Some(letter) = letters.next() {
-        let is_group = matches!(letter, '\\' | '$') && letters.peek().is_some_and(char::is_ascii_digit);
+        let is_group =
+            matches!(letter, '\\' | '$') && letters.peek().is_some_and(char::is_ascii_digit);
         if !is_group {
             braced.push(letter);
             continue;
@@ -251,9 +274,10 @@ fn shipped(providers: &[Provider]) -> Vec<Shipped> {
                 .on
                 .iter()
                 .flat_map(|offer| {
-                    named(&offer.preset)
-                        .into_iter()
-                        .map(|provider| Target { provider, model: Some(offer.model.clone()) })
+                    named(&offer.preset).into_iter().map(|provider| Target {
+                        provider,
+                        model: Some(offer.model.clone()),
+                    })
                 })
                 .collect(),
         })

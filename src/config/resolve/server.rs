@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::Context;
 use crate::config::file;
-use crate::config::settings::{GatewayKey, Server, Tls};
+use crate::config::settings::{Server, Tls};
+use crate::policy::identity::GatewayKey;
 use crate::upstream::provider::Timeouts;
 
 const ADDRESS_HELP: &str = "write an IP address and a port, such as 127.0.0.1:8000 or [::1]:8000";
@@ -18,13 +19,28 @@ pub(super) fn server(
     context: &mut Context<'_, '_>,
 ) -> Server {
     let overrides = context.inputs.overrides;
-    let listen = address("listen", "--listen", overrides.listen.as_ref(), &written.listen, context);
+    let listen = address(
+        "listen",
+        "--listen",
+        overrides.listen.as_ref(),
+        &written.listen,
+        context,
+    );
     let ops_flag = overrides.ops_listen.as_ref();
-    let ops_listen =
-        address("ops_listen", "--ops-listen", ops_flag, &written.ops_listen, context);
+    let ops_listen = address(
+        "ops_listen",
+        "--ops-listen",
+        ops_flag,
+        &written.ops_listen,
+        context,
+    );
     if listen == ops_listen && listen.port() != 0 {
         let message = "traffic and operations have the same address";
-        context.error(&["server", "ops_listen"], message, "give one of them another port");
+        context.error(
+            &["server", "ops_listen"],
+            message,
+            "give one of them another port",
+        );
     }
     if written.workers == Some(0) {
         let remedy = "write 1 or more, or leave the key out for one a core";
@@ -40,7 +56,11 @@ pub(super) fn server(
         cors_origins: cors_origins(written.cors_origins, context),
         workers: written.workers,
         drain: written.drain.0,
-        header_timeout: positive(written.header_timeout.0, &["server", "header_timeout"], context),
+        header_timeout: positive(
+            written.header_timeout.0,
+            &["server", "header_timeout"],
+            context,
+        ),
         request_body_timeout,
     }
 }
@@ -64,38 +84,31 @@ pub(super) fn exposure(
     }
 }
 
-pub(super) fn bounds(limits: &file::Limits, context: &mut Context<'_, '_>) {
-    if limits.in_flight == 0 {
-        let remedy = "write 1 or more";
-        context.error(&["limits", "in_flight"], "no request would ever be let in", remedy);
-    }
-    if limits.body.0 == 0 {
-        context.error(&["limits", "body"], "no request body would fit", "write 1KiB or more");
-    }
-    if limits.buffered.0 < limits.body.0 {
-        let message = "smaller than limits.body: the largest request could never be held";
-        context.error(&["limits", "buffered"], message, "write at least the size of limits.body");
-    }
-}
-
 pub(super) fn timeouts(written: &file::Timeouts, context: &mut Context<'_, '_>) -> Timeouts {
-    positive(written.request_body.0, &["timeouts", "request_body"], context);
+    positive(
+        written.request_body.0,
+        &["timeouts", "request_body"],
+        context,
+    );
     Timeouts {
         connect: positive(written.connect.0, &["timeouts", "connect"], context),
         first_byte: positive(written.first_byte.0, &["timeouts", "first_byte"], context),
         idle: positive(written.idle.0, &["timeouts", "idle"], context),
-        total: written.total.0.map(|total| positive(total, &["timeouts", "total"], context)),
+        total: written
+            .total
+            .0
+            .map(|total| positive(total, &["timeouts", "total"], context)),
     }
 }
 
 /// A wait of no time at all would fail every call.
-pub(super) fn positive(
-    span: Duration,
-    path: &[&str],
-    context: &mut Context<'_, '_>,
-) -> Duration {
+pub(super) fn positive(span: Duration, path: &[&str], context: &mut Context<'_, '_>) -> Duration {
     if span.is_zero() {
-        context.error(path, "a wait of no time fails every request", "write 1ms or more");
+        context.error(
+            path,
+            "a wait of no time fails every request",
+            "write 1ms or more",
+        );
     }
     span
 }
@@ -153,7 +166,10 @@ fn instance(written: Option<String>, context: &mut Context<'_, '_>) -> Option<St
 }
 
 fn tls_files(written: &file::Tls, context: &mut Context<'_, '_>) -> Tls {
-    let tls = Tls { cert: context.path(&written.cert), key: context.path(&written.key) };
+    let tls = Tls {
+        cert: context.path(&written.cert),
+        key: context.path(&written.key),
+    };
     for (key, path) in [("cert", &tls.cert), ("key", &tls.key)] {
         if !path.is_file() {
             let message = format!("there is no file {}", path.display());
@@ -165,11 +181,14 @@ fn tls_files(written: &file::Tls, context: &mut Context<'_, '_>) -> Tls {
 
 fn cors_origins(written: Vec<String>, context: &mut Context<'_, '_>) -> Vec<String> {
     for (index, origin) in written.iter().enumerate() {
-        let rest = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+        let rest = origin
+            .strip_prefix("https://")
+            .or_else(|| origin.strip_prefix("http://"));
         let is_origin = rest.is_some_and(|rest| !rest.is_empty() && !rest.contains('/'));
         if origin != "*" && !is_origin {
             let path = ["server", "cors_origins", &index.to_string()];
-            let remedy = "write scheme and host without a path, such as https://app.example.org, or *";
+            let remedy =
+                "write scheme and host without a path, such as https://app.example.org, or *";
             context.error(&path, "not an origin", remedy);
         }
     }
