@@ -26,7 +26,9 @@ PROVIDERS = """
 type = "openai"
 baseurl = "{sim}"
 apikey = "sk-provider-openai"
-models = ["gpt-5", "gpt-5-mini", "gpt-4o", "gpt-4.1", "o1", "gpt-3.5-turbo-instruct", "text-embedding-3-small", "sim-gpt+*"]
+models = [
+    "gpt-5", "gpt-5-mini", "gpt-4o", "gpt-4.1", "o1", "gpt-3.5-turbo-instruct", "text-embedding-3-small", "sim-gpt+*",
+]
 
 [providers.anthropic]
 type = "anthropic"

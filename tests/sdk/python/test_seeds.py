@@ -194,9 +194,8 @@ def test_seed_001_information(hosted):
 
 
 def test_seed_001_error_table(start):
-    gateway = start(
-        SEED_001 + 'models = ["sim-*"]\n[errors]\nwrap_502 = true\n', environment={"PINHOLE_API_KEY": "sg-YOUR-KEY-HERE"}
-    )
+    config = SEED_001 + 'models = ["sim-*"]\n[errors]\nwrap_502 = true\n'
+    gateway = start(config, environment={"PINHOLE_API_KEY": "sg-YOUR-KEY-HERE"})
     client = openai.OpenAI(api_key="sg-YOUR-KEY-HERE", base_url=f"{gateway.url}/api/v1", max_retries=0)
     with pytest.raises(openai.InternalServerError) as caught:
         client.chat.completions.create(model="sim-error-400", messages=[{"role": "user", "content": "x"}])
