@@ -9,6 +9,8 @@
     reason = "modules of a test binary have no outside to be reached from"
 )]
 
+mod auth;
+mod faults;
 mod passthrough;
 mod simulate;
 mod support;
