@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::Context;
 use crate::base::secret::Secret;
 use crate::config::file;
-use crate::config::settings::GatewayKey;
 use crate::config::text::SecretText;
 use crate::config::tree::Origin;
+use crate::policy::identity::GatewayKey;
 use crate::upstream::catalog::Preset;
 use crate::upstream::provider::ProviderKey;
 

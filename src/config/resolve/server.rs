@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::Context;
 use crate::config::file;
-use crate::config::settings::{GatewayKey, Server, Tls};
+use crate::config::settings::{Server, Tls};
+use crate::policy::identity::GatewayKey;
 use crate::upstream::provider::Timeouts;
 
 const ADDRESS_HELP: &str = "write an IP address and a port, such as 127.0.0.1:8000 or [::1]:8000";
