@@ -1,6 +1,7 @@
 //! What is wrong with a configuration, where, and how to mend it. Findings are collected and shown together.
 //!
-//! Invariant: no finding carries a configured value, only key names, types and allowed words: a value may be a secret.
+//! Invariant: no finding carries a configured value, which may be a secret: only names of keys, types, allowed words,
+//! paths, programs, and the provider's name in a route that leads nowhere.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -123,7 +123,17 @@ impl Names<'_, '_, '_> {
         let follows = |provider: &&Provider| provider.preset.as_deref() == Some(name);
         let known = by_id(self.providers, name).or_else(|| self.providers.iter().find(follows));
         if let Some(provider) = known {
-            return Some(provider.id.to_string());
+            let (id, is_disabled) = (provider.id.to_string(), provider.disabled);
+            if is_disabled {
+                let message = format!("{id} is disabled");
+                fault(
+                    self.context,
+                    origin,
+                    &message,
+                    "enable it, or name another provider",
+                );
+            }
+            return Some(id);
         }
         // A block that is faulty has its finding; that its name is then missing is not another fault.
         if self.context.node(&["providers", name]).is_some() {
