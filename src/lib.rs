@@ -16,3 +16,7 @@ pub mod observe;
 // 4 servers
 pub mod proxy;
 pub mod simulate;
+// 5 surfaces
+pub mod admin;
+// 6 shell
+pub mod cli;

@@ -1,3 +1,10 @@
-//! Entry point: nothing but the allocator and the exit code.
+//! Entry point: the allocator, the command line, the exit code. Everything else is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    pinhole::cli::run(std::env::args_os())
+}

@@ -165,10 +165,7 @@ mod tests {
     fn by_definition(pattern: &[u8], name: &[u8]) -> bool {
         match pattern {
             [] => name.is_empty(),
-            [b'*', b'*', rest @ ..] => {
-                let rest = rest.trim_ascii_start();
-                (0..=name.len()).any(|at| by_definition(rest, &name[at..]))
-            }
+            [b'*', b'*', rest @ ..] => (0..=name.len()).any(|at| by_definition(rest, &name[at..])),
             [b'*', rest @ ..] => (0..=name.len())
                 .take_while(|at| !name[..*at].contains(&b'/'))
                 .any(|at| by_definition(rest, &name[at..])),
@@ -179,8 +176,6 @@ mod tests {
     proptest! {
         #[test]
         fn matching_follows_the_definition(pattern in "(a|b|/|\\*|\\*\\*){0,8}", name in "[ab/]{0,8}") {
-            // Three stars and more mean two; the definition above would read them as two and one.
-            prop_assume!(!pattern.contains("***"));
             prop_assert_eq!(
                 Glob::new(&pattern).matches(&name),
                 by_definition(pattern.as_bytes(), name.as_bytes()),

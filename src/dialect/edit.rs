@@ -212,3 +212,149 @@ pub fn apply(body: &Bytes, mut edits: Vec<Edit>) -> Edited {
     let len = segments.iter().map(Bytes::len).sum();
     Edited { segments, len }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::json::arbitrary;
+    use crate::dialect;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    const NAME: &str = "other/\"model\"";
+
+    /// Everything the gateway may do to one body.
+    fn all_edits(dialect: Dialect, body: &[u8], facts: &Facts) -> Vec<Edit> {
+        let mut edits =
+            set_numbers(dialect, body, &[("temperature", 0.25), ("top_p", 1.0)]).unwrap();
+        edits.extend(replace_model(facts, NAME));
+        edits.extend(set_include_usage(body, facts));
+        edits
+    }
+
+    /// Walks original and result side by side: outside the spans every byte must be the same.
+    fn assert_rest_untouched(body: &[u8], edits: &[Edit], result: &[u8]) {
+        let mut edits = edits.to_vec();
+        edits.sort_by_key(|edit| edit.span.start);
+        let (mut from, mut at) = (0, 0);
+        for edit in &edits {
+            let kept = &body[from..edit.span.start];
+            assert!(result[at..].starts_with(kept), "before {}", edit.field);
+            at += kept.len();
+            // Between two members put into an empty object stands a comma of its own.
+            at += usize::from(!result[at..].starts_with(&edit.with));
+            assert!(result[at..].starts_with(&edit.with), "{}", edit.field);
+            at += edit.with.len();
+            from = edit.span.end;
+        }
+        assert_eq!(&result[at..], &body[from..]);
+    }
+
+    fn expected(dialect: Dialect, original: &serde_json::Value) -> serde_json::Value {
+        let mut changed = original.clone();
+        changed["model"] = json!(NAME);
+        let home = if dialect == Dialect::Gemini {
+            if !changed["generationConfig"].is_object() {
+                changed["generationConfig"] = json!({});
+            }
+            &mut changed["generationConfig"]
+        } else {
+            &mut changed
+        };
+        home["temperature"] = json!(0.25);
+        home["top_p"] = json!(1);
+        if !changed["stream_options"].is_object() {
+            changed["stream_options"] = json!({});
+        }
+        changed["stream_options"]["include_usage"] = json!(true);
+        changed
+    }
+
+    proptest! {
+        #[test]
+        fn only_the_edited_fields_change(
+            original in arbitrary::object(),
+            layout in arbitrary::layout(),
+            gemini in any::<bool>(),
+        ) {
+            let mut original = original;
+            // A model that is no string is refused by peek, so it never comes to an edit.
+            if original.get("model").is_some_and(|model| !model.is_null()) {
+                original["model"] = json!("gpt-5");
+            }
+            let dialect = if gemini { Dialect::Gemini } else { Dialect::OpenAiChat };
+            let body = Bytes::from(arbitrary::write(&original, &layout));
+            let facts = dialect::peek(Dialect::OpenAiChat, &body).unwrap();
+            let edits = all_edits(dialect, &body, &facts);
+            let edited = apply(&body, edits.clone());
+            let result = edited.segments.concat();
+            prop_assert_eq!(edited.len, result.len());
+            assert_rest_untouched(&body, &edits, &result);
+            let parsed: serde_json::Value = serde_json::from_slice(&result).unwrap();
+            // Read back from the body: `serde_json` may read a double one unit off what it wrote.
+            let original = serde_json::from_slice(body.trim_ascii()).unwrap();
+            prop_assert_eq!(parsed, expected(dialect, &original));
+        }
+    }
+
+    fn check(body: &'static str, edits: impl Fn(&Facts) -> Vec<Edit>, expected: &str) {
+        let bytes = Bytes::from_static(body.as_bytes());
+        let facts = dialect::peek(Dialect::OpenAiChat, &bytes).unwrap();
+        let edited = apply(&bytes, edits(&facts));
+        let result = String::from_utf8(edited.segments.concat()).unwrap();
+        assert_eq!(result, expected);
+    }
+
+    #[test]
+    fn members_put_into_an_empty_object_are_joined_by_commas() {
+        check(
+            " { } ",
+            |facts| all_edits(Dialect::OpenAiChat, b" { } ", facts),
+            r#" {"temperature":0.25,"top_p":1,"model":"other/\"model\"","stream_options":{"include_usage":true} } "#,
+        );
+    }
+
+    #[test]
+    fn every_model_is_replaced() {
+        check(
+            r#"{"model":"a","x":{"model":"inner"},"model":null, "model" : "b"}"#,
+            |facts| replace_model(facts, "c"),
+            r#"{"model":"c","x":{"model":"inner"},"model":"c", "model" : "c"}"#,
+        );
+    }
+
+    #[test]
+    fn usage_that_is_asked_for_already_needs_no_edit() {
+        let body = r#"{"stream_options":{"include_usage":true}}"#;
+        check(
+            body,
+            |facts| set_include_usage(body.as_bytes(), facts),
+            body,
+        );
+    }
+
+    #[test]
+    fn unchanged_bytes_are_slices_of_the_original() {
+        let body = Bytes::from_static(br#"{"model":"a","messages":[]}"#);
+        let facts = dialect::peek(Dialect::OpenAiChat, &body).unwrap();
+        let edited = apply(&body, replace_model(&facts, "b"));
+        let places: Vec<usize> = edited
+            .segments
+            .iter()
+            .filter(|segment| body.as_ptr_range().contains(&segment.as_ptr()))
+            .map(Bytes::len)
+            .collect();
+        assert_eq!(places, [9, 15]);
+        let untouched = apply(&body, Vec::new());
+        assert_eq!(untouched.segments.len(), 1);
+        assert_eq!(untouched.segments[0].as_ptr(), body.as_ptr());
+    }
+
+    #[test]
+    fn a_form_field_is_replaced_without_quotes() {
+        let body = Bytes::from_static(b"...whisper-1...");
+        let edited = apply(&body, vec![replace_form_model(3..12, "other")]);
+        assert_eq!(edited.segments.concat(), b"...other...");
+        assert_eq!(edited.len, 11);
+    }
+}

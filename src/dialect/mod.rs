@@ -54,7 +54,8 @@ pub fn render(dialect: Dialect, failure: &Failure, status: u16, request_id: &str
     }
 }
 
-/// The event that tells a client its stream has failed; nothing follows it.
+/// The event that tells a client its event stream has failed; nothing follows it. It does not belong into Gemini's other
+/// kind of stream, the JSON array without `alt=sse`: that one can only be broken off.
 pub fn stream_error(dialect: Dialect, failure: &Failure, request_id: &str) -> Bytes {
     match dialect {
         Dialect::OpenAiChat | Dialect::OpenAiEmbeddings => {
@@ -66,7 +67,7 @@ pub fn stream_error(dialect: Dialect, failure: &Failure, request_id: &str) -> By
     }
 }
 
-/// Bytes that keep a quiet stream alive and mean nothing to the client.
+/// Bytes that keep a quiet event stream alive and mean nothing to the client. They may stand only between two events.
 pub fn keep_alive(dialect: Dialect) -> Bytes {
     match dialect {
         Dialect::OpenAiChat

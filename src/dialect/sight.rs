@@ -77,3 +77,50 @@ pub(crate) fn read_model(facts: &mut Facts, member: &Member<'_>) -> Result<(), P
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::dialect;
+    use crate::neutral::kind::Dialect;
+
+    fn check(body: &str, code: &str, param: Option<&str>, message: &str) {
+        let failure = dialect::peek(Dialect::OpenAiChat, body.as_bytes())
+            .unwrap_err()
+            .failure();
+        assert_eq!(failure.code.label(), code, "{body}");
+        assert_eq!(failure.param, param, "{body}");
+        assert_eq!(failure.message, message, "{body}");
+    }
+
+    #[test]
+    fn refusals_name_what_is_wrong_and_where() {
+        check(
+            r#"{"model":"a",}"#,
+            "invalid_json",
+            None,
+            "the request body is not valid JSON: expected a key in quotes at byte 13; send a JSON object",
+        );
+        check(
+            r#"["model"]"#,
+            "invalid_json",
+            None,
+            "the request body is a JSON value but not an object; send a JSON object",
+        );
+        check(
+            r#"{"model":5}"#,
+            "invalid_request",
+            Some("model"),
+            "`model` is not a string (byte 9); send a string",
+        );
+    }
+
+    #[test]
+    fn a_broken_body_is_refused_as_such_even_when_the_model_is_wrong_too() {
+        check(
+            r#"{"model":5"#,
+            "invalid_json",
+            None,
+            "the request body is not valid JSON: expected a comma or the end of the object or array at byte 10; send a JSON object",
+        );
+    }
+}

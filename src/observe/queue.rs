@@ -31,6 +31,7 @@ pub struct Queue {
     /// The worker sleeps without a deadline; the next push wakes it.
     asleep: AtomicBool,
     closed: AtomicBool,
+    cutting: AtomicBool,
     worker: Mutex<Option<Thread>>,
 }
 
@@ -48,6 +49,7 @@ impl Queue {
             dropped: AtomicU64::new(0),
             asleep: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            cutting: AtomicBool::new(false),
             worker: Mutex::new(None),
         });
         let own = Arc::clone(&queue);
@@ -76,6 +78,15 @@ impl Queue {
         if self.asleep.load(Ordering::Acquire) {
             self.wake();
         }
+    }
+
+    /// From now on an exchange that ends by being dropped was cut by the gateway, not left by its client.
+    pub fn cut(&self) {
+        self.cutting.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_cutting(&self) -> bool {
+        self.cutting.load(Ordering::SeqCst)
     }
 
     /// Exchanges that found the queue full.

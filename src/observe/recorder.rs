@@ -9,7 +9,8 @@ use crate::observe::queue::Queue;
 /// Owns an exchange until its end, then hands it to the queue.
 ///
 /// Invariant: every exchange reaches the queue once. A recorder dropped without [`Recorder::finish`] ends as
-/// `client_cancelled` (the client's connection took the task down) or, in a panic, as `gateway_error`.
+/// `client_cancelled` (the client's connection took the task down) or, in a panic or
+/// when a drain ran out of time, as `gateway_error`.
 pub struct Recorder {
     /// `None` once handed over.
     exchange: Option<Box<Exchange>>,
@@ -54,7 +55,7 @@ impl Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        let outcome = if std::thread::panicking() {
+        let outcome = if std::thread::panicking() || self.queue.is_cutting() {
             Outcome::GatewayError
         } else {
             Outcome::ClientCancelled

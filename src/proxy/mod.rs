@@ -5,6 +5,7 @@ pub mod catalogue;
 pub mod cors;
 pub mod discovery;
 pub mod endpoint;
+pub mod explain;
 pub mod headers;
 pub mod info;
 pub mod intake;

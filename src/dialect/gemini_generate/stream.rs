@@ -104,3 +104,57 @@ fn is_escaped(bytes: &[u8], at: usize) -> bool {
         .count();
     backslashes % 2 == 1
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(tail: &str, expected: bool) {
+        assert_eq!(is_terminal(tail.as_bytes()), expected, "{tail}");
+    }
+
+    #[test]
+    fn the_end_is_seen_when_the_last_event_is_longer_than_the_tail() {
+        check("AAAA\"}}]},\"finishReason\":\"STOP\"}]}\r\n\r\n", true);
+        check("AAAA\"}}]},\"finishReason\":\"STOP\"}]}", false);
+        check("AAAA\"}}]},\"index\":0}]}\r\n\r\n", false);
+        check("say \\\"finishReason\\\":\\\"STOP\\\"\"}]}}]}\n\n", false);
+    }
+
+    #[test]
+    fn an_inner_bracket_is_not_the_end() {
+        check("[{\"candidates\":[]}]", true);
+        check("[]", false);
+        check("[{\"error\":{\"code\":503}}]", false);
+        check(
+            "[{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]",
+            false,
+        );
+        check(
+            "[{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"[1]",
+            false,
+        );
+        check(
+            "[{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"{\\\"candidates\\\":[]}]",
+            false,
+        );
+        check("AAAA\"\n    }\n]\n", true);
+        check("AAAA\"}]", false);
+    }
+
+    #[test]
+    fn unspecified_is_no_reason() {
+        check(
+            "data: {\"candidates\":[{\"finishReason\":\"FINISH_REASON_UNSPECIFIED\"}]}\n\n",
+            false,
+        );
+        check(
+            "data: {\"candidates\":[{\"finishReason\":\"\"}]}\n\n",
+            false,
+        );
+        check(
+            "data: {\"candidates\":[{},{\"finishReason\":\"MAX_TOKENS\"}]}\n\n",
+            true,
+        );
+    }
+}

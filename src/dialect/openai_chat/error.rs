@@ -38,7 +38,7 @@ fn write_envelope(out: &mut Vec<u8>, failure: &Failure) {
 }
 
 /// The types OpenAI itself uses: its SDKs choose their exception by status and print these.
-pub(crate) fn error_type(class: Class) -> &'static str {
+fn error_type(class: Class) -> &'static str {
     match class {
         Class::InvalidRequest | Class::NotFound | Class::TooLarge => "invalid_request_error",
         Class::Authentication => "authentication_error",

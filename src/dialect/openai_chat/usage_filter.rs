@@ -202,3 +202,127 @@ fn is_usage_chunk(event: &[u8]) -> bool {
         .is_some_and(|choices| choices.kind == Kind::Array && choices.elements().next().is_none());
     has_usage && no_choices
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const CHUNK: &str =
+        "data: {\"id\":\"c\",\"choices\":[ ],\"usage\":{\"prompt_tokens\":1,\"total_tokens\":2}}";
+    const TEXT: &str =
+        "data: {\"choices\":[{\"delta\":{\"content\":\"\\\"usage\\\"\"}}],\"usage\":null}";
+
+    fn filter(pieces: &[&[u8]]) -> Vec<u8> {
+        let mut filter = UsageFilter::default();
+        let mut out = Vec::new();
+        for piece in pieces {
+            out.extend_from_slice(&filter.feed(&Bytes::copy_from_slice(piece)));
+        }
+        out.extend_from_slice(&filter.finish());
+        out
+    }
+
+    /// Feeds `stream` whole, byte by byte, and cut at every position.
+    fn check(stream: &str, expected: &str) {
+        let stream = stream.as_bytes();
+        let single: Vec<&[u8]> = stream.chunks(1).collect();
+        let shown = |out: Vec<u8>| String::from_utf8(out).unwrap();
+        assert_eq!(shown(filter(&[stream])), expected, "whole");
+        assert_eq!(shown(filter(&single)), expected, "byte by byte");
+        for cut in 0..=stream.len() {
+            let (left, right) = stream.split_at(cut);
+            assert_eq!(shown(filter(&[left, right])), expected, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn the_chunk_goes_with_its_blank_line_and_nothing_else_does() {
+        for end in ["\n", "\r\n", "\r"] {
+            let with = format!("{TEXT}{end}{end}{CHUNK}{end}{end}data: [DONE]{end}{end}");
+            let without = format!("{TEXT}{end}{end}data: [DONE]{end}{end}");
+            check(&with, &without);
+            let only = format!("{CHUNK}{end}{end}");
+            check(&only, "");
+        }
+    }
+
+    #[test]
+    fn what_only_resembles_the_chunk_stays() {
+        for event in [
+            "data: {\"choices\":[],\"usage\":null}",
+            "data: {\"choices\":[],\"x\":{\"usage\":{}}}",
+            "data: {\"choices\":[{\"index\":0}],\"usage\":{\"total_tokens\":2}}",
+            "data: {\"usage\":{\"total_tokens\":2}}",
+            "data: {\"choices\":[],\"usage\":{",
+            ": {\"choices\":[],\"usage\":{}}",
+            TEXT,
+        ] {
+            let stream = format!("{event}\n\ndata: [DONE]\n\n");
+            check(&stream, &stream);
+        }
+    }
+
+    #[test]
+    fn an_unfinished_end_is_given_back_unless_it_is_the_chunk() {
+        check(&format!("{TEXT}\n\n{CHUNK}"), &format!("{TEXT}\n\n"));
+        check(&format!("{TEXT}\n\n{CHUNK}\n"), &format!("{TEXT}\n\n"));
+        check(
+            &format!("{TEXT}\n\n{}", &CHUNK[..40]),
+            &format!("{TEXT}\n\n{}", &CHUNK[..40]),
+        );
+    }
+
+    #[test]
+    fn a_long_event_passes_as_it_comes() {
+        let mut filter = UsageFilter::default();
+        let piece = Bytes::from(vec![b'x'; 1_000]);
+        let mut given = 0;
+        for fed in 1..=100 {
+            given += filter.feed(&piece).len();
+            assert!(
+                fed * 1_000 - given <= HELD_BYTES_MAX,
+                "{given} of {fed} pieces"
+            );
+        }
+        assert_eq!(given, 100_000);
+        let rest = filter.feed(&Bytes::from(format!("\n\n{CHUNK}\n\n{TEXT}\n\n")));
+        assert_eq!(
+            rest,
+            format!("\n\n{TEXT}\n\n"),
+            "the next event is looked at again"
+        );
+    }
+
+    #[test]
+    fn a_frame_that_passes_whole_is_not_copied() {
+        let frame = Bytes::from(format!("{TEXT}\n\n{TEXT}\n\n"));
+        let passed = UsageFilter::default().feed(&frame);
+        assert_eq!(
+            (passed.as_ptr(), passed.len()),
+            (frame.as_ptr(), frame.len())
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn the_pieces_do_not_matter(
+            events in prop::collection::vec(0..5_usize, 0..8),
+            ends in prop::collection::vec(0..3_usize, 8),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
+        ) {
+            let texts = [CHUNK, TEXT, ": keep-alive", "", "data: [DONE]"];
+            let stream: String = events
+                .iter()
+                .zip(&ends)
+                .map(|(event, end)| [texts[*event], ["\n\n", "\r\n\r\n", "\r\r"][*end]].concat())
+                .collect();
+            let stream = stream.as_bytes();
+            let mut places: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
+            places.extend([0, stream.len()]);
+            places.sort_unstable();
+            let pieces: Vec<&[u8]> = places.windows(2).map(|pair| &stream[pair[0]..pair[1]]).collect();
+            prop_assert_eq!(filter(&pieces), filter(&[stream]));
+        }
+    }
+}

@@ -25,3 +25,42 @@ fn ends_with_blank_line(tail: &[u8]) -> bool {
         .iter()
         .any(|end| tail.ends_with(end))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A last event with a long answer in it, as real ones have.
+    fn long_event(event_type: &str, usage: &str) -> String {
+        let text = r#"a \"usage\":{\"x\":1} "#.repeat(200);
+        format!(
+            "event: {event_type}\ndata: {{\"type\":\"{event_type}\",\"response\":{{\"output\":[{{\"text\":\"{text}\"}}],\"usage\":{usage},\"metadata\":{{}}}}}}\n\n"
+        )
+    }
+
+    fn check(stream: &str, tail_len: usize, expected: bool) {
+        let tail = &stream[stream.len() - tail_len..];
+        assert_eq!(is_terminal(tail.as_bytes()), expected, "{tail}");
+    }
+
+    #[test]
+    fn the_end_is_seen_when_the_last_event_is_longer_than_the_tail() {
+        let usage = r#"{"input_tokens":1,"output_tokens":2}"#;
+        check(&long_event("response.completed", usage), 200, true);
+        check(&long_event("response.completed", usage), 2_000, true);
+        check(&long_event("response.output_text.done", "null"), 200, false);
+        check(
+            &long_event("response.output_text.done", "null"),
+            2_000,
+            false,
+        );
+    }
+
+    #[test]
+    fn the_blank_line_must_have_come() {
+        let stream = long_event("response.completed", "{}");
+        let without = stream.strip_suffix('\n').unwrap();
+        check(without, without.len(), false);
+        check(without, 200, false);
+    }
+}

@@ -1,0 +1,29 @@
+//! The operations listener: health, readiness, providers, routing decisions. Errors are problem documents.
+
+pub mod guard;
+pub mod problem;
+pub mod views;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+
+use crate::proxy::state::Shared;
+
+/// Serves the operations API until its task ends.
+pub async fn serve(listener: tokio::net::TcpListener, shared: Arc<Shared>) {
+    let api = Router::new()
+        .route("/api/providers", get(views::providers))
+        .route("/api/route", get(views::route))
+        .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), guard::admit));
+    let app = Router::new()
+        .route("/health", get(views::health))
+        .route("/ready", get(views::ready))
+        .merge(api)
+        .fallback(problem::not_found)
+        .with_state(shared);
+    if let Err(error) = axum::serve(listener, app).await {
+        tracing::error!(%error, "the operations listener ended; traffic goes on");
+    }
+}

@@ -1,0 +1,163 @@
+//! The command definitions: parsing, help, completions, the man page and `docs/cli.md` come from here.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::config::settings::Overrides;
+
+/// Version, commit and features.
+pub const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (commit ",
+    env!("PINHOLE_COMMIT"),
+    ", features: ",
+    env!("PINHOLE_FEATURES"),
+    ")"
+);
+
+/// A gateway for LLM traffic: forwarded byte for byte, every exchange recorded.
+#[derive(Debug, Parser)]
+#[command(name = "pinhole", version = VERSION, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 done, 1 a check failed, 2 usage or configuration, 3 environment (port taken).")]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show what it does: simulated providers, the gateway, agent-like traffic. No keys, no network.
+    Demo(DemoArgs),
+    /// Run the gateway.
+    Serve(ServeArgs),
+    /// Validate the configuration and print what it resolves to; warnings are errors here.
+    Check(CheckArgs),
+    /// Explain where a model name goes, and why.
+    Route(RouteArgs),
+    /// Run simulated providers that speak all four dialects.
+    Simulate(SimulateArgs),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell to complete for.
+        shell: Shell,
+    },
+    /// Print the man page.
+    Man,
+    /// Write the generated pages under docs/, or check that they are current.
+    #[command(hide = true)]
+    Docs {
+        /// Write nothing; exit 1 when a page is stale.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub struct DemoArgs {
+    /// Where captures would go; a temporary folder when absent. This version keeps nothing.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Print the summary and exit, also on a terminal.
+    #[arg(long)]
+    pub headless: bool,
+    /// How long the traffic may run.
+    #[arg(long, value_name = "N", default_value_t = 15)]
+    pub seconds: u64,
+}
+
+/// Where the configuration is, and the routing flags that `serve`, `check` and `route` share.
+#[derive(Debug, clap::Args)]
+pub struct ConfigArgs {
+    /// Configuration file (TOML, YAML or JSON with comments). Absent: $PINHOLE_CONFIG, ./pinhole.*, the user's folder.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where unknown models go: a provider or preset, perhaps with a model (`openai`, `openai:gpt-4o`).
+    #[arg(long, value_name = "NAME")]
+    pub default_backend: Option<String>,
+    /// Every request is for this model, whatever the client asks.
+    #[arg(long, value_name = "SELECTOR")]
+    pub force_model: Option<String>,
+    /// Every request goes to this provider and model (`openai:gpt-4o?temperature=0`).
+    #[arg(long, value_name = "SELECTOR")]
+    pub static_route: Option<String>,
+    /// Rewrite model names that match a regular expression; repeatable, the first match counts.
+    #[arg(long, value_name = "PATTERN=REPLACEMENT")]
+    pub model_alias: Vec<String>,
+    /// Where the store lives.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Address for traffic (default 127.0.0.1:8000).
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// Address for operations (default 127.0.0.1:9464).
+    #[arg(long, value_name = "ADDR")]
+    pub ops_listen: Option<String>,
+    /// How much of each exchange is kept: off, meta, headers, full.
+    #[arg(long, value_name = "LEVEL")]
+    pub capture: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Make one real call per provider and key: fine, refused, unreachable or unclear.
+    #[arg(long)]
+    pub live: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct RouteArgs {
+    /// The model name as a client would send it.
+    pub model: String,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct SimulateArgs {
+    /// Address to answer on.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8100")]
+    pub listen: std::net::SocketAddr,
+    /// TOML file that scripts latency, cadence, tokens, errors and faults (docs/simulate.md).
+    #[arg(long, value_name = "FILE")]
+    pub script: Option<PathBuf>,
+}
+
+impl ConfigArgs {
+    pub fn overrides(&self) -> Overrides {
+        Overrides {
+            data_dir: self.data_dir.clone(),
+            default_backend: self.default_backend.clone(),
+            force_model: self.force_model.clone(),
+            static_route: self.static_route.clone(),
+            model_aliases: self.model_alias.clone(),
+            ..Overrides::default()
+        }
+    }
+}
+
+impl ServeArgs {
+    pub fn overrides(&self) -> Overrides {
+        Overrides {
+            listen: self.listen.clone(),
+            ops_listen: self.ops_listen.clone(),
+            capture_level: self.capture.clone(),
+            ..self.config.overrides()
+        }
+    }
+}
