@@ -34,37 +34,39 @@ impl Drop for Watch {
     }
 }
 
-/// Calls `changed` from a thread of its own whenever the content of `file` has become another since this call. A file
-/// that vanishes is no change: the old configuration stays until there is a new one. Start it before the file is loaded,
-/// so that no change falls between.
-pub fn watch(file: &Path, changed: impl FnMut() + Send + 'static) -> io::Result<Watch> {
-    let file = std::path::absolute(file)?;
-    // One waiting signal is as good as many: it only says "look".
-    let (wake, woken) = sync_channel(1);
-    let signal = wake.clone();
-    let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-        if event.is_ok_and(|event| is_telling(&event.kind)) {
-            let _ = signal.try_send(());
-        }
-    })
-    .map_err(io::Error::other)?;
-    let stopped = Arc::new(AtomicBool::new(false));
-    let mut looker = Looker {
-        last: digest(&file),
-        file,
-        watcher,
-        folders: Vec::new(),
-        woken,
-        stopped: Arc::clone(&stopped),
-        changed,
-    };
-    looker.follow().map_err(io::Error::other)?;
-    // What changed before the folder was watched is seen by looking once.
-    let _ = wake.try_send(());
-    std::thread::Builder::new()
-        .name("config-watch".to_owned())
-        .spawn(move || looker.run())?;
-    Ok(Watch { stopped, wake })
+impl Watch {
+    /// Calls `changed` from a thread of its own whenever the content of `file` has become another since this call. A file
+    /// that vanishes is no change: the old configuration stays until there is a new one. Start it before the file is loaded,
+    /// so that no change falls between.
+    pub fn start(file: &Path, changed: impl FnMut() + Send + 'static) -> io::Result<Self> {
+        let file = std::path::absolute(file)?;
+        // One waiting signal is as good as many: it only says "look".
+        let (wake, woken) = sync_channel(1);
+        let signal = wake.clone();
+        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            if event.is_ok_and(|event| is_telling(&event.kind)) {
+                let _ = signal.try_send(());
+            }
+        })
+        .map_err(io::Error::other)?;
+        let stopped = Arc::new(AtomicBool::new(false));
+        let mut looker = Looker {
+            last: digest(&file),
+            file,
+            watcher,
+            folders: Vec::new(),
+            woken,
+            stopped: Arc::clone(&stopped),
+            changed,
+        };
+        looker.follow().map_err(io::Error::other)?;
+        // What changed before the folder was watched is seen by looking once.
+        let _ = wake.try_send(());
+        std::thread::Builder::new()
+            .name("config-watch".to_owned())
+            .spawn(move || looker.run())?;
+        Ok(Self { stopped, wake })
+    }
 }
 
 /// Reading the file is an event too; only those that may change it count, or the watch would wake itself.
@@ -152,7 +154,7 @@ mod tests {
     fn reports(file: &Path) -> (Watch, Receiver<String>) {
         let (sender, receiver) = sync_channel(16);
         let read = file.to_owned();
-        let watch = watch(file, move || {
+        let watch = Watch::start(file, move || {
             let _ = sender.send(fs::read_to_string(&read).unwrap());
         });
         (watch.unwrap(), receiver)
