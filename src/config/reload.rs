@@ -44,7 +44,7 @@ impl Watch {
         let (wake, woken) = sync_channel(1);
         let signal = wake.clone();
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            if event.is_ok_and(|event| is_telling(&event.kind)) {
+            if event.is_ok_and(|event| is_telling(event.kind)) {
                 let _ = signal.try_send(());
             }
         })
@@ -70,7 +70,7 @@ impl Watch {
 }
 
 /// Reading the file is an event too; only those that may change it count, or the watch would wake itself.
-fn is_telling(kind: &EventKind) -> bool {
+fn is_telling(kind: EventKind) -> bool {
     !matches!(kind, EventKind::Access(_))
         || matches!(
             kind,

@@ -102,7 +102,9 @@ pub enum LogFormat {
     Json,
 }
 
-/// The least severe log line that is written; the more is written, the greater.
+/// The least severe log line that is written.
+//
+// In the order of how much is written, so that levels compare.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize, Serialize, JsonSchema,
 )]

@@ -180,6 +180,14 @@ fn one_fault_is_said_once() {
 }
 
 #[test]
+fn other_names_of_a_key_are_suggested_too() {
+    assert_says(
+        &faults("[backend.openai]\n"),
+        &["1:2:", "unknown key; did you mean backends?"],
+    );
+}
+
+#[test]
 fn codex_logins_are_refused_with_the_way_out() {
     for content in [
         "[providers.openai-codex]\n",
