@@ -106,7 +106,6 @@ const MAIN_LINES_MAX: usize = 40;
 const UNFINISHED: &[&str] = &[concat!("TO", "DO"), concat!("FIX", "ME")];
 const PLACES: &[&str] = &[
     concat!("/wo", "rk/"),
-    concat!("/ho", "me/"),
     concat!("registry.", "npmjs"),
     concat!("registry.", "yarnpkg"),
     concat!("pypi.", "org"),
@@ -813,6 +812,51 @@ fn dialects_are_parallel() {
     );
 }
 
+const INVARIANTS_ARE_HELD: Rule = Rule {
+    name: "a test that docs/architecture.md names exists",
+    find: |tree| {
+        let Some(page) = tree.file("docs/architecture.md") else {
+            return Vec::new();
+        };
+        let exists = |name: &str| {
+            let function = |file: &SourceFile| {
+                words(&file.code, name).any(|at| file.code[..at].ends_with("fn "))
+            };
+            tree.rust().any(function)
+        };
+        let rows =
+            prose(&page.text).filter(|(_, line)| line.starts_with("| ") && line.contains("::"));
+        // The last cell says what holds the row.
+        let named = rows.flat_map(|(line, row)| {
+            let cell = row.trim_end_matches('|').rsplit('|').next().unwrap_or(row);
+            let quoted = cell.split('`').skip(1).step_by(2);
+            quoted
+                .filter(|code| code.contains("::"))
+                .map(move |code| (line, code))
+        });
+        named
+            .filter(|(_, path)| !path.rsplit("::").next().is_some_and(exists))
+            .map(|(line, path)| page.finding(line, format!("no test `{path}`")))
+            .collect()
+    },
+    way_out: "name the test that holds the invariant, or write it",
+};
+
+#[test]
+fn invariants_are_held() {
+    hold(
+        &INVARIANTS_ARE_HELD,
+        &[&[
+            ("docs/architecture.md", "| 1 | rule | `tidy::nobody` |"),
+            ("tests/tidy.rs", "//! nobody\nfn somebody() {}"),
+        ]],
+        &[
+            ("docs/architecture.md", "| 1 | rule | `tidy::somebody` |"),
+            ("tests/tidy.rs", "//! x\nfn somebody() {}"),
+        ],
+    );
+}
+
 const NO_PLACE_IS_NAMED: Rule = Rule {
     name: "no committed text names a package registry's host or a path of one machine",
     find: |tree| {
@@ -834,7 +878,7 @@ const NO_PLACE_IS_NAMED: Rule = Rule {
 #[test]
 fn no_place_is_named() {
     let path = format!("see {}x", PLACES[0]);
-    let lock = format!("  {}s://somewhere/x.tgz\",", PLACES[10]);
+    let lock = format!("  {}s://somewhere/x.tgz\",", PLACES[9]);
     hold(
         &NO_PLACE_IS_NAMED,
         &[&[("docs/a.md", &path)], &[("a/package-lock.json", &lock)]],

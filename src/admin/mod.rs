@@ -16,7 +16,10 @@ pub async fn serve(listener: tokio::net::TcpListener, shared: Arc<Shared>) {
     let api = Router::new()
         .route("/api/providers", get(views::providers))
         .route("/api/route", get(views::route))
-        .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), guard::admit));
+        .route_layer(axum::middleware::from_fn_with_state(
+            Arc::clone(&shared),
+            guard::admit,
+        ));
     let app = Router::new()
         .route("/health", get(views::health))
         .route("/ready", get(views::ready))

@@ -13,12 +13,19 @@ pub fn problem(status: StatusCode, detail: &str) -> Response {
         "detail": detail,
     });
     let mut response = (status, body.to_string()).into_response();
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
     response
 }
 
 pub async fn not_found(uri: Uri) -> Response {
-    problem(StatusCode::NOT_FOUND, &format!("nothing at {}; this version has /health, /ready, /api/providers, /api/route", uri.path()))
+    problem(
+        StatusCode::NOT_FOUND,
+        &format!(
+            "nothing at {}; this version has /health, /ready, /api/providers, /api/route",
+            uri.path()
+        ),
+    )
 }

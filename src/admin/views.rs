@@ -69,7 +69,10 @@ pub async fn route(
     Query(query): Query<HashMap<String, String>>,
 ) -> Response {
     let Some(model) = query.get("model") else {
-        return problem(StatusCode::BAD_REQUEST, "name a model: /api/route?model=NAME");
+        return problem(
+            StatusCode::BAD_REQUEST,
+            "name a model: /api/route?model=NAME",
+        );
     };
     let snapshot = shared.snapshot();
     let providers = &snapshot.settings.providers;

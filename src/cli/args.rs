@@ -20,7 +20,9 @@ pub const VERSION: &str = concat!(
 /// A gateway for LLM traffic: forwarded byte for byte, every exchange recorded.
 #[derive(Debug, Parser)]
 #[command(name = "pinhole", version = VERSION, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 done, 1 a check failed, 2 usage or configuration, 3 environment (port taken).")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 a check failed, 2 usage or configuration, 3 environment (port taken)."
+)]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,

@@ -27,12 +27,19 @@ pub fn run(args: &CheckArgs) -> Exit {
         say(print::text(&settings).trim_end());
     }
     let live = !args.live || check_live(&settings);
-    if settings.warnings.is_empty() && live { Exit::Done } else { Exit::Failed }
+    if settings.warnings.is_empty() && live {
+        Exit::Done
+    } else {
+        Exit::Failed
+    }
 }
 
 /// Tries every key of every provider; true when all are fine.
 fn check_live(settings: &Settings) -> bool {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             tell(&format!("error: no runtime: {error}"));
@@ -40,12 +47,20 @@ fn check_live(settings: &Settings) -> bool {
         }
     };
     let mut fine = true;
-    for provider in settings.providers.iter().filter(|provider| !provider.disabled) {
+    for provider in settings
+        .providers
+        .iter()
+        .filter(|provider| !provider.disabled)
+    {
         for at in 0..provider.keys.len().max(1) {
             let verdict = runtime.block_on(control::check(provider, at));
             let key = provider.keys.get(at).map_or("no key", |key| &*key.label);
             fine &= matches!(verdict, Verdict::Fine { .. });
-            say(&format!("live {} ({key}): {}", provider.id, words(&verdict)));
+            say(&format!(
+                "live {} ({key}): {}",
+                provider.id,
+                words(&verdict)
+            ));
         }
     }
     fine

@@ -41,7 +41,9 @@ pub fn docs(check: bool) -> Exit {
             continue;
         }
         if check {
-            tell(&format!("{path} is stale; run `pinhole docs` and commit it"));
+            tell(&format!(
+                "{path} is stale; run `pinhole docs` and commit it"
+            ));
             exit = Exit::Failed;
         } else if let Err(error) = std::fs::write(path, content) {
             tell(&format!("error: {path} cannot be written: {error}"));
@@ -57,8 +59,6 @@ fn pages() -> Vec<(&'static str, String)> {
     vec![
         ("docs/errors.md", errors()),
         ("docs/cli.md", cli()),
-        ("docs/config.md", crate::config::docs::reference_markdown()),
-        ("docs/pinhole.schema.json", crate::config::docs::schema_json()),
     ]
 }
 
@@ -90,7 +90,8 @@ fn errors() -> String {
 }
 
 fn cli() -> String {
-    let mut page = String::from("# Command line\n\nGenerated from the command definitions; do not edit.\n");
+    let mut page =
+        String::from("# Command line\n\nGenerated from the command definitions; do not edit.\n");
     let mut command = Args::command().term_width(100);
     command.build();
     let top = command.render_long_help().to_string();

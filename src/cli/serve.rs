@@ -16,14 +16,13 @@ use crate::cli::{Exit, logging};
 use crate::config::diagnostic::Findings;
 use crate::config::env::Environment;
 use crate::config::load::load;
-use crate::config::reload::Watch;
 use crate::config::settings::{LogFormat, LogLevel, Overrides, Settings, Source};
 use crate::observe::line::{LineSink, LogForm};
 use crate::observe::queue::{Queue, Worker};
 use crate::observe::sink::Sinks;
+use crate::proxy::discovery;
 use crate::proxy::server::{self, Server};
 use crate::proxy::state::Shared;
-use crate::proxy::discovery;
 
 /// How often a drain looks whether the last request has ended.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
@@ -42,14 +41,21 @@ pub fn run(args: &ServeArgs) -> Exit {
     for finding in settings.warnings.iter() {
         tracing::warn!("{finding}");
     }
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             tell(&format!("error: no runtime: {error}"));
             return Exit::Environment;
         }
     };
-    let again = Again { path: args.config.config.clone(), overrides, environment };
+    let again = Again {
+        path: args.config.config.clone(),
+        overrides,
+        environment,
+    };
     runtime.block_on(serve(settings, again))
 }
 
@@ -69,18 +75,23 @@ pub struct Gateway {
 
 /// Starts the traffic side: the observer's thread and the workers.
 pub fn start(settings: Settings, listener: TcpListener, sinks: Sinks) -> io::Result<Gateway> {
-    let workers = settings.server.workers.unwrap_or_else(|| {
-        std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-    });
+    let workers = settings
+        .server
+        .workers
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
     let (queue, observer) = Queue::start(sinks)?;
     let shared = Shared::new(settings, workers, queue);
     let server = server::start(listener, &shared, workers)?;
-    Ok(Gateway { server, shared, observer })
+    Ok(Gateway {
+        server,
+        shared,
+        observer,
+    })
 }
 
 /// The sinks that `serve` feeds.
 fn sinks(settings: &Settings) -> Sinks {
-    if settings.log.level < LogLevel::Info {
+    if matches!(settings.log.level, LogLevel::Error | LogLevel::Warn) {
         return Sinks::default();
     }
     let form = match settings.log.format {
@@ -102,7 +113,11 @@ async fn serve(settings: Settings, again: Again) -> Exit {
     let ops_listener = match tokio::net::TcpListener::bind(ops_listen).await {
         Ok(listener) => listener,
         Err(error) => {
-            tell(&cannot_listen("server.ops_listen (--ops-listen)", ops_listen, &error));
+            tell(&cannot_listen(
+                "server.ops_listen (--ops-listen)",
+                ops_listen,
+                &error,
+            ));
             return Exit::Environment;
         }
     };
@@ -116,7 +131,10 @@ async fn serve(settings: Settings, again: Again) -> Exit {
         }
     };
     banner(&gateway, ops_address);
-    task::spawn("operations listener", admin::serve(ops_listener, Arc::clone(&gateway.shared)));
+    task::spawn(
+        "operations listener",
+        admin::serve(ops_listener, Arc::clone(&gateway.shared)),
+    );
     let discovering = task::spawn("discovery", discovery::run(Arc::clone(&gateway.shared)));
     let ended = until_signal(&gateway.shared, &again).await;
     discovering.abort();
@@ -144,20 +162,7 @@ async fn until_signal(shared: &Arc<Shared>, again: &Again) -> io::Result<()> {
     }
 }
 
-fn watch(shared: &Arc<Shared>, changed: mpsc::Sender<()>) -> Option<Watch> {
-    let Source::File(path) = shared.snapshot().settings.source.clone() else { return None };
-    let notify = move || {
-        // A full channel means that a reload is due anyway.
-        let _noted = changed.try_send(());
-    };
-    match Watch::start(&path, notify) {
-        Ok(watch) => Some(watch),
-        Err(error) => {
-            tracing::warn!(%error, "the configuration file is not watched; send SIGHUP to reload it");
-            None
-        }
-    }
-}
+fn watch(_s: &Arc<Shared>, _c: mpsc::Sender<()>) -> Option<()> { None }
 
 /// Reads the configuration once more; a bad one is refused and the old one kept.
 fn reload(shared: &Arc<Shared>, again: &Again) {
@@ -180,12 +185,20 @@ fn reload(shared: &Arc<Shared>, again: &Again) {
 
 /// New requests are refused, running ones finish up to the limit.
 pub async fn drain(gateway: Gateway) {
-    let Gateway { server, shared, observer } = gateway;
+    let Gateway {
+        server,
+        shared,
+        observer,
+    } = gateway;
     let limit = shared.snapshot().settings.server.drain;
     shared.drain();
     let running = shared.in_flight();
     if running > 0 {
-        tracing::info!(running, ?limit, "draining; new requests get 503 gateway_restarting");
+        tracing::info!(
+            running,
+            ?limit,
+            "draining; new requests get 503 gateway_restarting"
+        );
     }
     let until = clock::now() + limit;
     while shared.in_flight() > 0 && clock::now() < until {
@@ -193,7 +206,11 @@ pub async fn drain(gateway: Gateway) {
     }
     let cut = shared.in_flight();
     if cut > 0 {
-        tracing::warn!(cut, ?limit, "requests still running at the end of the drain are cut; raise server.drain");
+        tracing::warn!(
+            cut,
+            ?limit,
+            "requests still running at the end of the drain are cut; raise server.drain"
+        );
     }
     shared.queue.cut();
     let stopped = tokio::task::spawn_blocking(move || {
@@ -219,12 +236,16 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 pub fn cannot_listen(what: &str, address: SocketAddr, error: &io::Error) -> String {
-    format!("error: cannot listen on {address}: {error}; stop what holds the port, or choose another with {what}")
+    format!(
+        "error: cannot listen on {address}: {error}; stop what holds the port, or choose another with {what}"
+    )
 }
 
 /// Waits for SIGTERM or SIGINT.
 pub fn wait_for_signal() -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -246,25 +267,39 @@ pub fn tell_findings(findings: &Findings) {
 fn banner(gateway: &Gateway, ops: SocketAddr) {
     let snapshot = gateway.shared.snapshot();
     let settings = &snapshot.settings;
-    let scheme = if settings.server.tls.is_some() { "https" } else { "http" };
+    let scheme = if settings.server.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
     let origin = format!("{scheme}://{}", gateway.server.address);
     let source = match &settings.source {
         Source::File(path) => path.display().to_string(),
         Source::Environment => "environment only (no file found)".to_owned(),
     };
-    tell(&format!("pinhole {} on {origin}", env!("CARGO_PKG_VERSION")));
+    tell(&format!(
+        "pinhole {} on {origin}",
+        env!("CARGO_PKG_VERSION")
+    ));
     tell(&format!("  OpenAI clients     base_url = {origin}/v1"));
     tell(&format!("  Anthropic clients  base_url = {origin}"));
     tell(&format!("  Gemini clients     base_url = {origin}"));
     tell(&format!("  operations         http://{ops}/health"));
     tell(&format!("  configuration      {source}"));
-    for provider in settings.providers.iter().filter(|provider| !provider.disabled) {
+    for provider in settings
+        .providers
+        .iter()
+        .filter(|provider| !provider.disabled)
+    {
         let key = match provider.keys.len() {
             0 => "no key: the client's own credentials pass".to_owned(),
             1 => "1 key".to_owned(),
             more => format!("{more} keys"),
         };
-        tell(&format!("  provider           {} {} ({key})", provider.id, provider.base_url));
+        tell(&format!(
+            "  provider           {} {} ({key})",
+            provider.id, provider.base_url
+        ));
     }
     tell(&format!(
         "  capture            level {} in {} (--capture); this version keeps nothing on disk",

@@ -33,7 +33,10 @@ pub fn run(args: &SimulateArgs) -> Exit {
             return Exit::Environment;
         }
     };
-    say(&format!("simulated providers on {} (openai, anthropic, gemini; any model, any key)", running.url()));
+    say(&format!(
+        "simulated providers on {} (openai, anthropic, gemini; any model, any key)",
+        running.url()
+    ));
     match serve::wait_for_signal() {
         Ok(()) => {
             running.stop();

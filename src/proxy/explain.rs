@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::neutral::kind::Flag;
+use crate::neutral::kind::{Dialect, Operation};
 use crate::proxy::endpoint::Endpoint;
 use crate::proxy::endpoint::ModelPlace;
 use crate::proxy::refusal;
-use crate::neutral::kind::{Dialect, Operation};
 use crate::route::selector::Selector;
 use crate::route::table::{Ask, Table};
 use crate::upstream::provider::Provider;
@@ -20,13 +20,19 @@ pub fn explain(
     model: &str,
     flag: Option<Flag>,
 ) -> Value {
-    let (steps, decided) = table.explain(Ask { model: Some(model), flag, leaning: flag });
+    let (steps, decided) = table.explain(Ask {
+        model: Some(model),
+        flag,
+        leaning: flag,
+    });
     let endpoint = flag.map_or("ungated endpoints (embeddings, files, …)", Flag::endpoint);
     match decided {
         Ok(choice) => {
             let provider = providers.get(choice.provider);
             let parameters = match choice.params.temperature {
-                Some(value) => json!({ "temperature": { "value": value, "source": source(model) } }),
+                Some(value) => {
+                    json!({ "temperature": { "value": value, "source": source(model) } })
+                }
                 None => json!({}),
             };
             json!({
@@ -65,5 +71,9 @@ pub fn explain(
 
 /// Where a parameter comes from: the client's selector, or a rule that replaced it.
 fn source(model: &str) -> &'static str {
-    if Selector::parse(model).params.is_some() { "the model selector" } else { "a forced route or alias" }
+    if Selector::parse(model).params.is_some() {
+        "the model selector"
+    } else {
+        "a forced route or alias"
+    }
 }

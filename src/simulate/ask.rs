@@ -129,11 +129,19 @@ struct WireTool<'a> {
     parameters: Option<&'a RawValue>,
     #[serde(borrow)]
     input_schema: Option<&'a RawValue>,
-    #[serde(borrow, rename = "parametersJsonSchema")]
+    #[serde(
+        borrow,
+        rename = "parametersJsonSchema",
+        alias = "parameters_json_schema"
+    )]
     json_schema: Option<&'a RawValue>,
     #[serde(borrow)]
     function: Option<Box<WireTool<'a>>>,
-    #[serde(borrow, rename = "functionDeclarations")]
+    #[serde(
+        borrow,
+        rename = "functionDeclarations",
+        alias = "function_declarations"
+    )]
     declarations: Option<Vec<WireTool<'a>>>,
     /// Codex's `namespace` tools hold tools.
     #[serde(borrow)]
@@ -277,7 +285,10 @@ impl<'a> Ask<'a> {
         self.thinking = matches!(thinking["type"].as_str(), Some("enabled" | "adaptive"))
             || wire.reasoning.is_some_and(|raw| raw.get() != "null")
             || matches!(wire.reasoning_effort.as_deref(), Some(effort) if effort != "none")
-            || generation["thinkingConfig"]["includeThoughts"] == true;
+            // The Python SDK writes the inner name in snake case.
+            || ["includeThoughts", "include_thoughts"]
+                .iter()
+                .any(|name| generation["thinkingConfig"][*name] == true);
         if let Some(max) = generation["maxOutputTokens"].as_u64() {
             self.max_tokens = Some(max);
         }

@@ -301,13 +301,16 @@ mod tests {
             },
             &all.replace('\n', "\r\n"),
         );
-        check(
-            Fault {
-                split: Some(1),
-                ..Fault::default()
-            },
-            all,
-        );
+        for size in 1..=all.len() {
+            let split = Some(size);
+            check(
+                Fault {
+                    split,
+                    ..Fault::default()
+                },
+                all,
+            );
+        }
     }
 
     #[test]

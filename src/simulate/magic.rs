@@ -143,6 +143,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_documented_name_does_something() {
+        let page = include_str!("../../docs/simulate.md");
+        let names = page.split('`').filter(|word| word.starts_with("sim-"));
+        let mut count = 0;
+        for name in names {
+            let wishes = name.strip_prefix("sim-").expect("filtered");
+            for wish in wishes.split('+') {
+                let mut profile = Profile::default();
+                grant(&mut profile, wish);
+                assert_ne!(profile, Profile::default(), "{name}");
+            }
+            count += 1;
+        }
+        assert!(count > 30, "the table was found");
+    }
+
+    #[test]
     fn names_ask_for_faults() {
         let of = |name| profile(name).expect(name);
         assert_eq!(profile("gpt-5"), None);

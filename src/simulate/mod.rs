@@ -40,6 +40,9 @@ use self::provider::Provider;
 use self::record::{Counts, Log, Seen};
 use self::script::Script;
 
+/// Connections the system queues before they are accepted.
+const BACKLOG: i32 = 4_096;
+
 /// Limits of one simulator.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
@@ -72,6 +75,8 @@ impl Simulator {
     /// Serves `listener` (port 0 is fine) on threads of its own until the handle is stopped or dropped.
     pub fn start(listener: TcpListener, script: Script, options: Options) -> io::Result<Handle> {
         listener.set_nonblocking(true)?;
+        // The standard library queues 128 connections; a thousand clients at once would wait a second for their second try.
+        socket2::SockRef::from(&listener).listen(BACKLOG)?;
         let addr = listener.local_addr()?;
         let log = Arc::new(Log::new(options.log_entries, options.log_bytes));
         let provider = Arc::new(Provider::new(script, Arc::clone(&log)));

@@ -131,6 +131,10 @@ impl Call<'_> {
 
     /// The fixed answer in place of the model's, if there is one.
     fn error(&self) -> Option<Status> {
+        let upgrade = self.head.headers.get(header::UPGRADE);
+        if upgrade.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket")) {
+            return Some(refusal(426, None));
+        }
         if !headers::admitted(self.head, &self.profile) {
             return Some(refusal(401, None));
         }

@@ -316,6 +316,46 @@ mod tests {
         }
     }
 
+    /// The property names of every object in the schema of scripts.
+    fn keys(schema: &serde_json::Value, found: &mut Vec<String>) {
+        let properties = schema["properties"].as_object();
+        found.extend(
+            properties
+                .into_iter()
+                .flat_map(|properties| properties.keys().cloned()),
+        );
+        let inner = schema
+            .as_object()
+            .into_iter()
+            .flat_map(|object| object.values());
+        for value in inner.chain(schema.as_array().into_iter().flatten()) {
+            keys(value, found);
+        }
+    }
+
+    #[test]
+    fn the_reference_names_every_key_and_its_example_loads() {
+        let page = include_str!("../../docs/simulate.md");
+        let mut found = Vec::new();
+        keys(schemars::schema_for!(Script).as_value(), &mut found);
+        assert!(found.len() > 40, "{found:?}");
+        for key in found {
+            let named = [format!("`{key}`"), format!(" {key} "), format!(" {key},")];
+            assert!(
+                named.iter().any(|form| page.contains(form)),
+                "{key} is not in docs/simulate.md"
+            );
+        }
+        let examples = page
+            .split("```toml\n")
+            .skip(1)
+            .filter_map(|rest| rest.split("```").next());
+        let scripts: Vec<Script> = examples
+            .map(|example| Script::parse(example).expect(example))
+            .collect();
+        assert_eq!(scripts.len(), 1);
+    }
+
     #[test]
     fn later_layers_win_field_by_field() {
         let mut profile = Profile {

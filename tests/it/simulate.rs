@@ -357,6 +357,159 @@ async fn structured_output_fits_its_schema_in_every_dialect() {
     }
 }
 
+#[tokio::test]
+async fn every_dialect_has_its_own_words_for_the_end() {
+    let simulator = start("");
+    let user = json!([{"role": "user", "content": "x"}]);
+    let chat = |model: &str| json!({"model": model, "messages": user, "max_tokens": 3});
+    let responses = |model: &str| json!({"model": model, "input": "x", "max_output_tokens": 3});
+    let gemini = json!({"contents": [{"parts": [{"text": "x"}]}], "generationConfig": {"maxOutputTokens": 3}});
+    let generate = |model: &str| format!("/v1beta/models/{model}:generateContent");
+    for (path, body, pointer, expected) in [
+        (
+            "/v1/chat/completions",
+            chat("m"),
+            "/choices/0/finish_reason",
+            "length",
+        ),
+        (
+            "/v1/completions",
+            chat("m"),
+            "/choices/0/finish_reason",
+            "length",
+        ),
+        ("/v1/messages", chat("m"), "/stop_reason", "max_tokens"),
+        (
+            "/v1/responses",
+            responses("m"),
+            "/incomplete_details/reason",
+            "max_output_tokens",
+        ),
+        (
+            &generate("m"),
+            gemini.clone(),
+            "/candidates/0/finishReason",
+            "MAX_TOKENS",
+        ),
+        (
+            "/v1/chat/completions",
+            chat("sim-refusal"),
+            "/choices/0/finish_reason",
+            "stop",
+        ),
+        (
+            "/v1/chat/completions",
+            chat("sim-refusal"),
+            "/choices/0/message/refusal",
+            "I can't help with that.",
+        ),
+        (
+            "/v1/messages",
+            chat("sim-refusal"),
+            "/stop_reason",
+            "refusal",
+        ),
+        (
+            "/v1/responses",
+            responses("sim-refusal"),
+            "/output/0/content/0/type",
+            "refusal",
+        ),
+        (
+            &generate("sim-refusal"),
+            gemini,
+            "/candidates/0/finishReason",
+            "SAFETY",
+        ),
+    ] {
+        let answer = ask(&simulator, path, &body).await.json();
+        assert_eq!(
+            answer.pointer(pointer),
+            Some(&json!(expected)),
+            "{path}: {answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn cached_and_reasoning_tokens_have_their_place_in_every_dialect() {
+    let simulator = start(
+        "[default]\ninput_tokens = 100\noutput_tokens = 40\nreasoning = 0.25\ncached = 0.3\ncache_write = 0.1",
+    );
+    for (path, cached, reasoning, input) in [
+        (
+            "/v1/chat/completions",
+            "/usage/prompt_tokens_details/cached_tokens",
+            Some("/usage/completion_tokens_details/reasoning_tokens"),
+            ("/usage/prompt_tokens", 100),
+        ),
+        (
+            "/v1/responses",
+            "/usage/input_tokens_details/cached_tokens",
+            Some("/usage/output_tokens_details/reasoning_tokens"),
+            ("/usage/input_tokens", 100),
+        ),
+        (
+            "/v1/messages",
+            "/usage/cache_read_input_tokens",
+            None,
+            ("/usage/input_tokens", 60),
+        ),
+        (
+            "/v1beta/models/m:generateContent",
+            "/usageMetadata/cachedContentTokenCount",
+            Some("/usageMetadata/thoughtsTokenCount"),
+            ("/usageMetadata/promptTokenCount", 100),
+        ),
+    ] {
+        let body = json!({"model": "m", "messages": [], "input": "x", "contents": []});
+        let answer = ask(&simulator, path, &body).await.json();
+        assert_eq!(answer.pointer(cached), Some(&json!(30)), "{path}: {answer}");
+        assert_eq!(
+            answer.pointer(input.0),
+            Some(&json!(input.1)),
+            "{path}: {answer}"
+        );
+        if let Some(reasoning) = reasoning {
+            assert_eq!(
+                answer.pointer(reasoning),
+                Some(&json!(10)),
+                "{path}: {answer}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn tools_can_be_whole_wrong_or_kept_back() {
+    let tool = json!({"type": "function", "function": {"name": "weather", "parameters": schema()}});
+    let body = |model: &str| json!({"model": model, "tools": [tool], "messages": [{"role": "user", "content": "x"}]});
+    let simulator = start("[models.whole.tools]\nfragments = false");
+    let mut streamed = body("whole");
+    streamed["stream"] = json!(true);
+    let chunks = data(&ask(&simulator, "/v1/chat/completions", &streamed).await);
+    let pieces = chunks.iter().filter_map(|chunk| {
+        chunk["choices"][0]["delta"]["tool_calls"][0]["function"]["arguments"].as_str()
+    });
+    assert_eq!(
+        pieces.filter(|piece| !piece.is_empty()).collect::<Vec<_>>(),
+        [r#"{"city":"Paris"}"#]
+    );
+    let wrong = ask(
+        &simulator,
+        "/v1/chat/completions",
+        &body("sim-wrong-arguments"),
+    )
+    .await
+    .json();
+    let arguments = &wrong["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"];
+    assert_eq!(arguments, r#"{"unexpected_argument":[null]}"#);
+    let none = ask(&simulator, "/v1/chat/completions", &body("sim-no-tools"))
+        .await
+        .json();
+    assert_eq!(none["choices"][0]["finish_reason"], "stop");
+}
+
 // --------------------------------------------------------------------------------------------- determinism
 
 #[tokio::test]
@@ -438,6 +591,15 @@ async fn errors_have_the_envelope_of_the_dialect() {
         (empty.status, empty.body.len(), empty.end),
         (204, 0, End::Clean)
     );
+}
+
+#[tokio::test]
+async fn websockets_are_refused_at_once() {
+    let simulator = start("");
+    let handshake = Request::get("/v1/responses")
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket");
+    assert_eq!(raw::send(simulator.addr(), &handshake).await.status, 426);
 }
 
 #[tokio::test]
@@ -682,6 +844,79 @@ async fn usage_modes() {
     assert_eq!(usage("sim-no-usage").await, [0u64; 0]);
     assert_eq!(usage("sim-late-usage+tokens-5").await, [5]);
     assert_eq!(usage("sim-cumulative+tokens-3").await, [0, 1, 2, 3, 3]);
+    let silent = json!({"model": "sim-no-usage", "stream": true, "messages": [], "input": "x", "contents": []});
+    for path in [
+        "/v1/messages",
+        "/v1/responses",
+        "/v1beta/models/sim-no-usage:generateContent",
+    ] {
+        let answer = ask(&simulator, path, &silent).await.text();
+        assert!(
+            !answer.contains("_tokens\":") || path == "/v1/responses",
+            "{path}: {answer}"
+        );
+        assert!(
+            !answer.contains("usageMetadata") && !answer.contains("\"total_tokens"),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_python_sdk_of_gemini_writes_inner_names_in_snake_case() {
+    let simulator = start("");
+    let body = json!({"contents": [{"role": "user", "parts": [{"text": "x"}]}],
+        "generationConfig": {"thinkingConfig": {"include_thoughts": true}},
+        "tools": [{"functionDeclarations": [{"name": "weather", "parameters_json_schema": schema()}]}]});
+    let answer = ask(&simulator, "/v1/models/g:generateContent", &body)
+        .await
+        .json();
+    let parts = &answer["candidates"][0]["content"]["parts"];
+    assert_eq!(parts[0]["thought"], true);
+    assert_eq!(parts[1]["functionCall"]["args"], json!({"city": "Paris"}));
+    assert!(answer["usageMetadata"]["thoughtsTokenCount"].is_u64());
+}
+
+#[tokio::test]
+async fn http2_without_tls_is_served_and_cut() {
+    use http_body_util::{BodyExt as _, Full};
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    let simulator = start("");
+    let socket = tokio::net::TcpStream::connect(simulator.addr())
+        .await
+        .expect("a listening server");
+    let io = TokioIo::new(socket);
+    let (mut client, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
+        .await
+        .expect("HTTP/2");
+    let connection = pinhole::base::task::spawn("test connection", connection);
+    let request = |model: &str| {
+        let body = json!({"model": model, "stream": true, "messages": []}).to_string();
+        http::Request::post(format!("{}/v1/chat/completions", simulator.url()))
+            .body(Full::new(bytes::Bytes::from(body)))
+            .expect("a request")
+    };
+    let answer = client.send_request(request("m")).await.expect("an answer");
+    let body = answer
+        .into_body()
+        .collect()
+        .await
+        .expect("a whole body")
+        .to_bytes();
+    assert!(body.ends_with(b"data: [DONE]\n\n"));
+    assert_eq!(simulator.requests()[0].version, http::Version::HTTP_2);
+    let answer = client
+        .send_request(request("sim-cut-2"))
+        .await
+        .expect("a head");
+    assert!(
+        answer.into_body().collect().await.is_err(),
+        "the body does not end"
+    );
+    assert!(
+        connection.await.expect("no panic").is_err(),
+        "the connection goes with it"
+    );
 }
 
 // ------------------------------------------------------------------------------------------------- the log
@@ -737,6 +972,23 @@ async fn a_client_gone_before_the_head_is_noticed() {
             .wait(DEADLINE, |seen| seen[0].cancelled_at().is_some())
             .await
     );
+}
+
+#[tokio::test]
+async fn many_connections_at_once_are_served() {
+    let simulator = start("");
+    let addr = simulator.addr();
+    let mut connections = Vec::new();
+    for _ in 0..300 {
+        let mut connection = raw::connect(addr).await;
+        connection.send(&chat("sim-slow-first-300ms", true)).await;
+        connections.push(connection);
+    }
+    for connection in &mut connections {
+        let answer = connection.read_response().await;
+        assert_eq!((answer.status, answer.end), (200, End::Clean));
+    }
+    assert_eq!(simulator.counts().completed, 300);
 }
 
 #[tokio::test]

@@ -88,8 +88,9 @@ pub(crate) fn stream(mut reply: Reply) -> Vec<Event> {
     let mut opening = json!({"id": reply.rng.id("msg_01", 22), "type": "message",
         "role": "assistant", "model": reply.model, "content": [], "stop_reason": null,
         "stop_sequence": null});
-    // The SDKs read the input tokens of `message_start`, so even without usage the object stands there, empty of cost.
-    opening["usage"] = usage(told.unwrap_or_default(), u64::from(told.is_some()));
+    if let Some(told) = told {
+        opening["usage"] = usage(told, 1);
+    }
     put(
         "message_start",
         Beat::Now,
@@ -117,9 +118,11 @@ pub(crate) fn stream(mut reply: Reply) -> Vec<Event> {
         let stop = json!({"type": "content_block_stop", "index": index});
         put("content_block_stop", Beat::Now, stop);
     }
-    let told = told.unwrap_or_default();
     let delta = json!({"stop_reason": stop(reply.finish), "stop_sequence": null});
-    let last = json!({"type": "message_delta", "delta": delta, "usage": usage(told, told.output)});
+    let mut last = json!({"type": "message_delta", "delta": delta});
+    if let Some(told) = told {
+        last["usage"] = usage(told, told.output);
+    }
     put("message_delta", Beat::Usage, last);
     put("message_stop", Beat::Last, json!({"type": "message_stop"}));
     events

@@ -19,7 +19,11 @@ before(async () => {
 });
 after(() => all?.stop());
 
-const textOf = (message) => message.content.filter((block) => block.type === "text").map((block) => block.text).join("");
+const textOf = (message) =>
+  message.content
+    .filter((block) => block.type === "text")
+    .map((block) => block.text)
+    .join("");
 
 test("plain", async () => {
   const { data, response } = await client.messages.create({ model, max_tokens, messages }).withResponse();
@@ -32,7 +36,9 @@ test("plain", async () => {
 test("stream", async () => {
   const final = await client.messages.stream({ model, max_tokens, messages }).finalMessage();
   assert.ok(textOf(final));
-  const kinds = (await collect(await client.messages.create({ model, max_tokens, messages, stream: true }))).map((event) => event.type);
+  const kinds = (await collect(await client.messages.create({ model, max_tokens, messages, stream: true }))).map(
+    (event) => event.type,
+  );
   assert.equal(kinds[0], "message_start");
   assert.equal(kinds.at(-1), "message_stop");
 });
@@ -55,16 +61,24 @@ test("parallel tools, streamed", async () => {
   assert.equal(new Set(calls.map((call) => call.id)).size, 2);
 });
 
-for (const source of [{ type: "base64", media_type: "image/png", data: PNG_BASE64 }, { type: "url", url: PNG_URL }]) {
+for (const source of [
+  { type: "base64", media_type: "image/png", data: PNG_BASE64 },
+  { type: "url", url: PNG_URL },
+]) {
   test(`vision by ${source.type}`, async () => {
-    const content = [{ type: "image", source }, { type: "text", text: "What is this?" }];
+    const content = [
+      { type: "image", source },
+      { type: "text", text: "What is this?" },
+    ];
     assert.ok(textOf(await client.messages.create({ model, max_tokens, messages: [{ role: "user", content }] })));
   });
 }
 
 test("reasoning", async () => {
   const thinking = { type: "enabled", budget_tokens: 1024 };
-  const final = await client.messages.stream({ model: "sim-claude+reasoning", max_tokens: 2048, messages, thinking }).finalMessage();
+  const final = await client.messages
+    .stream({ model: "sim-claude+reasoning", max_tokens: 2048, messages, thinking })
+    .finalMessage();
   assert.equal(final.content[0].type, "thinking");
 });
 
@@ -103,7 +117,12 @@ test("a cut stream is no clean end", async () => {
 
 test("cancel in the middle", async () => {
   const since = all.gateway.lines.length;
-  const stream = await client.messages.create({ model: "sim-claude+slow-100+tokens-500", max_tokens, messages, stream: true });
+  const stream = await client.messages.create({
+    model: "sim-claude+slow-100+tokens-500",
+    max_tokens,
+    messages,
+    stream: true,
+  });
   for await (const event of stream) {
     assert.ok(event.type);
     stream.controller.abort();

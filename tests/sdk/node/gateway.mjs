@@ -35,7 +35,9 @@ models = ["gemini-3.5-flash", "gemini-embedding-001", "sim-gemini+*"]
 class Program {
   constructor(args, cwd) {
     if (!process.env.PINHOLE_BIN) throw new Error("PINHOLE_BIN is not set; run by tests/run sdk");
-    const inherited = Object.entries(process.env).filter(([name]) => !name.endsWith("_API_KEY") && !name.startsWith("PINHOLE_"));
+    const inherited = Object.entries(process.env).filter(
+      ([name]) => !name.endsWith("_API_KEY") && !name.startsWith("PINHOLE_"),
+    );
     const env = { ...Object.fromEntries(inherited), NO_COLOR: "1" };
     this.process = spawn(process.env.PINHOLE_BIN, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
     this.ended = new Promise((resolve) => this.process.on("close", resolve));
@@ -69,7 +71,11 @@ class Program {
       };
       const wake = () => settle(resolve);
       const giveUp = () =>
-        settle(() => reject(new Error(`pinhole never printed what was waited for; its output:\n${this.lines.slice(-40).join("\n")}`)));
+        settle(() =>
+          reject(
+            new Error(`pinhole never printed what was waited for; its output:\n${this.lines.slice(-40).join("\n")}`),
+          ),
+        );
       const timer = setTimeout(giveUp, Math.max(0, deadline - Date.now()));
       this.waiting.add(wake);
       this.ended.then(() => this.waiting.has(wake) && giveUp());

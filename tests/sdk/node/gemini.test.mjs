@@ -35,7 +35,10 @@ test("tools over two turns", async () => {
   const first = await client.models.generateContent({ model, contents: [question], config });
   const call = first.functionCalls[0];
   assert.equal(typeof call.args.city, "string");
-  const result = { role: "user", parts: [{ functionResponse: { name: call.name, response: { result: "31 degrees" } } }] };
+  const result = {
+    role: "user",
+    parts: [{ functionResponse: { name: call.name, response: { result: "31 degrees" } } }],
+  };
   const contents = [question, first.candidates[0].content, result];
   assert.ok((await client.models.generateContent({ model, contents, config })).text);
 });

@@ -34,12 +34,17 @@ describe("chat completions", () => {
     const chunks = await collect(data);
     assert.ok(chunks.map((chunk) => chunk.choices[0].delta.content ?? "").join(""));
     assert.equal(chunks.at(-1).choices[0].finish_reason, "stop");
-    assert.ok(chunks.every((chunk) => !chunk.usage), "usage was not asked for");
+    assert.ok(
+      chunks.every((chunk) => !chunk.usage),
+      "usage was not asked for",
+    );
   });
 
   test("stream with usage", async () => {
     const stream_options = { include_usage: true };
-    const chunks = await collect(await client.chat.completions.create({ model: "gpt-5-mini", messages, stream: true, stream_options }));
+    const chunks = await collect(
+      await client.chat.completions.create({ model: "gpt-5-mini", messages, stream: true, stream_options }),
+    );
     assert.deepEqual(chunks.at(-1).choices, []);
     assert.ok(chunks.at(-1).usage.completion_tokens > 0);
   });
@@ -51,27 +56,44 @@ describe("chat completions", () => {
     const call = message.tool_calls[0];
     assert.equal(typeof JSON.parse(call.function.arguments).city, "string");
     const result = { role: "tool", tool_call_id: call.id, content: "31 degrees" };
-    const second = await client.chat.completions.create({ model: "gpt-5", messages: [...weather, message, result], tools });
+    const second = await client.chat.completions.create({
+      model: "gpt-5",
+      messages: [...weather, message, result],
+      tools,
+    });
     assert.ok(second.choices[0].message.content);
   });
 
   test("parallel tools, streamed", async () => {
-    const stream = client.chat.completions.stream({ model: "sim-gpt+parallel-2", messages: weather, tools: [CHAT_TOOL] });
+    const stream = client.chat.completions.stream({
+      model: "sim-gpt+parallel-2",
+      messages: weather,
+      tools: [CHAT_TOOL],
+    });
     const calls = (await stream.finalChatCompletion()).choices[0].message.tool_calls;
     assert.equal(new Set(calls.map((call) => call.id)).size, 2);
     for (const call of calls) assert.equal(typeof JSON.parse(call.function.arguments).city, "string");
   });
 
-  for (const [name, url] of [["base64", PNG_DATA_URL], ["url", PNG_URL]]) {
+  for (const [name, url] of [
+    ["base64", PNG_DATA_URL],
+    ["url", PNG_URL],
+  ]) {
     test(`vision by ${name}`, async () => {
-      const content = [{ type: "text", text: "What is this?" }, { type: "image_url", image_url: { url } }];
+      const content = [
+        { type: "text", text: "What is this?" },
+        { type: "image_url", image_url: { url } },
+      ];
       const answer = await client.chat.completions.create({ model: "gpt-4o", messages: [{ role: "user", content }] });
       assert.ok(answer.choices[0].message.content);
     });
   }
 
   test("JSON mode and structured output", async () => {
-    const formats = [{ type: "json_object" }, { type: "json_schema", json_schema: { name: "city", strict: true, schema: CITY_SCHEMA } }];
+    const formats = [
+      { type: "json_object" },
+      { type: "json_schema", json_schema: { name: "city", strict: true, schema: CITY_SCHEMA } },
+    ];
     for (const response_format of formats) {
       const answer = await client.chat.completions.create({ model: "gpt-5-mini", messages, response_format });
       const value = JSON.parse(answer.choices[0].message.content);
@@ -117,7 +139,11 @@ describe("chat completions", () => {
 
   test("cancel in the middle", async () => {
     const since = all.gateway.lines.length;
-    const stream = await client.chat.completions.create({ model: "sim-gpt+slow-100+tokens-500", messages, stream: true });
+    const stream = await client.chat.completions.create({
+      model: "sim-gpt+slow-100+tokens-500",
+      messages,
+      stream: true,
+    });
     for await (const chunk of stream) {
       assert.ok(chunk.id);
       stream.controller.abort();
@@ -129,7 +155,10 @@ describe("chat completions", () => {
   test("cancel before the first byte", async () => {
     const since = all.gateway.lines.length;
     const aborter = new AbortController();
-    const call = client.chat.completions.create({ model: "sim-gpt+slow-first-20s", messages }, { signal: aborter.signal });
+    const call = client.chat.completions.create(
+      { model: "sim-gpt+slow-first-20s", messages },
+      { signal: aborter.signal },
+    );
     setTimeout(() => aborter.abort(), 300);
     await assert.rejects(call, OpenAI.APIUserAbortError);
     await all.gateway.waitFor((line) => line.includes("client_cancelled"), since);
@@ -156,7 +185,11 @@ describe("responses", () => {
     const call = first.output.find((item) => item.type === "function_call");
     assert.equal(typeof JSON.parse(call.arguments).city, "string");
     const result = { type: "function_call_output", call_id: call.call_id, output: "31 degrees" };
-    const second = await client.responses.create({ model: "gpt-5", input: [...weather, ...first.output, result], tools });
+    const second = await client.responses.create({
+      model: "gpt-5",
+      input: [...weather, ...first.output, result],
+      tools,
+    });
     assert.ok(second.output_text);
   });
 
@@ -176,7 +209,10 @@ describe("responses", () => {
 
 test("embeddings", async () => {
   const answer = await client.embeddings.create({ model: "text-embedding-3-small", input: ["one", "two"] });
-  assert.deepEqual(answer.data.map((item) => item.index), [0, 1]);
+  assert.deepEqual(
+    answer.data.map((item) => item.index),
+    [0, 1],
+  );
   assert.equal(typeof answer.data[0].embedding[0], "number");
 });
 

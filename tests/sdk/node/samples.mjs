@@ -9,9 +9,17 @@ const PARAMETERS = {
 const description = "Get the current weather";
 
 export const CHAT_TOOL = { type: "function", function: { name: "get_weather", description, parameters: PARAMETERS } };
-export const RESPONSES_TOOL = { type: "function", name: "get_weather", description, parameters: PARAMETERS, strict: true };
+export const RESPONSES_TOOL = {
+  type: "function",
+  name: "get_weather",
+  description,
+  parameters: PARAMETERS,
+  strict: true,
+};
 export const ANTHROPIC_TOOL = { name: "get_weather", description, input_schema: PARAMETERS };
-export const GEMINI_TOOL = { functionDeclarations: [{ name: "get_weather", description, parametersJsonSchema: PARAMETERS }] };
+export const GEMINI_TOOL = {
+  functionDeclarations: [{ name: "get_weather", description, parametersJsonSchema: PARAMETERS }],
+};
 
 export const PNG_BASE64 =
   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";

@@ -26,7 +26,9 @@ PROVIDERS = """
 type = "openai"
 baseurl = "{sim}"
 apikey = "sk-provider-openai"
-models = ["gpt-5", "gpt-5-mini", "gpt-4o", "gpt-4.1", "o1", "gpt-3.5-turbo-instruct", "text-embedding-3-small", "sim-gpt+*"]
+models = [
+    "gpt-5", "gpt-5-mini", "gpt-4o", "gpt-4.1", "o1", "gpt-3.5-turbo-instruct", "text-embedding-3-small", "sim-gpt+*",
+]
 
 [providers.anthropic]
 type = "anthropic"
@@ -122,7 +124,7 @@ class Simulator(Program):
 class Gateway(Program):
     """A gateway with the configuration `config`, in which `{sim}` stands for the simulator's address."""
 
-    def __init__(self, sim, config=PROVIDERS, suffix="toml", arguments=(), environment=None):
+    def __init__(self, sim, config=PROVIDERS, suffix="toml", arguments=(), environment=None, port=0):
         self.folder = tempfile.TemporaryDirectory(prefix="pinhole-judge-")
         path = Path(self.folder.name) / f"pinhole.{suffix}"
         path.write_text(config.replace("{sim}", sim.url))
@@ -132,7 +134,7 @@ class Gateway(Program):
                 "--config",
                 str(path),
                 "--listen",
-                "127.0.0.1:0",
+                f"127.0.0.1:{port}",
                 "--ops-listen",
                 "127.0.0.1:0",
                 "--data-dir",

@@ -15,13 +15,17 @@ CHAT_TOOL = {
     "type": "function",
     "function": {"name": "get_weather", "description": DESCRIPTION, "parameters": PARAMETERS},
 }
-RESPONSES_TOOL = {"type": "function", "name": "get_weather", "description": DESCRIPTION, "parameters": PARAMETERS, "strict": True}
+RESPONSES_TOOL = {
+    "type": "function",
+    "name": "get_weather",
+    "description": DESCRIPTION,
+    "parameters": PARAMETERS,
+    "strict": True,
+}
 ANTHROPIC_TOOL = {"name": "get_weather", "description": DESCRIPTION, "input_schema": PARAMETERS}
 
 # A picture of one transparent point.
-PNG_BASE64 = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
-)
+PNG_BASE64 = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 PNG = base64.b64decode(PNG_BASE64)
 PNG_DATA_URL = f"data:image/png;base64,{PNG_BASE64}"
 PNG_URL = "https://example.org/point.png"

@@ -3,6 +3,7 @@
 import asyncio
 
 import anthropic
+import httpx2
 import pytest
 from samples import ANTHROPIC_TOOL, PNG_BASE64, PNG_URL, City
 
@@ -176,16 +177,17 @@ def test_gateway_key(locked, gateway_key):
 
 def test_cut_stream_is_no_clean_end(client):
     kinds = []
-    with pytest.raises(Exception):
-        stream = client.messages.create(model="sim-claude+cut-3", max_tokens=20, messages=HELLO, stream=True)
+    stream = client.messages.create(model="sim-claude+cut-3", max_tokens=20, messages=HELLO, stream=True)
+    with pytest.raises(httpx2.RemoteProtocolError):
         kinds.extend(event.type for event in stream)
     assert "message_stop" not in kinds
 
 
 def test_error_inside_the_stream(client):
-    with pytest.raises(anthropic.APIError):
-        request = {"model": "sim-claude+error-midstream", "max_tokens": 20, "messages": HELLO}
-        list(client.messages.create(**request, stream=True))
+    request = {"model": "sim-claude+error-midstream", "max_tokens": 20, "messages": HELLO}
+    stream = client.messages.create(**request, stream=True)
+    with pytest.raises(anthropic.APIStatusError):
+        list(stream)
 
 
 def test_cancel_mid_stream(client, gateway):

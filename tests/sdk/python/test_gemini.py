@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+import httpx2
 import pytest
 from google import genai
 from google.genai import errors, types
@@ -162,7 +163,7 @@ def test_gateway_key(locked, gateway_key):
 
 
 def test_cut_stream_is_no_clean_end(client):
-    with pytest.raises(Exception):
+    with pytest.raises(httpx2.RemoteProtocolError):
         list(client.models.generate_content_stream(model="sim-gemini+cut-3", contents="x"))
 
 

@@ -218,9 +218,8 @@ def test_gateway_key(locked, gateway_key):
 
 
 def test_cut_stream_is_no_clean_end(client):
-    with pytest.raises(Exception) as caught:
+    with pytest.raises(openai.APIConnectionError):
         list(client.chat.completions.create(model="sim-gpt+cut-3", messages=HELLO, stream=True))
-    assert "pytest" not in type(caught.value).__module__
 
 
 def test_error_inside_the_stream(client):

@@ -11,7 +11,8 @@ from gateway import PINHOLE, ROOT
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-SHELL = [line for kind, text in BLOCKS if kind == "sh" for line in text.replace("\\\n", " ").splitlines() if line.strip()]
+LINES = [line for kind, text in BLOCKS if kind == "sh" for line in text.replace("\\\n", " ").splitlines()]
+SHELL = [line for line in LINES if line.strip()]
 PYTHON = [text for kind, text in BLOCKS if kind == "python"]
 
 
@@ -21,7 +22,8 @@ def run(*command, **kwargs):
 
 def test_two_commands_set_up():
     section = README.split("## Two commands", 1)[1].split("\n## ", 1)[0]
-    commands = [line.split("#")[0].strip() for kind, text in re.findall(r"```(\w*)\n(.*?)```", section, re.DOTALL) for line in text.splitlines()]
+    (block,) = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    commands = [line.split("#")[0].strip() for line in block.splitlines()]
     assert commands == ["cargo run --release -- demo", "tests/run"]
     assert os.access(ROOT / "tests/run", os.X_OK)
 
@@ -47,7 +49,8 @@ def test_python_example(gateway):
     assert PYTHON
     for text in PYTHON:
         assert "http://127.0.0.1:8000" in text
-        done = run(sys.executable, "-c", text.replace("http://127.0.0.1:8000", gateway.url), env={**os.environ, "OPENAI_API_KEY": "sk-any"})
+        here = text.replace("http://127.0.0.1:8000", gateway.url)
+        done = run(sys.executable, "-c", here, env={**os.environ, "OPENAI_API_KEY": "sk-any"})
         assert done.returncode == 0, done.stderr
         assert done.stdout.strip()
 
@@ -63,7 +66,8 @@ def test_curl_example(gateway):
 
 def test_a_key_in_the_environment_is_enough():
     """`OPENAI_API_KEY=… pinhole serve`, without a configuration file."""
-    shown = run(PINHOLE, "check", env={"PATH": os.environ["PATH"], "OPENAI_API_KEY": "sk-any", "HOME": "/nonexistent"}, cwd="/")
+    environment = {"PATH": os.environ["PATH"], "OPENAI_API_KEY": "sk-any", "HOME": "/nonexistent"}
+    shown = run(PINHOLE, "check", env=environment, cwd="/")
     assert shown.returncode == 0, shown.stdout + shown.stderr
     assert "openai" in shown.stdout + shown.stderr
     assert "sk-any" not in shown.stdout + shown.stderr

@@ -5,6 +5,7 @@ model ids. Seed 002: a YAML file, flags, and five curl calls.
 """
 
 import json
+import socket
 import subprocess
 
 import openai
@@ -193,9 +194,8 @@ def test_seed_001_information(hosted):
 
 
 def test_seed_001_error_table(start):
-    gateway = start(
-        SEED_001 + 'models = ["sim-*"]\n[errors]\nwrap_502 = true\n', environment={"PINHOLE_API_KEY": "sg-YOUR-KEY-HERE"}
-    )
+    config = SEED_001 + 'models = ["sim-*"]\n[errors]\nwrap_502 = true\n'
+    gateway = start(config, environment={"PINHOLE_API_KEY": "sg-YOUR-KEY-HERE"})
     client = openai.OpenAI(api_key="sg-YOUR-KEY-HERE", base_url=f"{gateway.url}/api/v1", max_retries=0)
     with pytest.raises(openai.InternalServerError) as caught:
         client.chat.completions.create(model="sim-error-400", messages=[{"role": "user", "content": "x"}])
@@ -217,9 +217,20 @@ default_backend: openai
 PROXY_KEY = ["-H", "Authorization: Bearer YOUR_PROXY_KEY"]
 
 
+def free_port(wanted):
+    """The port the document names, unless somebody has it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            return 0
+    return wanted
+
+
 @pytest.fixture(scope="module")
 def proxy(start):
-    return start(SEED_002, suffix="yaml", arguments=["--default-backend", "openai"])
+    return start(SEED_002, suffix="yaml", arguments=["--default-backend", "openai"], port=free_port(8000))
 
 
 def chat(gateway, body, *headers):
