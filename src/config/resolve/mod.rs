@@ -3,6 +3,7 @@
 
 mod base_url;
 mod keys;
+mod preset;
 mod provider;
 mod proxy;
 mod rules;

@@ -2,7 +2,8 @@
 
 use regex::Regex;
 
-use super::provider::{CODEX, CODEX_MESSAGE, CODEX_REMEDY, Defaults, from_preset};
+use super::preset::{CODEX, CODEX_MESSAGE, CODEX_REMEDY};
+use super::provider::{Defaults, from_preset};
 use super::{Context, by_id, keys};
 use crate::base::near::nearest;
 use crate::config::file::ModelAliases;
