@@ -7,7 +7,7 @@ use crate::upstream::catalog::{self, Preset};
 /// A login this gateway does not read, and the way to use it all the same.
 pub(super) const CODEX: &str = "openai-codex";
 pub(super) const CODEX_MESSAGE: &str = "ChatGPT logins are not read from disk";
-pub(super) const CODEX_REMEDY: &str = "configure `openai` without a key and point Codex's base URL at this gateway: it then sends its own login through";
+pub(super) const CODEX_REMEDY: &str = "use the preset `chatgpt` and point Codex's openai_base_url at this gateway: its own login then passes through";
 
 /// A fault that leaves nothing to go on; its finding is pushed.
 pub(super) struct Unusable;

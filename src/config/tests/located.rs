@@ -195,11 +195,15 @@ fn codex_logins_are_refused_with_the_way_out() {
     ] {
         assert_says(
             &faults(content),
-            &["ChatGPT logins are not read", "base URL"],
+            &[
+                "ChatGPT logins are not read",
+                "`chatgpt`",
+                "openai_base_url",
+            ],
         );
     }
     let findings = faults("default_backend = \"openai-codex\"\n[providers.openai]\n");
-    assert_says(&findings, &["default_backend", "base URL"]);
+    assert_says(&findings, &["default_backend", "openai_base_url"]);
 }
 
 #[test]

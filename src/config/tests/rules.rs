@@ -77,6 +77,15 @@ fn a_default_that_is_disabled_is_an_error() {
 }
 
 #[test]
+fn a_subscription_needs_no_key_and_no_block() {
+    let settings = with(OPENAI, &default_backend("chatgpt")).unwrap();
+    let chatgpt = provider(&settings, "chatgpt");
+    assert_eq!(chatgpt.base_url, "https://chatgpt.com/backend-api/codex");
+    assert!(chatgpt.keys.is_empty() && chatgpt.versionless);
+    assert!(settings.warnings.is_empty(), "{}", settings.warnings);
+}
+
+#[test]
 fn the_flag_wins_over_the_file() {
     let content = format!("default_backend = \"main\"\nforce_model = \"a\"\n{OPENAI}");
     let overrides = Overrides {
