@@ -151,6 +151,8 @@ pub struct Failure {
     /// The offending field, where there is one (OpenAI's `param`).
     pub param: Option<&'static str>,
     pub retry_after: Option<Duration>,
+    /// The methods that the path takes, for the `allow` header.
+    pub allow: Option<&'static str>,
     /// What the provider answered, when one answered.
     pub upstream_status: Option<u16>,
 }
@@ -162,6 +164,7 @@ impl Failure {
             message: message.into(),
             param: None,
             retry_after: None,
+            allow: None,
             upstream_status: None,
         }
     }

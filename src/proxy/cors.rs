@@ -10,9 +10,10 @@ use crate::config::settings::Settings;
 use crate::neutral::failure::{Code, Failure};
 use crate::proxy::reply::{self, ReplyBody};
 
-/// The answer to an `OPTIONS` request.
-pub fn preflight(settings: &Settings, parts: &Parts) -> Option<Response<ReplyBody>> {
-    if parts.method != Method::OPTIONS {
+/// The answer to an `OPTIONS` request; under `/providers/` only a browser's question is for the gateway.
+pub fn preflight(settings: &Settings, parts: &Parts, path: &str) -> Option<Response<ReplyBody>> {
+    let origin = parts.headers.get(header::ORIGIN);
+    if parts.method != Method::OPTIONS || (origin.is_none() && path.starts_with("/providers/")) {
         return None;
     }
     let mut response = reply::with_type(StatusCode::NO_CONTENT, "text/plain", bytes::Bytes::new());
@@ -22,10 +23,9 @@ pub fn preflight(settings: &Settings, parts: &Parts) -> Option<Response<ReplyBod
         header::ALLOW,
         HeaderValue::from_static("GET, HEAD, POST, DELETE, OPTIONS"),
     );
-    let origin = parts.headers.get(header::ORIGIN)?.clone();
-    if !allowed(settings, &origin) {
+    let Some(origin) = origin.filter(|origin| allowed(settings, origin)) else {
         return Some(response);
-    }
+    };
     headers.insert(
         header::ACCESS_CONTROL_ALLOW_METHODS,
         HeaderValue::from_static("GET, HEAD, POST, DELETE, OPTIONS"),
@@ -51,7 +51,7 @@ pub fn preflight(settings: &Settings, parts: &Parts) -> Option<Response<ReplyBod
             HeaderValue::from_static("true"),
         );
     }
-    allow(settings, Some(&origin), headers);
+    allow(settings, Some(origin), headers);
     Some(response)
 }
 

@@ -47,7 +47,7 @@ pub async fn serve(worker: &Worker, peer: Peer, request: Request<Incoming>) -> R
     let (mut parts, body) = request.into_parts();
     let uri = std::mem::take(&mut parts.uri);
     let origin = parts.headers.get(header::ORIGIN).cloned();
-    if let Some(answer) = cors::preflight(&snapshot.settings, &parts) {
+    if let Some(answer) = cors::preflight(&snapshot.settings, &parts, uri.path()) {
         return answer;
     }
     let mut response = match endpoint::read(&parts.method, uri.path(), &parts.headers) {

@@ -27,10 +27,14 @@ pub fn of_path(refusal: Refusal, path: &str) -> Failure {
             Code::PathNotFound,
             format!("no endpoint at {shown}; GET /targets lists the base URLs"),
         ),
-        Refusal::Method(allowed) => Failure::new(
-            Code::MethodNotAllowed,
-            format!("{shown} does not take this method; use {allowed}"),
-        ),
+        Refusal::Method(allowed) => {
+            let mut failure = Failure::new(
+                Code::MethodNotAllowed,
+                format!("{shown} does not take this method; use {allowed}"),
+            );
+            failure.allow = Some(allowed);
+            failure
+        }
         Refusal::Malformed(reason) => Failure::new(Code::InvalidRequest, reason),
         Refusal::Websocket => Failure::new(
             Code::WebsocketUnsupported,

@@ -87,6 +87,9 @@ pub fn failure(dialect: Dialect, failure: &Failure, id: ExchangeId) -> Response<
             HeaderValue::from(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
         );
     }
+    if let Some(methods) = failure.allow {
+        headers.insert(header::ALLOW, HeaderValue::from_static(methods));
+    }
     if let Some(status) = failure.upstream_status {
         headers.insert(X_PINHOLE_UPSTREAM_STATUS, HeaderValue::from(status));
     }

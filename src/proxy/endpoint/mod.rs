@@ -78,6 +78,9 @@ pub enum ModelPlace<'a> {
     Perhaps,
 }
 
+/// The version of the OpenAI and Anthropic APIs, which a client may leave out.
+const USUAL: Option<&str> = Some("v1");
+
 /// Reads a request line. `headers` decide between dialects that share a path.
 pub fn read<'a>(method: &Method, path: &'a str, headers: &HeaderMap) -> Route<'a> {
     if let Some(reason) = malformed(path) {
@@ -111,7 +114,7 @@ pub fn read<'a>(method: &Method, path: &'a str, headers: &HeaderMap) -> Route<'a
         _ => {}
     }
     match with_body(rest) {
-        Some(kind) => known(method, kind, version, rest),
+        Some(kind) => known(method, kind, version.or(USUAL), rest),
         None => by_shape(method, path, version, rest, headers),
     }
 }
@@ -186,7 +189,7 @@ fn by_shape<'a>(
         "/rerank",
     ];
     if known_family.iter().any(|family| rest.starts_with(family)) {
-        return opaque(dialect, version, rest, ModelPlace::Perhaps);
+        return opaque(dialect, USUAL, rest, ModelPlace::Perhaps);
     }
     if path.starts_with("/upload/v1beta/") {
         return opaque(Dialect::Gemini, None, path, ModelPlace::Perhaps);

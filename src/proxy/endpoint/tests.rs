@@ -131,10 +131,10 @@ fn aliases_of_the_same() {
             ),
             (
                 "/chat/completions",
-                "openai_chat chat - /chat/completions body",
+                "openai_chat chat v1 /chat/completions body",
             ),
-            ("/responses", "openai_responses chat - /responses body"),
-            ("/messages", "anthropic chat - /messages body"),
+            ("/responses", "openai_responses chat v1 /responses body"),
+            ("/messages", "anthropic chat v1 /messages body"),
             ("/v1/v1/messages", "anthropic chat v1 /messages body"),
             (
                 "/v1/chat/completions/",

@@ -1,0 +1,337 @@
+//! Sockets: TLS and HTTP/2 on both sides, proxies, reuse, and no delay of small writes.
+
+use std::sync::Arc;
+
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Bytes;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use pinhole::base::{clock, task};
+use pinhole::simulate::Simulator;
+use pinhole::simulate::script::Script;
+use serde_json::json;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::support::certificates::Certificates;
+use crate::support::gateway::{Gateway, Setting, one};
+use crate::support::proxy::Proxy;
+use crate::support::raw::{self, Request, find};
+use crate::support::upstream::{Step, Upstream, json as answer_json, stream_of};
+
+fn chat() -> Request {
+    Request::post("/v1/chat/completions").json(&json!({"model": "m", "messages": []}))
+}
+
+/// A chat request over HTTP/2 on an open connection; the status and the body.
+async fn over_http2(
+    socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    authority: &str,
+    body: &str,
+) -> (u16, String) {
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(socket))
+        .await
+        .expect("HTTP/2");
+    task::spawn("HTTP/2 client", connection);
+    let request = http::Request::post(format!("http://{authority}/v1/chat/completions"))
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(body.to_owned())))
+        .expect("a request");
+    let response = sender.send_request(request).await.expect("an answer");
+    let status = response.status().as_u16();
+    let body = response
+        .into_body()
+        .collect()
+        .await
+        .expect("a body")
+        .to_bytes();
+    (status, String::from_utf8_lossy(&body).into_owned())
+}
+
+#[tokio::test]
+async fn http2_with_prior_knowledge_on_the_clients_side() {
+    let events = ["data: 1\n\n", "data: [DONE]\n\n"];
+    let upstream = Upstream::always(stream_of(&events)).await;
+    let gateway = Gateway::start(&one(&upstream.url()));
+    let socket = TcpStream::connect(gateway.addr).await.expect("a gateway");
+    let body = r#"{"model":"m" , "stream":true}"#;
+    let authority = gateway.addr.to_string();
+    let answered = over_http2(socket, &authority, body).await;
+    assert_eq!(answered, (200, events.concat()));
+    let got = upstream.only();
+    assert_eq!(got.text(), body);
+    assert_eq!(got.header("host"), Some(&*upstream.addr.to_string()));
+    assert_eq!(gateway.ended(1).await[0].outcome, "complete");
+}
+
+#[tokio::test]
+async fn http2_with_prior_knowledge_on_the_providers_side() {
+    let simulator = Simulator::local(Script::default()).expect("a free port");
+    let gateway = Gateway::start(&format!(
+        "[server]\nworkers = 1\n{}http = \"2\"\n",
+        one(&simulator.url())
+    ));
+    for stream in [false, true] {
+        let body = json!({"model": "m", "stream": stream, "messages": [{"role": "user", "content": "hi"}]});
+        let (response, fact) = gateway
+            .call(&Request::post("/v1/chat/completions").json(&body))
+            .await;
+        assert_eq!(response.status, 200, "{}", response.text());
+        assert_eq!(fact.outcome, "complete");
+        assert_eq!(response.text().ends_with("data: [DONE]\n\n"), stream);
+    }
+    let seen = simulator.requests();
+    assert!(
+        seen.iter()
+            .all(|seen| seen.version == http::Version::HTTP_2),
+        "{seen:?}"
+    );
+    assert_eq!(
+        seen[0].connection, seen[1].connection,
+        "one connection for both"
+    );
+}
+
+#[tokio::test]
+async fn a_tls_listener_speaks_both_versions() {
+    let certificates = Certificates::new("localhost");
+    let upstream = Upstream::always(vec![Step::Send(answer_json("{ }"))]).await;
+    let toml = format!(
+        "[server.tls]\ncert = {:?}\nkey = {:?}\n{}",
+        certificates.path("cert.pem"),
+        certificates.path("key.pem"),
+        one(&upstream.url())
+    );
+    let gateway = Gateway::start(&toml);
+    for protocol in ["h2", "http/1.1"] {
+        let socket = TcpStream::connect(gateway.addr).await.expect("a gateway");
+        let name = "localhost".try_into().expect("a name");
+        let mut socket = certificates
+            .connector(&[protocol])
+            .connect(name, socket)
+            .await
+            .expect("TLS");
+        let agreed = socket.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
+        assert_eq!(agreed.as_deref(), Some(protocol.as_bytes()));
+        if protocol == "h2" {
+            let answered = over_http2(socket, "localhost", r#"{"model":"m"}"#).await;
+            assert_eq!(answered, (200, "{ }".to_owned()));
+        } else {
+            let request = chat().header("connection", "close").bytes();
+            socket.write_all(&request).await.expect("sent");
+            let mut answer = Vec::new();
+            socket.read_to_end(&mut answer).await.expect("an answer");
+            assert!(answer.starts_with(b"HTTP/1.1 200") && answer.ends_with(b"\r\n\r\n{ }"));
+        }
+    }
+    let clear = raw::connect(gateway.addr).await;
+    drop(clear);
+}
+
+#[tokio::test]
+async fn a_provider_under_tls_is_trusted_by_its_own_authority() {
+    let certificates = Certificates::new("localhost");
+    let acceptor = certificates.acceptor(&["http/1.1"]);
+    let upstream = Upstream::tls(acceptor, |_| vec![Step::Send(answer_json("{ }"))]).await;
+    let url = format!("https://localhost:{}", upstream.addr.port());
+    let trusting = format!("{}ca_file = {:?}\n", one(&url), certificates.path("ca.pem"));
+    let gateway = Gateway::start(&trusting);
+    let (response, fact) = gateway.call(&chat()).await;
+    assert_eq!(
+        (response.status, response.text().as_str()),
+        (200, "{ }"),
+        "{fact:?}"
+    );
+    let gateway = Gateway::start(&one(&url));
+    let (response, fact) = gateway.call(&chat()).await;
+    assert_eq!(response.status, 502);
+    assert_eq!(response.json()["error"]["code"], "upstream_unreachable");
+    assert!(response.text().contains("TLS"), "{}", response.text());
+    assert_eq!(fact.outcome, "upstream_reset");
+}
+
+#[tokio::test]
+async fn http2_is_negotiated_under_tls() {
+    let certificates = Certificates::new("localhost");
+    let url = http2_provider(&certificates).await;
+    let gateway = Gateway::start(&format!(
+        "{}ca_file = {:?}\n",
+        one(&url),
+        certificates.path("ca.pem")
+    ));
+    let (response, fact) = gateway.call(&chat()).await;
+    assert_eq!(
+        (response.status, response.text().as_str()),
+        (200, "HTTP/2.0"),
+        "{fact:?}"
+    );
+    let gateway = Gateway::start(&format!(
+        "{}http = \"1\"\nca_file = {:?}\n",
+        one(&url),
+        certificates.path("ca.pem")
+    ));
+    let (response, _) = gateway.call(&chat()).await;
+    assert_eq!(response.text(), "HTTP/1.1");
+}
+
+/// A provider that speaks both versions under TLS and answers with the version it was asked in.
+async fn http2_provider(certificates: &Certificates) -> String {
+    let acceptor = Arc::new(certificates.acceptor(&["h2", "http/1.1"]));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a free port");
+    let url = format!(
+        "https://localhost:{}",
+        listener.local_addr().expect("bound").port()
+    );
+    task::spawn("TLS provider", async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            let Ok(stream) = acceptor.accept(socket).await else {
+                continue;
+            };
+            let service = hyper::service::service_fn(
+                |request: http::Request<hyper::body::Incoming>| async move {
+                    let version = format!("{:?}", request.version());
+                    Ok::<_, std::convert::Infallible>(http::Response::new(Full::new(Bytes::from(
+                        version,
+                    ))))
+                },
+            );
+            task::spawn("TLS connection", async move {
+                let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+                // The test sees at the client's end how a connection ended.
+                let _ = builder
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn https_goes_through_the_proxy_by_connect() {
+    let certificates = Certificates::new("provider.test");
+    let acceptor = certificates.acceptor(&["http/1.1"]);
+    let upstream = Upstream::tls(acceptor, |_| vec![Step::Send(answer_json("{ }"))]).await;
+    let proxy = Proxy::start(upstream.addr).await;
+    let toml = format!(
+        "{}ca_file = {:?}\n",
+        one("https://provider.test/"),
+        certificates.path("ca.pem")
+    );
+    let through = format!("http://user:pass@{}", proxy.addr);
+    let variables = [("HTTPS_PROXY", through.as_str())];
+    let setting = Setting {
+        variables: &variables,
+        ..Setting::default()
+    };
+    let gateway = Gateway::start_with("pinhole.toml", &toml, &setting);
+    let (response, fact) = gateway.call(&chat()).await;
+    assert_eq!(
+        (response.status, response.text().as_str()),
+        (200, "{ }"),
+        "{fact:?}"
+    );
+    let heads = proxy.heads();
+    assert_eq!(heads.len(), 1);
+    assert!(
+        heads[0].starts_with("CONNECT provider.test:443 HTTP/1.1\r\n"),
+        "{heads:?}"
+    );
+    assert!(
+        heads[0].contains("Proxy-Authorization: Basic dXNlcjpwYXNz\r\n"),
+        "{heads:?}"
+    );
+    assert_eq!(upstream.only().header("proxy-authorization"), None);
+
+    let variables = [
+        ("HTTPS_PROXY", through.as_str()),
+        ("NO_PROXY", "example.org,.test"),
+    ];
+    let setting = Setting {
+        variables: &variables,
+        ..Setting::default()
+    };
+    let gateway = Gateway::start_with("pinhole.toml", &toml, &setting);
+    let (response, _) = gateway.call(&chat()).await;
+    assert_eq!(response.status, 502, "the name resolves nowhere");
+    assert_eq!(proxy.heads().len(), 1, "the proxy was not asked");
+}
+
+#[tokio::test]
+async fn http_goes_through_the_proxy_in_absolute_form_and_loopback_does_not() {
+    let upstream = Upstream::always(vec![Step::Send(answer_json("{ }"))]).await;
+    let proxy = Proxy::start(upstream.addr).await;
+    let address = proxy.addr.to_string();
+    let variables = [("HTTP_PROXY", address.as_str())];
+    let setting = Setting {
+        variables: &variables,
+        ..Setting::default()
+    };
+    let gateway = Gateway::start_with("pinhole.toml", &one("http://provider.test/"), &setting);
+    assert_eq!(gateway.send(&chat()).await.text(), "{ }");
+    let heads = proxy.heads();
+    assert!(
+        heads[0].starts_with("POST http://provider.test/v1/chat/completions HTTP/1.1\r\n"),
+        "{heads:?}"
+    );
+    assert_eq!(upstream.only().header("host"), Some("provider.test"));
+    let gateway = Gateway::start_with("pinhole.toml", &one(&upstream.url()), &setting);
+    assert_eq!(gateway.send(&chat()).await.text(), "{ }");
+    assert_eq!(proxy.heads().len(), 1);
+}
+
+#[tokio::test]
+async fn connections_are_reused_on_both_sides() {
+    let upstream = Upstream::always(vec![Step::Send(answer_json("{ }"))]).await;
+    let gateway = Gateway::start(&format!("[server]\nworkers = 1\n{}", one(&upstream.url())));
+    let mut connection = gateway.connect().await;
+    for round in 0..5 {
+        connection.send(&chat()).await;
+        let response = connection.read_response().await;
+        assert_eq!(response.text(), "{ }");
+        let fact = gateway
+            .exchange(response.header("x-pinhole-id").expect("an id"))
+            .await;
+        assert_eq!(fact.attempt().reused, round > 0, "round {round}");
+    }
+    assert!(upstream.got().iter().all(|got| got.connection == 0));
+}
+
+#[tokio::test]
+async fn a_pooled_connection_that_died_is_replaced_unnoticed() {
+    let closing = vec![Step::Send(answer_json("{ }")), Step::Close];
+    let upstream = Upstream::always(closing).await;
+    let gateway = Gateway::start(&format!("[server]\nworkers = 1\n{}", one(&upstream.url())));
+    for round in 0..5 {
+        let (response, fact) = gateway.call(&chat()).await;
+        assert_eq!(
+            (response.status, fact.outcome),
+            (200, "complete"),
+            "round {round}"
+        );
+    }
+    assert_eq!(upstream.got().len(), 5, "each was sent once");
+}
+
+#[tokio::test]
+async fn small_writes_are_not_delayed() {
+    // With Nagle's algorithm against delayed acknowledgements each round would take 40 ms or more.
+    let upstream = Upstream::start(|_| {
+        let mut steps = stream_of(&["data: 1\n\n", "data: 2\n\n"]);
+        steps.push(Step::Wait(std::time::Duration::ZERO));
+        steps
+    })
+    .await;
+    let gateway = Gateway::start(&one(&upstream.url()));
+    let mut connection = gateway.connect().await;
+    let started = clock::now();
+    for _ in 0..50 {
+        connection.send(&chat()).await;
+        let response = connection.read_response().await;
+        assert!(find(&response.body, b"data: 2").is_some());
+    }
+    let took = started.elapsed();
+    assert!(took.as_millis() < 50 * 20, "50 rounds took {took:?}");
+}
