@@ -52,9 +52,8 @@ const CONTAINMENT: &[(&str, &[&str])] = &[
     ("crossterm", &["src/tui/"]),
     ("clap*", &["src/cli/"]),
     ("toml", CONFIG_FORMATS),
-    ("toml_edit", CONFIG_FORMATS),
     ("jsonc_parser", CONFIG_FORMATS),
-    ("saphyr", CONFIG_FORMATS),
+    ("saphyr_parser", CONFIG_FORMATS),
     ("notify", &["src/config/"]),
     ("mimalloc", &["src/main.rs"]),
     (

@@ -1,6 +1,5 @@
 //! The answers of the operations API.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -64,11 +63,14 @@ pub async fn providers(State(shared): State<Arc<Shared>>) -> Json<Value> {
     Json(json!({ "providers": rows }))
 }
 
-pub async fn route(
-    State(shared): State<Arc<Shared>>,
-    Query(query): Query<HashMap<String, String>>,
-) -> Response {
-    let Some(model) = query.get("model") else {
+/// The query of `GET /api/route`.
+#[derive(serde::Deserialize)]
+pub struct RouteQuery {
+    model: Option<String>,
+}
+
+pub async fn route(State(shared): State<Arc<Shared>>, Query(asked): Query<RouteQuery>) -> Response {
+    let Some(model) = &asked.model else {
         return problem(
             StatusCode::BAD_REQUEST,
             "name a model: /api/route?model=NAME",

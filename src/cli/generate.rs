@@ -9,6 +9,7 @@ use clap_complete::Shell;
 use crate::cli::Exit;
 use crate::cli::args::Args;
 use crate::cli::terminal::{say, tell};
+use crate::config;
 use crate::neutral::failure::Code;
 
 pub fn completions(shell: Shell) -> Exit {
@@ -59,6 +60,8 @@ fn pages() -> Vec<(&'static str, String)> {
     vec![
         ("docs/errors.md", errors()),
         ("docs/cli.md", cli()),
+        ("docs/config.md", config::docs::reference_markdown()),
+        ("docs/pinhole.schema.json", config::docs::schema_json()),
     ]
 }
 

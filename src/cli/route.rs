@@ -1,7 +1,5 @@
 //! `pinhole route MODEL`: where a name goes at each endpoint, step by step.
 
-use std::collections::HashMap;
-
 use serde_json::{Value, json};
 
 use crate::cli::Exit;
@@ -12,7 +10,7 @@ use crate::config::env::Environment;
 use crate::config::load::load;
 use crate::neutral::kind::Flag;
 use crate::proxy::explain::explain;
-use crate::proxy::state;
+use crate::proxy::state::{self, LearnedModels};
 
 pub fn run(args: &RouteArgs) -> Exit {
     let environment = Environment::of_process();
@@ -28,7 +26,7 @@ pub fn run(args: &RouteArgs) -> Exit {
         }
     };
     tell_findings(&settings.warnings);
-    let table = state::table(&settings, &HashMap::new());
+    let table = state::table(&settings, &LearnedModels::default());
     let answers: Vec<Value> = Flag::ALL
         .into_iter()
         .filter(|flag| {

@@ -16,6 +16,7 @@ use crate::cli::{Exit, logging};
 use crate::config::diagnostic::Findings;
 use crate::config::env::Environment;
 use crate::config::load::load;
+use crate::config::reload::Watch;
 use crate::config::settings::{LogFormat, LogLevel, Overrides, Settings, Source};
 use crate::observe::line::{LineSink, LogForm};
 use crate::observe::queue::{Queue, Worker};
@@ -38,7 +39,7 @@ pub fn run(args: &ServeArgs) -> Exit {
         }
     };
     logging::init(settings.log);
-    for finding in settings.warnings.iter() {
+    for finding in &settings.warnings {
         tracing::warn!("{finding}");
     }
     let runtime = match tokio::runtime::Builder::new_current_thread()
@@ -56,7 +57,7 @@ pub fn run(args: &ServeArgs) -> Exit {
         overrides,
         environment,
     };
-    runtime.block_on(serve(settings, again))
+    runtime.block_on(serve(settings, Arc::new(again)))
 }
 
 /// What a reload needs to read the configuration once more.
@@ -74,7 +75,7 @@ pub struct Gateway {
 }
 
 /// Starts the traffic side: the observer's thread and the workers.
-pub fn start(settings: Settings, listener: TcpListener, sinks: Sinks) -> io::Result<Gateway> {
+pub fn start(settings: Settings, listener: &TcpListener, sinks: Sinks) -> io::Result<Gateway> {
     let workers = settings
         .server
         .workers
@@ -101,7 +102,7 @@ fn sinks(settings: &Settings) -> Sinks {
     Sinks::default().with(Box::new(LineSink::new(form, io::stderr())))
 }
 
-async fn serve(settings: Settings, again: Again) -> Exit {
+async fn serve(settings: Settings, again: Arc<Again>) -> Exit {
     let (listen, ops_listen) = (settings.server.listen, settings.server.ops_listen);
     let listener = match bind(listen) {
         Ok(listener) => listener,
@@ -123,7 +124,7 @@ async fn serve(settings: Settings, again: Again) -> Exit {
     };
     let ops_address = ops_listener.local_addr().unwrap_or(ops_listen);
     let sinks = sinks(&settings);
-    let gateway = match start(settings, listener, sinks) {
+    let gateway = match start(settings, &listener, sinks) {
         Ok(gateway) => gateway,
         Err(error) => {
             tell(&format!("error: the gateway cannot start: {error}"));
@@ -146,7 +147,7 @@ async fn serve(settings: Settings, again: Again) -> Exit {
 }
 
 /// Reloads on SIGHUP and on changes of the file; returns at SIGTERM or SIGINT.
-async fn until_signal(shared: &Arc<Shared>, again: &Again) -> io::Result<()> {
+async fn until_signal(shared: &Arc<Shared>, again: &Arc<Again>) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
@@ -156,29 +157,56 @@ async fn until_signal(shared: &Arc<Shared>, again: &Again) -> io::Result<()> {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => reload(shared, again),
-            Some(()) = changes.recv() => reload(shared, again),
+            _ = hangup.recv() => reload(shared, again).await,
+            Some(()) = changes.recv() => reload(shared, again).await,
         }
     }
 }
 
-fn watch(_s: &Arc<Shared>, _c: mpsc::Sender<()>) -> Option<()> { None }
+fn watch(shared: &Arc<Shared>, changed: mpsc::Sender<()>) -> Option<Watch> {
+    let Source::File(path) = shared.snapshot().settings.source.clone() else {
+        return None;
+    };
+    let notify = move || {
+        // A full channel means that a reload is due anyway.
+        let _noted = changed.try_send(());
+    };
+    match Watch::start(&path, notify) {
+        Ok(watch) => Some(watch),
+        Err(error) => {
+            tracing::warn!(%error, "the configuration file is not watched; send SIGHUP to reload it");
+            None
+        }
+    }
+}
 
 /// Reads the configuration once more; a bad one is refused and the old one kept.
-fn reload(shared: &Arc<Shared>, again: &Again) {
-    match load(again.path.as_deref(), &again.overrides, &again.environment) {
-        Ok(settings) => {
-            for finding in settings.warnings.iter() {
+async fn reload(shared: &Arc<Shared>, again: &Arc<Again>) {
+    let reading = Arc::clone(again);
+    // Files and `command:` values block.
+    let read = tokio::task::spawn_blocking(move || {
+        load(
+            reading.path.as_deref(),
+            &reading.overrides,
+            &reading.environment,
+        )
+    });
+    match read.await {
+        Ok(Ok(settings)) => {
+            for finding in &settings.warnings {
                 tracing::warn!("{finding}");
             }
             shared.replace(settings);
             tracing::info!("configuration reloaded; running streams keep the old one");
         }
-        Err(findings) => {
-            for finding in findings.iter() {
+        Ok(Err(findings)) => {
+            for finding in &findings {
                 tracing::error!("{finding}");
             }
             tracing::error!("configuration not reloaded; the old one stays in force");
+        }
+        Err(error) => {
+            tracing::error!(%error, "configuration not reloaded; the old one stays in force");
         }
     }
 }
@@ -258,7 +286,7 @@ pub fn wait_for_signal() -> io::Result<()> {
 }
 
 pub fn tell_findings(findings: &Findings) {
-    for finding in findings.iter() {
+    for finding in findings {
         tell(&finding.to_string());
     }
 }

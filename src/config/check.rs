@@ -113,10 +113,7 @@ impl<'a> Checker<'a> {
                 }
                 Some(schema) => self.value(&mut entry.node, schema, &path),
                 None => {
-                    let names = properties
-                        .into_iter()
-                        .flatten()
-                        .map(|(name, _)| name.as_str());
+                    let names = properties.into_iter().flatten().flat_map(key_names);
                     let remedy = unknown_remedy(&entry.key, names);
                     self.error(entry.key_at, &path, "unknown key".to_owned(), remedy)
                 }
@@ -228,6 +225,14 @@ fn branches(schema: &Schema) -> impl Iterator<Item = &Schema> {
 fn is_required(schema: &Schema, key: &str) -> bool {
     let names = schema.get("required").and_then(Schema::as_array);
     names.is_some_and(|names| names.iter().any(|name| name == key))
+}
+
+/// A key's name, and its other name if it has one.
+fn key_names<'a>(
+    (name, property): (&'a String, &'a Schema),
+) -> impl Iterator<Item = &'a str> + Clone {
+    let alias = property.get("x-alias").and_then(Schema::as_str);
+    std::iter::once(name.as_str()).chain(alias)
 }
 
 fn unknown_remedy<'a>(key: &str, names: impl Iterator<Item = &'a str> + Clone) -> String {

@@ -1,10 +1,14 @@
 //! What is wrong with a configuration, where, and how to mend it. Findings are collected and shown together.
 //!
-//! Invariant: no finding carries a configured value, only key names, types and allowed words: a value may be a secret.
+//! Invariant: no finding carries a configured value, which may be a secret: only names of keys, types, allowed words,
+//! paths, programs, and the provider's name in a route that leads nowhere.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// Limit: findings of one load; a file with more faults is not read for the rest of them.
+const FINDINGS_MAX: usize = 500;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,6 +73,11 @@ pub struct Findings(pub Vec<Finding>);
 
 impl Findings {
     pub fn push(&mut self, finding: Finding) {
+        // Past the limit only the first error still counts: without it the load would pass.
+        let is_full = self.0.len() >= FINDINGS_MAX;
+        if is_full && (finding.severity == Severity::Warning || self.has_errors()) {
+            return;
+        }
         // The same fault may be seen by two stages (a missing variable used twice is two places, and stays two).
         if !self.0.contains(&finding) {
             self.0.push(finding);

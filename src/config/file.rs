@@ -152,9 +152,9 @@ pub enum ModelAliases {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelAlias {
-    /// Regular expression (syntax of Rust's `regex`) that a model name must match; `^` and `$` anchor it.
+    /// Regular expression (syntax of Rust's `regex`) that is looked for in a model name; `^` and `$` anchor it.
     pub pattern: String,
-    /// What the whole name becomes; `\1` or `$1` are the pattern's groups.
+    /// What the matched part of the name becomes; `\1` or `$1` are the pattern's groups. With `provider:model` it also picks the provider.
     pub replacement: String,
 }
 

@@ -10,7 +10,7 @@ use crate::config::units::{Span, SpanOrOff};
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
-    /// The preset that fills what the block leaves out. Default: the block's key if it names a preset, else `openai-compatible`.
+    /// The preset that fills what the block leaves out. Default: the block's key if it names a preset, else `openai`.
     pub r#type: Option<String>,
     /// Root of the provider's API, `http` or `https`; a version segment (`/v1`) may be part of it. Default: the preset's.
     pub baseurl: Option<String>,
@@ -24,7 +24,7 @@ pub struct Provider {
     pub name: Option<String>,
     /// What it is for, for `/v1/models`.
     pub description: Option<String>,
-    /// Which endpoints it offers. Explicit values win; `openai_chat` is on unless another flag is. Absent: the preset's.
+    /// Which endpoints it offers. Explicit values win; `openai_chat` is on unless another flag is. Default: the preset's; `openai_chat` alone for a block without `type` that is keyed `openai` or names no preset.
     pub compatibility: Option<Compatibility>,
     /// Where the key goes: `bearer`, `x-api-key`, `x-goog-api-key`, `hec` (`Authorization: Splunk KEY`), `cf-aig-authorization`, `header: NAME`, `none`. Default: the preset's.
     pub authorization: Option<String>,
@@ -34,9 +34,9 @@ pub struct Provider {
     pub upstream: Option<String>,
     /// Headers set on every request to it, each `Name: value`. They never replace the key.
     pub add_headers: Option<Vec<SecretText>>,
-    /// Among providers with the same model, the higher one is tried first.
+    /// Among providers with the same model, the higher one is tried first. Default: 0.
     pub preference: Option<i64>,
-    /// Listed for operators, never used.
+    /// Listed for operators, never used. Default: `false`.
     pub disabled: Option<bool>,
     /// Price list to use, such as `openai` or `bedrock-eu`. Read now; acts when metering lands.
     pub cost_basis: Option<String>,
@@ -44,12 +44,12 @@ pub struct Provider {
     pub model_cost_map: Option<Vec<ModelCost>>,
     /// Waits for this provider alone.
     pub timeouts: Option<ProviderTimeouts>,
-    /// Requests at once to this provider.
+    /// Requests at once to this provider. Default: no bound but the gateway's.
     #[schemars(range(min = 1))]
     pub in_flight: Option<usize>,
     /// PEM file of further certificate authorities trusted for this provider; a relative path starts from the configuration file.
     pub ca_file: Option<String>,
-    /// HTTP version spoken to it: `auto`, `1` or `2`.
+    /// HTTP version spoken to it. Default: `auto`.
     pub http: Option<Http>,
     /// Its paths have no version segment: a client's `/v1` is dropped. Default: the preset's.
     pub versionless: Option<bool>,
@@ -150,6 +150,7 @@ pub enum Http {
     /// HTTP/2 where TLS negotiates it, else HTTP/1.1.
     #[serde(rename = "auto")]
     Auto,
+    /// HTTP/1.1.
     #[serde(rename = "1")]
     One,
     /// HTTP/2, also in clear text.

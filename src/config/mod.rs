@@ -12,6 +12,7 @@
 pub mod check;
 pub mod command;
 pub mod diagnostic;
+pub mod docs;
 pub mod env;
 pub mod expand;
 pub mod file;
@@ -19,6 +20,7 @@ pub mod file_provider;
 pub mod load;
 pub mod normalise;
 pub mod print;
+pub mod reload;
 pub mod resolve;
 pub mod schema;
 pub mod settings;

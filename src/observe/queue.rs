@@ -1,7 +1,7 @@
 //! The bounded queue between the hot path and the worker thread, and that thread.
 //!
-//! Pushing costs an uncontended lock. The thread wakes by itself every few milliseconds while there is traffic and
-//! sleeps when there is none; only the push that ends such a sleep pays for a wake-up.
+//! Pushing costs an uncontended lock. The push that finds the queue empty wakes the thread, which then waits a moment for
+//! company: a busy gateway pays for a hundred wake-ups a second, an idle one (also one that only streams) for none.
 
 #![expect(
     clippy::vec_box,
@@ -18,18 +18,14 @@ use crate::observe::sink::Sinks;
 
 /// Limit: finished exchanges waiting for the worker. Past it they are dropped and counted.
 pub const QUEUE_MAX: usize = 65_536;
-/// How often the worker looks while there is traffic.
-const TICK: Duration = Duration::from_millis(4);
-/// Ticks without traffic after which the worker sleeps until woken.
-const IDLE_TICKS: u32 = 250;
+/// How long a woken worker waits for more before it takes the batch.
+const COMPANY: Duration = Duration::from_millis(10);
 
 /// Finished exchanges on their way to the sinks.
 pub struct Queue {
     /// Written by the hot path, emptied whole by the worker. Never held across an await.
     waiting: Mutex<Vec<Box<Exchange>>>,
     dropped: AtomicU64,
-    /// The worker sleeps without a deadline; the next push wakes it.
-    asleep: AtomicBool,
     closed: AtomicBool,
     cutting: AtomicBool,
     worker: Mutex<Option<Thread>>,
@@ -47,7 +43,6 @@ impl Queue {
         let queue = Arc::new(Self {
             waiting: Mutex::new(Vec::with_capacity(256)),
             dropped: AtomicU64::new(0),
-            asleep: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             cutting: AtomicBool::new(false),
             worker: Mutex::new(None),
@@ -66,7 +61,7 @@ impl Queue {
     }
 
     pub(crate) fn push(&self, exchange: Box<Exchange>) {
-        {
+        let first = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             if waiting.len() >= QUEUE_MAX {
                 drop(waiting);
@@ -74,8 +69,9 @@ impl Queue {
                 return;
             }
             waiting.push(exchange);
-        }
-        if self.asleep.load(Ordering::Acquire) {
+            waiting.len() == 1
+        };
+        if first {
             self.wake();
         }
     }
@@ -107,42 +103,25 @@ impl Queue {
 
     fn run(&self, mut sinks: Sinks) {
         let mut batch: Vec<Box<Exchange>> = Vec::with_capacity(256);
-        let mut idle_ticks = 0;
         loop {
-            let closing = self.closed.load(Ordering::Acquire);
+            let closing = self.closed.load(Ordering::SeqCst);
             std::mem::swap(
                 &mut batch,
                 &mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner),
             );
             if !batch.is_empty() {
-                idle_ticks = 0;
                 sinks.take(&batch, self.dropped());
                 batch.clear();
             } else if closing {
                 sinks.flush();
                 return;
             } else {
-                idle_ticks += 1;
-            }
-            if closing {
-                continue;
-            }
-            if idle_ticks < IDLE_TICKS {
-                std::thread::park_timeout(TICK);
-                continue;
-            }
-            self.asleep.store(true, Ordering::SeqCst);
-            // A push between the look above and the store would be missed without this second look.
-            let empty = self
-                .waiting
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .is_empty();
-            if empty && !self.closed.load(Ordering::SeqCst) {
+                // A wake-up that came before this is remembered, and parking returns at once.
                 std::thread::park();
             }
-            self.asleep.store(false, Ordering::SeqCst);
-            idle_ticks = 0;
+            if !closing {
+                std::thread::sleep(COMPANY);
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The data path, in the order a request takes it.
 
+pub mod answer;
 pub mod attempt;
 pub mod catalogue;
 pub mod cors;
@@ -10,6 +11,7 @@ pub mod headers;
 pub mod info;
 pub mod intake;
 pub mod pipeline;
+pub mod places;
 pub mod refusal;
 pub mod relay;
 pub mod reply;

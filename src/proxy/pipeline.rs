@@ -5,28 +5,25 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
+use http::{HeaderMap, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 
 use crate::base::clock;
 use crate::base::id::ExchangeId;
-use crate::dialect::openai_chat::usage_filter::UsageFilter;
 use crate::exchange::outcome::Outcome;
-use crate::exchange::{Blame, Exchange, Leg};
-use crate::neutral::failure::{Code, Failure, Source};
+use crate::exchange::{Exchange, Leg};
+use crate::neutral::failure::{Code, Failure};
 use crate::neutral::kind::{Dialect, Operation};
 use crate::observe::recorder::Recorder;
 use crate::policy::identity::{self, Caller, Unknown};
 use crate::proxy::attempt::{self, Original, Prepared};
 use crate::proxy::endpoint::{self, Endpoint, ModelPlace, Refusal, Route};
 use crate::proxy::intake::{self, Bounds};
-use crate::proxy::relay::{Manner, Relay};
 use crate::proxy::reply::{self, ReplyBody};
 use crate::proxy::state::{Places, Shared, Snapshot};
-use crate::proxy::{catalogue, cors, headers, info, refusal};
+use crate::proxy::{catalogue, cors, headers, info, places, refusal};
 use crate::route::selector::Params;
 use crate::route::table::{Ask, Because, Choice};
-use crate::upstream::client::AnswerBody;
 use crate::upstream::provider::Provider;
 
 /// One worker's view: its number picks its connections.
@@ -70,14 +67,14 @@ pub async fn serve(worker: &Worker, peer: Peer, request: Request<Incoming>) -> R
 }
 
 /// One exchange under way, until its answer is on its way.
-struct Job {
-    snapshot: Arc<Snapshot>,
-    recorder: Recorder,
-    places: Places,
-    id: ExchangeId,
-    dialect: Dialect,
+pub(super) struct Job {
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) recorder: Recorder,
+    pub(super) places: Places,
+    pub(super) id: ExchangeId,
+    pub(super) dialect: Dialect,
     /// For the headers of a refusal that comes after a provider was chosen.
-    provider: Option<Arc<Provider>>,
+    pub(super) provider: Option<Arc<Provider>>,
 }
 
 impl Job {
@@ -152,7 +149,7 @@ impl Job {
             Route::Refused { refusal, .. } => return Err(refusal::of_path(refusal, uri.path())),
             Route::Info(_) => return Err(refusal::of_path(Refusal::Unknown, uri.path())),
         };
-        self.take_place().await?;
+        self.places.gateway = Some(places::in_gateway(&self.snapshot).await?);
         let body = self.read(body).await?;
         let understood = intake::understand(
             &endpoint,
@@ -176,7 +173,8 @@ impl Job {
         };
         let provider = self.provider_at(choice.provider)?;
         self.provider = Some(Arc::clone(&provider));
-        self.take_provider_place(choice.provider, &provider).await?;
+        self.places.provider =
+            places::at_provider(&self.snapshot, choice.provider, &provider).await?;
         let original = Original {
             method: parts.method,
             headers: parts.headers,
@@ -285,44 +283,6 @@ impl Job {
         })
     }
 
-    async fn take_place(&mut self) -> Result<(), Failure> {
-        let places = Arc::clone(&self.snapshot.places);
-        let limits = &self.snapshot.settings.limits;
-        let refused = || {
-            Failure::new(
-                Code::Overloaded,
-                format!(
-                    "{} requests are in flight and none ended within {:?}; retry later, or raise limits.in_flight",
-                    limits.in_flight_max, limits.wait
-                ),
-            )
-            .retry_after(Duration::from_secs(1))
-        };
-        self.places.gateway = Some(permit(places, limits.wait).await.ok_or_else(refused)?);
-        Ok(())
-    }
-
-    async fn take_provider_place(&mut self, at: usize, provider: &Provider) -> Result<(), Failure> {
-        let Some(places) = self.snapshot.provider_places(at).cloned() else {
-            return Ok(());
-        };
-        let wait = self.snapshot.settings.limits.wait;
-        let refused = || {
-            Failure::new(
-                Code::ProviderOverloaded,
-                format!(
-                    "{} requests to provider {} are in flight and none ended within {wait:?}; retry later, or raise \
-                     its in_flight",
-                    provider.in_flight_max.unwrap_or_default(),
-                    provider.id
-                ),
-            )
-            .retry_after(Duration::from_secs(1))
-        };
-        self.places.provider = Some(permit(places, wait).await.ok_or_else(refused)?);
-        Ok(())
-    }
-
     async fn read(&mut self, body: Incoming) -> Result<Bytes, Failure> {
         let settings = &self.snapshot.settings;
         let bounds = Bounds {
@@ -375,129 +335,6 @@ impl Job {
         }
         Ok(self.relay(&choice, provider, usage_added, answer))
     }
-
-    /// Hands the answer on; from here the body owns the exchange.
-    fn relay(
-        &mut self,
-        choice: &Choice,
-        provider: &Provider,
-        usage_added: bool,
-        answer: Response<AnswerBody>,
-    ) -> Response<ReplyBody> {
-        let (parts, body) = answer.into_parts();
-        let status = parts.status;
-        let mut answered = parts.headers;
-        headers::strip_response(&mut answered);
-        let events = headers::is_event_stream(&answered);
-        let filter = (usage_added && events && status == StatusCode::OK).then(UsageFilter::default);
-        if filter.is_some() {
-            answered.remove(header::CONTENT_LENGTH);
-        }
-        self.sign(&mut answered, Some(provider));
-        if let Some(model) = choice.model.as_deref()
-            && let Ok(value) = HeaderValue::from_str(model)
-        {
-            answered.insert(headers::X_PINHOLE_MODEL, value);
-        }
-        if attempt::is_error(status) {
-            answered.insert(
-                headers::X_PINHOLE_UPSTREAM_STATUS,
-                HeaderValue::from(status.as_u16()),
-            );
-        }
-        let mut started = None;
-        if let Some(exchange) = self.recorder.exchange() {
-            exchange.status = Some(status);
-            started = Some(exchange.started);
-            if attempt::is_error(status) {
-                let blame = upstream_blame(status);
-                if let Some(attempt) = exchange.attempts.last_mut() {
-                    attempt.failure = Some(blame.clone());
-                }
-                exchange.failure = Some(blame);
-            }
-            if exchange.stream || events {
-                exchange.stream = true;
-                answered.insert(headers::X_CACHE, HeaderValue::from_static("MISS"));
-            }
-        }
-        let manner = Manner {
-            dialect: self.dialect,
-            events,
-            idle: provider.timeouts.idle,
-            deadline: started
-                .zip(provider.timeouts.total)
-                .map(|(started, total)| started + total),
-            keep_alive: self.snapshot.settings.streams.keep_alive,
-            filter,
-        };
-        let recorder = self.recorder.hand_over();
-        let places = std::mem::take(&mut self.places);
-        let relay = Relay::new(body, recorder, manner, places);
-        let mut response = Response::new(ReplyBody::Relayed(Box::new(relay)));
-        *response.status_mut() = status;
-        *response.headers_mut() = answered;
-        response
-    }
-
-    /// The gateway's own headers on an answer.
-    fn sign(&mut self, answered: &mut HeaderMap, provider: Option<&Provider>) {
-        answered.insert(headers::X_PINHOLE_ID, reply::id_value(self.id));
-        let exchange = self.recorder.exchange();
-        let attempts = exchange
-            .as_ref()
-            .map_or(0, |exchange| exchange.attempts.len());
-        if !answered.contains_key(headers::X_REQUEST_ID) {
-            let client = exchange.and_then(|exchange| exchange.client_request_id.as_deref());
-            let value = client.and_then(|id| HeaderValue::from_str(id).ok());
-            answered.insert(
-                headers::X_REQUEST_ID,
-                value.unwrap_or_else(|| reply::id_value(self.id)),
-            );
-        }
-        let Some(provider) = provider else { return };
-        answered.insert(headers::X_PINHOLE_ATTEMPTS, HeaderValue::from(attempts));
-        if let Ok(value) = HeaderValue::from_str(&provider.id) {
-            if self.snapshot.settings.server.aperture_headers {
-                answered.insert(headers::X_APERTURE_UPSTREAM, value.clone());
-                if let Some(instance) = self.snapshot.instance() {
-                    answered.insert(headers::X_APERTURE_REGION, instance.clone());
-                }
-            }
-            answered.insert(headers::X_PINHOLE_UPSTREAM, value);
-        }
-    }
-
-    /// Ends the exchange with the gateway's own answer.
-    fn refuse(&mut self, failure: &Failure) -> Response<ReplyBody> {
-        let mut response = reply::failure(self.dialect, failure, self.id);
-        let outcome = refusal::outcome(failure);
-        if let Some(exchange) = self.recorder.exchange() {
-            exchange.status = Some(response.status());
-            exchange.failure = Some(Blame::of(failure.code, Some(failure.message.to_string())));
-            exchange.response_bytes = http_body::Body::size_hint(response.body())
-                .exact()
-                .unwrap_or_default();
-        }
-        let provider = self.provider.clone();
-        self.sign(response.headers_mut(), provider.as_deref());
-        self.recorder.finish(outcome);
-        self.places.give_back();
-        response
-    }
-}
-
-async fn permit(
-    places: Arc<tokio::sync::Semaphore>,
-    wait: Duration,
-) -> Option<tokio::sync::OwnedSemaphorePermit> {
-    if let Ok(permit) = Arc::clone(&places).try_acquire_owned() {
-        return Some(permit);
-    }
-    tokio::time::timeout(wait, places.acquire_owned())
-        .await
-        .ok()?
-        .ok()
 }
 
 fn verbatim_choice(provider: usize, asked: Option<&str>) -> Choice {
@@ -506,28 +343,6 @@ fn verbatim_choice(provider: usize, asked: Option<&str>) -> Choice {
         model: asked.map(Arc::from),
         params: Params::default(),
         because: Because::ProviderPath,
-    }
-}
-
-/// The provider answered with an error: blamed by its status.
-fn upstream_blame(status: StatusCode) -> Blame {
-    let kind = match status.as_u16() {
-        400 | 422 => "upstream_invalid_request",
-        401 => "upstream_authentication",
-        402 => "upstream_payment",
-        403 => "upstream_permission",
-        404 => "upstream_not_found",
-        408 | 504 => "upstream_timeout",
-        413 => "upstream_too_large",
-        429 => "upstream_rate_limit",
-        503 | 529 => "upstream_overloaded",
-        500..=599 => "upstream_server_error",
-        _ => "upstream_client_error",
-    };
-    Blame {
-        source: Source::Upstream,
-        kind,
-        detail: None,
     }
 }
 

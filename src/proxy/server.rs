@@ -50,7 +50,7 @@ struct Listening {
 }
 
 /// Starts `workers` threads that serve `listener`.
-pub fn start(listener: TcpListener, shared: &Arc<Shared>, workers: usize) -> io::Result<Server> {
+pub fn start(listener: &TcpListener, shared: &Arc<Shared>, workers: usize) -> io::Result<Server> {
     let address = listener.local_addr()?;
     listener.set_nonblocking(true)?;
     let settings = Arc::clone(&shared.snapshot().settings);

@@ -10,8 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::settings::Settings;
 use crate::observe::queue::Queue;
-use crate::route::table::{Entry, Served, ShippedAlias, Table};
-use crate::upstream::catalog;
+use crate::route::table::{Entry, Served, Table};
 use crate::upstream::client::Client;
 use crate::upstream::provider::{Model, Provider};
 
@@ -24,9 +23,12 @@ pub struct Shared {
     in_flight: AtomicUsize,
     draining: AtomicBool,
     /// Models learnt from providers, by provider id. Written by discovery.
-    learned: Mutex<HashMap<Arc<str>, Learned>>,
+    learned: Mutex<LearnedModels>,
     pub connections: AtomicU64,
 }
+
+/// What discovery found out, by provider id.
+pub type LearnedModels = HashMap<Arc<str>, Learned>;
 
 /// What discovery found out about one provider.
 #[derive(Debug, Clone)]
@@ -42,7 +44,7 @@ pub struct Snapshot {
     pub table: Table,
     /// By worker, then by provider in the table's order.
     clients: Arc<Vec<Vec<Arc<Client>>>>,
-    pub learned: HashMap<Arc<str>, Learned>,
+    pub learned: LearnedModels,
     /// Places for requests, gateway-wide.
     pub places: Arc<Semaphore>,
     /// Places per provider, where one has a limit.
@@ -54,7 +56,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    fn new(settings: Settings, workers: usize, learned: HashMap<Arc<str>, Learned>) -> Self {
+    fn new(settings: Settings, workers: usize, learned: LearnedModels) -> Self {
         let clients = (0..workers)
             .map(|_| {
                 settings
@@ -88,7 +90,7 @@ impl Snapshot {
     }
 
     /// The same configuration with what discovery has learnt since; connections and counts stay.
-    fn relearned(&self, learned: HashMap<Arc<str>, Learned>) -> Self {
+    fn relearned(&self, learned: LearnedModels) -> Self {
         Self {
             instance: self.instance.clone(),
             settings: Arc::clone(&self.settings),
@@ -136,7 +138,7 @@ fn permits(wanted: usize) -> usize {
 }
 
 /// The routing table over configured and learnt models.
-pub fn table(settings: &Settings, learned: &HashMap<Arc<str>, Learned>) -> Table {
+pub fn table(settings: &Settings, learned: &LearnedModels) -> Table {
     let served = |model: &Model| Served {
         id: Arc::from(model.id.as_str()),
         aliases: model.aliases.clone(),
@@ -161,17 +163,7 @@ pub fn table(settings: &Settings, learned: &HashMap<Arc<str>, Learned>) -> Table
             }
         })
         .collect();
-    let shipped: Vec<ShippedAlias> = catalog::known_models()
-        .iter()
-        .flat_map(|known| {
-            known.on.iter().map(|offer| ShippedAlias {
-                name: known.id.clone(),
-                preset: offer.preset.clone(),
-                model: offer.model.clone(),
-            })
-        })
-        .collect();
-    Table::new(entries, &shipped, settings.rules.clone())
+    Table::new(entries, settings.rules.clone())
 }
 
 impl Shared {

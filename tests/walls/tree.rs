@@ -72,7 +72,7 @@ impl SourceFile {
 
     /// The offset at which the trailing test module starts.
     pub(crate) fn tests_at(&self) -> usize {
-        if self.path.ends_with("tests.rs") {
+        if self.path.ends_with("tests.rs") || self.path.contains("/tests/") {
             return 0;
         }
         let attributes = self.code.match_indices("#[cfg(test)]");

@@ -3,7 +3,7 @@
 use http::Uri;
 
 use super::Context;
-use super::provider::preset_remedy;
+use super::preset;
 use crate::config::env::Environment;
 use crate::upstream::catalog::Preset;
 
@@ -48,7 +48,7 @@ pub(super) fn of_block(
     if named.is_none() {
         let message =
             "no baseurl, and neither `type` nor the key names a preset: OpenAI's is taken";
-        context.warning(&path, message, &preset_remedy(id));
+        context.warning(&path, message, &preset::remedy(id));
     }
     match fill(template, context.environment()) {
         Ok(filled) => filled.parse().ok(),

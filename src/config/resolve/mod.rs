@@ -3,6 +3,7 @@
 
 mod base_url;
 mod keys;
+mod preset;
 mod provider;
 mod proxy;
 mod rules;
@@ -100,7 +101,7 @@ fn no_provider_remedy() -> String {
         .iter()
         .filter(|preset| preset.automatic)
         .filter_map(|preset| preset.env.first().map(String::as_str))
-        .take(4)
+        .take(3)
         .collect();
     format!(
         "set a key in the environment ({}, …), write a [providers.NAME] block, or name a preset with --default-backend \

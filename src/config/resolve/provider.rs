@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 use indexmap::IndexMap;
 
-use super::{Context, base_url, keys, proxy, server};
+use super::{Context, base_url, keys, preset, proxy, server};
 use crate::base::near::nearest;
 use crate::config::file_provider as file;
 use crate::neutral::kind::{Flag, Flags};
@@ -98,7 +98,7 @@ fn from_block(
     context: &mut Context<'_, '_>,
 ) -> Option<Provider> {
     check_id(id, context);
-    let named = named_preset(id, block.r#type.as_deref(), context).ok()?;
+    let named = preset::named(id, block.r#type.as_deref(), context).ok()?;
     let preset = named.or_else(|| catalog::preset(FALLBACK))?;
     let base_url = base_url::of_block(id, block.baseurl.as_deref(), named, preset, context)?;
     let auth = auth(id, block.authorization.as_deref(), preset, context);
@@ -167,44 +167,6 @@ fn check_id(id: &str, context: &mut Context<'_, '_>) {
     if !is_fit {
         let remedy = "use letters, digits, `-`, `_` and `.`; a display name goes into `name`";
         context.error(&["providers", id], "not fit for a provider's id", remedy);
-    }
-}
-
-/// A fault that leaves nothing to go on; its finding is pushed.
-struct Unusable;
-
-/// The preset a block names, by `type` or by its key.
-fn named_preset(
-    id: &str,
-    written: Option<&str>,
-    context: &mut Context<'_, '_>,
-) -> Result<Option<&'static Preset>, Unusable> {
-    let (word, path) = match written {
-        Some(word) => (word, vec!["providers", id, "type"]),
-        None => (id, vec!["providers", id]),
-    };
-    if word == CODEX {
-        context.error(&path, CODEX_MESSAGE, CODEX_REMEDY);
-        return Err(Unusable);
-    }
-    let preset = catalog::preset(word);
-    if written.is_some() && preset.is_none() {
-        context.error(&path, "no such preset", &preset_remedy(word));
-        return Err(Unusable);
-    }
-    Ok(preset)
-}
-
-pub(super) const CODEX: &str = "openai-codex";
-pub(super) const CODEX_MESSAGE: &str = "ChatGPT logins are not read from disk";
-pub(super) const CODEX_REMEDY: &str = "configure `openai` without a key and point Codex's base URL at this gateway: it then sends its own login through";
-
-/// What somebody may have meant by `word`, else the way to all names.
-pub(super) fn preset_remedy(word: &str) -> String {
-    let names = catalog::all().iter().map(|preset| preset.name.as_str());
-    match nearest(word, names.clone()).as_slice() {
-        [] => format!("known: {}", names.collect::<Vec<_>>().join(", ")),
-        near => format!("did you mean {}?", near.join(" or ")),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use regex::Regex;
 
-use super::provider::{CODEX, CODEX_MESSAGE, CODEX_REMEDY, Defaults, from_preset};
+use super::preset::{CODEX, CODEX_MESSAGE, CODEX_REMEDY};
+use super::provider::{Defaults, from_preset};
 use super::{Context, by_id, keys};
 use crate::base::near::nearest;
 use crate::config::file::ModelAliases;
@@ -123,7 +124,17 @@ impl Names<'_, '_, '_> {
         let follows = |provider: &&Provider| provider.preset.as_deref() == Some(name);
         let known = by_id(self.providers, name).or_else(|| self.providers.iter().find(follows));
         if let Some(provider) = known {
-            return Some(provider.id.to_string());
+            let (id, is_disabled) = (provider.id.to_string(), provider.disabled);
+            if is_disabled {
+                let message = format!("{id} is disabled");
+                fault(
+                    self.context,
+                    origin,
+                    &message,
+                    "enable it, or name another provider",
+                );
+            }
+            return Some(id);
         }
         // A block that is faulty has its finding; that its name is then missing is not another fault.
         if self.context.node(&["providers", name]).is_some() {

@@ -46,6 +46,29 @@ fn each_preset_with_a_key_becomes_a_provider() {
 }
 
 #[test]
+fn a_block_whose_address_needs_a_variable_names_it() {
+    let findings = faults("[providers.bedrock]\napikey = \"k\"\n");
+    assert_says(
+        &findings,
+        &[
+            "pinhole.toml:1:12: error: providers.bedrock.baseurl",
+            "AWS_REGION is not set",
+        ],
+    );
+    let content = "[providers.azure]\nmodels = [\"my-deployment\"]\n";
+    let variables = [
+        ("AZURE_OPENAI_ENDPOINT", "https://r.openai.azure.com/"),
+        ("AZURE_OPENAI_API_KEY", "k"),
+    ];
+    let settings = load_text("pinhole.toml", content, &variables).unwrap();
+    assert_eq!(
+        first(&settings).base_url,
+        "https://r.openai.azure.com/openai"
+    );
+    assert_eq!(first(&settings).auth.label(), "header: api-key");
+}
+
+#[test]
 fn nothing_at_all_is_an_error_with_the_remedy() {
     let findings = faults("");
     assert_says(

@@ -153,76 +153,78 @@ fn the_flags_of_the_yamls_page_work_without_a_file() {
     assert_eq!(settings.rules.force_model.as_deref(), Some("gpt-4o"));
 }
 
+const CHAT: &[&str] = &["openai_chat"];
+const BOTH: &[&str] = &["openai_chat", "openai_responses"];
+const RESPONSES: &[&str] = &["openai_responses"];
+const MESSAGES: &[&str] = &["anthropic_messages"];
+
 /// The contract's table: how a block is written, and the flags it gets.
+const FLAGS: &[(&str, &str, &[&str])] = &[
+    ("type given", "[providers.x]\ntype = 'openai'", BOTH),
+    (
+        "type given, key openai",
+        "[providers.openai]\ntype = 'openai'",
+        BOTH,
+    ),
+    ("key openai, silent", "[providers.openai]", CHAT),
+    (
+        "key names no preset",
+        "[providers.x]\nbaseurl = 'https://x.example'",
+        CHAT,
+    ),
+    (
+        "key names another preset",
+        "[providers.anthropic]",
+        MESSAGES,
+    ),
+    (
+        "key names another preset",
+        "[providers.openai-responses]",
+        RESPONSES,
+    ),
+    (
+        "type wins over key",
+        "[providers.anthropic]\ntype = 'openai'",
+        BOTH,
+    ),
+    ("empty block", "[providers.openai.compatibility]", CHAT),
+    (
+        "another flag turns chat off",
+        "[providers.openai.compatibility]\nopenai_responses = true",
+        RESPONSES,
+    ),
+    (
+        "both explicit",
+        "[providers.openai.compatibility]\nopenai_chat = true\nopenai_responses = true",
+        BOTH,
+    ),
+    (
+        "another flag explicitly off",
+        "[providers.openai.compatibility]\nopenai_responses = false",
+        CHAT,
+    ),
+    (
+        "chat explicitly off",
+        "[providers.openai.compatibility]\nopenai_chat = false",
+        &[],
+    ),
+    (
+        "a block replaces the preset's flags",
+        "[providers.anthropic.compatibility]\nopenai_responses = true",
+        RESPONSES,
+    ),
+    (
+        "with type and block the block wins",
+        "[providers.x]\ntype = 'openai'\ncompatibility = { anthropic_messages = true }",
+        MESSAGES,
+    ),
+];
+
 #[test]
 fn compatibility_flags_follow_the_contract() {
-    const CHAT: &[&str] = &["openai_chat"];
-    const BOTH: &[&str] = &["openai_chat", "openai_responses"];
-    const RESPONSES: &[&str] = &["openai_responses"];
-    const MESSAGES: &[&str] = &["anthropic_messages"];
-    let table: [(&str, &str, &[&str]); 14] = [
-        ("type given", "[providers.x]\ntype = 'openai'", BOTH),
-        (
-            "type given, key openai",
-            "[providers.openai]\ntype = 'openai'",
-            BOTH,
-        ),
-        ("key openai, silent", "[providers.openai]", CHAT),
-        (
-            "key names no preset",
-            "[providers.x]\nbaseurl = 'https://x.example'",
-            CHAT,
-        ),
-        (
-            "key names another preset",
-            "[providers.anthropic]",
-            MESSAGES,
-        ),
-        (
-            "key names another preset",
-            "[providers.openai-responses]",
-            RESPONSES,
-        ),
-        (
-            "type wins over key",
-            "[providers.anthropic]\ntype = 'openai'",
-            BOTH,
-        ),
-        ("empty block", "[providers.openai.compatibility]", CHAT),
-        (
-            "another flag turns chat off",
-            "[providers.openai.compatibility]\nopenai_responses = true",
-            RESPONSES,
-        ),
-        (
-            "both explicit",
-            "[providers.openai.compatibility]\nopenai_chat = true\nopenai_responses = true",
-            BOTH,
-        ),
-        (
-            "another flag explicitly off",
-            "[providers.openai.compatibility]\nopenai_responses = false",
-            CHAT,
-        ),
-        (
-            "chat explicitly off",
-            "[providers.openai.compatibility]\nopenai_chat = false",
-            &[],
-        ),
-        (
-            "a block replaces the preset's flags",
-            "[providers.anthropic.compatibility]\nopenai_responses = true",
-            RESPONSES,
-        ),
-        (
-            "with type and block the block wins",
-            "[providers.x]\ntype = 'openai'\ncompatibility = { anthropic_messages = true }",
-            MESSAGES,
-        ),
-    ];
-    for (case, content, expected) in table {
+    for (case, content, expected) in FLAGS {
         let settings = load("pinhole.toml", content, &[]).unwrap();
-        assert_eq!(flags(first(&settings)), expected, "{case}");
+        assert_eq!(flags(first(&settings)), *expected, "{case}");
     }
     let made = load("pinhole.toml", "", &[("OPENAI_API_KEY", "sk-a")]).unwrap();
     assert_eq!(flags(first(&made)), BOTH, "made from the environment");

@@ -180,6 +180,14 @@ fn one_fault_is_said_once() {
 }
 
 #[test]
+fn other_names_of_a_key_are_suggested_too() {
+    assert_says(
+        &faults("[backend.openai]\n"),
+        &["1:2:", "unknown key; did you mean backends?"],
+    );
+}
+
+#[test]
 fn codex_logins_are_refused_with_the_way_out() {
     for content in [
         "[providers.openai-codex]\n",
@@ -187,11 +195,15 @@ fn codex_logins_are_refused_with_the_way_out() {
     ] {
         assert_says(
             &faults(content),
-            &["ChatGPT logins are not read", "base URL"],
+            &[
+                "ChatGPT logins are not read",
+                "`chatgpt`",
+                "openai_base_url",
+            ],
         );
     }
     let findings = faults("default_backend = \"openai-codex\"\n[providers.openai]\n");
-    assert_says(&findings, &["default_backend", "base URL"]);
+    assert_says(&findings, &["default_backend", "openai_base_url"]);
 }
 
 #[test]

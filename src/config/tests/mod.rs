@@ -3,6 +3,7 @@
 mod environment;
 mod examples;
 mod fields;
+mod hostile;
 mod located;
 mod rules;
 mod secrets;

@@ -67,6 +67,25 @@ fn a_default_that_names_nothing_is_an_error_with_near_names() {
 }
 
 #[test]
+fn a_default_that_is_disabled_is_an_error() {
+    let content = format!("default_backend = \"main\"\n{OPENAI}disabled = true\n");
+    let findings = with(&content, &Overrides::default()).unwrap_err();
+    assert_says(
+        &findings,
+        &["pinhole.toml:1:19: error: default_backend: main is disabled"],
+    );
+}
+
+#[test]
+fn a_subscription_needs_no_key_and_no_block() {
+    let settings = with(OPENAI, &default_backend("chatgpt")).unwrap();
+    let chatgpt = provider(&settings, "chatgpt");
+    assert_eq!(chatgpt.base_url, "https://chatgpt.com/backend-api/codex");
+    assert!(chatgpt.keys.is_empty() && chatgpt.versionless);
+    assert!(settings.warnings.is_empty(), "{}", settings.warnings);
+}
+
+#[test]
 fn the_flag_wins_over_the_file() {
     let content = format!("default_backend = \"main\"\nforce_model = \"a\"\n{OPENAI}");
     let overrides = Overrides {

@@ -34,14 +34,6 @@ pub struct Served {
     pub aliases: Vec<String>,
 }
 
-/// A shipped alias: a catalogue name, and what a provider of a preset calls it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ShippedAlias {
-    pub name: String,
-    pub preset: String,
-    pub model: String,
-}
-
 /// What a call asks of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Ask<'a> {
@@ -133,7 +125,7 @@ fn note(trail: &mut Trail<'_>, step: impl FnOnce() -> String) {
 }
 
 impl Table {
-    pub fn new(entries: Vec<Entry>, shipped: &[ShippedAlias], rules: Rules) -> Self {
+    pub fn new(entries: Vec<Entry>, rules: Rules) -> Self {
         let mut order: Vec<usize> = (0..entries.len())
             .filter(|at| !entries[*at].disabled)
             .collect();
@@ -160,14 +152,24 @@ impl Table {
                     row.push((at, Arc::clone(&served.id)));
                 }
             }
-            for alias in shipped {
-                if entries[at].preset.as_deref() == Some(alias.preset.as_str()) {
-                    let row = table.shipped.entry(alias.name.clone()).or_default();
-                    row.push((at, Arc::from(alias.model.as_str())));
-                }
-            }
         }
         table.entries = entries;
+        for shipped in table.rules.shipped.clone() {
+            let row = shipped
+                .targets
+                .iter()
+                .filter_map(|target| {
+                    let at = table.position(&target.provider)?;
+                    Some((
+                        at,
+                        Arc::from(target.model.as_deref().unwrap_or(&shipped.name)),
+                    ))
+                })
+                .collect::<Vec<_>>();
+            if !row.is_empty() {
+                table.shipped.insert(shipped.name, row);
+            }
+        }
         table
     }
 

@@ -1,7 +1,7 @@
 //! Routing decisions as a table: what is configured, what is asked, where it goes.
 
 use super::*;
-use crate::route::rules::{Alias, Target};
+use crate::route::rules::{Alias, Shipped, Target};
 
 fn entry(id: &str, flags: &[Flag], models: &[&str]) -> Entry {
     Entry {
@@ -56,7 +56,7 @@ fn decided(table: &Table, asked: Option<&str>, flag: Option<Flag>) -> String {
 }
 
 fn check(rules: Rules, cases: &[(&str, &str)]) {
-    let table = Table::new(usual(), &[], rules);
+    let table = Table::new(usual(), rules);
     for (asked, expected) in cases {
         assert_eq!(
             decided(&table, Some(asked), Some(CHAT)),
@@ -122,7 +122,7 @@ fn force_means_force() {
         static_route: Some("ollama:llama3:8b?temperature=0".into()),
         ..Rules::default()
     };
-    let table = Table::new(usual(), &[], rules);
+    let table = Table::new(usual(), rules);
     let choice = table
         .decide(Ask {
             model: Some("gpt-5"),
@@ -166,14 +166,14 @@ fn preference_decides_between_two_that_serve_a_model_then_the_file() {
     ];
     assert_eq!(
         decided(
-            &Table::new(entries.clone(), &[], Rules::default()),
+            &Table::new(entries.clone(), Rules::default()),
             Some("m"),
             Some(CHAT)
         ),
         "first>m"
     );
     entries[1].preference = 5;
-    let table = Table::new(entries.clone(), &[], Rules::default());
+    let table = Table::new(entries.clone(), Rules::default());
     assert_eq!(decided(&table, Some("m"), Some(CHAT)), "second>m");
     assert_eq!(
         decided(&table, Some("m"), Some(MESSAGES)),
@@ -183,7 +183,7 @@ fn preference_decides_between_two_that_serve_a_model_then_the_file() {
     entries[1].disabled = true;
     assert_eq!(
         decided(
-            &Table::new(entries, &[], Rules::default()),
+            &Table::new(entries, Rules::default()),
             Some("m"),
             Some(CHAT)
         ),
@@ -195,7 +195,7 @@ fn preference_decides_between_two_that_serve_a_model_then_the_file() {
 fn a_provider_whose_models_are_not_known_takes_what_nobody_lists() {
     let mut entries = usual();
     entries.push(entry("groq", &[CHAT], &[]));
-    let table = Table::new(entries, &[], Rules::default());
+    let table = Table::new(entries, Rules::default());
     assert_eq!(decided(&table, Some("kimi-k2"), Some(CHAT)), "groq>kimi-k2");
     assert_eq!(
         decided(&table, Some("kimi-k2"), Some(MESSAGES)),
@@ -205,7 +205,7 @@ fn a_provider_whose_models_are_not_known_takes_what_nobody_lists() {
 
 #[test]
 fn calls_without_a_model_go_to_the_default_or_the_first_with_the_endpoint() {
-    let table = Table::new(usual(), &[], Rules::default());
+    let table = Table::new(usual(), Rules::default());
     assert_eq!(decided(&table, None, Some(MESSAGES)), "anthropic>-");
     assert_eq!(decided(&table, None, None), "openai>-");
     assert_eq!(
@@ -220,7 +220,7 @@ fn calls_without_a_model_go_to_the_default_or_the_first_with_the_endpoint() {
         default_backend: Some(default),
         ..Rules::default()
     };
-    let table = Table::new(usual(), &[], rules);
+    let table = Table::new(usual(), rules);
     assert_eq!(decided(&table, None, Some(CHAT)), "ollama>llama3:8b");
     assert_eq!(
         decided(&table, None, Some(MESSAGES)),
@@ -231,12 +231,20 @@ fn calls_without_a_model_go_to_the_default_or_the_first_with_the_endpoint() {
 
 #[test]
 fn shipped_aliases_name_the_model_as_its_provider_does() {
-    let shipped = [ShippedAlias {
+    let shipped = vec![Shipped {
         name: "anthropic/claude-sonnet-4.6".into(),
-        preset: "anthropic".into(),
-        model: "claude-sonnet-4-6".into(),
+        targets: vec![Target {
+            provider: "anthropic".into(),
+            model: Some("claude-sonnet-4-6".into()),
+        }],
     }];
-    let table = Table::new(usual(), &shipped, Rules::default());
+    let table = Table::new(
+        usual(),
+        Rules {
+            shipped,
+            ..Rules::default()
+        },
+    );
     assert_eq!(
         decided(&table, Some("anthropic/claude-sonnet-4.6"), Some(MESSAGES)),
         "anthropic>claude-sonnet-4-6"
@@ -245,7 +253,7 @@ fn shipped_aliases_name_the_model_as_its_provider_does() {
 
 #[test]
 fn bad_parameters_are_refused_and_nothing_is_no_provider() {
-    let table = Table::new(usual(), &[], Rules::default());
+    let table = Table::new(usual(), Rules::default());
     assert!(decided(&table, Some("gpt-5?temperature=9"), Some(CHAT)).contains("Temperature"));
     assert!(decided(&table, Some("gpt-5?top_k=9"), Some(CHAT)).contains("top_k"));
     assert_eq!(
@@ -256,7 +264,7 @@ fn bad_parameters_are_refused_and_nothing_is_no_provider() {
 
 #[test]
 fn the_trail_tells_every_step() {
-    let table = Table::new(usual(), &[], Rules::default());
+    let table = Table::new(usual(), Rules::default());
     let (steps, _) = table.explain(Ask {
         model: Some("claude-sonnet-4-6"),
         flag: Some(CHAT),

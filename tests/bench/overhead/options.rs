@@ -31,7 +31,7 @@ pub(crate) struct Options {
     /// `none` leaves the placement of processes to the kernel
     #[arg(long, default_value = "cores", value_parser = ["cores", "none"])]
     pub(crate) pin: String,
-    /// Run ahead of all else on the machine (nice -20; needs root); loads are then not repeated for noise
+    /// Run ahead of all else on the machine (round robin; needs root); loads are then not repeated for noise
     #[arg(long)]
     pub(crate) first: bool,
     /// Streams held open and silent for the memory figure; 0 leaves it out

@@ -1,4 +1,4 @@
-//! Who runs where, and that nobody outlives the run: affinity, limits, priority, and children tied to their parent.
+//! Who runs where, and that nobody outlives the run: affinity, limits, precedence, and children tied to their parent.
 
 use std::fs::File;
 use std::os::unix::process::CommandExt as _;
@@ -11,7 +11,7 @@ use rustix::process::{Pid, Resource, Rlimit, Signal};
 use rustix::thread::CpuSet;
 
 use crate::clock::{MS, now_ns};
-use crate::roles;
+use crate::{proc, roles};
 
 /// Descriptors for ten thousand streams through a gateway: one in, one out, and room.
 const DESCRIPTORS: u64 = 65_536;
@@ -73,9 +73,19 @@ pub(crate) fn raise_descriptors() -> u64 {
         .unwrap_or(DESCRIPTORS)
 }
 
-/// Puts this process and its children ahead of everything else on the machine.
+/// Begins anew ahead of everything else on the machine, if this process is not there yet. Children inherit the place.
+///
+/// Niceness would not do: it counts only within one control group.
 pub(crate) fn go_first() -> Result<()> {
-    rustix::process::setpriority_process(None, -20).context("cannot raise the priority; be root")
+    if proc::is_round_robin(std::process::id()) {
+        return Ok(());
+    }
+    let error = Command::new("chrt")
+        .args(["--rr", "1"])
+        .arg(std::env::current_exe()?)
+        .args(std::env::args_os().skip(1))
+        .exec();
+    Err(error).context("--first needs chrt (package util-linux)")
 }
 
 /// A child that is stopped when this value goes, and by the kernel if we die first.

@@ -78,6 +78,11 @@ fn stat_fields(id: u32) -> Vec<String> {
         .unwrap_or_default()
 }
 
+/// Whether a process is scheduled ahead of all ordinary ones (`SCHED_RR`).
+pub(crate) fn is_round_robin(id: u32) -> bool {
+    stat_fields(id).get(38).is_some_and(|policy| policy == "2")
+}
+
 /// Run time of every thread, from the scheduler.
 fn fine_ns(id: u32) -> u64 {
     let threads = fs::read_dir(format!("/proc/{id}/task"));

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use serde_json::json;
 
 use crate::contender::{Contender, find_program};
-use crate::goals::{GOALS, Limit};
+use crate::goals::{FOREIGN_PCT_MAX, GOALS, Limit, Verdict};
 use crate::load::Tally;
 use crate::options::Options;
 use crate::sheet::Form::{Added, OverFloor, Plain, TimesFloor};
@@ -72,6 +72,8 @@ pub(crate) struct Findings {
     facts: Vec<(&'static str, String)>,
     notes: Vec<String>,
     has_failures: bool,
+    /// Past this much noise a goal is not judged.
+    foreign_pct_max: f64,
 }
 
 impl Findings {
@@ -86,6 +88,12 @@ impl Findings {
             facts: facts(options),
             notes: Vec::new(),
             has_failures: false,
+            // Ahead of other programs, we leave them only what we do not use.
+            foreign_pct_max: if options.first {
+                100.0
+            } else {
+                FOREIGN_PCT_MAX
+            },
         }
     }
 
@@ -198,11 +206,14 @@ fn goals(text: &mut String, findings: &Findings) {
                 Limit::AtMost(limit) => ("≤", limit),
                 Limit::AtLeast(limit) => ("≥", limit),
             };
-            let judged = goal.judge(&findings.sheet, contender);
+            let judged = goal.judge(&findings.sheet, contender, findings.foreign_pct_max);
             let verdict = match &judged {
-                Some((_, true)) => "met",
-                Some((_, false)) => "**missed**",
-                None => "not measured",
+                Some((_, Verdict::Met)) => "met".to_owned(),
+                Some((_, Verdict::Missed)) => "**missed**".to_owned(),
+                Some((_, Verdict::Undecided(pct))) => {
+                    format!("undecided: other programs took {pct:.0} %")
+                }
+                None => "not measured".to_owned(),
             };
             let _ = writeln!(
                 rows,
@@ -298,13 +309,13 @@ pub(crate) fn json(findings: &Findings) -> serde_json::Value {
         .iter()
         .flat_map(|contender| {
             GOALS.iter().map(move |goal| {
-                let judged = goal.judge(&findings.sheet, contender);
+                let judged = goal.judge(&findings.sheet, contender, findings.foreign_pct_max);
                 json!({
                     "contender": contender,
                     "goal": goal.column.title,
                     "limit": format!("{:?} {}", goal.limit, goal.unit),
-                    "measured": judged.map(|(spread, _)| spread.median),
-                    "met": judged.map(|(_, met)| met),
+                    "measured": judged.as_ref().map(|(spread, _)| spread.median),
+                    "met": judged.and_then(|(_, verdict)| met(&verdict)),
                 })
             })
         })
@@ -321,6 +332,15 @@ pub(crate) fn json(findings: &Findings) -> serde_json::Value {
         "figures": findings.sheet.to_json(),
         "notes": findings.notes,
     })
+}
+
+/// `null` where the run cannot tell.
+fn met(verdict: &Verdict) -> Option<bool> {
+    match verdict {
+        Verdict::Met => Some(true),
+        Verdict::Missed => Some(false),
+        Verdict::Undecided(_) => None,
+    }
 }
 
 /// Replaces what stands between the markers of `docs/performance.md`.

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::clock::now_ns;
 use crate::contender::{self, Contender, Running, Setting};
+use crate::goals::FOREIGN_PCT_MAX;
 use crate::load::{self, LOADS, Load, Tally, WARM_UP, crowd};
 use crate::options::Options;
 use crate::place::{self, Placement, Process};
@@ -15,11 +16,11 @@ use crate::report::{self, Findings};
 use crate::roles::on_one_thread;
 use crate::sheet::share;
 
-/// Foreign use of the machine, in per cent, past which a load is done again.
-const FOREIGN_PCT_MAX: f64 = 15.0;
 const TRIES: usize = 3;
 /// After the start, before memory is called idle; and after ten thousand streams, before it is read.
 const SETTLE: Duration = Duration::from_millis(500);
+/// Before each load: a load that fills a core leaves others starved, and what they catch up on is not this load's doing.
+const REST: Duration = Duration::from_millis(200);
 /// Beyond a load's own time.
 const OVERTIME_S: f64 = 20.0;
 /// Descriptors that are not streams.
@@ -173,6 +174,7 @@ impl Rig {
     async fn metered(&self, load: &Load, running: &mut Running) -> Result<(Tally, Usage)> {
         let own = [self.mock.id(), std::process::id()];
         let seconds = load.seconds * self.time_share;
+        tokio::time::sleep(REST).await;
         let machine = Machine::now();
         let before = (Cpu::of(&running.processes), Cpu::of(&own), now_ns());
         let limit = Duration::from_secs_f64(seconds + OVERTIME_S);

@@ -2,9 +2,6 @@
 
 use std::collections::BTreeMap;
 
-/// The least part in a difference that a denominator may be: below it a ratio says nothing.
-const LEAST_DENOMINATOR: f64 = 1e-9;
-
 /// `part / whole`, zero where there is no whole.
 pub(crate) fn share(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { part / whole } else { 0.0 }
@@ -54,8 +51,6 @@ pub(crate) enum Form {
     OverFloor,
     /// Divided by the same figure of the floor.
     TimesFloor,
-    /// What is added to `direct`, divided by what the floor adds.
-    AddedTimesFloor,
 }
 
 /// A column of a table, or the figure that a goal speaks of.
@@ -139,18 +134,15 @@ impl Sheet {
     fn formed(&self, round: usize, contender: &str, column: &Column) -> Option<f64> {
         let of = |name: &str| self.at(round, name, column);
         let own = of(contender)?;
-        let over = |below: f64| (below > LEAST_DENOMINATOR).then_some(below);
         match column.form {
             Form::Plain => Some(own),
             // Direct is what others are compared with, not somebody to compare.
             _ if contender == "direct" => None,
             Form::Added => Some(own - of("direct")?),
             Form::OverFloor => Some(own - of("floor")?),
-            Form::TimesFloor => Some(own / over(of("floor")?)?),
-            Form::AddedTimesFloor => {
-                let direct = of("direct")?;
-                Some((own - direct) / over(of("floor")? - direct)?)
-            }
+            Form::TimesFloor => of("floor")
+                .filter(|floor| *floor > 0.0)
+                .map(|floor| own / floor),
         }
     }
 

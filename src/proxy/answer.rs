@@ -1,0 +1,148 @@
+//! How a request's life ends: the provider's answer handed on, or the gateway's own; either way signed.
+
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+
+use crate::dialect::openai_chat::usage_filter::UsageFilter;
+use crate::exchange::Blame;
+use crate::neutral::failure::{Failure, Source};
+use crate::proxy::pipeline::Job;
+use crate::proxy::relay::{Manner, Relay};
+use crate::proxy::reply::{self, ReplyBody};
+use crate::proxy::{attempt, headers, refusal};
+use crate::route::table::Choice;
+use crate::upstream::client::AnswerBody;
+use crate::upstream::provider::Provider;
+
+impl Job {
+    /// Hands the answer on; from here the body owns the exchange.
+    pub(super) fn relay(
+        &mut self,
+        choice: &Choice,
+        provider: &Provider,
+        usage_added: bool,
+        answer: Response<AnswerBody>,
+    ) -> Response<ReplyBody> {
+        let (parts, body) = answer.into_parts();
+        let status = parts.status;
+        let mut answered = parts.headers;
+        headers::strip_response(&mut answered);
+        let events = headers::is_event_stream(&answered);
+        let filter = (usage_added && events && status == StatusCode::OK).then(UsageFilter::default);
+        if filter.is_some() {
+            answered.remove(header::CONTENT_LENGTH);
+        }
+        self.sign(&mut answered, Some(provider));
+        if let Some(model) = choice.model.as_deref()
+            && let Ok(value) = HeaderValue::from_str(model)
+        {
+            answered.insert(headers::X_PINHOLE_MODEL, value);
+        }
+        if attempt::is_error(status) {
+            answered.insert(
+                headers::X_PINHOLE_UPSTREAM_STATUS,
+                HeaderValue::from(status.as_u16()),
+            );
+        }
+        let mut started = None;
+        if let Some(exchange) = self.recorder.exchange() {
+            exchange.status = Some(status);
+            started = Some(exchange.started);
+            if attempt::is_error(status) {
+                let blame = upstream_blame(status);
+                if let Some(attempt) = exchange.attempts.last_mut() {
+                    attempt.failure = Some(blame.clone());
+                }
+                exchange.failure = Some(blame);
+            }
+            if exchange.stream || events {
+                exchange.stream = true;
+                answered.insert(headers::X_CACHE, HeaderValue::from_static("MISS"));
+            }
+        }
+        let manner = Manner {
+            dialect: self.dialect,
+            events,
+            idle: provider.timeouts.idle,
+            deadline: started
+                .zip(provider.timeouts.total)
+                .map(|(started, total)| started + total),
+            keep_alive: self.snapshot.settings.streams.keep_alive,
+            filter,
+        };
+        let recorder = self.recorder.hand_over();
+        let places = std::mem::take(&mut self.places);
+        let relay = Relay::new(body, recorder, manner, places);
+        let mut response = Response::new(ReplyBody::Relayed(Box::new(relay)));
+        *response.status_mut() = status;
+        *response.headers_mut() = answered;
+        response
+    }
+
+    /// The gateway's own headers on an answer.
+    pub(super) fn sign(&mut self, answered: &mut HeaderMap, provider: Option<&Provider>) {
+        answered.insert(headers::X_PINHOLE_ID, reply::id_value(self.id));
+        let exchange = self.recorder.exchange();
+        let attempts = exchange
+            .as_ref()
+            .map_or(0, |exchange| exchange.attempts.len());
+        if !answered.contains_key(headers::X_REQUEST_ID) {
+            let client = exchange.and_then(|exchange| exchange.client_request_id.as_deref());
+            let value = client.and_then(|id| HeaderValue::from_str(id).ok());
+            answered.insert(
+                headers::X_REQUEST_ID,
+                value.unwrap_or_else(|| reply::id_value(self.id)),
+            );
+        }
+        let Some(provider) = provider else { return };
+        answered.insert(headers::X_PINHOLE_ATTEMPTS, HeaderValue::from(attempts));
+        if let Ok(value) = HeaderValue::from_str(&provider.id) {
+            if self.snapshot.settings.server.aperture_headers {
+                answered.insert(headers::X_APERTURE_UPSTREAM, value.clone());
+                if let Some(instance) = self.snapshot.instance() {
+                    answered.insert(headers::X_APERTURE_REGION, instance.clone());
+                }
+            }
+            answered.insert(headers::X_PINHOLE_UPSTREAM, value);
+        }
+    }
+
+    /// Ends the exchange with the gateway's own answer.
+    pub(super) fn refuse(&mut self, failure: &Failure) -> Response<ReplyBody> {
+        let mut response = reply::failure(self.dialect, failure, self.id);
+        let outcome = refusal::outcome(failure);
+        if let Some(exchange) = self.recorder.exchange() {
+            exchange.status = Some(response.status());
+            exchange.failure = Some(Blame::of(failure.code, Some(failure.message.to_string())));
+            exchange.response_bytes = http_body::Body::size_hint(response.body())
+                .exact()
+                .unwrap_or_default();
+        }
+        let provider = self.provider.clone();
+        self.sign(response.headers_mut(), provider.as_deref());
+        self.recorder.finish(outcome);
+        self.places.give_back();
+        response
+    }
+}
+
+/// The provider answered with an error: blamed by its status.
+fn upstream_blame(status: StatusCode) -> Blame {
+    let kind = match status.as_u16() {
+        400 | 422 => "upstream_invalid_request",
+        401 => "upstream_authentication",
+        402 => "upstream_payment",
+        403 => "upstream_permission",
+        404 => "upstream_not_found",
+        408 | 504 => "upstream_timeout",
+        413 => "upstream_too_large",
+        429 => "upstream_rate_limit",
+        503 | 529 => "upstream_overloaded",
+        500..=599 => "upstream_server_error",
+        _ => "upstream_client_error",
+    };
+    Blame {
+        source: Source::Upstream,
+        kind,
+        detail: None,
+    }
+}
