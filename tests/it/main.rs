@@ -10,7 +10,11 @@
 )]
 
 mod auth;
+mod cancel;
+mod drain;
 mod faults;
+mod limits;
+mod models;
 mod passthrough;
 mod simulate;
 mod support;
