@@ -16,5 +16,6 @@ mod faults;
 mod limits;
 mod models;
 mod passthrough;
+mod seeds;
 mod simulate;
 mod support;
