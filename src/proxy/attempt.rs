@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
 use crate::config::settings::{IncludeUsage, Settings};
@@ -61,30 +62,7 @@ pub fn prepare(
         verbatim_path,
     } = original;
     let renamed = renamed(understood, choice);
-    let sent_query = sent_query(query);
-    let rest = match (endpoint.model, renamed) {
-        (ModelPlace::Path(model), Some(name)) => {
-            Cow::Owned(replace_in_path(endpoint.rest, model, name))
-        }
-        _ => Cow::Borrowed(endpoint.rest),
-    };
-    let path = if verbatim_path {
-        url::join_verbatim(&provider.base_url, &rest, sent_query.as_deref())
-    } else {
-        url::join(
-            &provider.base_url,
-            provider.versionless,
-            endpoint.version,
-            &rest,
-            sent_query.as_deref(),
-        )
-    };
-    let path = path.ok_or_else(|| {
-        Failure::new(
-            Code::InvalidRequest,
-            "the path does not join to the provider's baseurl; send a plain path",
-        )
-    })?;
+    let path = join(provider, endpoint, renamed, query, verbatim_path)?;
     let mut changes = body_edits(endpoint, understood, choice, renamed, &body)?;
     let usage_added = adds_usage(settings, endpoint, understood);
     if usage_added {
@@ -133,6 +111,35 @@ fn renamed<'a>(understood: &Understood, choice: &'a Choice) -> Option<&'a str> {
         .as_ref()
         .map(|model| model.text.as_str());
     (asked != Some(sent)).then_some(sent)
+}
+
+/// The path and query at the provider. Under `/providers/{name}` (`verbatim`) the path is joined as it stands.
+fn join(
+    provider: &Provider,
+    endpoint: &Endpoint<'_>,
+    renamed: Option<&str>,
+    query: Option<&str>,
+    verbatim: bool,
+) -> Result<PathAndQuery, Failure> {
+    let query = sent_query(query);
+    let rest = match (endpoint.model, renamed) {
+        (ModelPlace::Path(model), Some(name)) => {
+            Cow::Owned(replace_in_path(endpoint.rest, model, name))
+        }
+        _ => Cow::Borrowed(endpoint.rest),
+    };
+    let (base, query) = (&provider.base_url, query.as_deref());
+    let path = if verbatim {
+        url::join_verbatim(base, &rest, query)
+    } else {
+        url::join(base, provider.versionless, endpoint.version, &rest, query)
+    };
+    path.ok_or_else(|| {
+        Failure::new(
+            Code::InvalidRequest,
+            "the path does not join to the provider's baseurl; send a plain path",
+        )
+    })
 }
 
 /// The query without a credential: `?key=` travels in a header or not at all.

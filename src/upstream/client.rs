@@ -37,8 +37,20 @@ type Driver = http1::Connection<TokioIo<Socket>, Outgoing>;
 /// One HTTP/1 connection: the end that takes requests, and the end that does the work when polled.
 pub struct Connection {
     sender: http1::SendRequest<Outgoing>,
-    driver: Pin<Box<Driver>>,
+    /// `None` once it ended. Dropping it is what tells `sender` and a waiting answer so.
+    driver: Option<Pin<Box<Driver>>>,
     peer: Option<std::net::SocketAddr>,
+}
+
+impl Connection {
+    /// Lets the codec work: write what is due, read what has come, notice the end.
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        if let Some(driver) = &mut self.driver
+            && driver.as_mut().poll(cx).is_ready()
+        {
+            self.driver = None;
+        }
+    }
 }
 
 struct Idle {
@@ -154,7 +166,7 @@ impl Client {
         let peer = link.opened.peer;
         Ok(Line::Http1(Connection {
             sender,
-            driver: Box::pin(driver),
+            driver: Some(Box::pin(driver)),
             peer,
         }))
     }
@@ -195,9 +207,8 @@ impl Client {
     fn put_back(&self, mut connection: Connection, idle_for: Duration) {
         // One poll lets the codec see the end of the answer and get ready for another request, or notice the close.
         let mut unwatched = Context::from_waker(std::task::Waker::noop());
-        if connection.driver.as_mut().poll(&mut unwatched).is_ready()
-            || !connection.sender.is_ready()
-        {
+        connection.drive(&mut unwatched);
+        if connection.driver.is_none() || !connection.sender.is_ready() {
             return;
         }
         let until = clock::now() + idle_for;
@@ -214,13 +225,11 @@ impl Client {
     ) -> Result<Response<AnswerBody>, Unsent> {
         let request = self.http1_request(call);
         let mut pending = std::pin::pin!(connection.sender.try_send_request(request));
-        let driver = &mut connection.driver;
         let answer = std::future::poll_fn(|cx| {
             if let Poll::Ready(answer) = pending.as_mut().poll(cx) {
                 return Poll::Ready(answer);
             }
-            // The driver's own end, good or bad, reaches `pending`; it is read on the next poll.
-            let _ended = driver.as_mut().poll(cx);
+            connection.drive(cx);
             pending.as_mut().poll(cx)
         })
         .await;
@@ -403,8 +412,7 @@ impl Body for AnswerBody {
         if polled.is_pending()
             && let Some(connection) = &mut this.connection
         {
-            // The driver's end reaches `incoming` as an error or as the end of the body.
-            let _ended = connection.driver.as_mut().poll(cx);
+            connection.drive(cx);
             polled = Pin::new(&mut this.incoming).poll_frame(cx);
         }
         if matches!(polled, Poll::Ready(None)) {

@@ -365,19 +365,10 @@ async fn every_dialect_has_its_own_words_for_the_end() {
     let responses = |model: &str| json!({"model": model, "input": "x", "max_output_tokens": 3});
     let gemini = json!({"contents": [{"parts": [{"text": "x"}]}], "generationConfig": {"maxOutputTokens": 3}});
     let generate = |model: &str| format!("/v1beta/models/{model}:generateContent");
+    let finish = "/choices/0/finish_reason";
     for (path, body, pointer, expected) in [
-        (
-            "/v1/chat/completions",
-            chat("m"),
-            "/choices/0/finish_reason",
-            "length",
-        ),
-        (
-            "/v1/completions",
-            chat("m"),
-            "/choices/0/finish_reason",
-            "length",
-        ),
+        ("/v1/chat/completions", chat("m"), finish, "length"),
+        ("/v1/completions", chat("m"), finish, "length"),
         ("/v1/messages", chat("m"), "/stop_reason", "max_tokens"),
         (
             "/v1/responses",
@@ -391,12 +382,7 @@ async fn every_dialect_has_its_own_words_for_the_end() {
             "/candidates/0/finishReason",
             "MAX_TOKENS",
         ),
-        (
-            "/v1/chat/completions",
-            chat("sim-refusal"),
-            "/choices/0/finish_reason",
-            "stop",
-        ),
+        ("/v1/chat/completions", chat("sim-refusal"), finish, "stop"),
         (
             "/v1/chat/completions",
             chat("sim-refusal"),
