@@ -56,10 +56,7 @@ pub fn docs(check: bool) -> Exit {
 }
 
 fn pages() -> Vec<(&'static str, String)> {
-    vec![
-        ("docs/errors.md", errors()),
-        ("docs/cli.md", cli()),
-    ]
+    vec![("docs/errors.md", errors()), ("docs/cli.md", cli())]
 }
 
 fn errors() -> String {

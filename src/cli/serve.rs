@@ -162,7 +162,9 @@ async fn until_signal(shared: &Arc<Shared>, again: &Again) -> io::Result<()> {
     }
 }
 
-fn watch(_s: &Arc<Shared>, _c: mpsc::Sender<()>) -> Option<()> { None }
+fn watch(_s: &Arc<Shared>, _c: mpsc::Sender<()>) -> Option<()> {
+    None
+}
 
 /// Reads the configuration once more; a bad one is refused and the old one kept.
 fn reload(shared: &Arc<Shared>, again: &Again) {

@@ -9,5 +9,6 @@
     reason = "modules of a test binary have no outside to be reached from"
 )]
 
+mod demo;
 mod simulate;
 mod support;
