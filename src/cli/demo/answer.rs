@@ -231,3 +231,92 @@ impl Answer {
         self.ended |= candidate["finishReason"].is_string();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(dialect: Dialect, events: &[&str]) -> Answer {
+        let mut answer = Answer::default();
+        for event in events {
+            answer.event(dialect, event.as_bytes());
+        }
+        answer
+    }
+
+    fn check(dialect: Dialect, events: &[&str], words: &str, usage: (u64, u64, u64)) {
+        let answer = read(dialect, events);
+        let told = answer.usage;
+        assert_eq!(answer.text, words, "{dialect:?}");
+        assert_eq!((told.input, told.cached, told.output), usage, "{dialect:?}");
+        assert!(answer.ended, "{dialect:?}");
+        let call = answer.calls.first().expect("a tool call");
+        assert_eq!((&*call.id, &*call.name), ("c1", "grep"), "{dialect:?}");
+        assert_eq!(call.object()["path"], "src", "{dialect:?}");
+    }
+
+    #[test]
+    fn every_dialects_stream_is_read() {
+        check(
+            Dialect::OpenAiChat,
+            &[
+                r#"{"choices":[{"index":0,"delta":{"content":"Hm."}}]}"#,
+                r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"c1","function":{"name":"grep","arguments":""}}]}}]}"#,
+                r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"path\":"}}]}}]}"#,
+                r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"\"src\"}"}}]}}]}"#,
+                r#"{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":4}}}"#,
+                "[DONE]",
+            ],
+            "Hm.",
+            (9, 4, 5),
+        );
+        check(
+            Dialect::OpenAiResponses,
+            &[
+                r#"{"type":"response.output_text.delta","delta":"Hm."}"#,
+                r#"{"type":"response.output_item.done","item":{"type":"function_call","call_id":"c1","name":"grep","arguments":"{\"path\":\"src\"}"}}"#,
+                r#"{"type":"response.completed","response":{"usage":{"input_tokens":9,"input_tokens_details":{"cached_tokens":4},"output_tokens":5}}}"#,
+            ],
+            "Hm.",
+            (9, 4, 5),
+        );
+        // Here the cache's tokens come on top of the input, and the sum is what counts.
+        check(
+            Dialect::Anthropic,
+            &[
+                r#"{"type":"message_start","message":{"usage":{"input_tokens":3,"cache_read_input_tokens":4,"cache_creation_input_tokens":2,"output_tokens":1}}}"#,
+                r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":"Hm."}}"#,
+                r#"{"type":"content_block_start","content_block":{"type":"tool_use","id":"c1","name":"grep","input":{}}}"#,
+                r#"{"type":"content_block_delta","delta":{"type":"input_json_delta","partial_json":"{\"path\":"}}"#,
+                r#"{"type":"content_block_delta","delta":{"type":"input_json_delta","partial_json":"\"src\"}"}}"#,
+                r#"{"type":"message_delta","usage":{"output_tokens":5}}"#,
+                r#"{"type":"message_stop"}"#,
+            ],
+            "Hm.",
+            (9, 4, 5),
+        );
+        // Thoughts are counted beside the candidates, and are output.
+        check(
+            Dialect::Gemini,
+            &[
+                r#"{"candidates":[{"content":{"parts":[{"text":"Hm."}]}}]}"#,
+                r#"{"candidates":[{"content":{"parts":[{"functionCall":{"id":"c1","name":"grep","args":{"path":"src"}}}]},"finishReason":"STOP"}],
+                    "usageMetadata":{"promptTokenCount":9,"cachedContentTokenCount":4,"candidatesTokenCount":3,"thoughtsTokenCount":2}}"#,
+            ],
+            "Hm.",
+            (9, 4, 5),
+        );
+    }
+
+    #[test]
+    fn errors_are_read_as_a_user_would() {
+        let body = br#"{"type":"error","error":{"type":"authentication_error","message":"no"}}"#;
+        let answer = Answer::plain(Dialect::Anthropic, body);
+        assert_eq!(answer.error.as_deref(), Some("no"));
+        let page = Answer::plain(Dialect::OpenAiChat, b"<html><body>500</body></html>");
+        assert_eq!(page.error.as_deref(), Some("an HTML page"));
+        let event = r#"{"type":"error","code":"upstream_idle_timeout","message":"silent"}"#;
+        let answer = read(Dialect::OpenAiResponses, &[event]);
+        assert_eq!(answer.error.as_deref(), Some("silent"));
+    }
+}

@@ -9,7 +9,7 @@ use crate::simulate::record::{End as SeenEnd, Seen};
 
 use super::drive::{Call, End};
 use super::stage::Record;
-use super::traffic::{SESSIONS, Story};
+use super::traffic::{Ask, SESSIONS, Story};
 
 /// A request as a simulated provider saw it, reduced to what is compared.
 #[derive(Debug, Clone)]
@@ -175,16 +175,28 @@ fn compare(row: &Row<'_>, audit: &mut Audit) {
             record.response_bytes, call.bytes
         ));
     }
-    if call.stream && call.story == Story::Fine && !call.answer.ended {
-        differ("the stream has no last event".to_owned());
-    }
-    if call.story == Story::Cut && call.end != End::Broken {
-        differ("the provider cut the stream, but the client saw a clean end".to_owned());
-    }
+    read_well(call, &mut differ);
     if countable {
         audit.response_bytes += call.bytes;
     }
     audit.left_at_end += usize::from(call.end == End::Left);
+}
+
+/// What the client read against the script.
+fn read_well(call: &Call, differ: &mut impl FnMut(String)) {
+    if call.stream && call.story == Story::Fine && !call.answer.ended {
+        differ("the stream has no last event".to_owned());
+    }
+    let silent = matches!(call.ask, Ask::CountTokens | Ask::Embed);
+    if call.story == Story::Fine && !silent && call.answer.usage.output == 0 {
+        differ("the answer tells no usage".to_owned());
+    }
+    if call.story == Story::Stall && call.answer.error.is_none() {
+        differ("the stream stalled, but the client got no error event".to_owned());
+    }
+    if call.story == Story::Cut && call.end != End::Broken {
+        differ("the provider cut the stream, but the client saw a clean end".to_owned());
+    }
 }
 
 /// The bodies that arrived are the bodies that were sent, and nothing of the gateway's came along.
@@ -224,4 +236,131 @@ fn hang_up(rows: &[Row<'_>], arrivals: &[Arrival]) -> Option<u64> {
     })?;
     let arrival = arrivals.iter().find(|arrival| arrival.digest == digest)?;
     Some(clock::us_between(at, arrival.cancelled_at?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An alteration, and a part of what is said of it.
+    type Change<T> = (fn(&mut T), &'static str);
+
+    fn record() -> Record {
+        Record {
+            id: "id-1".to_owned(),
+            provider: Some("slow".into()),
+            key_label: Some(SESSIONS[0].name.into()),
+            status: Some(200),
+            outcome: Outcome::Complete,
+            kind: None,
+            overhead_us: 1,
+            response_bytes: 100,
+        }
+    }
+
+    fn arrival() -> Arrival {
+        Arrival {
+            provider: "slow",
+            digest: blake3::hash(b"body"),
+            leaked: false,
+            cancelled_at: None,
+        }
+    }
+
+    /// The one difference found, or nothing.
+    fn found(calls: &[Call], records: &[Record], arrivals: &[Arrival]) -> String {
+        let rows = join(calls, records);
+        audit(&rows, records, arrivals).differences.join("; ")
+    }
+
+    #[test]
+    fn what_agrees_passes() {
+        assert_eq!(found(&[Call::sample()], &[record()], &[arrival()]), "");
+    }
+
+    #[test]
+    fn every_record_is_held_against_its_call() {
+        let changes: [Change<Record>; 7] = [
+            (|r| r.id = "id-2".to_owned(), "no exchange was recorded"),
+            (|r| r.status = Some(502), "recorded status Some(502)"),
+            (
+                |r| r.outcome = Outcome::Timeout,
+                "outcome timeout, not complete",
+            ),
+            (|r| r.key_label = None, "recorded for key None"),
+            (
+                |r| r.provider = Some("fast".into()),
+                "sent to Some(\"fast\")",
+            ),
+            (|r| r.provider = None, "sent to None"),
+            (|r| r.response_bytes = 99, "99 bytes recorded, 100 received"),
+        ];
+        for (change, words) in changes {
+            let mut record = record();
+            change(&mut record);
+            let text = found(&[Call::sample()], &[record], &[arrival()]);
+            assert!(text.contains(words), "{words}: {text}");
+        }
+    }
+
+    #[test]
+    fn every_call_is_held_against_the_script() {
+        let changes: [Change<Call>; 6] = [
+            (|c| c.id = None, "no client made it"),
+            (
+                |c| c.status = Some(503),
+                "the client got Some(503), not 200",
+            ),
+            (|c| c.stream = true, "no last event"),
+            (|c| c.answer.usage.output = 0, "tells no usage"),
+            (|c| c.story = Story::Cut, "saw a clean end"),
+            (|c| c.story = Story::Stall, "got no error event"),
+        ];
+        for (change, words) in changes {
+            let mut call = Call::sample();
+            change(&mut call);
+            let text = found(&[call], &[record()], &[arrival()]);
+            assert!(text.contains(words), "{words}: {text}");
+        }
+    }
+
+    #[test]
+    fn bodies_and_secrets_are_held_against_what_arrived() {
+        let altered = Arrival {
+            digest: blake3::hash(b"other"),
+            ..arrival()
+        };
+        let leaking = Arrival {
+            leaked: true,
+            ..arrival()
+        };
+        for (arrivals, words) in [
+            (vec![], "did not reach slow"),
+            (vec![altered], "that no client sent"),
+            (vec![arrival(), arrival()], "that no client sent"),
+            (vec![leaking], "key or header reached slow"),
+        ] {
+            let text = found(&[Call::sample()], &[record()], &arrivals);
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        let twice = [record(), record()];
+        let text = found(&[Call::sample()], &twice, &[arrival()]);
+        assert!(text.contains("recorded 2 times"), "{text}");
+    }
+
+    #[test]
+    fn a_client_that_hung_up_must_be_seen_by_its_provider() {
+        let at = clock::now();
+        let mut call = Call::sample();
+        call.end = End::HungUp(at);
+        let text = found(&[call.clone()], &[record()], &[arrival()]);
+        assert!(text.contains("was not let go"), "{text}");
+        let seen = Arrival {
+            cancelled_at: Some(at + std::time::Duration::from_millis(3)),
+            ..arrival()
+        };
+        let (calls, records) = ([call], [record()]);
+        let audit = audit(&join(&calls, &records), &records, &[seen]);
+        assert_eq!(audit.hang_up_us, Some(3_000));
+    }
 }

@@ -47,6 +47,8 @@ pub(crate) struct Call {
     /// `x-pinhole-id`; `None` when no answer came.
     pub(crate) id: Option<String>,
     pub(crate) status: Option<u16>,
+    /// Send − start of the play.
+    pub(crate) sent_us: u64,
     /// First content − send.
     pub(crate) ttft_us: Option<u64>,
     /// End − send.
@@ -75,23 +77,31 @@ pub(crate) enum End {
 pub(crate) struct Ledger {
     /// Held for a push, never across an await.
     calls: Mutex<Vec<Call>>,
-    done: AtomicUsize,
+    /// Sessions and lanes still at work.
+    working: AtomicUsize,
+    begun: Instant,
     /// No call starts after this.
     stop: Instant,
 }
 
 impl Ledger {
-    pub(crate) fn new(stop: Instant) -> Arc<Self> {
+    pub(crate) fn new(begun: Instant, stop: Instant) -> Arc<Self> {
         Arc::new(Self {
             calls: Mutex::default(),
-            done: AtomicUsize::new(0),
+            working: AtomicUsize::new(0),
+            begun,
             stop,
         })
     }
 
-    /// Calls that have ended.
-    pub(crate) fn done(&self) -> usize {
-        self.done.load(Ordering::Relaxed)
+    /// How far it is: time, agents at work, calls that have ended.
+    pub(crate) fn progress(&self) -> (Duration, usize, usize) {
+        let elapsed = clock::now().saturating_duration_since(self.begun);
+        (
+            elapsed,
+            self.working.load(Ordering::Relaxed),
+            self.lock().len(),
+        )
     }
 
     pub(crate) fn calls(&self) -> Vec<Call> {
@@ -104,7 +114,6 @@ impl Ledger {
 
     fn push(&self, call: Call) {
         self.lock().push(call);
-        self.done.fetch_add(1, Ordering::Relaxed);
     }
 
     fn is_over(&self) -> bool {
@@ -123,6 +132,7 @@ pub(crate) async fn play(gateway: &Provider, ledger: &Arc<Ledger>) -> bool {
         let agent = Agent::new(COMPARING, gateway, ledger);
         running.push(task::spawn("demo comparison", agent.compare(lane)));
     }
+    ledger.working.store(running.len(), Ordering::Relaxed);
     let mut all = true;
     for session in running {
         all &= session.await.unwrap_or(false);
@@ -150,6 +160,12 @@ impl Agent {
 
     /// Turn after turn with a growing history; false when time was up before the last.
     async fn work(self) -> bool {
+        let all = self.play_turns().await;
+        self.ledger.working.fetch_sub(1, Ordering::Relaxed);
+        all
+    }
+
+    async fn play_turns(&self) -> bool {
         let mut talks: Vec<(Dialect, Talk)> = Vec::new();
         for turn in self.session.turns {
             let dialect = talk::dialect(self.session, turn);
@@ -194,10 +210,17 @@ impl Agent {
         true
     }
 
-    /// The lane's share of the prompts, each to both models, which take turns at being first.
+    /// The lane's share of the prompts, each to both models, which take turns at being first; in every other lane the
+    /// other one begins, so that a hiccup of the machine meets both alike.
     async fn compare(self, lane: usize) -> bool {
+        let all = self.play_pairs(lane).await;
+        self.ledger.working.fetch_sub(1, Ordering::Relaxed);
+        all
+    }
+
+    async fn play_pairs(&self, lane: usize) -> bool {
         for pair in (lane..PAIRS).step_by(LANES) {
-            let models = if (pair / LANES).is_multiple_of(2) {
+            let models = if (pair / LANES + lane).is_multiple_of(2) {
                 [traffic::FAST, traffic::SLOW]
             } else {
                 [traffic::SLOW, traffic::FAST]
@@ -247,6 +270,7 @@ impl Agent {
             stream: turn.stream,
             story: turn.story,
             expected: turn.story.expected(),
+            sent_us: 0,
             pair,
             digest: blake3::hash(&letter.body),
             id: None,
@@ -258,6 +282,7 @@ impl Agent {
             end: End::Lost,
         };
         let sent = clock::now();
+        call.sent_us = clock::us_between(self.ledger.begun, sent);
         let exchange = async {
             let response = send(&self.client, letter).await?;
             call.id = text_of(response.headers(), "x-pinhole-id");
@@ -354,3 +379,32 @@ const PROMPTS: [&str; 8] = [
     "When is a queue better than a stack?",
     "What would you ask a lighthouse keeper?",
 ];
+
+#[cfg(test)]
+impl Call {
+    /// A plain call that went well, as the audit and the timeline want it.
+    pub(crate) fn sample() -> Self {
+        let mut answer = Answer::default();
+        answer.usage.output = 7;
+        Self {
+            session: 0,
+            dialect: Dialect::Anthropic,
+            model: traffic::SLOW,
+            ask: Ask::Words,
+            with_result: false,
+            stream: false,
+            story: Story::Fine,
+            expected: Story::Fine.expected(),
+            pair: None,
+            digest: blake3::hash(b"body"),
+            id: Some("id-1".to_owned()),
+            status: Some(200),
+            sent_us: 0,
+            ttft_us: None,
+            total_us: 10,
+            bytes: 100,
+            answer,
+            end: End::Whole,
+        }
+    }
+}

@@ -5,7 +5,7 @@
 //!     │                                 │
 //!  drive ─── sends, reads (talk, answer) ─── audit ── calls, records and providers' logs compared: the exit code
 //!                                              │
-//!                                           summary (figures) ── the text
+//!                                           summary (page, figures, timeline) ── the text
 //! ```
 
 mod answer;
@@ -16,11 +16,12 @@ mod page;
 mod stage;
 mod summary;
 mod talk;
+mod timeline;
 mod traffic;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::base::{clock, task};
 use crate::cli::Exit;
@@ -106,10 +107,13 @@ async fn perform(limit: Duration) -> io::Result<Traces> {
     let origin = format!("http://{}", stage.gateway.server.address);
     let gateway = as_provider(&stage, &origin)?;
     let begun = clock::now();
-    let ledger = Ledger::new(begun + limit.saturating_sub(LAST_CALLS).max(limit / 2));
+    let ledger = Ledger::new(
+        begun,
+        begun + limit.saturating_sub(LAST_CALLS).max(limit / 2),
+    );
     let progress = io::stderr()
         .is_terminal()
-        .then(|| task::spawn("progress line", progress(Arc::clone(&ledger), begun)));
+        .then(|| task::spawn("progress line", progress(Arc::clone(&ledger))));
     let played_out = drive::play(&gateway, &ledger).await;
     let elapsed = clock::now().saturating_duration_since(begun);
     if let Some(progress) = progress {
@@ -150,13 +154,12 @@ fn as_provider(stage: &Stage, origin: &str) -> io::Result<Provider> {
 }
 
 /// Keeps one line on standard error current.
-async fn progress(ledger: Arc<Ledger>, begun: Instant) {
+async fn progress(ledger: Arc<Ledger>) {
     loop {
-        let seconds = clock::now().saturating_duration_since(begun).as_secs_f64();
-        let sessions = traffic::SESSIONS.len();
-        let done = ledger.done();
+        let (elapsed, working, done) = ledger.progress();
+        let seconds = elapsed.as_secs_f64();
         draw(&format!(
-            "{sessions} sessions at work, {done} exchanges so far, {seconds:.1} s"
+            "{working} agents at work, {done} exchanges so far, {seconds:.1} s"
         ));
         tokio::time::sleep(PROGRESS).await;
     }

@@ -20,6 +20,11 @@ pub(crate) struct Marks {
     pub(crate) fine: &'static str,
     pub(crate) wrong: &'static str,
     pub(crate) to: &'static str,
+    /// Of the timeline: waiting, streaming, a plain answer, trouble.
+    pub(crate) waits: char,
+    pub(crate) streams: char,
+    pub(crate) plain: char,
+    pub(crate) trouble: char,
 }
 
 const DRAWN: Marks = Marks {
@@ -30,6 +35,10 @@ const DRAWN: Marks = Marks {
     fine: "✓",
     wrong: "✗",
     to: "–",
+    waits: '░',
+    streams: '█',
+    plain: '▒',
+    trouble: '╳',
 };
 
 const ASCII: Marks = Marks {
@@ -40,6 +49,10 @@ const ASCII: Marks = Marks {
     fine: "ok",
     wrong: "NO",
     to: "-",
+    waits: '.',
+    streams: '#',
+    plain: '=',
+    trouble: 'X',
 };
 
 impl Page {
@@ -164,5 +177,7 @@ mod tests {
         let all = fixed.iter().chain(&marks.fork);
         assert!(page.into_text().is_ascii());
         assert!(all.into_iter().all(|mark| mark.is_ascii()));
+        let drawn = [marks.waits, marks.streams, marks.plain, marks.trouble];
+        assert!(drawn.iter().all(char::is_ascii));
     }
 }

@@ -19,7 +19,7 @@ use super::traffic::SESSIONS;
 
 /// The two models compared differ in one thing: `slow` takes 15 % longer to its first token.
 const FAST: &str = r#"
-seed = 4
+seed = 8
 [default]
 expect_key = "sk-provider-fast"
 first_token = { lognormal = { median = "110ms", sigma = 0.08 } }
@@ -157,7 +157,7 @@ fn settings(providers: &[Provider]) -> io::Result<Settings> {
     let blocks = providers.iter().map(|Provider { id, handle }| {
         let url = handle.url();
         // Longer than the slow first token of `flaky`, shorter than its stall.
-        let idle = if *id == "flaky" { "1800ms" } else { "30s" };
+        let idle = if *id == "flaky" { "2500ms" } else { "30s" };
         format!(
             "[providers.{id}]\ntype = \"openai-compatible\"\nbaseurl = \"{url}\"\n\
              apikey = \"sk-provider-{id}\"\nmodels = [\"fake/{id}\"]\ntimeouts.idle = \"{idle}\"\n\

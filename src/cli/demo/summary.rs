@@ -9,6 +9,7 @@ use crate::neutral::kind::Dialect;
 use super::audit::{Audit, Row};
 use super::figures::{self, Comparison, quantile};
 use super::page::{Page, grouped, time};
+use super::timeline;
 use super::traffic::{self, Ask, SESSIONS, Story};
 
 /// Everything the text is made of.
@@ -27,6 +28,7 @@ const PROVIDERS: [&str; 3] = ["fast", "slow", "flaky"];
 
 pub(crate) fn render(report: &Report<'_>, mut page: Page) -> String {
     title(report, &mut page);
+    timeline(report, &mut page);
     sessions(report, &mut page);
     dialects(report, &mut page);
     speed(report, &mut page);
@@ -39,7 +41,7 @@ pub(crate) fn render(report: &Report<'_>, mut page: Page) -> String {
 
 fn title(report: &Report<'_>, page: &mut Page) {
     let calls = report.rows.len();
-    page.line("pinhole demo: no keys, no network; everything ran inside this process");
+    page.line("pinhole demo: no keys, no network; real sockets, all inside this one process");
     page.blank();
     let count = |provider: &str| {
         let sent = report
@@ -82,6 +84,22 @@ fn title(report: &Report<'_>, page: &mut Page) {
             "  stopped by --seconds {limit} before all sessions had ended"
         ));
     }
+}
+
+fn timeline(report: &Report<'_>, page: &mut Page) {
+    let seconds = report.elapsed.as_secs_f64();
+    page.heading(&format!("{seconds:.1} seconds, from left to right"));
+    let marks = page.marks;
+    let elapsed_us = u64::try_from(report.elapsed.as_micros()).unwrap_or(u64::MAX);
+    for (at, session) in SESSIONS.iter().enumerate() {
+        let calls = report.rows.iter().map(|row| row.call);
+        let own = calls.filter(|call| call.session == at);
+        page.line(&timeline::row(session.name, own, elapsed_us, marks));
+    }
+    page.line(&format!(
+        "  {:<16}{} waits for first token  {} streams  {} plain answer  {} trouble",
+        "", marks.waits, marks.streams, marks.plain, marks.trouble
+    ));
 }
 
 fn provider_of<'a>(row: &Row<'a>) -> &'a str {
@@ -133,6 +151,20 @@ fn dialects(report: &Report<'_>, page: &mut Page) {
             grouped(output),
         ));
     }
+    let to = |provider: &str| {
+        let all = report.rows.iter();
+        all.filter(|row| provider_of(row) == provider).count()
+    };
+    let [fast, slow, flaky] = PROVIDERS.map(to);
+    let (input, output) = tokens(report.rows.iter());
+    page.line(&format!(
+        "  {:<17}  {:>6} {fast:>6} {slow:>6} {flaky:>6}  {:>7}  {:>9}  {:>8}",
+        "all",
+        report.rows.len(),
+        to(""),
+        grouped(input),
+        grouped(output),
+    ));
     page.blank();
     let ended: Vec<String> = Outcome::ALL
         .iter()
@@ -240,34 +272,46 @@ fn troubles(report: &Report<'_>, page: &mut Page) {
             .kind
             .map(|kind| format!("{kind}: "))
             .unwrap_or_default();
-        page.wrapped("       ", &(kind + &happened(row, report.audit)));
+        page.wrapped("       ", &(kind + &happened(row, report)));
     }
 }
 
 /// One line on what happened.
-fn happened(row: &Row<'_>, audit: &Audit) -> String {
+fn happened(row: &Row<'_>, report: &Report<'_>) -> String {
     let message = row.call.answer.error.as_deref().unwrap_or_default();
     match row.call.story {
         Story::Fine => String::new(),
-        Story::RetryAfter => {
-            "retry-after: 1 reached the client, whose next try was answered".to_owned()
+        Story::RetryAfter if was_tried_again(row, report) => {
+            "told to wait 1 s, the client did, and was answered".to_owned()
         }
+        Story::RetryAfter => "told to wait 1 s; the client's time was up before".to_owned(),
         Story::HtmlError => "the provider's HTML page, handed on as it is".to_owned(),
         Story::Cut => "cut mid-stream; the client saw no clean end".to_owned(),
-        Story::Stall => format!("the client was told \"{message}\""),
+        Story::Stall => "silent mid-stream; the client got an error event".to_owned(),
         Story::SlowFirst => format!(
             "no failure, but the first token took {}",
             time(row.call.ttft_us.unwrap_or_default())
         ),
-        Story::HangUp => match audit.hang_up_us {
+        Story::HangUp => match report.audit.hang_up_us {
             Some(us) => format!(
                 "the client hung up mid-stream; the provider was let go {} later",
                 time(us)
             ),
             None => "the client hung up mid-stream".to_owned(),
         },
-        Story::UnknownModel | Story::WrongKey => format!("\"{message}\""),
+        // The message's first half names the remedy; the rest of it is for readers of logs.
+        Story::UnknownModel | Story::WrongKey => {
+            let words = message.split(" (").next().unwrap_or_default();
+            format!("\"{words}\"")
+        }
     }
+}
+
+/// Whether the same turn was sent again, and answered.
+fn was_tried_again(row: &Row<'_>, report: &Report<'_>) -> bool {
+    report.rows.iter().map(|other| other.call).any(|call| {
+        call.digest == row.call.digest && call.story == Story::Fine && call.status == Some(200)
+    })
 }
 
 fn sums(report: &Report<'_>, page: &mut Page) {
@@ -283,7 +327,7 @@ fn sums(report: &Report<'_>, page: &mut Page) {
     let fine = format!("  {} ", page.marks.fine);
     let lines = [
         format!(
-            "{} calls, {} exchanges recorded: each once, status and outcome as expected",
+            "{} calls, {} exchanges recorded: each once, status and outcome as due",
             audit.calls, audit.records
         ),
         format!(
@@ -325,5 +369,8 @@ fn next(report: &Report<'_>, page: &mut Page) {
         ),
         None => "this version keeps nothing on disk".to_owned(),
     };
-    page.wrapped("  ", &kept);
+    page.wrapped(
+        "  ",
+        &format!("{kept}; the store, the terminal UI and replay are not built yet"),
+    );
 }
