@@ -9,6 +9,7 @@
     reason = "modules of a test binary have no outside to be reached from"
 )]
 
+mod demo;
 mod passthrough;
 mod simulate;
 mod support;
