@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::exchange::Exchange;
 use crate::exchange::outcome::Outcome;
+use crate::exchange::{Blame, Exchange};
+use crate::neutral::failure::Code;
 use crate::observe::queue::Queue;
 
 /// Owns an exchange until its end, then hands it to the queue.
@@ -55,11 +56,21 @@ impl Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        let outcome = if std::thread::panicking() || self.queue.is_cutting() {
-            Outcome::GatewayError
+        let code = if std::thread::panicking() {
+            Some(Code::InternalError)
+        } else if self.queue.is_cutting() {
+            Some(Code::GatewayRestarting)
         } else {
-            Outcome::ClientCancelled
+            None
         };
-        self.finish(outcome);
+        let Some(exchange) = self.exchange() else {
+            return;
+        };
+        let Some(code) = code else {
+            self.finish(Outcome::ClientCancelled);
+            return;
+        };
+        exchange.failure = Some(Blame::of(code, None));
+        self.finish(Outcome::GatewayError);
     }
 }

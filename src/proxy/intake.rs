@@ -1,6 +1,8 @@
 //! Reads a request body within its bounds of size, time and shared memory, and finds the facts that routing needs.
 
 use std::borrow::Cow;
+use std::error::Error as _;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,11 +28,24 @@ pub struct Bounds {
     pub wait: Duration,
 }
 
+/// Why a body was not read whole.
+pub enum Unread {
+    Refused(Failure),
+    /// The client left in the middle of it.
+    ClientGone(Failure),
+}
+
+impl From<Failure> for Unread {
+    fn from(failure: Failure) -> Self {
+        Self::Refused(failure)
+    }
+}
+
 /// Reads the whole body. The permit stands for its share of the buffer.
 pub async fn read_body(
     body: Incoming,
     bounds: &Bounds,
-) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Failure> {
+) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Unread> {
     if body.is_end_stream() {
         return Ok((Bytes::new(), None));
     }
@@ -38,7 +53,7 @@ pub async fn read_body(
     if let Some(length) = declared
         && length > bounds.bytes_max
     {
-        return Err(too_large(bounds.bytes_max, Some(length)));
+        return Err(too_large(bounds.bytes_max, Some(length)).into());
     }
     let mut share = None;
     if let Some(length) = declared {
@@ -53,7 +68,8 @@ pub async fn read_body(
                 "the request body did not arrive within {:?}; check the connection, or raise timeouts.request_body",
                 bounds.time_max
             ),
-        )),
+        )
+        .into()),
     }
 }
 
@@ -62,23 +78,18 @@ async fn collect(
     declared: Option<u64>,
     bounds: &Bounds,
     share: &mut Option<OwnedSemaphorePermit>,
-) -> Result<Bytes, Failure> {
+) -> Result<Bytes, Unread> {
     let mut whole = BytesMut::new();
     let mut first: Option<Bytes> = None;
     let mut read = 0;
     while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        let frame = frame.map_err(|error| {
-            Failure::new(
-                Code::InvalidRequest,
-                format!("the request body broke off: {error}; send it whole"),
-            )
-        })?;
+        let frame = frame.map_err(|error| broken(&error))?;
         let Ok(data) = frame.into_data() else {
             continue;
         };
         read += data.len() as u64;
         if read > bounds.bytes_max {
-            return Err(too_large(bounds.bytes_max, None));
+            return Err(too_large(bounds.bytes_max, None).into());
         }
         if declared.is_none()
             && let Some(more) = reserve(bounds, data.len() as u64).await?
@@ -101,6 +112,19 @@ async fn collect(
         whole.extend_from_slice(&data);
     }
     Ok(first.unwrap_or_else(|| whole.freeze()))
+}
+
+/// A body whose framing is wrong is the client's mistake; any other break is its leaving.
+fn broken(error: &hyper::Error) -> Unread {
+    let failure = Failure::new(
+        Code::InvalidRequest,
+        format!("the request body broke off: {error}; send it whole"),
+    );
+    let cause = error.source().and_then(|cause| cause.downcast_ref());
+    match cause.map(io::Error::kind) {
+        Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => Unread::Refused(failure),
+        _ => Unread::ClientGone(failure),
+    }
 }
 
 async fn reserve(bounds: &Bounds, bytes: u64) -> Result<Option<OwnedSemaphorePermit>, Failure> {

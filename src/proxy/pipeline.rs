@@ -18,7 +18,7 @@ use crate::observe::recorder::Recorder;
 use crate::policy::identity::{self, Caller, Unknown};
 use crate::proxy::attempt::{self, Original, Prepared};
 use crate::proxy::endpoint::{self, Endpoint, ModelPlace, Refusal, Route};
-use crate::proxy::intake::{self, Bounds};
+use crate::proxy::intake::{self, Bounds, Unread};
 use crate::proxy::reply::{self, ReplyBody};
 use crate::proxy::state::{Places, Shared, Snapshot};
 use crate::proxy::{catalogue, cors, headers, info, places, refusal};
@@ -291,7 +291,15 @@ impl Job {
             buffered_kib: Arc::clone(&self.snapshot.buffered_kib),
             wait: settings.limits.wait,
         };
-        let (body, share) = intake::read_body(body, &bounds).await?;
+        let (body, share) = match intake::read_body(body, &bounds).await {
+            Ok(read) => read,
+            Err(Unread::Refused(failure)) => return Err(failure),
+            Err(Unread::ClientGone(failure)) => {
+                // Nobody reads the refusal; the record says why.
+                self.recorder.finish(Outcome::ClientCancelled);
+                return Err(failure);
+            }
+        };
         self.places.buffered = share;
         if let Some(exchange) = self.recorder.exchange() {
             exchange.request_bytes = body.len() as u64;

@@ -332,7 +332,7 @@ impl Drop for Relay {
                     .is_some_and(|attempt| dialect::is_terminal(dialect, &attempt.frames.ending()))
         });
         if !terminal || !self.manner.events {
-            self.end(Outcome::ClientCancelled);
+            // The recorder, dropped next, tells a client that left from a drain that ran out of time.
             return;
         }
         let recorder = self.recorder.hand_over();

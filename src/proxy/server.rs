@@ -23,7 +23,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::base::{clock, task};
 use crate::config::settings::Tls;
 use crate::proxy::pipeline::{self, Peer, Worker};
-use crate::proxy::socket::{Begun, ClientSocket, Stream};
+use crate::proxy::socket::{Calls, ClientSocket, Served, Stream};
 use crate::proxy::state::Shared;
 use crate::upstream::tls;
 
@@ -200,13 +200,16 @@ async fn serve(
     worker: &Arc<Worker>,
     listening: &Listening,
 ) {
-    let begun = Arc::new(Begun::default());
-    let socket = ClientSocket::new(stream, Arc::clone(&begun), listening.header_timeout, http2);
+    let calls = Arc::new(Calls::default());
+    let socket = ClientSocket::new(stream, Arc::clone(&calls), listening.header_timeout, http2);
     let worker = Arc::clone(worker);
     let service = service_fn(move |request| {
-        begun.one_more();
+        let running = calls.begin();
         let worker = Arc::clone(&worker);
-        async move { Ok::<_, Infallible>(pipeline::serve(&worker, Peer { address }, request).await) }
+        async move {
+            let answer = pipeline::serve(&worker, Peer { address }, request).await;
+            Ok::<_, Infallible>(answer.map(|body| Served { body, running }))
+        }
     });
     let ended = if http2 {
         http2::Builder::new(TokioExecutor::new())

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
@@ -16,17 +18,60 @@ use tokio_rustls::server::TlsStream;
 use crate::dialect;
 use crate::neutral::failure::{Code, Failure};
 use crate::neutral::kind::Dialect;
+use crate::proxy::relay::Broken;
+use crate::proxy::reply::ReplyBody;
 
 /// Limit: how long a connection may lie idle between requests. Longer than the idle pools of common clients.
 const IDLE_MAX: Duration = Duration::from_mins(10);
 
-/// Requests begun on one connection; the socket sees by it that a head was complete. Written by the service.
+/// Requests on one connection. The socket sees by it whether what it reads belongs to a head, and whether silence on the
+/// reading side is a wait for an answer. Written by the service.
 #[derive(Default)]
-pub struct Begun(AtomicU64);
+pub struct Calls {
+    begun: AtomicU64,
+    ended: AtomicU64,
+}
 
-impl Begun {
-    pub fn one_more(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+impl Calls {
+    /// A head was complete; the request runs until the returned value is dropped.
+    pub fn begin(self: &Arc<Self>) -> Running {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        Running(Arc::clone(self))
+    }
+}
+
+/// One request under way.
+pub struct Running(Arc<Calls>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.ended.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The body of an answer; its request runs until it is dropped.
+pub struct Served {
+    pub body: ReplyBody,
+    pub running: Running,
+}
+
+impl Body for Served {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -39,7 +84,7 @@ pub enum Stream {
 /// A client's connection.
 pub struct ClientSocket {
     stream: Stream,
-    begun: Arc<Begun>,
+    calls: Arc<Calls>,
     header_timeout: Duration,
     /// HTTP/2 frames come at any time; its codec has limits of its own.
     http2: bool,
@@ -55,10 +100,10 @@ pub struct ClientSocket {
 }
 
 impl ClientSocket {
-    pub fn new(stream: Stream, begun: Arc<Begun>, header_timeout: Duration, http2: bool) -> Self {
+    pub fn new(stream: Stream, calls: Arc<Calls>, header_timeout: Duration, http2: bool) -> Self {
         Self {
             stream,
-            begun,
+            calls,
             header_timeout,
             http2,
             seen: 0,
@@ -69,18 +114,20 @@ impl ClientSocket {
         }
     }
 
-    fn look(&mut self) {
-        let begun = self.begun.0.load(Ordering::Relaxed);
+    /// Whether a request is under way.
+    fn look(&mut self) -> bool {
+        let begun = self.calls.begun.load(Ordering::Relaxed);
         if begun != self.seen {
             self.seen = begun;
             self.in_head = false;
             self.head_timer = None;
         }
+        self.calls.ended.load(Ordering::Relaxed) != begun
     }
 
-    /// Nothing came. Has a wait run out?
-    fn waited(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.http2 {
+    /// Nothing came. Has a wait run out? While a request is under way the waits are the pipeline's.
+    fn waited(&mut self, cx: &mut Context<'_>, running: bool) -> bool {
+        if self.http2 || running {
             return false;
         }
         if self.in_head {
@@ -112,7 +159,7 @@ impl ClientSocket {
             if timer.as_mut().poll(cx).is_pending() {
                 return false;
             }
-            // A request under way is idle on the reading side too; only a whole span without any ends it.
+            // Only a whole span without any request ends it.
             if *armed_at == seen && seen > 0 {
                 return true;
             }
@@ -198,13 +245,14 @@ impl AsyncRead for ClientSocket {
             Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
             Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
         };
-        this.look();
+        let running = this.look();
         match polled {
             Poll::Ready(Ok(())) => {
-                this.in_head |= buffer.filled().len() > before;
+                // While a request is under way, this is its body.
+                this.in_head |= !running && buffer.filled().len() > before;
                 Poll::Ready(Ok(()))
             }
-            Poll::Pending if this.waited(cx) => {
+            Poll::Pending if this.waited(cx, running) => {
                 this.closed = true;
                 Poll::Ready(Ok(()))
             }
@@ -236,6 +284,14 @@ impl AsyncWrite for ClientSocket {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.look();
+        // A head is one piece, the first.
+        let head = slices.first().map_or(&[][..], |slice| slice);
+        if let Some((status, reason, failure)) = this.bare_refusal(head) {
+            let whole = slices.iter().map(|slice| slice.len()).sum();
+            return this
+                .poll_answer(cx, status, reason, &failure)
+                .map(|written| written.map(|_| whole));
+        }
         match &mut this.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),

@@ -9,7 +9,14 @@
     reason = "modules of a test binary have no outside to be reached from"
 )]
 
+mod auth;
+mod cancel;
 mod demo;
+mod drain;
+mod faults;
+mod limits;
+mod models;
 mod passthrough;
+mod seeds;
 mod simulate;
 mod support;

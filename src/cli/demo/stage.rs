@@ -133,7 +133,7 @@ pub(crate) fn start() -> io::Result<Stage> {
     let records = Arc::new(Mutex::new(Vec::new()));
     let sinks = Sinks::default().with(Box::new(Keep(Arc::clone(&records))));
     let listener = serve::bind(settings.server.listen)?;
-    let gateway = serve::start(settings, listener, sinks)?;
+    let gateway = serve::start(settings, &listener, sinks)?;
     Ok(Stage {
         providers,
         gateway,

@@ -135,6 +135,11 @@ impl Gateway {
         let settings = settings(file, text, setting).unwrap_or_else(|findings| {
             panic!("{:?} in {text}", findings.iter().collect::<Vec<_>>())
         });
+        Self::run(settings)
+    }
+
+    /// With settings as they are.
+    pub fn run(settings: Settings) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let kept = Kept::default();
         let sinks = Sinks::default().with(Box::new(kept.clone()));

@@ -223,6 +223,17 @@ impl Connection {
         let _ = self.socket.write_all(bytes).await;
     }
 
+    /// Reads so many bytes as they come, framing and all.
+    pub async fn read_exact(&mut self, bytes: &mut [u8]) {
+        while self.buffer.len() < bytes.len() {
+            let read = self.fill().await.expect("an open connection");
+            assert!(read > 0, "the server closed after {:?}", self.buffer);
+        }
+        let (taken, _) = self.buffer.split_at(bytes.len());
+        bytes.copy_from_slice(taken);
+        self.buffer.drain(..bytes.len());
+    }
+
     /// Reads the head of the next answer; `None` when the connection ends before.
     pub async fn read_head(&mut self) -> Option<Head> {
         let mut interim = Vec::new();

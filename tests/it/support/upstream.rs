@@ -70,6 +70,8 @@ struct Log {
 struct Inner {
     log: Mutex<Log>,
     answer: Box<dyn Fn(&Got) -> Vec<Step> + Send + Sync>,
+    /// Bodies longer than this are read and let go.
+    kept_max: usize,
     released: watch::Sender<bool>,
 }
 
@@ -88,7 +90,12 @@ pub struct Upstream {
 impl Upstream {
     /// Answers each request with what `answer` makes of it.
     pub async fn start(answer: impl Fn(&Got) -> Vec<Step> + Send + Sync + 'static) -> Self {
-        Self::listen(None, answer).await
+        Self::listen(None, usize::MAX, answer).await
+    }
+
+    /// Keeps no bodies, for tests that send a great many.
+    pub async fn forgetful(steps: Vec<Step>) -> Self {
+        Self::listen(None, 0, move |_| steps.clone()).await
     }
 
     /// The same steps for every request.
@@ -101,11 +108,12 @@ impl Upstream {
         acceptor: TlsAcceptor,
         answer: impl Fn(&Got) -> Vec<Step> + Send + Sync + 'static,
     ) -> Self {
-        Self::listen(Some(acceptor), answer).await
+        Self::listen(Some(acceptor), usize::MAX, answer).await
     }
 
     async fn listen(
         acceptor: Option<TlsAcceptor>,
+        kept_max: usize,
         answer: impl Fn(&Got) -> Vec<Step> + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -113,6 +121,7 @@ impl Upstream {
         let inner = Arc::new(Inner {
             log: Mutex::default(),
             answer: Box::new(answer),
+            kept_max,
             released: watch::channel(false).0,
         });
         task::spawn(
@@ -199,7 +208,7 @@ async fn serve(
     socket: socket2::Socket,
 ) {
     let mut buffer = Vec::new();
-    while let Some(got) = read_request(&mut stream, &mut buffer, number).await {
+    while let Some(got) = read_request(&mut stream, &mut buffer, number, inner.kept_max).await {
         let steps = (inner.answer)(&got);
         inner.log().got.push(got);
         for step in steps {
@@ -245,6 +254,7 @@ async fn read_request(
     stream: &mut (impl AsyncRead + Unpin),
     buffer: &mut Vec<u8>,
     connection: usize,
+    kept_max: usize,
 ) -> Option<Got> {
     let head = loop {
         if let Some(at) = find(buffer, b"\r\n\r\n") {
@@ -276,12 +286,23 @@ async fn read_request(
     let length = got
         .header("content-length")
         .map_or(0, |text| text.parse().expect("a content-length"));
-    while buffer.len() < length {
+    let mut left = length;
+    loop {
+        let taken = buffer.drain(..left.min(buffer.len()));
+        left -= taken.len();
+        if length <= kept_max {
+            got.body.extend(taken);
+        } else {
+            drop(taken);
+        }
+        if left == 0 {
+            break;
+        }
+        buffer.reserve(256 << 10);
         if !matches!(stream.read_buf(buffer).await, Ok(1..)) {
             return None;
         }
     }
-    got.body = buffer.drain(..length).collect();
     Some(got)
 }
 
