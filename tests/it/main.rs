@@ -11,6 +11,7 @@
 
 mod auth;
 mod cancel;
+mod demo;
 mod drain;
 mod faults;
 mod limits;

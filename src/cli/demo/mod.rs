@@ -1,0 +1,173 @@
+//! `pinhole demo`: agents, the gateway and simulated providers in one process, and what came of it. No keys, no network.
+//!
+//! ```text
+//!  traffic ── what the agents do      stage ── simulated providers, the gateway on a free port, a sink that keeps records
+//!     │                                 │
+//!  drive ─── sends, reads (talk, answer) ─── audit ── calls, records and providers' logs compared: the exit code
+//!                                              │
+//!                                           summary (page, figures, timeline) ── the text
+//! ```
+
+mod answer;
+mod audit;
+mod drive;
+mod figures;
+mod page;
+mod stage;
+mod summary;
+mod talk;
+mod timeline;
+mod traffic;
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::{clock, task};
+use crate::cli::Exit;
+use crate::cli::args::DemoArgs;
+use crate::cli::terminal::{say, tell};
+use crate::config::env::Environment;
+use crate::upstream::provider::Provider;
+
+use audit::Arrival;
+use drive::{Call, Ledger};
+use page::Page;
+use stage::{Record, Stage};
+use summary::Report;
+
+/// No call starts in the last part of the time that `--seconds` gives, so that those under way can end.
+const LAST_CALLS: Duration = Duration::from_millis(1_500);
+/// How often the progress line is drawn.
+const PROGRESS: Duration = Duration::from_millis(100);
+/// How long a provider may take to see that its client is gone.
+const CLOSE_MAX: Duration = Duration::from_secs(2);
+
+/// What the play left behind.
+struct Traces {
+    calls: Vec<Call>,
+    records: Vec<Record>,
+    arrivals: Vec<Arrival>,
+    elapsed: Duration,
+    origin: String,
+    played_out: bool,
+}
+
+pub fn run(args: &DemoArgs) -> Exit {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tell(&format!("error: no runtime: {error}"));
+            return Exit::Environment;
+        }
+    };
+    let traces = match runtime.block_on(perform(Duration::from_secs(args.seconds))) {
+        Ok(traces) => traces,
+        Err(error) => {
+            tell(&format!("error: the demo cannot start: {error}"));
+            return Exit::Environment;
+        }
+    };
+    let rows = audit::join(&traces.calls, &traces.records);
+    let audit = audit::audit(&rows, &traces.records, &traces.arrivals);
+    let report = Report {
+        rows: &rows,
+        audit: &audit,
+        elapsed: traces.elapsed,
+        origin: &traces.origin,
+        seconds: (!traces.played_out).then_some(args.seconds),
+        data_dir: args.data_dir.as_deref(),
+    };
+    let page = Page::new(is_utf8(&Environment::of_process()));
+    say(summary::render(&report, page).trim_end());
+    if audit.differences.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Failed
+    }
+}
+
+/// Whether the terminal's locale takes more than ASCII.
+fn is_utf8(environment: &Environment) -> bool {
+    ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| environment.get(name))
+        .is_some_and(|locale| {
+            let locale = locale.to_ascii_lowercase();
+            locale.contains("utf-8") || locale.contains("utf8")
+        })
+}
+
+/// Sets the stage, plays, clears up.
+async fn perform(limit: Duration) -> io::Result<Traces> {
+    let stage = stage::start()?;
+    let origin = format!("http://{}", stage.gateway.server.address);
+    let gateway = as_provider(&stage, &origin)?;
+    let begun = clock::now();
+    let ledger = Ledger::new(
+        begun,
+        begun + limit.saturating_sub(LAST_CALLS).max(limit / 2),
+    );
+    let progress = io::stderr()
+        .is_terminal()
+        .then(|| task::spawn("progress line", progress(Arc::clone(&ledger))));
+    let played_out = drive::play(&gateway, &ledger).await;
+    let elapsed = clock::now().saturating_duration_since(begun);
+    if let Some(progress) = progress {
+        progress.abort();
+        draw("");
+    }
+    let (providers, records) = stage.end().await;
+    let mut arrivals = Vec::new();
+    for provider in providers {
+        let handle = provider.handle;
+        // The last connection that was given up may not have been seen as closed yet.
+        let ended = |seen: &[crate::simulate::record::Seen]| seen.iter().all(|s| s.end.is_some());
+        handle.wait(CLOSE_MAX, ended).await;
+        let seen = handle.requests();
+        arrivals.extend(seen.iter().map(|seen| Arrival::of(provider.id, seen)));
+        handle.stop();
+    }
+    Ok(Traces {
+        calls: ledger.calls(),
+        records,
+        arrivals,
+        elapsed,
+        origin,
+        played_out,
+    })
+}
+
+/// The gateway as its clients see it: a provider at another address.
+fn as_provider(stage: &Stage, origin: &str) -> io::Result<Provider> {
+    let snapshot = stage.gateway.shared.snapshot();
+    let first = snapshot.settings.providers.first();
+    let Some(first) = first else {
+        return Err(io::Error::other("no provider was configured"));
+    };
+    let mut provider = Provider::clone(first);
+    provider.base_url = origin.parse().map_err(io::Error::other)?;
+    Ok(provider)
+}
+
+/// Keeps one line on standard error current.
+async fn progress(ledger: Arc<Ledger>) {
+    loop {
+        let (elapsed, working, done) = ledger.progress();
+        let seconds = elapsed.as_secs_f64();
+        draw(&format!(
+            "{working} agents at work, {done} exchanges so far, {seconds:.1} s"
+        ));
+        tokio::time::sleep(PROGRESS).await;
+    }
+}
+
+/// Replaces the progress line.
+fn draw(text: &str) {
+    let mut stderr = io::stderr();
+    // A terminal that is gone needs no progress.
+    let _drawn = write!(stderr, "\r{text:<60}\r{text}").and_then(|()| stderr.flush());
+}
