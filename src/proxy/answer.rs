@@ -27,10 +27,13 @@ impl Job {
         let mut answered = parts.headers;
         headers::strip_response(&mut answered);
         let events = headers::is_event_stream(&answered);
-        let filter = (usage_added && events && status == StatusCode::OK).then(UsageFilter::default);
+        let clear = events && !headers::is_compressed(&answered);
+        let filter = (usage_added && clear && status == StatusCode::OK).then(UsageFilter::default);
         if filter.is_some() {
             answered.remove(header::CONTENT_LENGTH);
         }
+        // Into compressed text, or text of a length already told, nothing can be written.
+        let writable = clear && !answered.contains_key(header::CONTENT_LENGTH);
         self.sign(&mut answered, Some(provider));
         if let Some(model) = choice.model.as_deref()
             && let Ok(value) = HeaderValue::from_str(model)
@@ -62,6 +65,7 @@ impl Job {
         let manner = Manner {
             dialect: self.dialect,
             events,
+            writable,
             idle: provider.timeouts.idle,
             deadline: started
                 .zip(provider.timeouts.total)

@@ -44,8 +44,10 @@ pub enum Broken {
 /// How an answer is to be handed on.
 pub struct Manner {
     pub dialect: Dialect,
-    /// Server-sent events: errors and keep-alives may be written between events.
+    /// Server-sent events.
     pub events: bool,
+    /// Errors and keep-alives may be written between them.
+    pub writable: bool,
     pub idle: Duration,
     /// When the whole call must be over.
     pub deadline: Option<Instant>,
@@ -216,7 +218,7 @@ impl Relay {
         }
     }
 
-    /// A wait ran out: an event stream is told why and ends, anything else is cut.
+    /// A wait ran out: an event stream is told why and ends; anything else, and half an event, is cut.
     fn gave_up(
         &mut self,
         wait: Duration,
@@ -234,19 +236,19 @@ impl Relay {
         let failure = Failure::new(code, text);
         self.blame(Blame::of(code, Some(failure.message.to_string())));
         let mut buffer = [0; 36];
-        let event = self.recorder.exchange().map(|exchange| {
-            dialect::stream_error(
-                self.manner.dialect,
-                &failure,
-                exchange.id.encode(&mut buffer),
-            )
-        });
+        let manner = &self.manner;
+        let event = self
+            .recorder
+            .exchange()
+            .filter(|exchange| manner.writable && is_between_events(exchange))
+            .map(|exchange| {
+                let id = exchange.id.encode(&mut buffer);
+                dialect::stream_error(manner.dialect, &failure, id)
+            });
         self.end(Outcome::Timeout);
         self.manner.filter = None;
-        match event {
-            Some(event) if self.manner.events => Poll::Ready(Some(Ok(Frame::data(event)))),
-            _ => Poll::Ready(Some(Err(Broken::Silent(wait)))),
-        }
+        let last = event.map(Frame::data);
+        Poll::Ready(Some(last.ok_or(Broken::Silent(wait))))
     }
 
     /// Looks at the waits; sets the timer for the next one.
@@ -279,7 +281,7 @@ impl Relay {
                 .keep_alive
                 .filter(|wait| self.last_sent + *wait <= now);
             self.timer = None;
-            if quiet.is_some() && self.manner.events && self.boundary.between_events {
+            if quiet.is_some() && self.manner.writable && self.boundary.between_events {
                 return Waited::KeepAlive;
             }
         }
@@ -290,13 +292,22 @@ impl Relay {
         let keep_alive = self
             .manner
             .keep_alive
-            .filter(|_| self.manner.events && self.boundary.between_events)
+            .filter(|_| self.manner.writable && self.boundary.between_events)
             .map(|wait| self.last_sent + wait);
         [keep_alive, self.manner.deadline]
             .into_iter()
             .flatten()
             .fold(idle, Instant::min)
     }
+}
+
+/// Whether what came so far ends between two events.
+fn is_between_events(exchange: &Exchange) -> bool {
+    let mut boundary = Boundary::default();
+    if let Some(attempt) = exchange.last_attempt() {
+        boundary.pass(&attempt.frames.ending());
+    }
+    boundary.between_events
 }
 
 /// The outcome of an answer that was handed on whole.
