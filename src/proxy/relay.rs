@@ -4,6 +4,7 @@
 //!   running ──end of body──────────────────────► complete (or upstream_error, by its status)
 //!      │────connection broke───────────────────► upstream_reset; the client's connection ends abnormally
 //!      │────silent for `idle`──────────────────► timeout; an error event in the dialect, then the end
+//!      │                                         (in the middle of an event: an abnormal end)
 //!      └────client gone ──last event was sent──► complete, after the tail was read (1 s, 64 KiB)
 //!                       └─else─────────────────► client_cancelled; the provider's connection closes at once
 //! ```
@@ -233,20 +234,28 @@ impl Relay {
         };
         let failure = Failure::new(code, text);
         self.blame(Blame::of(code, Some(failure.message.to_string())));
-        let mut buffer = [0; 36];
-        let event = self.recorder.exchange().map(|exchange| {
-            dialect::stream_error(
-                self.manner.dialect,
-                &failure,
-                exchange.id.encode(&mut buffer),
-            )
-        });
-        self.end(Outcome::Timeout);
-        self.manner.filter = None;
-        match event {
-            Some(event) if self.manner.events => Poll::Ready(Some(Ok(Frame::data(event)))),
-            _ => Poll::Ready(Some(Err(Broken::Silent(wait)))),
+        let event = self.error_event(&failure);
+        if let Some(event) = &event {
+            self.sent(event, clock::now());
         }
+        self.manner.filter = None;
+        self.end(Outcome::Timeout);
+        match event {
+            Some(event) => Poll::Ready(Some(Ok(Frame::data(event)))),
+            None => Poll::Ready(Some(Err(Broken::Silent(wait)))),
+        }
+    }
+
+    /// The event that ends an event stream; none in the middle of an event, whose reader would take it for a part.
+    fn error_event(&mut self, failure: &Failure) -> Option<Bytes> {
+        let (dialect, events) = (self.manner.dialect, self.manner.events);
+        let exchange = self.recorder.exchange().filter(|_| events)?;
+        let ending = exchange.last_attempt()?.frames.ending();
+        let between_events =
+            ending.is_empty() || ending.ends_with(b"\n\n") || ending.ends_with(b"\r\n\r\n");
+        let mut buffer = [0; 36];
+        between_events
+            .then(|| dialect::stream_error(dialect, failure, exchange.id.encode(&mut buffer)))
     }
 
     /// Looks at the waits; sets the timer for the next one.
