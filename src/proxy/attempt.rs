@@ -73,6 +73,14 @@ pub fn prepare(
     if renamed.is_some() && matches!(endpoint.model, ModelPlace::Path(_)) {
         edits.push("path");
     }
+    if usage_added {
+        // The chunk to be hidden has to be readable; every SDK offers gzip without being asked.
+        outgoing.insert(
+            header::ACCEPT_ENCODING,
+            HeaderValue::from_static("identity"),
+        );
+        edits.push("accept-encoding");
+    }
     let outbound = credentials(provider, settings, caller, &outgoing, query);
     headers::strip_request(&mut outgoing, caller);
     set_headers(&mut outgoing, provider, settings, outbound, query);

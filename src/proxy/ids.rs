@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use memchr::memmem;
 
 use crate::exchange::Exchange;
-use crate::exchange::outcome::Outcome;
 use crate::neutral::kind::{Dialect, Operation};
 
 /// Limit: ids remembered; the oldest are forgotten first.
@@ -27,14 +26,14 @@ struct Seen {
 }
 
 impl Ids {
-    /// Remembers the id that a finished exchange's answer begins with, where that names something to come back for.
+    /// Whether answers of this kind hand out ids to come back for.
+    pub fn concern(dialect: Dialect, operation: Operation) -> bool {
+        operation == Operation::Opaque
+            || (dialect == Dialect::OpenAiResponses && operation == Operation::Chat)
+    }
+
+    /// Remembers the id that a complete answer begins with.
     pub fn learn(&self, exchange: &Exchange) {
-        let stored = exchange.operation == Operation::Opaque
-            || (exchange.dialect == Dialect::OpenAiResponses
-                && exchange.operation == Operation::Chat);
-        if !stored || exchange.outcome != Outcome::Complete {
-            return;
-        }
         let Some(attempt) = exchange.last_attempt() else {
             return;
         };

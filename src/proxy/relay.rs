@@ -10,6 +10,7 @@
 //! ```
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,7 @@ use crate::exchange::{Blame, Exchange};
 use crate::neutral::failure::{Code, Failure};
 use crate::neutral::kind::Dialect;
 use crate::observe::recorder::Recorder;
+use crate::proxy::ids::Ids;
 use crate::proxy::state::Places;
 use crate::upstream::client::AnswerBody;
 
@@ -45,8 +47,10 @@ pub enum Broken {
 /// How an answer is to be handed on.
 pub struct Manner {
     pub dialect: Dialect,
-    /// Server-sent events: errors and keep-alives may be written between events.
+    /// Server-sent events.
     pub events: bool,
+    /// Errors and keep-alives may be written between them.
+    pub writable: bool,
     pub idle: Duration,
     /// When the whole call must be over.
     pub deadline: Option<Instant>,
@@ -54,6 +58,8 @@ pub struct Manner {
     pub keep_alive: Option<Duration>,
     /// Hides the usage chunk that the gateway asked for.
     pub filter: Option<UsageFilter>,
+    /// Told the id that a complete answer hands out, where one may be asked for later.
+    pub ids: Option<Arc<Ids>>,
 }
 
 /// An answer being handed on.
@@ -194,6 +200,11 @@ impl Relay {
 
     fn complete(&mut self) {
         let outcome = ended_as(self.recorder.exchange());
+        if let (Outcome::Complete, Some(ids), Some(exchange)) =
+            (outcome, &self.manner.ids, self.recorder.exchange())
+        {
+            ids.learn(exchange);
+        }
         self.end(outcome);
     }
 
@@ -217,7 +228,7 @@ impl Relay {
         }
     }
 
-    /// A wait ran out: an event stream is told why and ends, anything else is cut.
+    /// A wait ran out: an event stream is told why and ends; anything else, and half an event, is cut.
     fn gave_up(
         &mut self,
         wait: Duration,
@@ -240,21 +251,16 @@ impl Relay {
         }
         self.manner.filter = None;
         self.end(Outcome::Timeout);
-        match event {
-            Some(event) => Poll::Ready(Some(Ok(Frame::data(event)))),
-            None => Poll::Ready(Some(Err(Broken::Silent(wait)))),
-        }
+        let last = event.map(Frame::data);
+        Poll::Ready(Some(last.ok_or(Broken::Silent(wait))))
     }
 
     /// The event that ends an event stream; none in the middle of an event, whose reader would take it for a part.
     fn error_event(&mut self, failure: &Failure) -> Option<Bytes> {
-        let (dialect, events) = (self.manner.dialect, self.manner.events);
-        let exchange = self.recorder.exchange().filter(|_| events)?;
-        let ending = exchange.last_attempt()?.frames.ending();
-        let between_events =
-            ending.is_empty() || ending.ends_with(b"\n\n") || ending.ends_with(b"\r\n\r\n");
+        let (dialect, writable) = (self.manner.dialect, self.manner.writable);
+        let exchange = self.recorder.exchange().filter(|_| writable)?;
         let mut buffer = [0; 36];
-        between_events
+        is_between_events(exchange)
             .then(|| dialect::stream_error(dialect, failure, exchange.id.encode(&mut buffer)))
     }
 
@@ -288,7 +294,7 @@ impl Relay {
                 .keep_alive
                 .filter(|wait| self.last_sent + *wait <= now);
             self.timer = None;
-            if quiet.is_some() && self.manner.events && self.boundary.between_events {
+            if quiet.is_some() && self.manner.writable && self.boundary.between_events {
                 return Waited::KeepAlive;
             }
         }
@@ -299,13 +305,22 @@ impl Relay {
         let keep_alive = self
             .manner
             .keep_alive
-            .filter(|_| self.manner.events && self.boundary.between_events)
+            .filter(|_| self.manner.writable && self.boundary.between_events)
             .map(|wait| self.last_sent + wait);
         [keep_alive, self.manner.deadline]
             .into_iter()
             .flatten()
             .fold(idle, Instant::min)
     }
+}
+
+/// Whether what came so far ends between two events.
+fn is_between_events(exchange: &Exchange) -> bool {
+    let mut boundary = Boundary::default();
+    if let Some(attempt) = exchange.last_attempt() {
+        boundary.pass(&attempt.frames.ending());
+    }
+    boundary.between_events
 }
 
 /// The outcome of an answer that was handed on whole.

@@ -86,6 +86,7 @@ pub fn read<'a>(method: &Method, path: &'a str, headers: &HeaderMap) -> Route<'a
     if let Some(reason) = malformed(path) {
         return refused(Dialect::OpenAiChat, Refusal::Malformed(reason));
     }
+    let path = one_slash(path);
     if let Some(info) = info(path) {
         return match *method {
             Method::GET | Method::HEAD => Route::Info(info),
@@ -335,7 +336,7 @@ fn split_version(path: &str) -> (Option<&str>, &str) {
             path.strip_prefix(alias)
                 .filter(|rest| rest.starts_with('/'))
         })
-        .unwrap_or(path);
+        .map_or(path, one_slash);
     let path = path
         .strip_suffix('/')
         .filter(|shorter| !shorter.is_empty())
@@ -349,9 +350,17 @@ fn split_version(path: &str) -> (Option<&str>, &str) {
         && (version.is_none() || version == Some(segment))
     {
         version = Some(segment);
-        rest = &rest[1 + segment.len()..];
+        rest = one_slash(&rest[1 + segment.len()..]);
     }
     (version, rest)
+}
+
+/// `//v1` and `/v1//chat/completions` come of base URLs that end with a slash.
+fn one_slash(mut path: &str) -> &str {
+    while path.starts_with("//") {
+        path = &path[1..];
+    }
+    path
 }
 
 /// Whose envelope and catalogue shape a shared path gets.

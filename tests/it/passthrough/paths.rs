@@ -192,6 +192,28 @@ async fn roots_with_versions_and_prefixes() {
     }
 }
 
+#[tokio::test]
+async fn slashes_in_excess() {
+    let chat = "/v1/chat/completions";
+    for path in [
+        "//v1/chat/completions",
+        "/v1//chat/completions",
+        "//chat/completions",
+        "/v1/chat/completions/",
+    ] {
+        check_root("", path, chat).await;
+        check_root("/v1/", path, chat).await;
+    }
+    check_root("", "//v1/messages", "/v1/messages").await;
+    check_root("", "/anthropic//v1/messages", "/v1/messages").await;
+    check_root(
+        "",
+        "//v1beta/models/m:generateContent",
+        "/v1beta/models/m:generateContent",
+    )
+    .await;
+}
+
 /// A stream at `path`: the same bytes, in the same pieces, and marked as a stream.
 async fn check_stream(path: &str, body: &str, events: &[&str]) {
     let mut steps = vec![Step::Send(event_stream())];

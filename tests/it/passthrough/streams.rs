@@ -1,10 +1,13 @@
 //! Streams frame by frame: whatever bytes come, at once, in their order, none added.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use crate::support::gateway::{Gateway, one};
 use crate::support::raw::{End, Request};
-use crate::support::upstream::{Step, Upstream, chunk, event_stream, last_chunk};
+use crate::support::upstream::{
+    Step, Upstream, chunk, chunked, event_stream, last_chunk, stream_of,
+};
 
 fn streaming(path: &str) -> Request {
     let body = if path.contains("streamGenerateContent") {
@@ -157,5 +160,110 @@ async fn quiet_streams_are_kept_alive_between_events_alone() {
             "{path}"
         );
         assert_eq!(end, End::Clean);
+    }
+}
+
+/// One gzip member over all of `pieces`, flushed after each.
+fn gzipped(pieces: &[&str]) -> Vec<Vec<u8>> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    let mut out = Vec::new();
+    for piece in pieces {
+        encoder.write_all(piece.as_bytes()).expect("memory");
+        encoder.flush().expect("memory");
+        out.push(std::mem::take(encoder.get_mut()));
+    }
+    out.push(encoder.finish().expect("memory"));
+    out
+}
+
+fn gzip_stream() -> Vec<u8> {
+    let headers = [
+        ("content-type", "text/event-stream"),
+        ("content-encoding", "gzip"),
+    ];
+    chunked(200, &headers)
+}
+
+#[tokio::test]
+async fn nothing_is_written_into_a_compressed_stream() {
+    let pieces = gzipped(&["data: 1\n\n", "data: [DONE]\n\n"]);
+    for path in PATHS {
+        // Quiet for longer than the keep-alive, then on: untouched.
+        let mut steps = vec![Step::Send(gzip_stream())];
+        for piece in &pieces {
+            steps.extend([
+                Step::Send(chunk(piece)),
+                Step::Wait(Duration::from_millis(80)),
+            ]);
+        }
+        steps.push(Step::Send(last_chunk()));
+        let upstream = Upstream::always(steps).await;
+        let toml = format!(
+            "[streams]\nkeep_alive = \"20ms\"\ninclude_usage = \"when_missing\"\n{}",
+            one(&upstream.url())
+        );
+        let gateway = Gateway::start(&toml);
+        let (response, fact) = gateway.call(&streaming(path)).await;
+        assert_eq!(response.body, pieces.concat(), "{path}");
+        assert_eq!(
+            (response.end, fact.outcome),
+            (End::Clean, "complete"),
+            "{path}"
+        );
+        // Stalled: cut, for an event in clear text would be garbage there.
+        let steps = vec![
+            Step::Send(gzip_stream()),
+            Step::Send(chunk(&pieces[0])),
+            Step::Hold,
+        ];
+        let upstream = Upstream::always(steps).await;
+        let gateway = Gateway::start(&format!(
+            "[timeouts]\nidle = \"100ms\"\n{}",
+            one(&upstream.url())
+        ));
+        let (response, fact) = gateway.call(&streaming(path)).await;
+        assert_eq!(response.body, pieces[0], "{path}");
+        assert_ne!(response.end, End::Clean, "{path}");
+        assert_eq!(fact.outcome, "timeout", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_whose_usage_is_asked_for_comes_uncompressed() {
+    let done = "data: [DONE]\n\n";
+    let usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\n";
+    let upstream = Upstream::always(stream_of(&[usage, done])).await;
+    let toml = format!(
+        "[streams]\ninclude_usage = \"when_missing\"\n{}",
+        one(&upstream.url())
+    );
+    let gateway = Gateway::start(&toml);
+    let request = streaming(PATHS[0]).header("accept-encoding", "gzip, br, zstd");
+    let (response, fact) = gateway.call(&request).await;
+    assert_eq!(response.text(), done);
+    assert_eq!(upstream.only().header("accept-encoding"), Some("identity"));
+    assert_eq!(fact.attempt().edits, ["stream_options", "accept-encoding"]);
+}
+
+#[tokio::test]
+async fn an_event_that_stalls_half_way_is_cut_there() {
+    for path in PATHS {
+        for half in ["data: {\"half\":", "data: {}\n", "event: x\ndata: {}\r\n"] {
+            let steps = vec![
+                Step::Send(event_stream()),
+                Step::Send(chunk("data: 1\n\n")),
+                Step::Send(chunk(half)),
+                Step::Hold,
+            ];
+            let upstream = Upstream::always(steps).await;
+            let gateway = Gateway::start(&format!(
+                "[timeouts]\nidle = \"100ms\"\n{}",
+                one(&upstream.url())
+            ));
+            let (response, fact) = gateway.call(&streaming(path)).await;
+            assert_eq!(response.text(), format!("data: 1\n\n{half}"), "{path}");
+            assert_ne!(response.end, End::Clean, "{path}");
+            assert_eq!(fact.outcome, "timeout", "{path}");
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::support::certificates::Certificates;
 use crate::support::gateway::{Gateway, Setting, one};
 use crate::support::proxy::Proxy;
 use crate::support::raw::{self, Request, find};
-use crate::support::upstream::{Step, Upstream, json as answer_json, stream_of};
+use crate::support::upstream::{Step, Upstream, answer, json as answer_json, stream_of};
 
 fn chat() -> Request {
     Request::post("/v1/chat/completions").json(&json!({"model": "m", "messages": []}))
@@ -334,4 +334,100 @@ async fn small_writes_are_not_delayed() {
     }
     let took = started.elapsed();
     assert!(took.as_millis() < 50 * 20, "50 rounds took {took:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_before_the_body_was_taken() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    task::spawn("hasty provider", async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut head = [0; 200];
+            // Whatever has come of it, the answer is this; the rest is never read.
+            let _ = socket.read(&mut head).await;
+            let _ = socket
+                .write_all(&answer(413, &[("connection", "close")], "too large"))
+                .await;
+            std::mem::forget(socket);
+        }
+    });
+    let gateway = Gateway::start(&one(&url));
+    let body = format!(r#"{{"model":"m","x":"{}"}}"#, "a".repeat(20 << 20));
+    for _ in 0..2 {
+        let (response, fact) = gateway
+            .call(&Request::post("/v1/chat/completions").body(body.clone()))
+            .await;
+        assert_eq!(
+            (response.status, response.text().as_str()),
+            (413, "too large")
+        );
+        assert_eq!(
+            (fact.outcome, fact.attempt().reused),
+            ("upstream_error", false)
+        );
+    }
+}
+
+#[tokio::test]
+async fn odd_request_lines_do_no_harm() {
+    let upstream = Upstream::always(vec![Step::Send(answer_json("{ }"))]).await;
+    let gateway = Gateway::start(&one(&upstream.url()));
+    let body = "content-type: application/json\r\ncontent-length: 13\r\n\r\n{\"model\":\"m\"}";
+    for (head, status) in [
+        (
+            "CONNECT api.openai.com:443 HTTP/1.1\r\nhost: api.openai.com:443\r\n\r\n".to_owned(),
+            404,
+        ),
+        ("OPTIONS * HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(), 204),
+        (
+            format!(
+                "POST http://api.openai.com/v1/chat/completions HTTP/1.1\r\nhost: api.openai.com\r\n{body}"
+            ),
+            200,
+        ),
+        (format!("POST /v1/chat/completions HTTP/1.0\r\n{body}"), 200),
+        (
+            format!("POST /v1/chat/completions?#x HTTP/1.1\r\nhost: x\r\n{body}"),
+            200,
+        ),
+        ("TRACE / HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(), 405),
+    ] {
+        let mut connection = gateway.connect().await;
+        connection.write(head.as_bytes()).await;
+        let response = connection.read_response().await;
+        assert_eq!(response.status, status, "{head}: {}", response.text());
+    }
+    assert!(
+        upstream
+            .got()
+            .iter()
+            .all(|got| got.target == "/v1/chat/completions"),
+        "{:?}",
+        upstream.got()
+    );
+}
+
+#[tokio::test]
+async fn a_dead_http2_connection_is_replaced() {
+    let simulator = Simulator::local(Script::default()).expect("a free port");
+    let addr = simulator.addr();
+    let toml = format!(
+        "[server]\nworkers = 1\n{}http = \"2\"\n",
+        one(&simulator.url())
+    );
+    let gateway = Gateway::start(&toml);
+    assert_eq!(gateway.send(&chat()).await.status, 200);
+    simulator.stop();
+    let listener = std::net::TcpListener::bind(addr).expect("the port that was freed");
+    let again = Simulator::start(
+        listener,
+        Script::default(),
+        pinhole::simulate::Options::default(),
+    );
+    let again = again.expect("a simulator");
+    let (response, fact) = gateway.call(&chat()).await;
+    assert_eq!(response.status, 200, "{fact:?}");
+    assert_eq!(again.counts().requests, 1);
 }

@@ -23,9 +23,3 @@ pub async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
-
-/// Server-sent events, each with only data.
-pub fn sse(events: &[&str]) -> String {
-    let text = events.iter().map(|data| format!("data: {data}\n\n"));
-    text.collect()
-}

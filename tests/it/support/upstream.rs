@@ -67,9 +67,12 @@ struct Log {
     closed: Vec<(usize, Instant)>,
 }
 
+/// What the provider does about a request.
+type Answer = Box<dyn Fn(&Got) -> Vec<Step> + Send + Sync>;
+
 struct Inner {
     log: Mutex<Log>,
-    answer: Box<dyn Fn(&Got) -> Vec<Step> + Send + Sync>,
+    answer: Answer,
     /// Bodies longer than this are read and let go.
     kept_max: usize,
     released: watch::Sender<bool>,
@@ -180,10 +183,9 @@ async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, inner: Arc
         connections += 1;
         socket.set_nodelay(true).expect("a fresh socket");
         // A second handle on the socket, to set what makes its last drop a reset.
-        let reset = socket2::SockRef::from(&socket)
-            .try_clone()
-            .map(socket2::Socket::from);
-        let Ok(reset) = reset else { continue };
+        let Ok(reset) = socket2::SockRef::from(&socket).try_clone() else {
+            continue;
+        };
         match acceptor.clone() {
             None => {
                 task::spawn("scripted connection", async move {
