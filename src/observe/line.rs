@@ -20,6 +20,7 @@ pub struct LineSink<W> {
     to: W,
     /// Filled and emptied per batch.
     buffer: String,
+    stamp: Stamp,
     /// Exchanges reported as dropped so far.
     dropped_told: u64,
 }
@@ -30,6 +31,7 @@ impl<W: Write + Send> LineSink<W> {
             form,
             to,
             buffer: String::new(),
+            stamp: Stamp::default(),
             dropped_told: 0,
         }
     }
@@ -40,8 +42,8 @@ impl<W: Write + Send> Sink for LineSink<W> {
         self.buffer.clear();
         for exchange in batch {
             match self.form {
-                LogForm::Text => text_line(&mut self.buffer, exchange),
-                LogForm::Json => json_line(&mut self.buffer, exchange),
+                LogForm::Text => text_line(&mut self.buffer, &mut self.stamp, exchange),
+                LogForm::Json => json_line(&mut self.buffer, &mut self.stamp, exchange),
             }
         }
         if dropped > self.dropped_told {
@@ -130,8 +132,8 @@ fn fields(exchange: &Exchange, mut field: impl FnMut(&'static str, Value<'_>)) {
     }
 }
 
-fn text_line(out: &mut String, exchange: &Exchange) {
-    timestamp(out, exchange.wall_us);
+fn text_line(out: &mut String, stamp: &mut Stamp, exchange: &Exchange) {
+    stamp.push(out, exchange.wall_us);
     out.push_str(" info exchange");
     fields(exchange, |name, value| {
         out.push(' ');
@@ -147,9 +149,9 @@ fn text_line(out: &mut String, exchange: &Exchange) {
     out.push('\n');
 }
 
-fn json_line(out: &mut String, exchange: &Exchange) {
+fn json_line(out: &mut String, stamp: &mut Stamp, exchange: &Exchange) {
     out.push_str("{\"time\":\"");
-    timestamp(out, exchange.wall_us);
+    stamp.push(out, exchange.wall_us);
     out.push_str("\",\"level\":\"info\",\"event\":\"exchange\"");
     fields(exchange, |name, value| {
         out.push_str(",\"");
@@ -165,21 +167,52 @@ fn json_line(out: &mut String, exchange: &Exchange) {
     out.push_str("}\n");
 }
 
+/// Decimal digits, without the cost of the formatting machinery: a line has ten numbers.
 fn push_number(out: &mut String, number: u64) {
-    let written = write!(out, "{number}");
-    debug_assert!(written.is_ok(), "writing to a String cannot fail");
+    push_padded(out, number, 1);
+}
+
+/// As [`push_number`], with leading zeros up to `width`.
+fn push_padded(out: &mut String, number: u64, width: usize) {
+    let mut digits = [b'0'; 20];
+    let mut at = digits.len();
+    let mut rest = number;
+    while rest > 0 || at > digits.len() - width {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    out.extend(digits[at..].iter().map(|digit| *digit as char));
 }
 
 fn push_millis(out: &mut String, us: u64) {
-    let written = write!(out, "{}.{:03}", us / 1_000, us % 1_000);
-    debug_assert!(written.is_ok(), "writing to a String cannot fail");
+    push_number(out, us / 1_000);
+    out.push('.');
+    push_padded(out, us % 1_000, 3);
 }
 
-fn timestamp(out: &mut String, wall_us: u64) {
-    let at = jiff::Timestamp::from_microsecond(i64::try_from(wall_us).unwrap_or(0))
-        .unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    let written = write!(out, "{at:.3}");
-    debug_assert!(written.is_ok(), "writing to a String cannot fail");
+/// RFC 3339 with milliseconds. The part up to the second is made once a second.
+#[derive(Default)]
+struct Stamp {
+    second: u64,
+    text: String,
+}
+
+impl Stamp {
+    fn push(&mut self, out: &mut String, wall_us: u64) {
+        let second = wall_us / 1_000_000;
+        if second != self.second || self.text.is_empty() {
+            let at = jiff::Timestamp::from_second(i64::try_from(second).unwrap_or(0))
+                .unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+            self.second = second;
+            self.text = at.to_string();
+            self.text.pop();
+        }
+        out.push_str(&self.text);
+        out.push('.');
+        push_padded(out, wall_us / 1_000 % 1_000, 3);
+        out.push('Z');
+    }
 }
 
 /// Client-made text stays on one line and within its quotes.

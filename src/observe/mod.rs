@@ -9,3 +9,6 @@ pub mod line;
 pub mod queue;
 pub mod recorder;
 pub mod sink;
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,13 @@
 //! How a request's life ends: the provider's answer handed on, or the gateway's own; either way signed.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 use crate::dialect::openai_chat::usage_filter::UsageFilter;
 use crate::exchange::Blame;
 use crate::neutral::failure::{Failure, Source};
+use crate::proxy::ids::Ids;
 use crate::proxy::pipeline::Job;
 use crate::proxy::relay::{Manner, Relay};
 use crate::proxy::reply::{self, ReplyBody};
@@ -20,6 +23,7 @@ impl Job {
         choice: &Choice,
         provider: &Provider,
         usage_added: bool,
+        ids: Arc<Ids>,
         answer: Response<AnswerBody>,
     ) -> Response<ReplyBody> {
         let (parts, body) = answer.into_parts();
@@ -47,9 +51,11 @@ impl Job {
             );
         }
         let mut started = None;
+        let mut concern = false;
         if let Some(exchange) = self.recorder.exchange() {
             exchange.status = Some(status);
             started = Some(exchange.started);
+            concern = Ids::concern(exchange.dialect, exchange.operation);
             if attempt::is_error(status) {
                 let blame = upstream_blame(status);
                 if let Some(attempt) = exchange.attempts.last_mut() {
@@ -72,6 +78,7 @@ impl Job {
                 .map(|(started, total)| started + total),
             keep_alive: self.snapshot.settings.streams.keep_alive,
             filter,
+            ids: concern.then_some(ids),
         };
         let recorder = self.recorder.hand_over();
         let places = std::mem::take(&mut self.places);

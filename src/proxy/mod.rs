@@ -8,6 +8,7 @@ pub mod discovery;
 pub mod endpoint;
 pub mod explain;
 pub mod headers;
+pub mod ids;
 pub mod info;
 pub mod intake;
 pub mod pipeline;

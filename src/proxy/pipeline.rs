@@ -168,8 +168,8 @@ impl Job {
             exchange.stream = stream;
         }
         let choice = match fixed {
-            Some(provider) => verbatim_choice(provider, asked),
-            None => self.choose(&endpoint, asked)?,
+            Some(provider) => verbatim_choice(provider, asked, Because::ProviderPath),
+            None => self.choose(worker, &endpoint, asked)?,
         };
         let provider = self.provider_at(choice.provider)?;
         self.provider = Some(Arc::clone(&provider));
@@ -308,7 +308,19 @@ impl Job {
         Ok(body)
     }
 
-    fn choose(&self, endpoint: &Endpoint<'_>, asked: Option<&str>) -> Result<Choice, Failure> {
+    fn choose(
+        &self,
+        worker: &Worker,
+        endpoint: &Endpoint<'_>,
+        asked: Option<&str>,
+    ) -> Result<Choice, Failure> {
+        if endpoint.operation == Operation::Opaque
+            && asked.is_none()
+            && let Some(maker) = worker.shared.ids.provider_of(endpoint.rest)
+            && let Some(at) = self.snapshot.table.position(&maker)
+        {
+            return Ok(verbatim_choice(at, None, Because::KnownId));
+        }
         let ask = Ask {
             model: asked,
             flag: endpoint.flag,
@@ -341,16 +353,17 @@ impl Job {
         if self.snapshot.settings.errors.wrap_502 && !answer.status().is_success() {
             return Err(refusal::wrapped(provider, answer).await);
         }
-        Ok(self.relay(&choice, provider, usage_added, answer))
+        let ids = Arc::clone(&worker.shared.ids);
+        Ok(self.relay(&choice, provider, usage_added, ids, answer))
     }
 }
 
-fn verbatim_choice(provider: usize, asked: Option<&str>) -> Choice {
+fn verbatim_choice(provider: usize, asked: Option<&str>, because: Because) -> Choice {
     Choice {
         provider,
         model: asked.map(Arc::from),
         params: Params::default(),
-        because: Because::ProviderPath,
+        because,
     }
 }
 

@@ -4,11 +4,13 @@
 //!   running ──end of body──────────────────────► complete (or upstream_error, by its status)
 //!      │────connection broke───────────────────► upstream_reset; the client's connection ends abnormally
 //!      │────silent for `idle`──────────────────► timeout; an error event in the dialect, then the end
+//!      │                                         (in the middle of an event: an abnormal end)
 //!      └────client gone ──last event was sent──► complete, after the tail was read (1 s, 64 KiB)
 //!                       └─else─────────────────► client_cancelled; the provider's connection closes at once
 //! ```
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -25,6 +27,7 @@ use crate::exchange::{Blame, Exchange};
 use crate::neutral::failure::{Code, Failure};
 use crate::neutral::kind::Dialect;
 use crate::observe::recorder::Recorder;
+use crate::proxy::ids::Ids;
 use crate::proxy::state::Places;
 use crate::upstream::client::AnswerBody;
 
@@ -55,6 +58,8 @@ pub struct Manner {
     pub keep_alive: Option<Duration>,
     /// Hides the usage chunk that the gateway asked for.
     pub filter: Option<UsageFilter>,
+    /// Told the id that a complete answer hands out, where one may be asked for later.
+    pub ids: Option<Arc<Ids>>,
 }
 
 /// An answer being handed on.
@@ -195,6 +200,11 @@ impl Relay {
 
     fn complete(&mut self) {
         let outcome = ended_as(self.recorder.exchange());
+        if let (Outcome::Complete, Some(ids), Some(exchange)) =
+            (outcome, &self.manner.ids, self.recorder.exchange())
+        {
+            ids.learn(exchange);
+        }
         self.end(outcome);
     }
 
@@ -235,20 +245,23 @@ impl Relay {
         };
         let failure = Failure::new(code, text);
         self.blame(Blame::of(code, Some(failure.message.to_string())));
-        let mut buffer = [0; 36];
-        let manner = &self.manner;
-        let event = self
-            .recorder
-            .exchange()
-            .filter(|exchange| manner.writable && is_between_events(exchange))
-            .map(|exchange| {
-                let id = exchange.id.encode(&mut buffer);
-                dialect::stream_error(manner.dialect, &failure, id)
-            });
-        self.end(Outcome::Timeout);
+        let event = self.error_event(&failure);
+        if let Some(event) = &event {
+            self.sent(event, clock::now());
+        }
         self.manner.filter = None;
+        self.end(Outcome::Timeout);
         let last = event.map(Frame::data);
         Poll::Ready(Some(last.ok_or(Broken::Silent(wait))))
+    }
+
+    /// The event that ends an event stream; none in the middle of an event, whose reader would take it for a part.
+    fn error_event(&mut self, failure: &Failure) -> Option<Bytes> {
+        let (dialect, writable) = (self.manner.dialect, self.manner.writable);
+        let exchange = self.recorder.exchange().filter(|_| writable)?;
+        let mut buffer = [0; 36];
+        is_between_events(exchange)
+            .then(|| dialect::stream_error(dialect, failure, exchange.id.encode(&mut buffer)))
     }
 
     /// Looks at the waits; sets the timer for the next one.

@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::settings::Settings;
 use crate::observe::queue::Queue;
+use crate::proxy::ids::Ids;
 use crate::route::table::{Entry, Served, Table};
 use crate::upstream::client::Client;
 use crate::upstream::provider::{Model, Provider};
@@ -25,6 +26,8 @@ pub struct Shared {
     /// Models learnt from providers, by provider id. Written by discovery.
     learned: Mutex<LearnedModels>,
     pub connections: AtomicU64,
+    /// What providers handed out, for the calls that come back for it.
+    pub ids: Arc<Ids>,
 }
 
 /// What discovery found out, by provider id.
@@ -176,6 +179,7 @@ impl Shared {
             draining: AtomicBool::new(false),
             learned: Mutex::new(HashMap::new()),
             connections: AtomicU64::new(0),
+            ids: Arc::default(),
         })
     }
 

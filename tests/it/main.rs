@@ -14,6 +14,7 @@ mod cancel;
 mod demo;
 mod drain;
 mod faults;
+mod ids;
 mod limits;
 mod models;
 mod passthrough;

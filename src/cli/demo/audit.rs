@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Instant;
 
 use crate::base::clock;
-use crate::exchange::outcome::Outcome;
 use crate::simulate::record::{End as SeenEnd, Seen};
 
 use super::drive::{Call, End};
@@ -167,8 +166,7 @@ fn compare(row: &Row<'_>, audit: &mut Audit) {
     if record.provider.as_deref() != wanted {
         differ(format!("sent to {:?}, not {wanted:?}", record.provider));
     }
-    // On a timeout the client also gets the gateway's own error event, which the record does not count.
-    let countable = call.end == End::Whole && outcome != Outcome::Timeout;
+    let countable = call.end == End::Whole;
     if countable && record.response_bytes != call.bytes {
         differ(format!(
             "{} bytes recorded, {} received",
@@ -241,6 +239,7 @@ fn hang_up(rows: &[Row<'_>], arrivals: &[Arrival]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exchange::outcome::Outcome;
 
     /// An alteration, and a part of what is said of it.
     type Change<T> = (fn(&mut T), &'static str);

@@ -67,6 +67,8 @@ pub enum Because {
     FirstWithEndpoint,
     /// `/providers/{name}/…` names it.
     ProviderPath,
+    /// The path holds an id that this provider handed out.
+    KnownId,
 }
 
 impl Because {
@@ -80,6 +82,7 @@ impl Because {
             Self::DefaultBackend => "default_backend",
             Self::FirstWithEndpoint => "first provider with the endpoint",
             Self::ProviderPath => "named in the path",
+            Self::KnownId => "it handed out the id",
         }
     }
 }
