@@ -70,7 +70,6 @@ impl Job {
         }
         let manner = Manner {
             dialect: self.dialect,
-            events,
             writable,
             idle: provider.timeouts.idle,
             deadline: started

@@ -47,9 +47,7 @@ pub enum Broken {
 /// How an answer is to be handed on.
 pub struct Manner {
     pub dialect: Dialect,
-    /// Server-sent events.
-    pub events: bool,
-    /// Errors and keep-alives may be written between them.
+    /// Server-sent events in clear text: errors and keep-alives may be written between them.
     pub writable: bool,
     pub idle: Duration,
     /// When the whole call must be over.
@@ -348,14 +346,13 @@ impl Drop for Relay {
         }
         let dialect = self.manner.dialect;
         let terminal = self.recorder.exchange().is_some_and(|exchange| {
-            exchange
-                .status
-                .is_some_and(|status| status == StatusCode::OK)
+            exchange.stream
+                && exchange.status == Some(StatusCode::OK)
                 && exchange
                     .last_attempt()
                     .is_some_and(|attempt| dialect::is_terminal(dialect, &attempt.frames.ending()))
         });
-        if !terminal || !self.manner.events {
+        if !terminal {
             // The recorder, dropped next, tells a client that left from a drain that ran out of time.
             return;
         }
