@@ -6,7 +6,7 @@ use pinhole::base::clock;
 
 use crate::support::gateway::{Fact, Gateway, one};
 use crate::support::raw::{Connection, Request};
-use crate::support::upstream::{Step, Upstream, chunk, event_stream, last_chunk};
+use crate::support::upstream::{Step, Upstream, chunk, chunked, event_stream, last_chunk};
 
 /// The promise: so long after the client, and no longer, the provider is hung up on.
 const AT_MOST: Duration = Duration::from_millis(100);
@@ -196,6 +196,28 @@ async fn after_the_last_event_the_answer_was_complete() {
         check_terminal(PATHS[3], &["data: {\"candidates\":[{}]}\n\n", finish], tail).await;
     }
     check_terminal("/providers/up/v1/chat/completions", &chat, tail).await;
+}
+
+#[tokio::test]
+async fn after_the_end_of_geminis_array_too() {
+    let whole = "[{\"candidates\":[{\"finishReason\":\"STOP\"}]}\n]\n";
+    let steps = vec![
+        Step::Send(chunked(200, &[("content-type", "application/json")])),
+        Step::Send(chunk(whole)),
+        Step::Hold,
+        Step::Send(last_chunk()),
+    ];
+    let upstream = Upstream::always(steps).await;
+    let gateway = Gateway::start(&one(&upstream.url()));
+    let mut connection = gateway.connect().await;
+    connection
+        .send(&request("/v1beta/models/m:streamGenerateContent", true))
+        .await;
+    connection.read_head().await.expect("a head");
+    assert!(connection.read_until("\n]\n").await.1);
+    drop(connection);
+    upstream.release();
+    assert_eq!(gateway.ended(1).await[0].outcome, "complete");
 }
 
 #[tokio::test]
