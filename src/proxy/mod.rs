@@ -5,6 +5,7 @@ pub mod attempt;
 pub mod catalogue;
 pub mod cors;
 pub mod discovery;
+pub mod early;
 pub mod endpoint;
 pub mod explain;
 pub mod headers;
