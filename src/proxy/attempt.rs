@@ -162,13 +162,15 @@ fn sent_query(query: Option<&str>) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(url::without_params(query, &["key"])))
 }
 
+/// `model` is a piece of `rest`, so its place is known however often the same letters occur.
 fn replace_in_path(rest: &str, model: &str, name: &str) -> String {
-    match rest.rfind(model) {
-        Some(at) => {
-            let (before, after) = (&rest[..at], &rest[at + model.len()..]);
+    let at = model.as_ptr().addr().wrapping_sub(rest.as_ptr().addr());
+    match (rest.get(..at), rest.get(at..)) {
+        (Some(before), Some(found)) if found.starts_with(model) => {
+            let after = &found[model.len()..];
             format!("{before}{}{after}", percent_encode(name))
         }
-        None => rest.to_owned(),
+        _ => rest.to_owned(),
     }
 }
 
@@ -276,16 +278,12 @@ fn set_headers(
     }
     // The gateway's own keys stay here, however many headers repeat them.
     for name in &auth::CREDENTIALS {
-        let is_ours = outgoing
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|text| {
-                let bare = text.split_once(' ').map_or(text, |(_, bare)| bare).trim();
-                settings
-                    .gateway_keys
-                    .iter()
-                    .any(|key| key.secret.matches(bare))
-            });
+        let is_ours = outgoing.get_all(name).iter().any(|value| {
+            let text = value.to_str().unwrap_or_default();
+            let bare = text.split_once(' ').map_or(text, |(_, bare)| bare).trim();
+            let mut keys = settings.gateway_keys.iter();
+            keys.any(|key| key.secret.matches(bare))
+        });
         if is_ours {
             outgoing.remove(name);
         }

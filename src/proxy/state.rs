@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::config::settings::Settings;
 use crate::observe::queue::Queue;
@@ -23,8 +23,10 @@ pub struct Shared {
     /// Requests between head and end; what a drain waits for.
     in_flight: AtomicUsize,
     draining: AtomicBool,
-    /// Models learnt from providers, by provider id. Written by discovery.
+    /// Models learnt from providers, by provider id. Written by discovery; taken before the snapshot is replaced.
     learned: Mutex<LearnedModels>,
+    /// Told of each new configuration; discovery waits for it.
+    pub replaced: Notify,
     pub connections: AtomicU64,
     /// What providers handed out, for the calls that come back for it.
     pub ids: Arc<Ids>,
@@ -92,6 +94,28 @@ impl Snapshot {
         }
     }
 
+    /// Counts go on where their limit is the same, so that running requests keep their places in them.
+    fn keep_counts(&mut self, before: &Self) {
+        let (new, old) = (&self.settings, &before.settings);
+        if new.limits.in_flight_max == old.limits.in_flight_max {
+            self.places = Arc::clone(&before.places);
+        }
+        if new.limits.buffered_bytes_max == old.limits.buffered_bytes_max {
+            self.buffered_kib = Arc::clone(&before.buffered_kib);
+        }
+        let same = |new: &Provider, old: &Provider| {
+            new.id == old.id && new.in_flight_max == old.in_flight_max
+        };
+        let places = new.providers.iter().zip(self.provider_places.iter());
+        let kept = places.map(|(provider, fresh)| {
+            let mut earlier = old.providers.iter();
+            let at = earlier.position(|old| same(provider, old));
+            let earlier = at.and_then(|at| before.provider_places(at));
+            earlier.or(fresh.as_ref()).cloned()
+        });
+        self.provider_places = Arc::new(kept.collect());
+    }
+
     /// The same configuration with what discovery has learnt since; connections and counts stay.
     fn relearned(&self, learned: LearnedModels) -> Self {
         Self {
@@ -133,6 +157,12 @@ impl Snapshot {
             _ => &provider.models,
         }
     }
+}
+
+/// Whether these settings have that provider at the same address.
+fn has(settings: &Settings, asked: &Provider) -> bool {
+    let mut providers = settings.providers.iter();
+    providers.any(|own| own.id == asked.id && own.base_url == asked.base_url)
 }
 
 /// Limit: what a semaphore can count.
@@ -178,6 +208,7 @@ impl Shared {
             in_flight: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
             learned: Mutex::new(HashMap::new()),
+            replaced: Notify::new(),
             connections: AtomicU64::new(0),
             ids: Arc::default(),
         })
@@ -189,24 +220,30 @@ impl Shared {
 
     /// Puts a new configuration in force for requests that begin from now on.
     pub fn replace(&self, settings: Settings) {
-        let learned = self
-            .learned
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        self.snapshot
-            .store(Arc::new(Snapshot::new(settings, self.workers, learned)));
+        // Held until the snapshot is stored: of two changes at once neither is lost.
+        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = self.snapshot();
+        learned.retain(|id, _| {
+            let mut asked = current.settings.providers.iter();
+            let asked = asked.find(|provider| provider.id == *id);
+            asked.is_some_and(|asked| has(&settings, asked))
+        });
+        let mut next = Snapshot::new(settings, self.workers, learned.clone());
+        next.keep_counts(&current);
+        self.snapshot.store(Arc::new(next));
+        self.replaced.notify_one();
     }
 
-    /// Takes in what discovery found out about one provider.
-    pub fn learn(&self, provider: Arc<str>, found: Learned) {
-        let learned = {
-            let mut all = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
-            all.insert(provider, found);
-            all.clone()
-        };
+    /// Takes in what discovery found out about one provider, unless it has gone or moved since it was asked.
+    pub fn learn(&self, asked: &Provider, found: Learned) {
+        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
         let current = self.snapshot();
-        self.snapshot.store(Arc::new(current.relearned(learned)));
+        if !has(&current.settings, asked) {
+            return;
+        }
+        learned.insert(Arc::clone(&asked.id), found);
+        self.snapshot
+            .store(Arc::new(current.relearned(learned.clone())));
     }
 
     pub fn drain(&self) {

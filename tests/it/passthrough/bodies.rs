@@ -345,6 +345,32 @@ async fn the_model_in_a_path_is_rewritten_there() {
 }
 
 #[tokio::test]
+async fn a_short_name_is_replaced_where_it_stands_and_not_in_the_verb() {
+    for (path, target) in [
+        (
+            "/v1beta/models/m:streamGenerateContent",
+            "/v1beta/models/long:streamGenerateContent",
+        ),
+        (
+            "/v1/projects/m/models/m:streamRawPredict",
+            "/v1/projects/m/models/long:streamRawPredict",
+        ),
+        (
+            "/bedrock/model/m/invoke-with-response-stream",
+            "/model/long/invoke-with-response-stream",
+        ),
+    ] {
+        let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
+        let rule = "model_aliases = [{ pattern = \"^m$\", replacement = \"long\" }]";
+        let toml = format!("{rule}\n{}", provider("up", &upstream.url(), &["long"]));
+        let gateway = Gateway::start(&toml);
+        let response = gateway.send(&post(path, "{}")).await;
+        assert_eq!(response.status, 200, "{path}: {}", response.text());
+        assert_eq!(upstream.only().target, target);
+    }
+}
+
+#[tokio::test]
 async fn flags_rewrite_as_configuration_does() {
     let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
     let overrides = Overrides {
