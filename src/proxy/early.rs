@@ -9,21 +9,22 @@
 //! ```
 
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use http_body::{Body, Frame};
+use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
-use crate::base::id::ExchangeId;
 use crate::dialect;
 use crate::neutral::kind::Dialect;
 use crate::proxy::headers::{X_CACHE, X_PINHOLE_ID, X_REQUEST_ID, is_event_stream};
+use crate::proxy::notice::{Notice, Underway};
 use crate::proxy::pipeline::{self, Peer, Worker};
+use crate::proxy::relay::Broken;
 use crate::proxy::reply::{self, ReplyBody};
 
 /// Limit: how much of a late error answer is put into the error event.
@@ -32,23 +33,16 @@ const ERROR_BYTES_MAX: usize = 64 * 1024;
 /// The pipeline, owning all it needs.
 type Running = Pin<Box<dyn Future<Output = Response<ReplyBody>> + Send>>;
 
-/// Told by the pipeline when a request for an event stream is on its way to a provider.
-pub type Notice = OnceLock<Underway>;
-
-/// A stream that has been asked for.
-pub struct Underway {
-    pub dialect: Dialect,
-    pub id: ExchangeId,
-}
-
 /// Serves one request, opening its stream early where the configuration wants it.
 pub async fn serve(
     worker: Arc<Worker>,
     peer: Peer,
     request: Request<Incoming>,
-) -> Response<ReplyBody> {
+) -> Response<Opened> {
     let Some(every) = worker.shared.snapshot().settings.streams.keep_alive else {
-        return pipeline::serve(&worker, peer, request, None).await;
+        return pipeline::serve(&worker, peer, request, None)
+            .await
+            .map(Opened::InTime);
     };
     let notice = Arc::new(Notice::new());
     let told = Arc::clone(&notice);
@@ -56,7 +50,7 @@ pub async fn serve(
         Box::pin(async move { pipeline::serve(&worker, peer, request, Some(told)).await });
     loop {
         match tokio::time::timeout(every, &mut running).await {
-            Ok(response) => return response,
+            Ok(response) => return response.map(Opened::InTime),
             Err(_quiet) => {
                 if let Some(underway) = notice.get() {
                     return open(underway, running, every);
@@ -66,7 +60,7 @@ pub async fn serve(
     }
 }
 
-fn open(underway: &Underway, running: Running, every: Duration) -> Response<ReplyBody> {
+fn open(underway: &Underway, running: Running, every: Duration) -> Response<Opened> {
     let waiting = Waiting {
         running: Some(running),
         failed: None,
@@ -75,7 +69,7 @@ fn open(underway: &Underway, running: Running, every: Duration) -> Response<Repl
         // The quiet while is over: the first comment is due.
         timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
     };
-    let mut response = Response::new(ReplyBody::Waiting(Box::new(waiting)));
+    let mut response = Response::new(Opened::Early(Box::new(waiting)));
     let headers = response.headers_mut();
     headers.insert(
         header::CONTENT_TYPE,
@@ -86,6 +80,51 @@ fn open(underway: &Underway, running: Running, every: Duration) -> Response<Repl
     headers.insert(X_PINHOLE_ID, reply::id_value(underway.id));
     headers.insert(X_REQUEST_ID, reply::id_value(underway.id));
     response
+}
+
+/// The body of every response as it leaves.
+pub enum Opened {
+    InTime(ReplyBody),
+    /// Opened before its answer came.
+    Early(Box<Waiting>),
+}
+
+impl Body for Opened {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let this = self.get_mut();
+        loop {
+            let waiting = match this {
+                Self::InTime(body) => return Pin::new(body).poll_frame(cx),
+                Self::Early(waiting) => waiting,
+            };
+            match waiting.poll_turn(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Turn::Data(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                Poll::Ready(Turn::Become(body)) => *this = Self::InTime(body),
+                Poll::Ready(Turn::End) => return Poll::Ready(None),
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::InTime(body) => body.is_end_stream(),
+            Self::Early(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::InTime(body) => body.size_hint(),
+            Self::Early(_) => SizeHint::default(),
+        }
+    }
 }
 
 /// The body of a stream opened before its answer.
@@ -100,7 +139,7 @@ pub struct Waiting {
 }
 
 /// What a poll of [`Waiting`] leads to.
-pub enum Turn {
+enum Turn {
     Data(Bytes),
     /// The answer's own stream takes over.
     Become(ReplyBody),
@@ -108,7 +147,7 @@ pub enum Turn {
 }
 
 impl Waiting {
-    pub fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         if let Some(running) = &mut self.running
             && let Poll::Ready(response) = running.as_mut().poll(cx)
         {

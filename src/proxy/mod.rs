@@ -12,6 +12,7 @@ pub mod headers;
 pub mod ids;
 pub mod info;
 pub mod intake;
+pub mod notice;
 pub mod pipeline;
 pub mod places;
 pub mod refusal;

@@ -11,16 +11,13 @@ use crate::base::id::ExchangeId;
 use crate::dialect;
 use crate::neutral::failure::Failure;
 use crate::neutral::kind::Dialect;
-use crate::proxy::early::{Turn, Waiting};
 use crate::proxy::headers::X_PINHOLE_UPSTREAM_STATUS;
 use crate::proxy::relay::{Broken, Relay};
 
-/// The body of every response: made here, or handed on from a provider.
+/// The body of a response: made here, or handed on from a provider.
 pub enum ReplyBody {
     Made(Option<Bytes>),
     Relayed(Box<Relay>),
-    /// Opened before its answer came.
-    Waiting(Box<Waiting>),
 }
 
 impl Body for ReplyBody {
@@ -31,22 +28,9 @@ impl Body for ReplyBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        let this = self.get_mut();
-        loop {
-            match this {
-                Self::Made(bytes) => {
-                    return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))));
-                }
-                Self::Relayed(relay) => return relay.poll_frame(cx),
-                Self::Waiting(waiting) => match waiting.poll_turn(cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Turn::Data(data)) => {
-                        return Poll::Ready(Some(Ok(Frame::data(data))));
-                    }
-                    Poll::Ready(Turn::Become(body)) => *this = body,
-                    Poll::Ready(Turn::End) => return Poll::Ready(None),
-                },
-            }
+        match self.get_mut() {
+            Self::Made(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Relayed(relay) => relay.poll_frame(cx),
         }
     }
 
@@ -54,7 +38,6 @@ impl Body for ReplyBody {
         match self {
             Self::Made(bytes) => bytes.is_none(),
             Self::Relayed(relay) => relay.is_end_stream(),
-            Self::Waiting(_) => false,
         }
     }
 
@@ -64,7 +47,6 @@ impl Body for ReplyBody {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
             Self::Relayed(relay) => relay.size_hint(),
-            Self::Waiting(_) => SizeHint::default(),
         }
     }
 }
