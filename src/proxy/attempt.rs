@@ -73,8 +73,11 @@ pub fn prepare(
     if renamed.is_some() && matches!(endpoint.model, ModelPlace::Path(_)) {
         edits.push("path");
     }
-    if usage_added {
-        // The chunk to be hidden has to be readable; every SDK offers gzip without being asked.
+    let opened_early =
+        settings.streams.keep_alive.is_some() && understood.facts.stream == Some(true);
+    if usage_added || opened_early {
+        // A chunk to be hidden has to be readable, and what follows a comment in clear text has to be clear; every SDK
+        // offers gzip without being asked.
         outgoing.insert(
             header::ACCEPT_ENCODING,
             HeaderValue::from_static("identity"),

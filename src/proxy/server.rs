@@ -22,7 +22,8 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::base::{clock, task};
 use crate::config::settings::Tls;
-use crate::proxy::pipeline::{self, Peer, Worker};
+use crate::proxy::early;
+use crate::proxy::pipeline::{Peer, Worker};
 use crate::proxy::socket::{Calls, ClientSocket, Served, Stream, Waits};
 use crate::proxy::state::Shared;
 use crate::upstream::tls;
@@ -210,7 +211,7 @@ async fn serve(
         let running = calls.begin();
         let worker = Arc::clone(&worker);
         async move {
-            let answer = pipeline::serve(&worker, Peer { address }, request).await;
+            let answer = early::serve(worker, Peer { address }, request).await;
             Ok::<_, Infallible>(answer.map(|body| Served { body, running }))
         }
     });

@@ -19,7 +19,6 @@ use crate::dialect;
 use crate::neutral::failure::{Code, Failure};
 use crate::neutral::kind::Dialect;
 use crate::proxy::relay::Broken;
-use crate::proxy::reply::ReplyBody;
 
 /// Limit: how long a connection may lie idle between requests. Longer than the idle pools of common clients.
 const IDLE_MAX: Duration = Duration::from_mins(10);
@@ -50,12 +49,12 @@ impl Drop for Running {
 }
 
 /// The body of an answer; its request runs until it is dropped.
-pub struct Served {
-    pub body: ReplyBody,
+pub struct Served<B> {
+    pub body: B,
     pub running: Running,
 }
 
-impl Body for Served {
+impl<B: Body<Data = Bytes, Error = Broken> + Unpin> Body for Served<B> {
     type Data = Bytes;
     type Error = Broken;
 
