@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use serde_json::Value;
 
-use crate::support::gateway::{Fact, Gateway, one};
+use crate::support::gateway::{Fact, Gateway, Setting, one};
 use crate::support::raw::{End, Request, Response};
 use crate::support::upstream::{Step, Upstream, answer, chunk, event_stream, json, last_chunk};
 
@@ -183,6 +183,61 @@ async fn nothing_that_is_an_answer_comes() {
             let seen = play(tongue, steps).await;
             check_refused(tongue, what, &seen, expected);
         }
+    }
+}
+
+#[tokio::test]
+async fn no_connection_within_its_time() {
+    // A port that takes connections and never says a word of TLS.
+    let silent = Upstream::always(vec![]).await;
+    let url = format!("https://localhost:{}", silent.addr.port());
+    for tongue in &TONGUES {
+        let gateway = Gateway::start(&format!("[timeouts]\nconnect = \"150ms\"\n{}", one(&url)));
+        let (response, fact) = gateway.call(&tongue.request()).await;
+        let seen = Seen { response, fact };
+        check_refused(
+            tongue,
+            "silent",
+            &seen,
+            (504, "upstream_connect_timeout", "timeout"),
+        );
+        assert!(
+            seen.response.text().contains("timeouts.connect"),
+            "{}",
+            seen.response.text()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses() {
+    let proxy = Upstream::always(vec![Step::Send(answer(
+        407,
+        &[("proxy-authenticate", "Basic")],
+        "",
+    ))])
+    .await;
+    let through = proxy.url();
+    let variables = [("HTTPS_PROXY", through.as_str())];
+    let setting = Setting {
+        variables: &variables,
+        ..Setting::default()
+    };
+    for tongue in &TONGUES {
+        let gateway = Gateway::start_with("pinhole.toml", &one("https://provider.test/"), &setting);
+        let (response, fact) = gateway.call(&tongue.request()).await;
+        let seen = Seen { response, fact };
+        check_refused(
+            tongue,
+            "407",
+            &seen,
+            (502, "upstream_unreachable", "upstream_reset"),
+        );
+        assert!(
+            seen.response.text().contains("407"),
+            "{}",
+            seen.response.text()
+        );
     }
 }
 

@@ -63,6 +63,7 @@ impl Got {
 #[derive(Default)]
 struct Log {
     got: Vec<Got>,
+    connections: usize,
     /// When the other side was seen to have closed, by connection.
     closed: Vec<(usize, Instant)>,
 }
@@ -170,6 +171,11 @@ impl Upstream {
         .await
     }
 
+    /// Connections so far.
+    pub fn connections(&self) -> usize {
+        self.inner.log().connections
+    }
+
     /// Lets every [`Step::Hold`] go on, now and later.
     pub fn release(&self) {
         self.inner.released.send_replace(true);
@@ -177,10 +183,10 @@ impl Upstream {
 }
 
 async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, inner: Arc<Inner>) {
-    let mut connections = 0;
     while let Ok((socket, _)) = listener.accept().await {
-        let (number, inner) = (connections, Arc::clone(&inner));
-        connections += 1;
+        let inner = Arc::clone(&inner);
+        let number = inner.log().connections;
+        inner.log().connections += 1;
         socket.set_nodelay(true).expect("a fresh socket");
         // A second handle on the socket, to set what makes its last drop a reset.
         let Ok(reset) = socket2::SockRef::from(&socket).try_clone() else {
