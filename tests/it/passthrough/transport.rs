@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::certificates::Certificates;
+use crate::support::eventually;
 use crate::support::gateway::{Gateway, Setting, one};
 use crate::support::proxy::Proxy;
 use crate::support::raw::{self, Request, find};
@@ -536,4 +537,94 @@ async fn a_dead_http2_connection_is_replaced() {
     let (response, fact) = gateway.call(&chat()).await;
     assert_eq!(response.status, 200, "{fact:?}");
     assert_eq!(again.counts().requests, 1);
+}
+
+#[tokio::test]
+async fn answers_are_never_mixed_up() {
+    let upstream = Upstream::start(|got| vec![Step::Send(answer_json(&got.text()))]).await;
+    let gateway = Gateway::start(&one(&upstream.url()));
+    let mut calls = tokio::task::JoinSet::new();
+    for client in 0..20 {
+        let addr = gateway.addr;
+        calls.spawn(async move {
+            for round in 0..25 {
+                let body = format!(
+                    r#"{{"model":"m","who":"{client}/{round}","x":"{}"}}"#,
+                    "x".repeat(round * 997)
+                );
+                let request = Request::post("/v1/chat/completions").body(body.clone());
+                let mut connection = raw::connect(addr).await;
+                connection.send(&request).await;
+                // Every third leaves at some point of its answer.
+                if (client + round) % 3 == 0 {
+                    let _ = connection.read_head().await;
+                    continue;
+                }
+                assert_eq!(connection.read_response().await.text(), body);
+            }
+        });
+    }
+    while let Some(done) = calls.join_next().await {
+        done.expect("no mix-up");
+    }
+    assert_eq!(gateway.ended(500).await.len(), 500, "one record each");
+}
+
+#[tokio::test]
+async fn what_a_provider_says_unasked_is_nobodys_answer() {
+    for unasked in [
+        "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nsmuggled",
+        "more",
+        "\r\n",
+    ] {
+        for pause in [0, 20] {
+            let steps = vec![
+                Step::Send(answer_json("{ }")),
+                Step::Wait(std::time::Duration::from_millis(pause)),
+                Step::send(unasked),
+            ];
+            let upstream = Upstream::always(steps).await;
+            let gateway =
+                Gateway::start(&format!("[server]\nworkers = 1\n{}", one(&upstream.url())));
+            for round in 0..4 {
+                let (response, fact) = gateway.call(&chat()).await;
+                let seen = (response.status, response.text(), fact.outcome);
+                assert_eq!(
+                    seen,
+                    (200, "{ }".to_owned(), "complete"),
+                    "{unasked:?} after {pause} ms, round {round}"
+                );
+                eventually("it was said", || (upstream.said() > round).then_some(())).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_answer_is_not_the_next_ones_beginning() {
+    let upstream = Upstream::start(|got| {
+        let late = vec![
+            Step::send("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhal"),
+            Step::Wait(std::time::Duration::from_millis(30)),
+            Step::send("f-done"),
+        ];
+        if got.text().contains("slow") {
+            late
+        } else {
+            vec![Step::Send(answer_json("{ }"))]
+        }
+    })
+    .await;
+    let gateway = Gateway::start(&format!("[server]\nworkers = 1\n{}", one(&upstream.url())));
+    for _ in 0..5 {
+        let mut connection = gateway.connect().await;
+        connection
+            .send(&Request::post("/v1/chat/completions").body(r#"{"model":"slow"}"#))
+            .await;
+        assert!(connection.read_head().await.is_some());
+        drop(connection);
+        let (response, _) = gateway.call(&chat()).await;
+        assert_eq!((response.status, response.text().as_str()), (200, "{ }"));
+    }
 }

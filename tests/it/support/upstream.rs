@@ -64,6 +64,7 @@ impl Got {
 struct Log {
     got: Vec<Got>,
     connections: usize,
+    said: usize,
     /// When the other side was seen to have closed, by connection.
     closed: Vec<(usize, Instant)>,
 }
@@ -171,6 +172,11 @@ impl Upstream {
         .await
     }
 
+    /// Requests whose steps are all done.
+    pub fn said(&self) -> usize {
+        self.inner.log().said
+    }
+
     /// Connections so far.
     pub fn connections(&self) -> usize {
         self.inner.log().connections
@@ -249,6 +255,7 @@ async fn serve(
                 return;
             }
         }
+        inner.log().said += 1;
     }
     inner.log().closed.push((number, clock::now()));
 }
