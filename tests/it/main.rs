@@ -18,6 +18,7 @@ mod ids;
 mod limits;
 mod models;
 mod passthrough;
+mod routing;
 mod seeds;
 mod simulate;
 mod support;
