@@ -372,6 +372,9 @@ async fn send_on(
             ));
         };
         match answer {
+            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                return Err(switched(provider));
+            }
             Ok(response) => return Ok(response),
             Err(Unsent::Failed(error)) => return Err(describe(provider, &error)),
             // The pooled connection was dead and nothing was written: not a retry, the request has not left yet.
@@ -385,6 +388,17 @@ async fn send_on(
             provider.id
         ),
     ))
+}
+
+/// No upgrade is ever asked for, and nothing could be made of the bytes that follow one.
+fn switched(provider: &Provider) -> Failure {
+    Failure::new(
+        Code::UpstreamInvalid,
+        format!(
+            "provider {} switched protocols without being asked (101); check that baseurl ({}) is its HTTP API",
+            provider.id, provider.base_url
+        ),
+    )
 }
 
 /// A send error in words that end the search.
