@@ -167,6 +167,32 @@ async fn nothing_that_is_an_answer_comes() {
                 (504, "upstream_first_byte_timeout", "timeout"),
             ),
             (
+                "protocols switched unasked",
+                vec![
+                    Step::send(
+                        "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
+                    ),
+                    Step::Hold,
+                ],
+                (502, "upstream_invalid", "upstream_reset"),
+            ),
+            (
+                "a head without end",
+                vec![
+                    Step::send(format!("HTTP/1.1 200 OK\r\nx: {}", "a".repeat(2 << 20))),
+                    Step::Hold,
+                ],
+                (502, "upstream_invalid", "upstream_reset"),
+            ),
+            (
+                "too many headers",
+                vec![Step::send(format!(
+                    "HTTP/1.1 200 OK\r\n{}\r\n",
+                    "x: y\r\n".repeat(1_000)
+                ))],
+                (502, "upstream_invalid", "upstream_reset"),
+            ),
+            (
                 "slow in the head",
                 vec![Step::send("HTTP/1.1 200 OK\r\n"), Step::Hold],
                 (504, "upstream_first_byte_timeout", "timeout"),
@@ -247,6 +273,7 @@ async fn a_stream_that_breaks_never_looks_whole() {
         for (what, end, even_after_the_last_event) in [
             ("closed", Step::Close, false),
             ("reset", Step::Reset, false),
+            ("a chunk that is none", Step::send("zz\r\n"), false),
             (
                 "closed after the last event, without the last chunk",
                 Step::Close,
