@@ -9,7 +9,8 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
 use crate::config::settings::{IncludeUsage, Settings};
 use crate::dialect::edit::{self, Edit};
-use crate::exchange::{Attempt, Blame, Frames, Leg};
+use crate::exchange::leg::{Keep, Leg};
+use crate::exchange::{Attempt, Blame, Frames};
 use crate::neutral::failure::{Code, Failure};
 use crate::neutral::kind::{Dialect, Operation};
 use crate::observe::recorder::Recorder;
@@ -19,8 +20,9 @@ use crate::proxy::headers::{self, provider_request_id};
 use crate::proxy::intake::Understood;
 use crate::route::table::Choice;
 use crate::upstream::auth::{self, ClientCredential, Outbound, X_GOOG_API_KEY};
-use crate::upstream::client::{AnswerBody, Call, Client, Link, Outgoing, SendError, Unsent};
+use crate::upstream::client::{AnswerBody, Call, Client, Link, SendError, Unsent};
 use crate::upstream::connect::ConnectError;
+use crate::upstream::outgoing::Outgoing;
 use crate::upstream::provider::Provider;
 use crate::upstream::url;
 
@@ -292,6 +294,7 @@ fn set_headers(
 
 /// A new attempt, as it stands when the request is about to be sent.
 pub fn begin(recorder: &mut Recorder, provider: &Provider, choice: &Choice, prepared: &Prepared) {
+    let keep = recorder.keep();
     let Some(exchange) = recorder.exchange() else {
         return;
     };
@@ -302,7 +305,7 @@ pub fn begin(recorder: &mut Recorder, provider: &Provider, choice: &Choice, prep
         key_label: prepared.key_label.clone(),
         because: choice.because.label(),
         edits: prepared.edits.clone(),
-        request: Leg::default(),
+        request: request_leg(keep, prepared),
         sent_us,
         head_us: None,
         reused: false,
@@ -316,6 +319,20 @@ pub fn begin(recorder: &mut Recorder, provider: &Provider, choice: &Choice, prep
     });
 }
 
+/// The leg to the provider; a body without edits is the client's.
+fn request_leg(keep: Keep, prepared: &Prepared) -> Leg {
+    let mut leg = Leg::default();
+    leg.note_headers(keep, &prepared.call.headers);
+    if prepared.call.body.is_whole() {
+        leg.note_same_body(keep);
+    } else {
+        for piece in prepared.call.body.remaining() {
+            leg.note_body(keep, piece);
+        }
+    }
+    leg
+}
+
 /// Sends the request and waits for the head of the answer. What is learnt on the way goes into the running attempt.
 pub async fn send(
     client: &Arc<Client>,
@@ -325,6 +342,7 @@ pub async fn send(
 ) -> Result<Response<AnswerBody>, Failure> {
     let mut link = Link::default();
     let result = send_on(client, provider, call, &mut link).await;
+    let keep = recorder.keep();
     let Some(exchange) = recorder.exchange() else {
         return result;
     };
@@ -337,6 +355,7 @@ pub async fn send(
             Ok(response) => {
                 attempt.head_us = Some(now_us);
                 attempt.status = Some(response.status());
+                attempt.response.note_headers(keep, response.headers());
                 attempt.upstream_request_id = provider_request_id(response.headers())
                     .and_then(|value| value.to_str().ok())
                     .map(str::to_owned);

@@ -10,8 +10,9 @@ use hyper::body::Incoming;
 
 use crate::base::clock;
 use crate::base::id::ExchangeId;
+use crate::exchange::Exchange;
+use crate::exchange::leg::Leg;
 use crate::exchange::outcome::Outcome;
-use crate::exchange::{Exchange, Leg};
 use crate::neutral::failure::{Code, Failure};
 use crate::neutral::kind::{Dialect, Operation};
 use crate::observe::recorder::Recorder;
@@ -127,7 +128,11 @@ impl Job {
             failure: None,
             ended_us: 0,
         };
-        let recorder = Recorder::new(Box::new(exchange), Arc::clone(&worker.shared.queue));
+        let mut recorder = Recorder::new(Box::new(exchange), Arc::clone(&worker.shared.queue));
+        let keep = recorder.keep();
+        if let Some(exchange) = recorder.exchange() {
+            exchange.request.note_headers(keep, &parts.headers);
+        }
         let places = Places {
             entered: Some(worker.shared.enter()),
             ..Places::default()
@@ -311,7 +316,9 @@ impl Job {
             }
         };
         self.places.buffered = share;
+        let keep = self.recorder.keep();
         if let Some(exchange) = self.recorder.exchange() {
+            exchange.request.note_body(keep, &body);
             exchange.request_bytes = body.len() as u64;
             exchange.request_read_us = exchange.offset_us();
         }

@@ -154,10 +154,12 @@ impl Relay {
     fn note(&mut self, data: Bytes) -> Bytes {
         let now = clock::now();
         self.last_frame = now;
+        let keep = self.recorder.keep();
         if let Some(exchange) = self.recorder.exchange() {
             let at = clock::us_between(exchange.started, now);
             if let Some(attempt) = exchange.attempts.last_mut() {
                 attempt.frames.push(at, &data);
+                attempt.response.note_body(keep, &data);
             }
         }
         let data = match &mut self.manner.filter {
@@ -173,8 +175,10 @@ impl Relay {
             return;
         }
         self.last_sent = now;
+        let keep = self.recorder.keep();
         if let Some(exchange) = self.recorder.exchange() {
             exchange.response_bytes += data.len() as u64;
+            exchange.response.note_body(keep, data);
         }
         if self.manner.keep_alive.is_some() {
             self.boundary.pass(data);
@@ -208,6 +212,9 @@ impl Relay {
 
     fn end(&mut self, outcome: Outcome) {
         self.body = None;
+        if let Some(exchange) = self.recorder.exchange() {
+            exchange.compare_answers();
+        }
         self.recorder.finish(outcome);
         self.places.give_back();
     }

@@ -15,6 +15,7 @@ mod demo;
 mod drain;
 mod faults;
 mod ids;
+mod legs;
 mod limits;
 mod models;
 mod passthrough;
