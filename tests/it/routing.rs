@@ -151,9 +151,10 @@ async fn check(rules: &str, lines: [&str; 2], (path, model): (&str, &str), expec
     );
 }
 
+const CHAT: &str = "/v1/chat/completions";
+
 #[tokio::test]
-async fn the_order_of_decisions() {
-    const CHAT: &str = "/v1/chat/completions";
+async fn names_then_preference_then_the_order_of_the_file() {
     let m = "models = [\"m\"]";
     for (rules, lines, asked, expected) in [
         ("", [m, m], (CHAT, "m"), "one"),
@@ -199,32 +200,21 @@ async fn the_order_of_decisions() {
             (CHAT, "gpt-5"),
             "one",
         ),
-        (
-            "default_backend = \"two\"",
-            [m, "models = [\"n\"]"],
-            (CHAT, "unheard-of"),
-            "two",
-        ),
-        (
-            "default_backend = \"two:n\"",
-            [m, "models = [\"n\"]"],
-            (CHAT, "unheard-of"),
-            "two",
-        ),
-        (
-            "static_route = \"two:n\"",
-            [m, "models = [\"n\"]"],
-            (CHAT, "m"),
-            "two",
-        ),
-        (
-            "force_model = \"n\"",
-            [m, "models = [\"n\"]"],
-            (CHAT, "m"),
-            "two",
-        ),
     ] {
         check(rules, lines, asked, expected).await;
+    }
+}
+
+#[tokio::test]
+async fn rules_before_names() {
+    let lines = ["models = [\"m\"]", "models = [\"n\"]"];
+    for (rule, asked) in [
+        ("default_backend = \"two\"", "unheard-of"),
+        ("default_backend = \"two:n\"", "unheard-of"),
+        ("static_route = \"two:n\"", "m"),
+        ("force_model = \"n\"", "m"),
+    ] {
+        check(rule, lines, (CHAT, asked), "two").await;
     }
 }
 
