@@ -11,13 +11,14 @@ use crate::upstream::provider::Provider;
 /// How long after a failed round the next one comes, at first.
 const RETRY_FIRST: Duration = Duration::from_secs(15);
 
-/// Runs until its task is dropped: one round at once, then one each `discovery.every`.
+/// Runs until its task is dropped: one round at once and after each reload, then one each `discovery.every`.
 pub async fn run(shared: Arc<Shared>) {
     let mut retry = RETRY_FIRST;
     loop {
         let settings = Arc::clone(&shared.snapshot().settings);
         if !settings.discovery.enabled {
-            return;
+            shared.reloaded.notified().await;
+            continue;
         }
         let asked = settings
             .providers
@@ -28,25 +29,29 @@ pub async fn run(shared: Arc<Shared>) {
                 let provider = Arc::clone(provider);
                 task::spawn("discovery", async move {
                     let found = ask(&provider).await;
-                    (Arc::clone(&provider.id), found)
+                    (provider, found)
                 })
             })
             .collect();
         let mut failed = false;
         for found in tasks {
             // A panic in one provider's answer must not end discovery for the others.
-            let Ok((id, found)) = found.await else {
+            let Ok((provider, found)) = found.await else {
                 continue;
             };
             failed |= matches!(found, Learned::Failed(_));
-            shared.learn(id, found);
+            shared.learn(&provider, found);
         }
-        if failed {
-            tokio::time::sleep(retry.min(settings.discovery.every)).await;
-            retry = (retry * 2).min(settings.discovery.every);
+        let every = settings.discovery.every;
+        let wait = if failed { retry.min(every) } else { every };
+        retry = if failed {
+            (retry * 2).min(every)
         } else {
-            retry = RETRY_FIRST;
-            tokio::time::sleep(settings.discovery.every).await;
+            RETRY_FIRST
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = shared.reloaded.notified() => retry = RETRY_FIRST,
         }
     }
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use http::HeaderValue;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use http::{HeaderValue, Uri};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::config::settings::Settings;
 use crate::observe::queue::Queue;
@@ -23,9 +23,12 @@ pub struct Shared {
     /// Requests between head and end; what a drain waits for.
     in_flight: AtomicUsize,
     draining: AtomicBool,
-    /// Models learnt from providers, by provider id. Written by discovery.
+    /// Models learnt from providers, by provider id. Written by discovery, thinned out by reloads. Every change of the
+    /// snapshot is made under this lock, which is never held across an await.
     learned: Mutex<LearnedModels>,
     pub connections: AtomicU64,
+    /// Wakes discovery: there may be new providers to ask.
+    pub reloaded: Notify,
     /// What providers handed out, for the calls that come back for it.
     pub ids: Arc<Ids>,
 }
@@ -135,6 +138,13 @@ impl Snapshot {
     }
 }
 
+/// Where the provider `id` of these settings is.
+fn address<'a>(settings: &'a Settings, id: &str) -> Option<&'a Uri> {
+    let mut providers = settings.providers.iter();
+    let found = providers.find(|provider| &*provider.id == id)?;
+    Some(&found.base_url)
+}
+
 /// Limit: what a semaphore can count.
 fn permits(wanted: usize) -> usize {
     wanted.min(Semaphore::MAX_PERMITS)
@@ -179,6 +189,7 @@ impl Shared {
             draining: AtomicBool::new(false),
             learned: Mutex::new(HashMap::new()),
             connections: AtomicU64::new(0),
+            reloaded: Notify::new(),
             ids: Arc::default(),
         })
     }
@@ -187,26 +198,30 @@ impl Shared {
         self.snapshot.load_full()
     }
 
-    /// Puts a new configuration in force for requests that begin from now on.
+    /// Puts a new configuration in force for requests that begin from now on. What was learnt from a provider stays
+    /// where the provider stays: same id, same address.
     pub fn replace(&self, settings: Settings) {
-        let learned = self
-            .learned
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        self.snapshot
-            .store(Arc::new(Snapshot::new(settings, self.workers, learned)));
+        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.snapshot();
+        learned.retain(|id, _| {
+            address(&settings, id).is_some_and(|new| address(&old.settings, id) == Some(new))
+        });
+        let snapshot = Snapshot::new(settings, self.workers, learned.clone());
+        self.snapshot.store(Arc::new(snapshot));
+        self.reloaded.notify_one();
     }
 
-    /// Takes in what discovery found out about one provider.
-    pub fn learn(&self, provider: Arc<str>, found: Learned) {
-        let learned = {
-            let mut all = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
-            all.insert(provider, found);
-            all.clone()
-        };
+    /// Takes in what discovery found out about a provider, unless a reload has taken that provider away meanwhile.
+    pub fn learn(&self, provider: &Provider, found: Learned) {
+        // The lock is held until the snapshot is stored: a reload in between would be undone.
+        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
         let current = self.snapshot();
-        self.snapshot.store(Arc::new(current.relearned(learned)));
+        if address(&current.settings, &provider.id) != Some(&provider.base_url) {
+            return;
+        }
+        learned.insert(Arc::clone(&provider.id), found);
+        let snapshot = current.relearned(learned.clone());
+        self.snapshot.store(Arc::new(snapshot));
     }
 
     pub fn drain(&self) {
