@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
@@ -273,16 +274,14 @@ fn set_headers(
     }
     // The gateway's own keys stay here, however many headers repeat them.
     for name in &auth::CREDENTIALS {
-        let is_ours = outgoing
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|text| {
-                let bare = text.split_once(' ').map_or(text, |(_, bare)| bare).trim();
-                settings
-                    .gateway_keys
-                    .iter()
-                    .any(|key| key.secret.matches(bare))
-            });
+        let values = outgoing.get_all(name).into_iter();
+        let is_ours = values.filter_map(|value| value.to_str().ok()).any(|text| {
+            let bare = text.split_once(' ').map_or(text, |(_, bare)| bare).trim();
+            settings
+                .gateway_keys
+                .iter()
+                .any(|key| key.secret.matches(bare))
+        });
         if is_ours {
             outgoing.remove(name);
         }
@@ -323,7 +322,16 @@ pub async fn send(
     recorder: &mut Recorder,
 ) -> Result<Response<AnswerBody>, Failure> {
     let mut link = Link::default();
-    let result = send_on(client, provider, call, &mut link).await;
+    let started = recorder.exchange().map(|exchange| exchange.started);
+    let sending = send_on(client, provider, call, &mut link);
+    let result = match provider.timeouts.total.zip(started) {
+        None => sending.await,
+        // Counted as the relay counts it: from the start of the exchange.
+        Some((total, started)) => {
+            let answer = tokio::time::timeout_at((started + total).into(), sending).await;
+            answer.unwrap_or_else(|_elapsed| Err(out_of_time(provider, total)))
+        }
+    };
     let Some(exchange) = recorder.exchange() else {
         return result;
     };
@@ -361,16 +369,12 @@ async fn send_on(
             .map_err(|error| describe(provider, &error))?;
         let answer = client.send(line, call);
         let Ok(answer) = tokio::time::timeout(provider.timeouts.first_byte, answer).await else {
-            return Err(Failure::new(
-                Code::UpstreamFirstByteTimeout,
-                format!(
-                    "provider {} sent no answer within {:?}; ask for less output, stream, or raise the provider's \
-                     timeouts.first_byte",
-                    provider.id, provider.timeouts.first_byte
-                ),
-            ));
+            return Err(no_first_byte(provider));
         };
         match answer {
+            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                return Err(switched(provider));
+            }
             Ok(response) => return Ok(response),
             Err(Unsent::Failed(error)) => return Err(describe(provider, &error)),
             // The pooled connection was dead and nothing was written: not a retry, the request has not left yet.
@@ -384,6 +388,32 @@ async fn send_on(
             provider.id
         ),
     ))
+}
+
+fn no_first_byte(provider: &Provider) -> Failure {
+    let text = format!(
+        "provider {} sent no answer within {:?}; ask for less output, stream, or raise the provider's \
+         timeouts.first_byte",
+        provider.id, provider.timeouts.first_byte
+    );
+    Failure::new(Code::UpstreamFirstByteTimeout, text)
+}
+
+fn out_of_time(provider: &Provider, total: Duration) -> Failure {
+    let text = format!(
+        "the call to provider {} was not over within {total:?}; raise the provider's timeouts.total",
+        provider.id
+    );
+    Failure::new(Code::UpstreamTotalTimeout, text)
+}
+
+/// No request of the gateway's asks for another protocol; an answer that takes one up leads nowhere.
+fn switched(provider: &Provider) -> Failure {
+    let text = format!(
+        "provider {} answered 101 and switched to a protocol nobody asked for; check that baseurl ({}) is an HTTP API",
+        provider.id, provider.base_url
+    );
+    Failure::new(Code::UpstreamInvalid, text)
 }
 
 /// A send error in words that end the search.
