@@ -13,6 +13,12 @@ use crate::proxy::state::Shared;
 
 /// Serves the operations API until its task ends.
 pub async fn serve(listener: tokio::net::TcpListener, shared: Arc<Shared>) {
+    if let Err(error) = axum::serve(listener, app(shared)).await {
+        tracing::error!(%error, "the operations listener ended; traffic goes on");
+    }
+}
+
+fn app(shared: Arc<Shared>) -> Router {
     let api = Router::new()
         .route("/api/providers", get(views::providers))
         .route("/api/route", get(views::route))
@@ -20,13 +26,11 @@ pub async fn serve(listener: tokio::net::TcpListener, shared: Arc<Shared>) {
             Arc::clone(&shared),
             guard::admit,
         ));
-    let app = Router::new()
+    Router::new()
         .route("/health", get(views::health))
         .route("/ready", get(views::ready))
         .merge(api)
         .fallback(problem::not_found)
-        .with_state(shared);
-    if let Err(error) = axum::serve(listener, app).await {
-        tracing::error!(%error, "the operations listener ended; traffic goes on");
-    }
+        .method_not_allowed_fallback(problem::not_allowed)
+        .with_state(shared)
 }

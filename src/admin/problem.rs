@@ -29,3 +29,10 @@ pub async fn not_found(uri: Uri) -> Response {
         ),
     )
 }
+
+pub async fn not_allowed(uri: Uri) -> Response {
+    problem(
+        StatusCode::METHOD_NOT_ALLOWED,
+        &format!("{} does not take this method; use GET or HEAD", uri.path()),
+    )
+}

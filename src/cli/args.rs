@@ -72,7 +72,8 @@ pub struct DemoArgs {
 /// Where the configuration is, and the routing flags that `serve`, `check` and `route` share.
 #[derive(Debug, clap::Args)]
 pub struct ConfigArgs {
-    /// Configuration file (TOML, YAML or JSON with comments). Absent: $PINHOLE_CONFIG, ./pinhole.*, the user's folder.
+    /// Configuration file (TOML, YAML or JSON with comments). Absent: $PINHOLE_CONFIG, ./pinhole.*, ./config.yaml, the
+    /// user's folder.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Where unknown models go: a provider or preset, perhaps with a model (`openai`, `openai:gpt-4o`).

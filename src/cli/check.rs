@@ -1,5 +1,7 @@
 //! `pinhole check`: every finding, then what the configuration resolves to; with `--live`, one real call per key.
 
+use serde_json::{Value, json};
+
 use crate::cli::Exit;
 use crate::cli::args::CheckArgs;
 use crate::cli::serve::tell_findings;
@@ -17,25 +19,66 @@ pub fn run(args: &CheckArgs) -> Exit {
         Ok(settings) => settings,
         Err(findings) => {
             tell_findings(&findings);
+            if args.json {
+                let errors: Vec<String> = findings.iter().map(ToString::to_string).collect();
+                say(&format!("{:#}", json!({ "errors": errors })));
+            }
             return Exit::Failed;
         }
     };
     tell_findings(&settings.warnings);
-    if args.json {
-        say(&format!("{:#}", print::json(&settings)));
+    let live = if args.json {
+        let mut document = print::json(&settings);
+        let mut rows = Vec::new();
+        let fine = !args.live || check_live(&settings, |row| rows.push(row.json()));
+        if args.live {
+            document["live"] = Value::Array(rows);
+        }
+        say(&format!("{document:#}"));
+        fine
     } else {
         say(print::text(&settings).trim_end());
+        !args.live || check_live(&settings, |row| say(&row.text()))
+    };
+    let warnings = settings.warnings.iter().count();
+    if warnings > 0 {
+        tell(&format!(
+            "{warnings} of the above to mend: a warning fails this check"
+        ));
     }
-    let live = !args.live || check_live(&settings);
-    if settings.warnings.is_empty() && live {
+    if warnings == 0 && live {
         Exit::Done
     } else {
         Exit::Failed
     }
 }
 
-/// Tries every key of every provider; true when all are fine.
-fn check_live(settings: &Settings) -> bool {
+/// What came of one real call.
+struct Row<'a> {
+    provider: &'a str,
+    /// The label of the key; `None`: the provider has none.
+    key: Option<&'a str>,
+    verdict: Verdict,
+}
+
+impl Row<'_> {
+    fn text(&self) -> String {
+        let key = self.key.unwrap_or("no key");
+        format!("live {} ({key}): {}", self.provider, words(&self.verdict))
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "provider": self.provider,
+            "key": self.key,
+            "fine": matches!(self.verdict, Verdict::Fine { .. }),
+            "verdict": words(&self.verdict),
+        })
+    }
+}
+
+/// Tries every key of every provider and tells of each; true when all are fine.
+fn check_live(settings: &Settings, mut told: impl FnMut(&Row<'_>)) -> bool {
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -53,14 +96,13 @@ fn check_live(settings: &Settings) -> bool {
         .filter(|provider| !provider.disabled)
     {
         for at in 0..provider.keys.len().max(1) {
-            let verdict = runtime.block_on(control::check(provider, at));
-            let key = provider.keys.get(at).map_or("no key", |key| &*key.label);
-            fine &= matches!(verdict, Verdict::Fine { .. });
-            say(&format!(
-                "live {} ({key}): {}",
-                provider.id,
-                words(&verdict)
-            ));
+            let row = Row {
+                provider: &provider.id,
+                key: provider.keys.get(at).map(|key| &*key.label),
+                verdict: runtime.block_on(control::check(provider, at)),
+            };
+            fine &= matches!(row.verdict, Verdict::Fine { .. });
+            told(&row);
         }
     }
     fine

@@ -1,6 +1,7 @@
 //! What is made from the program itself: completions, the man page, and the generated pages under `docs/`.
 
 use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use clap::CommandFactory;
@@ -20,13 +21,48 @@ pub fn completions(shell: Shell) -> Exit {
 }
 
 pub fn man() -> Exit {
-    let mut page = Vec::new();
-    if let Err(error) = clap_mangen::Man::new(Args::command()).render(&mut page) {
-        tell(&format!("error: the man page cannot be made: {error}"));
-        return Exit::Environment;
+    match man_page() {
+        Ok(page) => {
+            say(String::from_utf8_lossy(&page).trim_end());
+            Exit::Done
+        }
+        Err(error) => {
+            tell(&format!("error: the man page cannot be made: {error}"));
+            Exit::Environment
+        }
     }
-    say(String::from_utf8_lossy(&page).trim_end());
-    Exit::Done
+}
+
+/// One page for all: a list of commands would point at pages that nobody installs, so each has a section here.
+fn man_page() -> io::Result<Vec<u8>> {
+    let mut command = Args::command();
+    command.build();
+    let top = clap_mangen::Man::new(command.clone());
+    let mut page = Vec::new();
+    top.render_title(&mut page)?;
+    top.render_name_section(&mut page)?;
+    top.render_synopsis_section(&mut page)?;
+    top.render_options_section(&mut page)?;
+    for sub in command.get_subcommands_mut() {
+        if sub.is_hide_set() || sub.get_name() == "help" {
+            continue;
+        }
+        let heading = format!("pinhole {}", sub.get_name()).to_uppercase();
+        let help = sub.render_long_help().to_string();
+        writeln!(page, ".SH \"{heading}\"\n.nf")?;
+        for line in help.trim().lines() {
+            // A point or quote at the start of a line, and every backslash, mean something to the reader's program.
+            writeln!(
+                page,
+                "\\&{}",
+                line.trim_end().replace('\\', "\\\\").replace('-', "\\-")
+            )?;
+        }
+        writeln!(page, ".fi")?;
+    }
+    top.render_extra_section(&mut page)?;
+    top.render_version_section(&mut page)?;
+    Ok(page)
 }
 
 /// Writes the generated pages, or with `check` says which of them are stale.

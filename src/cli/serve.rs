@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::admin;
@@ -17,7 +17,9 @@ use crate::config::diagnostic::Findings;
 use crate::config::env::Environment;
 use crate::config::load::load;
 use crate::config::reload::Watch;
-use crate::config::settings::{LogFormat, LogLevel, Overrides, Settings, Source};
+use crate::config::settings::{
+    Log, LogFormat, LogLevel, Overrides, Server as ServerSettings, Settings, Source,
+};
 use crate::observe::line::{LineSink, LogForm};
 use crate::observe::queue::{Queue, Worker};
 use crate::observe::sink::Sinks;
@@ -56,6 +58,7 @@ pub fn run(args: &ServeArgs) -> Exit {
         path: args.config.config.clone(),
         overrides,
         environment,
+        started: (settings.server.clone(), settings.log),
     };
     runtime.block_on(serve(settings, Arc::new(again)))
 }
@@ -65,6 +68,8 @@ struct Again {
     path: Option<std::path::PathBuf>,
     overrides: Overrides,
     environment: Environment,
+    /// What the listeners and the log were started with; a reload does not reach them.
+    started: (ServerSettings, Log),
 }
 
 /// A running gateway.
@@ -131,34 +136,57 @@ async fn serve(settings: Settings, again: Arc<Again>) -> Exit {
             return Exit::Environment;
         }
     };
+    // Before the banner: whoever has read it may change the file or send a signal.
+    let mut calls = match Calls::watch(&gateway.shared) {
+        Ok(calls) => calls,
+        Err(error) => {
+            tell(&format!("error: signals cannot be watched: {error}"));
+            return Exit::Environment;
+        }
+    };
     banner(&gateway, ops_address);
     task::spawn(
         "operations listener",
         admin::serve(ops_listener, Arc::clone(&gateway.shared)),
     );
     let discovering = task::spawn("discovery", discovery::run(Arc::clone(&gateway.shared)));
-    let ended = until_signal(&gateway.shared, &again).await;
+    calls.until_end(&gateway.shared, &again).await;
     discovering.abort();
-    if let Err(error) = ended {
-        tell(&format!("error: signals cannot be watched: {error}"));
-    }
-    drain(gateway).await;
+    drain_until(gateway, another_signal()).await;
     Exit::Done
 }
 
-/// Reloads on SIGHUP and on changes of the file; returns at SIGTERM or SIGINT.
-async fn until_signal(shared: &Arc<Shared>, again: &Arc<Again>) -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    let (changed, mut changes) = mpsc::channel::<()>(1);
-    let _watch = watch(shared, changed);
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => reload(shared, again).await,
-            Some(()) = changes.recv() => reload(shared, again).await,
+/// What calls on a running gateway from outside: signals, and changes of the configuration file.
+struct Calls {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    changes: mpsc::Receiver<()>,
+    /// `None`: there is no file, or it cannot be watched.
+    _watch: Option<Watch>,
+}
+
+impl Calls {
+    fn watch(shared: &Arc<Shared>) -> io::Result<Self> {
+        let (changed, changes) = mpsc::channel::<()>(1);
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            changes,
+            _watch: watch(shared, changed),
+        })
+    }
+
+    /// Reloads on SIGHUP and on changes of the file; returns at SIGTERM or SIGINT.
+    async fn until_end(&mut self, shared: &Arc<Shared>, again: &Arc<Again>) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => reload(shared, again).await,
+                Some(()) = self.changes.recv() => reload(shared, again).await,
+            }
         }
     }
 }
@@ -196,6 +224,14 @@ async fn reload(shared: &Arc<Shared>, again: &Arc<Again>) {
             for finding in &settings.warnings {
                 tracing::warn!("{finding}");
             }
+            let (server, log) = &again.started;
+            if let Some(reason) = exposes(server, &settings) {
+                tracing::error!("{reason}; configuration not reloaded, the old one stays in force");
+                return;
+            }
+            for key in waiting_for_restart(server, *log, &settings) {
+                tracing::warn!("{key} has changed; that takes effect at the next start");
+            }
             shared.replace(settings);
             tracing::info!("configuration reloaded; running streams keep the old one");
         }
@@ -211,8 +247,50 @@ async fn reload(shared: &Arc<Shared>, again: &Arc<Again>) {
     }
 }
 
+/// Whether the new configuration would open a listener that stands already: its own addresses were judged with it, but
+/// the ones in use are those of the start.
+fn exposes(started: &ServerSettings, new: &Settings) -> Option<&'static str> {
+    if !started.listen.ip().is_loopback() && new.gateway_keys.is_empty() {
+        return Some(
+            "traffic would be open to the network: it listens beyond loopback since the start and the new configuration \
+             has no gateway key",
+        );
+    }
+    if !started.ops_listen.ip().is_loopback() && new.admin_key.is_none() {
+        return Some(
+            "operations would be open to the network: they listen beyond loopback since the start and the new \
+             configuration has no admin key",
+        );
+    }
+    None
+}
+
+/// Keys whose new values a running process cannot take up.
+fn waiting_for_restart(started: &ServerSettings, log: Log, new: &Settings) -> Vec<&'static str> {
+    let server = &new.server;
+    [
+        (started.listen != server.listen, "server.listen"),
+        (started.ops_listen != server.ops_listen, "server.ops_listen"),
+        (started.tls != server.tls, "server.tls"),
+        (started.workers != server.workers, "server.workers"),
+        (
+            started.header_timeout != server.header_timeout,
+            "server.header_timeout",
+        ),
+        (log != new.log, "log"),
+    ]
+    .into_iter()
+    .filter_map(|(changed, key)| changed.then_some(key))
+    .collect()
+}
+
 /// New requests are refused, running ones finish up to the limit.
 pub async fn drain(gateway: Gateway) {
+    drain_until(gateway, std::future::pending()).await;
+}
+
+/// As [`drain`], but no longer than until `hurry` is over.
+async fn drain_until(gateway: Gateway, hurry: impl Future<Output = ()>) {
     let Gateway {
         server,
         shared,
@@ -225,20 +303,28 @@ pub async fn drain(gateway: Gateway) {
         tracing::info!(
             running,
             ?limit,
-            "draining; new requests get 503 gateway_restarting"
+            "draining; new requests get 503 gateway_restarting; a second signal cuts the running ones"
         );
     }
     let until = clock::now() + limit;
-    while shared.in_flight() > 0 && clock::now() < until {
-        tokio::time::sleep(DRAIN_LOOK).await;
-    }
+    let emptied = async {
+        while shared.in_flight() > 0 && clock::now() < until {
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+    };
+    let hurried = tokio::select! {
+        () = emptied => false,
+        () = hurry => true,
+    };
     let cut = shared.in_flight();
-    if cut > 0 {
-        tracing::warn!(
+    match (cut, hurried) {
+        (0, _) => {}
+        (_, true) => tracing::warn!(cut, "a second signal came; running requests are cut"),
+        (_, false) => tracing::warn!(
             cut,
             ?limit,
             "requests still running at the end of the drain are cut; raise server.drain"
-        );
+        ),
     }
     shared.queue.cut();
     let stopped = tokio::task::spawn_blocking(move || {
@@ -264,9 +350,13 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 pub fn cannot_listen(what: &str, address: SocketAddr, error: &io::Error) -> String {
-    format!(
-        "error: cannot listen on {address}: {error}; stop what holds the port, or choose another with {what}"
-    )
+    let remedy = match error.kind() {
+        io::ErrorKind::AddrInUse => "stop what holds the port, or choose another",
+        io::ErrorKind::AddrNotAvailable => "choose an address of this machine",
+        io::ErrorKind::PermissionDenied => "choose a port from 1024 on",
+        _ => "choose another address",
+    };
+    format!("error: cannot listen on {address}: {error}; {remedy} with {what}")
 }
 
 /// Waits for SIGTERM or SIGINT.
@@ -274,15 +364,24 @@ pub fn wait_for_signal() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        Ok(())
-    })
+    runtime.block_on(end_signal())
+}
+
+async fn end_signal() -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Whoever signals twice means it. Where signals cannot be watched, the drain runs its time.
+async fn another_signal() {
+    if end_signal().await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 pub fn tell_findings(findings: &Findings) {

@@ -105,12 +105,12 @@ fn credential(value: &HeaderValue) -> Option<&str> {
     (!bare.is_empty()).then_some(bare)
 }
 
-/// The value of `key` in a query.
+/// The first value of `key` in a query that is not empty.
 pub fn query_key(query: &str) -> Option<&str> {
     query
         .split('&')
-        .find_map(|pair| pair.strip_prefix("key="))
-        .filter(|value| !value.is_empty())
+        .filter_map(|pair| pair.strip_prefix("key="))
+        .find(|value| !value.is_empty())
 }
 
 #[cfg(test)]

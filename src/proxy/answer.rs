@@ -117,7 +117,7 @@ impl Job {
         let outcome = refusal::outcome(failure);
         if let Some(exchange) = self.recorder.exchange() {
             exchange.status = Some(response.status());
-            exchange.failure = Some(Blame::of(failure.code, Some(failure.message.to_string())));
+            exchange.failure = Some(Blame::of(failure.code, Some(detail(failure))));
             exchange.response_bytes = http_body::Body::size_hint(response.body())
                 .exact()
                 .unwrap_or_default();
@@ -147,6 +147,14 @@ fn sign_choice(answered: &mut HeaderMap, choice: &Choice, status: StatusCode) {
     if attempt::is_error(status) {
         let said = HeaderValue::from(status.as_u16());
         answered.insert(headers::X_PINHOLE_UPSTREAM_STATUS, said);
+    }
+}
+
+/// What the log line says of a failure. A provider's own words may quote the prompt and stay out of it.
+fn detail(failure: &Failure) -> String {
+    match failure.upstream_status {
+        Some(status) => format!("the provider answered {status}"),
+        None => failure.message.to_string(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
@@ -341,7 +342,16 @@ pub async fn send(
     recorder: &mut Recorder,
 ) -> Result<Response<AnswerBody>, Failure> {
     let mut link = Link::default();
-    let result = send_on(client, provider, call, &mut link).await;
+    let started = recorder.exchange().map(|exchange| exchange.started);
+    let sending = send_on(client, provider, call, &mut link);
+    let result = match provider.timeouts.total.zip(started) {
+        None => sending.await,
+        // Counted as the relay counts it: from the start of the exchange.
+        Some((total, started)) => {
+            let answer = tokio::time::timeout_at((started + total).into(), sending).await;
+            answer.unwrap_or_else(|_elapsed| Err(out_of_time(provider, total)))
+        }
+    };
     let keep = recorder.keep();
     let Some(exchange) = recorder.exchange() else {
         return result;
@@ -381,14 +391,7 @@ async fn send_on(
             .map_err(|error| describe(provider, &error))?;
         let answer = client.send(line, call);
         let Ok(answer) = tokio::time::timeout(provider.timeouts.first_byte, answer).await else {
-            return Err(Failure::new(
-                Code::UpstreamFirstByteTimeout,
-                format!(
-                    "provider {} sent no answer within {:?}; ask for less output, stream, or raise the provider's \
-                     timeouts.first_byte",
-                    provider.id, provider.timeouts.first_byte
-                ),
-            ));
+            return Err(no_first_byte(provider));
         };
         match answer {
             Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
@@ -409,15 +412,30 @@ async fn send_on(
     ))
 }
 
-/// No upgrade is ever asked for, and nothing could be made of the bytes that follow one.
+fn no_first_byte(provider: &Provider) -> Failure {
+    let text = format!(
+        "provider {} sent no answer within {:?}; ask for less output, stream, or raise the provider's \
+         timeouts.first_byte",
+        provider.id, provider.timeouts.first_byte
+    );
+    Failure::new(Code::UpstreamFirstByteTimeout, text)
+}
+
+fn out_of_time(provider: &Provider, total: Duration) -> Failure {
+    let text = format!(
+        "the call to provider {} was not over within {total:?}; raise the provider's timeouts.total",
+        provider.id
+    );
+    Failure::new(Code::UpstreamTotalTimeout, text)
+}
+
+/// No request of the gateway's asks for another protocol; an answer that takes one up leads nowhere.
 fn switched(provider: &Provider) -> Failure {
-    Failure::new(
-        Code::UpstreamInvalid,
-        format!(
-            "provider {} switched protocols without being asked (101); check that baseurl ({}) is its HTTP API",
-            provider.id, provider.base_url
-        ),
-    )
+    let text = format!(
+        "provider {} answered 101 and switched to a protocol nobody asked for; check that baseurl ({}) is an HTTP API",
+        provider.id, provider.base_url
+    );
+    Failure::new(Code::UpstreamInvalid, text)
 }
 
 /// A send error in words that end the search.

@@ -9,11 +9,11 @@ use serde_json::json;
 
 use crate::base::clock;
 use crate::base::id::ExchangeId;
-use crate::neutral::failure::{Code, Failure};
 use crate::neutral::kind::{Dialect, Flag};
 use crate::policy::identity::{self, Caller};
 use crate::proxy::endpoint::Info;
 use crate::proxy::headers::X_PINHOLE_ID;
+use crate::proxy::refusal;
 use crate::proxy::reply::{self, ReplyBody};
 use crate::proxy::state::{Shared, Snapshot};
 
@@ -125,12 +125,8 @@ fn auth_me(snapshot: &Snapshot, parts: &Parts, uri: &Uri, id: ExchangeId) -> Res
         Ok(Caller::Known { label, .. }) => json!({
             "authenticated": true, "principal": &*label, "role": "user", "plan": "unlimited", "limits": [],
         }),
-        Err(_) => {
-            let failure = Failure::new(
-                Code::InvalidApiKey,
-                "the key is not one of this gateway's; use PINHOLE_API_KEY or one of [[keys]]",
-            );
-            return reply::failure(Dialect::OpenAiChat, &failure, id);
+        Err(unknown) => {
+            return reply::failure(Dialect::OpenAiChat, &refusal::of_caller(unknown), id);
         }
     };
     reply::json(StatusCode::OK, body.to_string().into_bytes())

@@ -19,6 +19,9 @@ use crate::neutral::facts::{Facts, Found};
 use crate::neutral::failure::{Code, Failure};
 use crate::proxy::endpoint::{Endpoint, ModelPlace, percent_decode};
 
+/// Limit: the longest model name, selector parameters included.
+const MODEL_BYTES_MAX: usize = 1_024;
+
 /// What bounds the reading of one body.
 pub struct Bounds {
     pub bytes_max: u64,
@@ -213,7 +216,21 @@ pub fn understand(
         }
         ModelPlace::Perhaps => {}
     }
+    bound_name(&understood.facts)?;
     Ok(understood)
+}
+
+/// A name goes into headers, log lines and messages, so it has an end.
+fn bound_name(facts: &Facts) -> Result<(), Failure> {
+    match facts.model.as_ref().map(|model| model.text.len()) {
+        Some(bytes) if bytes > MODEL_BYTES_MAX => {
+            let text = format!(
+                "the model name of {bytes} bytes is over the limit of {MODEL_BYTES_MAX}; send the name of a model"
+            );
+            Err(Failure::new(Code::InvalidRequest, text).param("model"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// An opaque body: its model if it is JSON or a form that names one; anything else is nobody's business.

@@ -16,7 +16,7 @@ use crate::exchange::outcome::Outcome;
 use crate::neutral::failure::{Code, Failure};
 use crate::neutral::kind::{Dialect, Operation};
 use crate::observe::recorder::Recorder;
-use crate::policy::identity::{self, Caller, Unknown};
+use crate::policy::identity::{self, Caller};
 use crate::proxy::attempt::{self, Original, Prepared};
 use crate::proxy::endpoint::{self, Endpoint, ModelPlace, Refusal, Route};
 use crate::proxy::intake::{self, Bounds, Unread};
@@ -220,16 +220,7 @@ impl Job {
         }
         cors::check(settings, &parts.headers)?;
         let caller = identity::identify(&settings.gateway_keys, &parts.headers, uri.query())
-            .map_err(|unknown| match unknown {
-                Unknown::Missing => Failure::new(
-                    Code::MissingApiKey,
-                    "this gateway wants a key and the request carries none; send it as authorization: Bearer",
-                ),
-                Unknown::Wrong => Failure::new(
-                    Code::InvalidApiKey,
-                    "the key is not one of this gateway's; use PINHOLE_API_KEY or one of [[keys]]",
-                ),
-            })?;
+            .map_err(refusal::of_caller)?;
         if let (Caller::Known { label, .. }, Some(exchange)) = (&caller, self.recorder.exchange()) {
             exchange.key_label = Some(Arc::clone(label));
         }
@@ -266,6 +257,10 @@ impl Job {
             .ok_or_else(|| refusal::unknown_provider(name, self.snapshot.table.entries()))?;
         let mut inner = match endpoint::read(&parts.method, rest, &parts.headers) {
             Route::Forward(endpoint) => endpoint,
+            Route::Refused { dialect, refusal } if endpoint::is_upgrade(&parts.headers) => {
+                self.dialect = dialect;
+                return Err(refusal::of_path(refusal, rest));
+            }
             _ => Endpoint {
                 dialect: Dialect::OpenAiChat,
                 operation: Operation::Opaque,

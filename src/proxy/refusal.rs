@@ -11,6 +11,7 @@ use http_body::Body;
 use crate::base::coding;
 use crate::exchange::outcome::Outcome;
 use crate::neutral::failure::{Code, Failure, Source};
+use crate::policy::identity::Unknown;
 use crate::proxy::endpoint::{Endpoint, Refusal};
 use crate::route::table::{Entry, Refusal as RouteRefusal};
 use crate::upstream::client::AnswerBody;
@@ -98,6 +99,20 @@ pub fn of_route(refusal: &RouteRefusal, endpoint: &Endpoint<'_>) -> Failure {
             format!("{bad}; correct or remove it"),
         )
         .param("model"),
+    }
+}
+
+/// A caller without one of the gateway's keys.
+pub fn of_caller(unknown: Unknown) -> Failure {
+    match unknown {
+        Unknown::Missing => Failure::new(
+            Code::MissingApiKey,
+            "this gateway wants a key and the request carries none; send it as authorization: Bearer",
+        ),
+        Unknown::Wrong => Failure::new(
+            Code::InvalidApiKey,
+            "the key is not one of this gateway's; use PINHOLE_API_KEY or one of [[keys]]",
+        ),
     }
 }
 

@@ -117,7 +117,12 @@ impl Relay {
                             return Poll::Ready(Some(Ok(Frame::data(data))));
                         }
                     }
-                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                    // A codec that got trailers asks for nothing more. Bytes that a filter holds back go before them.
+                    Err(trailers) if self.manner.filter.is_none() => {
+                        self.complete();
+                        return Poll::Ready(Some(Ok(trailers)));
+                    }
+                    Err(_trailers) => {}
                 },
                 Poll::Ready(Some(Err(error))) => {
                     self.broke(&error);
@@ -285,6 +290,10 @@ impl Relay {
                     .timer
                     .insert(Box::pin(tokio::time::sleep_until(due.into()))),
             };
+            // It may have been set for `idle` in the middle of an event, where no keep-alive was due.
+            if timer.deadline().into_std() > due {
+                timer.as_mut().reset(due.into());
+            }
             if timer.as_mut().poll(cx).is_pending() {
                 return Waited::NotYet;
             }

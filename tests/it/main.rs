@@ -11,8 +11,10 @@
 
 mod auth;
 mod cancel;
+mod command;
 mod demo;
 mod drain;
+mod edges;
 mod faults;
 mod ids;
 mod legs;

@@ -386,7 +386,8 @@ fn dialect_of(version: Option<&str>, rest: &str, headers: &HeaderMap) -> Dialect
     }
 }
 
-fn is_upgrade(headers: &HeaderMap) -> bool {
+/// A websocket handshake.
+pub fn is_upgrade(headers: &HeaderMap) -> bool {
     headers
         .get(header::UPGRADE)
         .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
