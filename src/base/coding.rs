@@ -59,6 +59,32 @@ pub fn decode(header: &str, body: &Bytes, bytes_max: usize) -> Result<Bytes, Cod
     Ok(decoded)
 }
 
+/// As much of the beginning as can be read of a body of which only the first bytes are at hand; at most `bytes_max`.
+pub fn beginning(header: &str, first: &[u8], bytes_max: usize) -> Vec<u8> {
+    let mut decoded = first.to_vec();
+    for coding in parse(header).unwrap_or_default().into_iter().rev() {
+        let mut out = vec![0; bytes_max];
+        let mut filled = 0;
+        let mut reader: Box<dyn Read + '_> = match coding {
+            Coding::Gzip => Box::new(flate2::read::MultiGzDecoder::new(decoded.as_slice())),
+            Coding::Deflate => Box::new(flate2::read::ZlibDecoder::new(decoded.as_slice())),
+            Coding::Brotli => Box::new(brotli::Decompressor::new(decoded.as_slice(), STEP_BYTES)),
+            Coding::Zstd => match zstd::stream::read::Decoder::with_buffer(decoded.as_slice()) {
+                Ok(decoder) => Box::new(decoder),
+                Err(_) => return Vec::new(),
+            },
+        };
+        // The end of what is at hand comes as an error; what was read before it counts.
+        while let Some(Ok(read @ 1..)) = out.get_mut(filled..).map(|room| reader.read(room)) {
+            filled += read;
+        }
+        drop(reader);
+        out.truncate(filled);
+        decoded = out;
+    }
+    decoded
+}
+
 fn parse(header: &str) -> Result<Vec<Coding>, CodingError> {
     let mut codings = Vec::new();
     for name in header.split(',').map(str::trim) {
@@ -163,6 +189,33 @@ mod tests {
     use std::io::Write;
 
     const MAX: usize = 1 << 20;
+
+    #[test]
+    fn a_beginning_is_read_of_a_cut_body() {
+        for coding in ["gzip", "deflate", "br"] {
+            let whole = encode(coding, &text());
+            let mut state = 1_u64;
+            let noise = std::iter::repeat_with(|| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                state as u8
+            });
+            let noise: Vec<u8> = noise.take(20_000).collect();
+            let long = encode(coding, &[text(), noise].concat());
+            for first in [&whole[..], &long[..2_048]] {
+                let read = beginning(coding, first, 512);
+                assert!(
+                    !read.is_empty() && text().starts_with(&read[..200]),
+                    "{coding}"
+                );
+            }
+        }
+        let whole = encode("zstd", &text());
+        assert_eq!(beginning("zstd", &whole, 512), text()[..512]);
+        assert_eq!(beginning("", b"plain", 512), b"plain");
+        assert_eq!(beginning("gzip", b"no gzip", 512), b"");
+    }
 
     fn text() -> Vec<u8> {
         br#"{"model":"gpt-5","messages":[{"role":"user","content":"hello"}]} "#.repeat(50)

@@ -68,6 +68,7 @@ impl Job {
             keep_alive: self.snapshot.settings.streams.keep_alive,
             filter,
             ids: concern.then_some(ids),
+            coding: answered.get(header::CONTENT_ENCODING).cloned(),
         };
         let keep = self.recorder.keep();
         if let Some(exchange) = self.recorder.exchange() {

@@ -1,10 +1,13 @@
 //! Which provider handed out an id: a stored response, a file or a batch is fetched where it was made.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use http::HeaderValue;
 use memchr::memmem;
 
+use crate::base::coding;
 use crate::exchange::Exchange;
 use crate::neutral::kind::{Dialect, Operation};
 
@@ -13,6 +16,8 @@ const IDS_MAX: usize = 65_536;
 /// Limits on what is taken for an id.
 const ID_BYTES_MIN: usize = 6;
 const ID_BYTES_MAX: usize = 128;
+/// Limit: how far into a compressed answer an id is looked for.
+const DECODED_MAX: usize = 4 * 1024;
 
 /// The ids seen so far, each with its provider.
 #[derive(Default)]
@@ -32,12 +37,19 @@ impl Ids {
             || (dialect == Dialect::OpenAiResponses && operation == Operation::Chat)
     }
 
-    /// Remembers the id that a complete answer begins with.
-    pub fn learn(&self, exchange: &Exchange) {
+    /// Remembers the id that a complete answer begins with. `coding` is its `content-encoding`: SDKs ask for one.
+    pub fn learn(&self, exchange: &Exchange, coding: Option<&HeaderValue>) {
         let Some(attempt) = exchange.last_attempt() else {
             return;
         };
-        let Some(id) = first_id(&attempt.frames.head) else {
+        let coding = coding.and_then(|coding| coding.to_str().ok());
+        let head = match coding {
+            Some(coding) => {
+                Cow::Owned(coding::beginning(coding, &attempt.frames.head, DECODED_MAX))
+            }
+            None => Cow::Borrowed(&attempt.frames.head),
+        };
+        let Some(id) = first_id(&head) else {
             return;
         };
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);

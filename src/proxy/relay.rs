@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 
@@ -58,6 +58,8 @@ pub struct Manner {
     pub filter: Option<UsageFilter>,
     /// Told the id that a complete answer hands out, where one may be asked for later.
     pub ids: Option<Arc<Ids>>,
+    /// The answer's `content-encoding`.
+    pub coding: Option<HeaderValue>,
 }
 
 /// An answer being handed on.
@@ -207,12 +209,16 @@ impl Relay {
 
     fn complete(&mut self) {
         let outcome = ended_as(self.recorder.exchange());
-        if let (Outcome::Complete, Some(ids), Some(exchange)) =
-            (outcome, &self.manner.ids, self.recorder.exchange())
-        {
-            ids.learn(exchange);
+        if outcome == Outcome::Complete {
+            self.learn_id();
         }
         self.end(outcome);
+    }
+
+    fn learn_id(&mut self) {
+        if let (Some(ids), Some(exchange)) = (&self.manner.ids, self.recorder.exchange()) {
+            ids.learn(exchange, self.manner.coding.as_ref());
+        }
     }
 
     fn end(&mut self, outcome: Outcome) {
@@ -372,6 +378,7 @@ impl Drop for Relay {
             // The recorder, dropped next, tells a client that left from a drain that ran out of time.
             return;
         }
+        self.learn_id();
         let recorder = self.recorder.hand_over();
         let places = std::mem::take(&mut self.places);
         task::spawn(

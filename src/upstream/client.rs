@@ -180,7 +180,7 @@ impl Client {
     ) -> Result<Response<AnswerBody>, Unsent> {
         match line {
             Line::Http1(connection) => self.send_http1(connection, call).await,
-            Line::Http2(sender) => self.send_http2(sender, call).await.map_err(Unsent::Failed),
+            Line::Http2(sender) => self.send_http2(sender, call).await,
         }
     }
 
@@ -321,22 +321,28 @@ impl Client {
         &self,
         mut sender: http2::SendRequest<Outgoing>,
         call: Call,
-    ) -> Result<Response<AnswerBody>, SendError> {
+    ) -> Result<Response<AnswerBody>, Unsent> {
+        // The connection's task goes first, so that a close which has come already is seen before anything is sent.
+        tokio::task::yield_now().await;
+        if sender.ready().await.is_err() {
+            return Err(Unsent::Untouched(Box::new(call)));
+        }
         let mut request = Request::new(call.body);
         *request.method_mut() = call.method;
         *request.headers_mut() = call.headers;
         *request.uri_mut() = self.absolute_uri(call.path);
         *request.version_mut() = Version::HTTP_2;
-        sender.ready().await.map_err(SendError::Reset)?;
-        let response = sender
-            .send_request(request)
-            .await
-            .map_err(SendError::from)?;
-        Ok(response.map(|incoming| AnswerBody {
-            incoming,
-            owner: None,
-            connection: None,
-        }))
+        match sender.try_send_request(request).await {
+            Ok(response) => Ok(response.map(|incoming| AnswerBody {
+                incoming,
+                owner: None,
+                connection: None,
+            })),
+            Err(mut error) => Err(match error.take_message() {
+                Some(request) => Unsent::Untouched(Box::new(Call::from_request(request))),
+                None => Unsent::Failed(error.into_error().into()),
+            }),
+        }
     }
 }
 
