@@ -209,7 +209,7 @@ pub struct Timeouts {
     pub connect: Span,
     /// From the sent request to the first byte of the answer.
     pub first_byte: Span,
-    /// Between two pieces of an answer.
+    /// Between two pieces of an answer; a client may take none of one for as long.
     pub idle: Span,
     /// For the whole call.
     pub total: SpanOrOff,

@@ -12,6 +12,7 @@ pub mod sight;
 mod tail;
 
 use bytes::Bytes;
+use serde_json::{Value, json};
 
 use crate::neutral::facts::Facts;
 use crate::neutral::failure::Failure;
@@ -65,6 +66,32 @@ pub fn stream_error(dialect: Dialect, failure: &Failure, request_id: &str) -> By
         Dialect::Anthropic => anthropic_messages::error::stream_error(failure, request_id),
         Dialect::Gemini => gemini_generate::error::stream_error(failure),
     }
+}
+
+/// An error answer's `body` as the event that ends a stream whose status has been said already.
+pub fn error_event(dialect: Dialect, body: &[u8]) -> Bytes {
+    let error: Value = serde_json::from_slice(body).unwrap_or_else(|_| {
+        let quote: String = String::from_utf8_lossy(body).chars().take(500).collect();
+        json!({ "error": { "message": quote, "type": "api_error", "code": Value::Null } })
+    });
+    let text = match dialect {
+        Dialect::OpenAiChat | Dialect::OpenAiEmbeddings | Dialect::Gemini => {
+            format!("data: {error}\n\n")
+        }
+        Dialect::Anthropic => format!("event: error\ndata: {error}\n\n"),
+        Dialect::OpenAiResponses => {
+            let inner = &error["error"];
+            let event = json!({
+                "type": "error",
+                "code": inner["code"],
+                "message": inner["message"],
+                "param": inner["param"],
+                "sequence_number": 0,
+            });
+            format!("event: error\ndata: {event}\n\n")
+        }
+    };
+    Bytes::from(text)
 }
 
 /// Bytes that keep a quiet event stream alive and mean nothing to the client. They may stand only between two events.

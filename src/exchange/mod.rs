@@ -9,17 +9,18 @@
 //! Four legs: a leg equal to another is not kept twice (see [`Leg`]). Times are microseconds from `started`, on the
 //! monotonic clock; `wall_us` anchors them for display.
 
+pub mod leg;
 pub mod outcome;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 
 use crate::base::clock;
 use crate::base::id::ExchangeId;
+use crate::exchange::leg::Leg;
 use crate::exchange::outcome::Outcome;
 use crate::neutral::failure::{Code, Source};
 use crate::neutral::kind::{Dialect, Operation};
@@ -77,27 +78,6 @@ impl Blame {
             detail,
         }
     }
-}
-
-/// One side of one connection: headers as they were, and the body's bytes as far as they are kept.
-#[derive(Debug, Default, Clone)]
-pub struct Leg {
-    /// `None`: not kept, or equal to the neighbouring leg's but for the edits listed in the attempt.
-    pub headers: Option<HeaderMap>,
-    pub body: BodyKept,
-}
-
-/// How much of a body is at hand.
-#[derive(Debug, Default, Clone)]
-pub enum BodyKept {
-    /// Not kept.
-    #[default]
-    Nothing,
-    /// The same bytes as the leg before it: on the request side the client's, on the response side the provider's.
-    Same,
-    Whole(Bytes),
-    /// Pieces in order, the client's bytes with the spliced fields between them.
-    Pieces(Vec<Bytes>),
 }
 
 /// One try at one provider.
@@ -198,6 +178,15 @@ impl Exchange {
     /// Microseconds from the start to now.
     pub fn offset_us(&self) -> u64 {
         clock::us_between(self.started, clock::now())
+    }
+
+    /// Says so when the client got what the provider sent, byte for byte: the second copy of the list is then let go.
+    pub fn compare_answers(&mut self) {
+        if let Some(attempt) = self.attempts.last()
+            && self.response.body.is_the_same_as(&attempt.response.body)
+        {
+            self.response.body = leg::Body::Same;
+        }
     }
 
     /// The attempt whose answer went to the client, or the last one tried.

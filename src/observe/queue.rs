@@ -14,6 +14,7 @@ use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
 use crate::exchange::Exchange;
+use crate::exchange::leg::Keep;
 use crate::observe::sink::Sinks;
 
 /// Limit: finished exchanges waiting for the worker. Past it they are dropped and counted.
@@ -26,6 +27,8 @@ pub struct Queue {
     /// Written by the hot path, emptied whole by the worker. Never held across an await.
     waiting: Mutex<Vec<Box<Exchange>>>,
     dropped: AtomicU64,
+    /// What the sinks want kept of each exchange.
+    keep: Keep,
     closed: AtomicBool,
     cutting: AtomicBool,
     worker: Mutex<Option<Thread>>,
@@ -43,6 +46,7 @@ impl Queue {
         let queue = Arc::new(Self {
             waiting: Mutex::new(Vec::with_capacity(256)),
             dropped: AtomicU64::new(0),
+            keep: sinks.keep(),
             closed: AtomicBool::new(false),
             cutting: AtomicBool::new(false),
             worker: Mutex::new(None),
@@ -74,6 +78,10 @@ impl Queue {
         if first {
             self.wake();
         }
+    }
+
+    pub fn keep(&self) -> Keep {
+        self.keep
     }
 
     /// From now on an exchange that ends by being dropped was cut by the gateway, not left by its client.

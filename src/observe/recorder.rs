@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::exchange::leg::Keep;
 use crate::exchange::outcome::Outcome;
 use crate::exchange::{Blame, Exchange};
 use crate::neutral::failure::Code;
@@ -24,6 +25,11 @@ impl Recorder {
             exchange: Some(exchange),
             queue,
         }
+    }
+
+    /// What the sinks want kept.
+    pub fn keep(&self) -> Keep {
+        self.queue.keep()
     }
 
     /// The exchange, while it runs.

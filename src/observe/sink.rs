@@ -1,9 +1,15 @@
 //! Where finished exchanges go, and in which order.
 
 use crate::exchange::Exchange;
+use crate::exchange::leg::Keep;
 
 /// Takes finished exchanges, in batches, on the worker thread.
 pub trait Sink: Send {
+    /// How much of an exchange's legs it wants kept.
+    fn wants(&self) -> Keep {
+        Keep::Numbers
+    }
+
     /// `dropped` counts exchanges that found the queue full, since the start.
     fn take(&mut self, batch: &[Box<Exchange>], dropped: u64);
     /// Called once, after the last batch.
@@ -19,6 +25,15 @@ impl Sinks {
     pub fn with(mut self, sink: Box<dyn Sink>) -> Self {
         self.0.push(sink);
         self
+    }
+
+    /// The most that any sink wants.
+    pub(crate) fn keep(&self) -> Keep {
+        self.0
+            .iter()
+            .map(|sink| sink.wants())
+            .max()
+            .unwrap_or_default()
     }
 
     pub(crate) fn take(&mut self, batch: &[Box<Exchange>], dropped: u64) {

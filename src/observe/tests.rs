@@ -6,8 +6,9 @@ use http::{Method, StatusCode};
 
 use crate::base::clock;
 use crate::base::id::ExchangeId;
+use crate::exchange::leg::Leg;
 use crate::exchange::outcome::Outcome;
-use crate::exchange::{Attempt, Blame, Exchange, Frames, Leg};
+use crate::exchange::{Attempt, Blame, Exchange, Frames};
 use crate::neutral::failure::Code;
 use crate::neutral::kind::{Dialect, Operation};
 use crate::observe::line::{LineSink, LogForm};

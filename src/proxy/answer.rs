@@ -39,17 +39,7 @@ impl Job {
         // Into compressed text, or text of a length already told, nothing can be written.
         let writable = clear && !answered.contains_key(header::CONTENT_LENGTH);
         self.sign(&mut answered, Some(provider));
-        if let Some(model) = choice.model.as_deref()
-            && let Ok(value) = HeaderValue::from_str(model)
-        {
-            answered.insert(headers::X_PINHOLE_MODEL, value);
-        }
-        if attempt::is_error(status) {
-            answered.insert(
-                headers::X_PINHOLE_UPSTREAM_STATUS,
-                HeaderValue::from(status.as_u16()),
-            );
-        }
+        sign_choice(&mut answered, choice, status);
         let mut started = None;
         let mut concern = false;
         if let Some(exchange) = self.recorder.exchange() {
@@ -70,7 +60,6 @@ impl Job {
         }
         let manner = Manner {
             dialect: self.dialect,
-            events,
             writable,
             idle: provider.timeouts.idle,
             deadline: started
@@ -80,6 +69,10 @@ impl Job {
             filter,
             ids: concern.then_some(ids),
         };
+        let keep = self.recorder.keep();
+        if let Some(exchange) = self.recorder.exchange() {
+            exchange.response.note_headers(keep, &answered);
+        }
         let recorder = self.recorder.hand_over();
         let places = std::mem::take(&mut self.places);
         let relay = Relay::new(body, recorder, manner, places);
@@ -130,6 +123,13 @@ impl Job {
         }
         let provider = self.provider.clone();
         self.sign(response.headers_mut(), provider.as_deref());
+        let keep = self.recorder.keep();
+        if let Some(exchange) = self.recorder.exchange() {
+            exchange.response.note_headers(keep, response.headers());
+            if let ReplyBody::Made(Some(bytes)) = response.body() {
+                exchange.response.note_body(keep, bytes);
+            }
+        }
         self.recorder.finish(outcome);
         self.places.give_back();
         response
@@ -141,6 +141,19 @@ fn detail(failure: &Failure) -> String {
     match failure.upstream_status {
         Some(status) => format!("the provider answered {status}"),
         None => failure.message.to_string(),
+    }
+}
+
+/// What was sent under which name, and what came of it.
+fn sign_choice(answered: &mut HeaderMap, choice: &Choice, status: StatusCode) {
+    if let Some(model) = choice.model.as_deref()
+        && let Ok(value) = HeaderValue::from_str(model)
+    {
+        answered.insert(headers::X_PINHOLE_MODEL, value);
+    }
+    if attempt::is_error(status) {
+        let said = HeaderValue::from(status.as_u16());
+        answered.insert(headers::X_PINHOLE_UPSTREAM_STATUS, said);
     }
 }
 

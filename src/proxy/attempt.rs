@@ -10,7 +10,8 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
 use crate::config::settings::{IncludeUsage, Settings};
 use crate::dialect::edit::{self, Edit};
-use crate::exchange::{Attempt, Blame, Frames, Leg};
+use crate::exchange::leg::{Keep, Leg};
+use crate::exchange::{Attempt, Blame, Frames};
 use crate::neutral::failure::{Code, Failure};
 use crate::neutral::kind::{Dialect, Operation};
 use crate::observe::recorder::Recorder;
@@ -20,8 +21,9 @@ use crate::proxy::headers::{self, provider_request_id};
 use crate::proxy::intake::Understood;
 use crate::route::table::Choice;
 use crate::upstream::auth::{self, ClientCredential, Outbound, X_GOOG_API_KEY};
-use crate::upstream::client::{AnswerBody, Call, Client, Link, Outgoing, SendError, Unsent};
+use crate::upstream::client::{AnswerBody, Call, Client, Link, SendError, Unsent};
 use crate::upstream::connect::ConnectError;
+use crate::upstream::outgoing::Outgoing;
 use crate::upstream::provider::Provider;
 use crate::upstream::url;
 
@@ -74,8 +76,11 @@ pub fn prepare(
     if renamed.is_some() && matches!(endpoint.model, ModelPlace::Path(_)) {
         edits.push("path");
     }
-    if usage_added {
-        // The chunk to be hidden has to be readable; every SDK offers gzip without being asked.
+    let opened_early =
+        settings.streams.keep_alive.is_some() && understood.facts.stream == Some(true);
+    if usage_added || opened_early {
+        // A chunk to be hidden has to be readable, and what follows a comment in clear text has to be clear; every SDK
+        // offers gzip without being asked.
         outgoing.insert(
             header::ACCEPT_ENCODING,
             HeaderValue::from_static("identity"),
@@ -160,13 +165,15 @@ fn sent_query(query: Option<&str>) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(url::without_params(query, &["key"])))
 }
 
+/// `model` is a piece of `rest`, so its place is known however often the same letters occur.
 fn replace_in_path(rest: &str, model: &str, name: &str) -> String {
-    match rest.rfind(model) {
-        Some(at) => {
-            let (before, after) = (&rest[..at], &rest[at + model.len()..]);
+    let at = model.as_ptr().addr().wrapping_sub(rest.as_ptr().addr());
+    match (rest.get(..at), rest.get(at..)) {
+        (Some(before), Some(found)) if found.starts_with(model) => {
+            let after = &found[model.len()..];
             format!("{before}{}{after}", percent_encode(name))
         }
-        None => rest.to_owned(),
+        _ => rest.to_owned(),
     }
 }
 
@@ -274,13 +281,11 @@ fn set_headers(
     }
     // The gateway's own keys stay here, however many headers repeat them.
     for name in &auth::CREDENTIALS {
-        let values = outgoing.get_all(name).into_iter();
-        let is_ours = values.filter_map(|value| value.to_str().ok()).any(|text| {
+        let is_ours = outgoing.get_all(name).iter().any(|value| {
+            let text = value.to_str().unwrap_or_default();
             let bare = text.split_once(' ').map_or(text, |(_, bare)| bare).trim();
-            settings
-                .gateway_keys
-                .iter()
-                .any(|key| key.secret.matches(bare))
+            let mut keys = settings.gateway_keys.iter();
+            keys.any(|key| key.secret.matches(bare))
         });
         if is_ours {
             outgoing.remove(name);
@@ -290,6 +295,7 @@ fn set_headers(
 
 /// A new attempt, as it stands when the request is about to be sent.
 pub fn begin(recorder: &mut Recorder, provider: &Provider, choice: &Choice, prepared: &Prepared) {
+    let keep = recorder.keep();
     let Some(exchange) = recorder.exchange() else {
         return;
     };
@@ -300,7 +306,7 @@ pub fn begin(recorder: &mut Recorder, provider: &Provider, choice: &Choice, prep
         key_label: prepared.key_label.clone(),
         because: choice.because.label(),
         edits: prepared.edits.clone(),
-        request: Leg::default(),
+        request: request_leg(keep, prepared),
         sent_us,
         head_us: None,
         reused: false,
@@ -312,6 +318,20 @@ pub fn begin(recorder: &mut Recorder, provider: &Provider, choice: &Choice, prep
         frames: Frames::default(),
         failure: None,
     });
+}
+
+/// The leg to the provider; a body without edits is the client's.
+fn request_leg(keep: Keep, prepared: &Prepared) -> Leg {
+    let mut leg = Leg::default();
+    leg.note_headers(keep, &prepared.call.headers);
+    if prepared.call.body.is_whole() {
+        leg.note_same_body(keep);
+    } else {
+        for piece in prepared.call.body.remaining() {
+            leg.note_body(keep, piece);
+        }
+    }
+    leg
 }
 
 /// Sends the request and waits for the head of the answer. What is learnt on the way goes into the running attempt.
@@ -332,6 +352,7 @@ pub async fn send(
             answer.unwrap_or_else(|_elapsed| Err(out_of_time(provider, total)))
         }
     };
+    let keep = recorder.keep();
     let Some(exchange) = recorder.exchange() else {
         return result;
     };
@@ -344,6 +365,7 @@ pub async fn send(
             Ok(response) => {
                 attempt.head_us = Some(now_us);
                 attempt.status = Some(response.status());
+                attempt.response.note_headers(keep, response.headers());
                 attempt.upstream_request_id = provider_request_id(response.headers())
                     .and_then(|value| value.to_str().ok())
                     .map(str::to_owned);
@@ -407,13 +429,15 @@ fn out_of_time(provider: &Provider, total: Duration) -> Failure {
     Failure::new(Code::UpstreamTotalTimeout, text)
 }
 
-/// No request of the gateway's asks for another protocol; an answer that takes one up leads nowhere.
+/// No upgrade is ever asked for, and nothing could be made of the bytes that follow one.
 fn switched(provider: &Provider) -> Failure {
-    let text = format!(
-        "provider {} answered 101 and switched to a protocol nobody asked for; check that baseurl ({}) is an HTTP API",
-        provider.id, provider.base_url
-    );
-    Failure::new(Code::UpstreamInvalid, text)
+    Failure::new(
+        Code::UpstreamInvalid,
+        format!(
+            "provider {} switched protocols without being asked (101); check that baseurl ({}) is its HTTP API",
+            provider.id, provider.base_url
+        ),
+    )
 }
 
 /// A send error in words that end the search.

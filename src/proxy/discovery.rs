@@ -17,7 +17,7 @@ pub async fn run(shared: Arc<Shared>) {
     loop {
         let settings = Arc::clone(&shared.snapshot().settings);
         if !settings.discovery.enabled {
-            shared.reloaded.notified().await;
+            shared.replaced.notified().await;
             continue;
         }
         let asked = settings
@@ -36,22 +36,21 @@ pub async fn run(shared: Arc<Shared>) {
         let mut failed = false;
         for found in tasks {
             // A panic in one provider's answer must not end discovery for the others.
-            let Ok((provider, found)) = found.await else {
+            let Ok((asked, found)) = found.await else {
                 continue;
             };
             failed |= matches!(found, Learned::Failed(_));
-            shared.learn(&provider, found);
+            shared.learn(&asked, found);
         }
         let every = settings.discovery.every;
-        let wait = if failed { retry.min(every) } else { every };
+        let pause = if failed { retry.min(every) } else { every };
         retry = if failed {
             (retry * 2).min(every)
         } else {
             RETRY_FIRST
         };
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = shared.reloaded.notified() => retry = RETRY_FIRST,
+        if let Ok(()) = tokio::time::timeout(pause, shared.replaced.notified()).await {
+            retry = RETRY_FIRST;
         }
     }
 }

@@ -10,8 +10,9 @@ use hyper::body::Incoming;
 
 use crate::base::clock;
 use crate::base::id::ExchangeId;
+use crate::exchange::Exchange;
+use crate::exchange::leg::Leg;
 use crate::exchange::outcome::Outcome;
-use crate::exchange::{Exchange, Leg};
 use crate::neutral::failure::{Code, Failure};
 use crate::neutral::kind::{Dialect, Operation};
 use crate::observe::recorder::Recorder;
@@ -19,6 +20,7 @@ use crate::policy::identity::{self, Caller};
 use crate::proxy::attempt::{self, Original, Prepared};
 use crate::proxy::endpoint::{self, Endpoint, ModelPlace, Refusal, Route};
 use crate::proxy::intake::{self, Bounds, Unread};
+use crate::proxy::notice::{Notice, Underway};
 use crate::proxy::reply::{self, ReplyBody};
 use crate::proxy::state::{Places, Shared, Snapshot};
 use crate::proxy::{catalogue, cors, headers, info, places, refusal};
@@ -39,7 +41,12 @@ pub struct Peer {
 }
 
 /// Serves one request. Never fails: every refusal and failure is an answer.
-pub async fn serve(worker: &Worker, peer: Peer, request: Request<Incoming>) -> Response<ReplyBody> {
+pub async fn serve(
+    worker: &Worker,
+    peer: Peer,
+    request: Request<Incoming>,
+    notice: Option<Arc<Notice>>,
+) -> Response<ReplyBody> {
     let snapshot = worker.shared.snapshot();
     let (mut parts, body) = request.into_parts();
     let uri = std::mem::take(&mut parts.uri);
@@ -51,6 +58,7 @@ pub async fn serve(worker: &Worker, peer: Peer, request: Request<Incoming>) -> R
         Route::Info(asked) => info::answer(asked, &worker.shared, &snapshot, &parts, &uri),
         route => {
             let mut job = Job::begin(worker, Arc::clone(&snapshot), peer, &parts, &uri, &route);
+            job.notice = notice;
             match Box::pin(job.run(worker, route, parts, &uri, body)).await {
                 Ok(response) => response,
                 Err(failure) => job.refuse(&failure),
@@ -75,6 +83,8 @@ pub(super) struct Job {
     pub(super) dialect: Dialect,
     /// For the headers of a refusal that comes after a provider was chosen.
     pub(super) provider: Option<Arc<Provider>>,
+    /// Waits to hear that an event stream was asked for, where streams may be opened early.
+    notice: Option<Arc<Notice>>,
 }
 
 impl Job {
@@ -118,7 +128,11 @@ impl Job {
             failure: None,
             ended_us: 0,
         };
-        let recorder = Recorder::new(Box::new(exchange), Arc::clone(&worker.shared.queue));
+        let mut recorder = Recorder::new(Box::new(exchange), Arc::clone(&worker.shared.queue));
+        let keep = recorder.keep();
+        if let Some(exchange) = recorder.exchange() {
+            exchange.request.note_headers(keep, &parts.headers);
+        }
         let places = Places {
             entered: Some(worker.shared.enter()),
             ..Places::default()
@@ -130,6 +144,7 @@ impl Job {
             id,
             dialect,
             provider: None,
+            notice: None,
         }
     }
 
@@ -296,7 +311,9 @@ impl Job {
             }
         };
         self.places.buffered = share;
+        let keep = self.recorder.keep();
         if let Some(exchange) = self.recorder.exchange() {
+            exchange.request.note_body(keep, &body);
             exchange.request_bytes = body.len() as u64;
             exchange.request_read_us = exchange.offset_us();
         }
@@ -327,6 +344,22 @@ impl Job {
             .map_err(|refused| refusal::of_route(&refused, endpoint))
     }
 
+    /// Says that an event stream was asked for, to whoever may open it early.
+    fn tell_underway(&mut self, prepared: &Prepared) {
+        let Some(notice) = &self.notice else { return };
+        let stream = self
+            .recorder
+            .exchange()
+            .is_some_and(|exchange| exchange.stream);
+        if stream && wants_events(self.dialect, prepared.call.path.query()) {
+            // Set once: there is one attempt.
+            let _told = notice.set(Underway {
+                dialect: self.dialect,
+                id: self.id,
+            });
+        }
+    }
+
     async fn send(
         &mut self,
         worker: &Worker,
@@ -342,6 +375,7 @@ impl Job {
             )
         })?;
         attempt::begin(&mut self.recorder, provider, &choice, &prepared);
+        self.tell_underway(&prepared);
         let usage_added = prepared.usage_added;
         let answer = attempt::send(&client, provider, prepared.call, &mut self.recorder).await?;
         self.places.buffered = None;
@@ -351,6 +385,12 @@ impl Job {
         let ids = Arc::clone(&worker.shared.ids);
         Ok(self.relay(&choice, provider, usage_added, ids, answer))
     }
+}
+
+/// Gemini streams a JSON array unless asked for events.
+fn wants_events(dialect: Dialect, query: Option<&str>) -> bool {
+    dialect != Dialect::Gemini
+        || query.is_some_and(|query| query.split('&').any(|pair| pair == "alt=sse"))
 }
 
 fn verbatim_choice(provider: usize, asked: Option<&str>, because: Because) -> Choice {

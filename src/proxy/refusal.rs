@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 use std::pin::Pin;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Response, header};
 use http_body::Body;
 
+use crate::base::coding;
 use crate::exchange::outcome::Outcome;
 use crate::neutral::failure::{Code, Failure, Source};
 use crate::policy::identity::Unknown;
@@ -149,6 +151,13 @@ pub async fn wrapped(provider: &Provider, answer: Response<AnswerBody>) -> Failu
     };
     let _in_time = tokio::time::timeout(QUOTE_WAIT, reading).await;
     let status = parts.status.as_u16();
+    let mut quoted = Bytes::from(quoted);
+    let coding = parts.headers.get(header::CONTENT_ENCODING);
+    if let Some(coding) = coding.and_then(|coding| coding.to_str().ok())
+        && let Ok(clear) = coding::decode(coding, &quoted, QUOTE_MAX)
+    {
+        quoted = clear;
+    }
     let mut failure = Failure::new(
         Code::UpstreamError,
         format!(

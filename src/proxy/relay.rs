@@ -47,9 +47,7 @@ pub enum Broken {
 /// How an answer is to be handed on.
 pub struct Manner {
     pub dialect: Dialect,
-    /// Server-sent events.
-    pub events: bool,
-    /// Errors and keep-alives may be written between them.
+    /// Server-sent events in clear text: errors and keep-alives may be written between them.
     pub writable: bool,
     pub idle: Duration,
     /// When the whole call must be over.
@@ -161,10 +159,12 @@ impl Relay {
     fn note(&mut self, data: Bytes) -> Bytes {
         let now = clock::now();
         self.last_frame = now;
+        let keep = self.recorder.keep();
         if let Some(exchange) = self.recorder.exchange() {
             let at = clock::us_between(exchange.started, now);
             if let Some(attempt) = exchange.attempts.last_mut() {
                 attempt.frames.push(at, &data);
+                attempt.response.note_body(keep, &data);
             }
         }
         let data = match &mut self.manner.filter {
@@ -180,8 +180,10 @@ impl Relay {
             return;
         }
         self.last_sent = now;
+        let keep = self.recorder.keep();
         if let Some(exchange) = self.recorder.exchange() {
             exchange.response_bytes += data.len() as u64;
+            exchange.response.note_body(keep, data);
         }
         if self.manner.keep_alive.is_some() {
             self.boundary.pass(data);
@@ -215,6 +217,9 @@ impl Relay {
 
     fn end(&mut self, outcome: Outcome) {
         self.body = None;
+        if let Some(exchange) = self.recorder.exchange() {
+            exchange.compare_answers();
+        }
         self.recorder.finish(outcome);
         self.places.give_back();
     }
@@ -357,14 +362,13 @@ impl Drop for Relay {
         }
         let dialect = self.manner.dialect;
         let terminal = self.recorder.exchange().is_some_and(|exchange| {
-            exchange
-                .status
-                .is_some_and(|status| status == StatusCode::OK)
+            exchange.stream
+                && exchange.status == Some(StatusCode::OK)
                 && exchange
                     .last_attempt()
                     .is_some_and(|attempt| dialect::is_terminal(dialect, &attempt.frames.ending()))
         });
-        if !terminal || !self.manner.events {
+        if !terminal {
             // The recorder, dropped next, tells a client that left from a drain that ran out of time.
             return;
         }

@@ -14,7 +14,7 @@ use crate::neutral::kind::Dialect;
 use crate::proxy::headers::X_PINHOLE_UPSTREAM_STATUS;
 use crate::proxy::relay::{Broken, Relay};
 
-/// The body of every response: made here, or handed on from a provider.
+/// The body of a response: made here, or handed on from a provider.
 pub enum ReplyBody {
     Made(Option<Bytes>),
     Relayed(Box<Relay>),

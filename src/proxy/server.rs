@@ -22,8 +22,9 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::base::{clock, task};
 use crate::config::settings::Tls;
-use crate::proxy::pipeline::{self, Peer, Worker};
-use crate::proxy::socket::{Calls, ClientSocket, Served, Stream};
+use crate::proxy::early;
+use crate::proxy::pipeline::{Peer, Worker};
+use crate::proxy::socket::{Calls, ClientSocket, Served, Stream, Waits};
 use crate::proxy::state::Shared;
 use crate::upstream::tls;
 
@@ -45,7 +46,7 @@ pub struct Server {
 /// What all workers share about the listener.
 #[derive(Clone)]
 struct Listening {
-    header_timeout: Duration,
+    waits: Waits,
     tls: Option<TlsAcceptor>,
 }
 
@@ -55,7 +56,10 @@ pub fn start(listener: &TcpListener, shared: &Arc<Shared>, workers: usize) -> io
     listener.set_nonblocking(true)?;
     let settings = Arc::clone(&shared.snapshot().settings);
     let listening = Listening {
-        header_timeout: settings.server.header_timeout,
+        waits: Waits {
+            head: settings.server.header_timeout,
+            take: settings.timeouts.idle,
+        },
         tls: settings.server.tls.as_ref().map(acceptor).transpose()?,
     };
     let (stop, stopped) = watch::channel(false);
@@ -171,7 +175,7 @@ async fn connection(
     listening: Listening,
 ) {
     worker.shared.connections.fetch_add(1, Ordering::Relaxed);
-    let opened = tokio::time::timeout(listening.header_timeout, open(stream, &listening)).await;
+    let opened = tokio::time::timeout(listening.waits.head, open(stream, &listening)).await;
     match opened {
         Ok(Ok((stream, http2))) => serve(stream, http2, address, &worker, &listening).await,
         Ok(Err(error)) => tracing::debug!(%error, %address, "a connection did not open"),
@@ -201,13 +205,13 @@ async fn serve(
     listening: &Listening,
 ) {
     let calls = Arc::new(Calls::default());
-    let socket = ClientSocket::new(stream, Arc::clone(&calls), listening.header_timeout, http2);
+    let socket = ClientSocket::new(stream, Arc::clone(&calls), listening.waits, http2);
     let worker = Arc::clone(worker);
     let service = service_fn(move |request| {
         let running = calls.begin();
         let worker = Arc::clone(&worker);
         async move {
-            let answer = pipeline::serve(&worker, Peer { address }, request).await;
+            let answer = early::serve(worker, Peer { address }, request).await;
             Ok::<_, Infallible>(answer.map(|body| Served { body, running }))
         }
     });

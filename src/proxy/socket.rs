@@ -19,7 +19,6 @@ use crate::dialect;
 use crate::neutral::failure::{Code, Failure};
 use crate::neutral::kind::Dialect;
 use crate::proxy::relay::Broken;
-use crate::proxy::reply::ReplyBody;
 
 /// Limit: how long a connection may lie idle between requests. Longer than the idle pools of common clients.
 const IDLE_MAX: Duration = Duration::from_mins(10);
@@ -50,12 +49,12 @@ impl Drop for Running {
 }
 
 /// The body of an answer; its request runs until it is dropped.
-pub struct Served {
-    pub body: ReplyBody,
+pub struct Served<B> {
+    pub body: B,
     pub running: Running,
 }
 
-impl Body for Served {
+impl<B: Body<Data = Bytes, Error = Broken> + Unpin> Body for Served<B> {
     type Data = Bytes;
     type Error = Broken;
 
@@ -75,6 +74,15 @@ impl Body for Served {
     }
 }
 
+/// How long a client may keep a connection waiting.
+#[derive(Debug, Clone, Copy)]
+pub struct Waits {
+    /// For its request head.
+    pub head: Duration,
+    /// For taking a piece of its answer.
+    pub take: Duration,
+}
+
 /// In clear text, or under TLS.
 pub enum Stream {
     Plain(TcpStream),
@@ -85,7 +93,7 @@ pub enum Stream {
 pub struct ClientSocket {
     stream: Stream,
     calls: Arc<Calls>,
-    header_timeout: Duration,
+    waits: Waits,
     /// HTTP/2 frames come at any time; its codec has limits of its own.
     http2: bool,
     /// Requests begun when last looked.
@@ -96,20 +104,23 @@ pub struct ClientSocket {
     head_timer: Option<Pin<Box<Sleep>>>,
     /// Runs over idle times; looks at `seen` when it fires, so that a request costs no timer.
     idle_timer: Option<(Pin<Box<Sleep>>, u64)>,
+    /// Runs while the client takes nothing of what is written.
+    take_timer: Option<Pin<Box<Sleep>>>,
     closed: bool,
 }
 
 impl ClientSocket {
-    pub fn new(stream: Stream, calls: Arc<Calls>, header_timeout: Duration, http2: bool) -> Self {
+    pub fn new(stream: Stream, calls: Arc<Calls>, waits: Waits, http2: bool) -> Self {
         Self {
             stream,
             calls,
-            header_timeout,
+            waits,
             http2,
             seen: 0,
             in_head: false,
             head_timer: None,
             idle_timer: None,
+            take_timer: None,
             closed: false,
         }
     }
@@ -131,7 +142,7 @@ impl ClientSocket {
             return false;
         }
         if self.in_head {
-            let wait = self.header_timeout;
+            let wait = self.waits.head;
             let timer = self
                 .head_timer
                 .get_or_insert_with(|| Box::pin(tokio::time::sleep(wait)));
@@ -189,10 +200,32 @@ impl ClientSocket {
     }
 
     fn poll_stream_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.stream {
+        let polled = match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_write(cx, data),
             Stream::Tls(stream) => Pin::new(stream).poll_write(cx, data),
+        };
+        self.taken(cx, polled)
+    }
+
+    /// A client that takes nothing for too long is gone, whatever its socket says: its answer is let go.
+    fn taken<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            self.take_timer = None;
+            return polled;
         }
+        let wait = self.waits.take;
+        let timer = self
+            .take_timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(wait)));
+        if timer.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        let reason = format!("the client took nothing of its answer for {wait:?}");
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, reason)))
     }
 
     /// The codec's own refusal of a head, by its status; `None` for everything else that is written.
@@ -292,10 +325,11 @@ impl AsyncWrite for ClientSocket {
                 .poll_answer(cx, status, reason, &failure)
                 .map(|written| written.map(|_| whole));
         }
-        match &mut this.stream {
+        let polled = match &mut this.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-        }
+        };
+        this.taken(cx, polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -306,10 +340,13 @@ impl AsyncWrite for ClientSocket {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
+        let this = self.get_mut();
+        let polled = match &mut this.stream {
+            // A clear socket has nothing to flush.
+            Stream::Plain(_) => return Poll::Ready(Ok(())),
             Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
+        };
+        this.taken(cx, polled)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

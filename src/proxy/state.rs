@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use http::{HeaderValue, Uri};
+use http::HeaderValue;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::config::settings::Settings;
@@ -23,12 +23,11 @@ pub struct Shared {
     /// Requests between head and end; what a drain waits for.
     in_flight: AtomicUsize,
     draining: AtomicBool,
-    /// Models learnt from providers, by provider id. Written by discovery, thinned out by reloads. Every change of the
-    /// snapshot is made under this lock, which is never held across an await.
+    /// Models learnt from providers, by provider id. Written by discovery; taken before the snapshot is replaced.
     learned: Mutex<LearnedModels>,
+    /// Told of each new configuration; discovery waits for it.
+    pub replaced: Notify,
     pub connections: AtomicU64,
-    /// Wakes discovery: there may be new providers to ask.
-    pub reloaded: Notify,
     /// What providers handed out, for the calls that come back for it.
     pub ids: Arc<Ids>,
 }
@@ -95,6 +94,28 @@ impl Snapshot {
         }
     }
 
+    /// Counts go on where their limit is the same, so that running requests keep their places in them.
+    fn keep_counts(&mut self, before: &Self) {
+        let (new, old) = (&self.settings, &before.settings);
+        if new.limits.in_flight_max == old.limits.in_flight_max {
+            self.places = Arc::clone(&before.places);
+        }
+        if new.limits.buffered_bytes_max == old.limits.buffered_bytes_max {
+            self.buffered_kib = Arc::clone(&before.buffered_kib);
+        }
+        let same = |new: &Provider, old: &Provider| {
+            new.id == old.id && new.in_flight_max == old.in_flight_max
+        };
+        let places = new.providers.iter().zip(self.provider_places.iter());
+        let kept = places.map(|(provider, fresh)| {
+            let mut earlier = old.providers.iter();
+            let at = earlier.position(|old| same(provider, old));
+            let earlier = at.and_then(|at| before.provider_places(at));
+            earlier.or(fresh.as_ref()).cloned()
+        });
+        self.provider_places = Arc::new(kept.collect());
+    }
+
     /// The same configuration with what discovery has learnt since; connections and counts stay.
     fn relearned(&self, learned: LearnedModels) -> Self {
         Self {
@@ -138,11 +159,10 @@ impl Snapshot {
     }
 }
 
-/// Where the provider `id` of these settings is.
-fn address<'a>(settings: &'a Settings, id: &str) -> Option<&'a Uri> {
+/// Whether these settings have that provider at the same address.
+fn has(settings: &Settings, asked: &Provider) -> bool {
     let mut providers = settings.providers.iter();
-    let found = providers.find(|provider| &*provider.id == id)?;
-    Some(&found.base_url)
+    providers.any(|own| own.id == asked.id && own.base_url == asked.base_url)
 }
 
 /// Limit: what a semaphore can count.
@@ -188,8 +208,8 @@ impl Shared {
             in_flight: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
             learned: Mutex::new(HashMap::new()),
+            replaced: Notify::new(),
             connections: AtomicU64::new(0),
-            reloaded: Notify::new(),
             ids: Arc::default(),
         })
     }
@@ -198,30 +218,32 @@ impl Shared {
         self.snapshot.load_full()
     }
 
-    /// Puts a new configuration in force for requests that begin from now on. What was learnt from a provider stays
-    /// where the provider stays: same id, same address.
+    /// Puts a new configuration in force for requests that begin from now on.
     pub fn replace(&self, settings: Settings) {
-        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = self.snapshot();
-        learned.retain(|id, _| {
-            address(&settings, id).is_some_and(|new| address(&old.settings, id) == Some(new))
-        });
-        let snapshot = Snapshot::new(settings, self.workers, learned.clone());
-        self.snapshot.store(Arc::new(snapshot));
-        self.reloaded.notify_one();
-    }
-
-    /// Takes in what discovery found out about a provider, unless a reload has taken that provider away meanwhile.
-    pub fn learn(&self, provider: &Provider, found: Learned) {
-        // The lock is held until the snapshot is stored: a reload in between would be undone.
+        // Held until the snapshot is stored: of two changes at once neither is lost.
         let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
         let current = self.snapshot();
-        if address(&current.settings, &provider.id) != Some(&provider.base_url) {
+        learned.retain(|id, _| {
+            let mut asked = current.settings.providers.iter();
+            let asked = asked.find(|provider| provider.id == *id);
+            asked.is_some_and(|asked| has(&settings, asked))
+        });
+        let mut next = Snapshot::new(settings, self.workers, learned.clone());
+        next.keep_counts(&current);
+        self.snapshot.store(Arc::new(next));
+        self.replaced.notify_one();
+    }
+
+    /// Takes in what discovery found out about one provider, unless it has gone or moved since it was asked.
+    pub fn learn(&self, asked: &Provider, found: Learned) {
+        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = self.snapshot();
+        if !has(&current.settings, asked) {
             return;
         }
-        learned.insert(Arc::clone(&provider.id), found);
-        let snapshot = current.relearned(learned.clone());
-        self.snapshot.store(Arc::new(snapshot));
+        learned.insert(Arc::clone(&asked.id), found);
+        self.snapshot
+            .store(Arc::new(current.relearned(learned.clone())));
     }
 
     pub fn drain(&self) {

@@ -25,6 +25,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
 use crate::base::{clock, task};
 use crate::upstream::connect::{ConnectError, Opened, Origin, Socket};
+use crate::upstream::outgoing::Outgoing;
 use crate::upstream::provider::Provider;
 
 /// Limit: idle connections kept per provider and worker.
@@ -436,60 +437,5 @@ impl Drop for AnswerBody {
         if self.incoming.is_end_stream() {
             self.finish();
         }
-    }
-}
-
-/// A request body of ready bytes: the client's own, cut where fields were spliced.
-#[derive(Debug, Default)]
-pub struct Outgoing {
-    first: Option<Bytes>,
-    rest: std::vec::IntoIter<Bytes>,
-    left: u64,
-}
-
-impl Outgoing {
-    /// The body as the client sent it.
-    pub fn whole(bytes: Bytes) -> Self {
-        let left = bytes.len() as u64;
-        Self {
-            first: (left > 0).then_some(bytes),
-            rest: Vec::new().into_iter(),
-            left,
-        }
-    }
-
-    /// Pieces to be sent one after the other.
-    pub fn pieces(pieces: Vec<Bytes>) -> Self {
-        let left = pieces.iter().map(|piece| piece.len() as u64).sum();
-        Self {
-            first: None,
-            rest: pieces.into_iter(),
-            left,
-        }
-    }
-}
-
-impl Body for Outgoing {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let this = self.get_mut();
-        let next = this.first.take().or_else(|| this.rest.next());
-        if let Some(bytes) = &next {
-            this.left -= bytes.len() as u64;
-        }
-        Poll::Ready(next.map(|bytes| Ok(Frame::data(bytes))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.left == 0
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
     }
 }

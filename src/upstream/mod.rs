@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod client;
 pub mod connect;
 pub mod control;
+pub mod outgoing;
 pub mod provider;
 pub mod tls;
 pub mod url;

@@ -234,6 +234,26 @@ async fn a_clients_own_credential_beside_the_gateway_key() {
 }
 
 #[tokio::test]
+async fn a_gateway_key_repeated_in_another_header_stays_here_too() {
+    for repeated in [
+        ("authorization", "Bearer pk-gateway"),
+        ("x-api-key", "pk-me"),
+        ("api-key", "pk-me"),
+    ] {
+        let sent = [
+            ("x-pinhole-key", "pk-me"),
+            OWN,
+            repeated,
+            ("x-api-key", "own"),
+            ("x-api-key", "pk-me"),
+        ];
+        let (got, _) = arrived(GATEWAY, "auth_mode = \"passthrough\"", CHAT, &sent).await;
+        let all = format!("{got:?}");
+        assert!(!all.contains("pk-"), "{repeated:?}: {all}");
+    }
+}
+
+#[tokio::test]
 async fn the_key_has_a_label_in_the_record() {
     let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
     let toml = format!(

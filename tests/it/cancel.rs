@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use pinhole::base::clock;
 
+use crate::support::eventually;
 use crate::support::gateway::{Fact, Gateway, one};
 use crate::support::raw::{Connection, Request};
-use crate::support::upstream::{Step, Upstream, chunk, event_stream, last_chunk};
+use crate::support::upstream::{self, Step, Upstream, chunk, chunked, event_stream, last_chunk};
 
 /// The promise: so long after the client, and no longer, the provider is hung up on.
 const AT_MOST: Duration = Duration::from_millis(100);
@@ -53,6 +54,56 @@ async fn before_the_first_byte() {
             check_cancelled(leave(&gateway, &upstream, connection).await, path);
         }
     }
+}
+
+#[tokio::test]
+async fn while_waiting_for_a_place() {
+    for limits in ["in_flight = 1", "in_flight = 1000"] {
+        let upstream = Upstream::always(vec![Step::Hold, Step::send(upstream::json("{}"))]).await;
+        let toml = format!(
+            "[limits]\n{limits}\nwait = \"20s\"\n{}in_flight = 1\n",
+            one(&upstream.url())
+        );
+        let gateway = Gateway::start(&toml);
+        let mut running = gateway.connect().await;
+        running.send(&request(PATHS[0], false)).await;
+        upstream.request(0).await;
+        let mut waiting = gateway.connect().await;
+        waiting.send(&request(PATHS[0], false)).await;
+        eventually("both are in", || {
+            (gateway.shared().in_flight() == 2).then_some(())
+        })
+        .await;
+        drop(waiting);
+        let fact = gateway.ended(1).await.remove(0);
+        assert_eq!(
+            (fact.outcome, fact.attempts.len()),
+            ("client_cancelled", 0),
+            "{limits}"
+        );
+        upstream.release();
+        assert_eq!(running.read_response().await.status, 200);
+        assert_eq!(
+            gateway.send(&request(PATHS[0], false)).await.status,
+            200,
+            "the place is free"
+        );
+        assert_eq!(upstream.got().len(), 2, "the one that left was never sent");
+    }
+}
+
+#[tokio::test]
+async fn while_the_provider_is_being_connected() {
+    let silent = Upstream::always(vec![]).await;
+    let url = format!("https://localhost:{}", silent.addr.port());
+    let gateway = Gateway::start(&one(&url));
+    let mut connection = gateway.connect().await;
+    connection.send(&request(PATHS[0], true)).await;
+    eventually("the provider's end", || {
+        (silent.connections() == 1).then_some(())
+    })
+    .await;
+    check_cancelled(leave(&gateway, &silent, connection).await, "connecting");
 }
 
 #[tokio::test]
@@ -196,6 +247,28 @@ async fn after_the_last_event_the_answer_was_complete() {
         check_terminal(PATHS[3], &["data: {\"candidates\":[{}]}\n\n", finish], tail).await;
     }
     check_terminal("/providers/up/v1/chat/completions", &chat, tail).await;
+}
+
+#[tokio::test]
+async fn after_the_end_of_geminis_array_too() {
+    let whole = "[{\"candidates\":[{\"finishReason\":\"STOP\"}]}\n]\n";
+    let steps = vec![
+        Step::Send(chunked(200, &[("content-type", "application/json")])),
+        Step::Send(chunk(whole)),
+        Step::Hold,
+        Step::Send(last_chunk()),
+    ];
+    let upstream = Upstream::always(steps).await;
+    let gateway = Gateway::start(&one(&upstream.url()));
+    let mut connection = gateway.connect().await;
+    connection
+        .send(&request("/v1beta/models/m:streamGenerateContent", true))
+        .await;
+    connection.read_head().await.expect("a head");
+    assert!(connection.read_until("\n]\n").await.1);
+    drop(connection);
+    upstream.release();
+    assert_eq!(gateway.ended(1).await[0].outcome, "complete");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pinhole::base::{clock, task};
+use pinhole::proxy::discovery;
 
 use crate::support::eventually;
 use crate::support::gateway::{Gateway, one};
@@ -196,4 +197,54 @@ async fn a_reload_holds_for_open_connections_too() {
         connection.send(&streaming()).await;
         assert_eq!(connection.read_response().await.text(), expected);
     }
+}
+
+#[tokio::test]
+async fn places_taken_before_a_reload_count_after_it() {
+    for limits in [
+        "[limits]\nin_flight = 1\nwait = \"40ms\"\n",
+        "[limits]\nwait = \"40ms\"\n",
+    ] {
+        let upstream = held().await;
+        let toml = format!("{limits}{}in_flight = 1\n", one(&upstream.url()));
+        let gateway = Gateway::start(&toml);
+        let running = begun(&gateway).await;
+        gateway.reload(&toml);
+        let response = gateway.send(&streaming()).await;
+        assert!(matches!(response.status, 429 | 503), "{}", response.text());
+        drop(running);
+        gateway.ended(2).await;
+        begun(&gateway).await;
+        // Another limit is another count.
+        gateway.reload(&toml.replace("in_flight = 1", "in_flight = 3"));
+        begun(&gateway).await;
+    }
+}
+
+#[tokio::test]
+async fn a_reload_is_followed_by_discovery() {
+    let list = r#"{"object":"list","data":[{"id":"learnt-later","object":"model"}]}"#;
+    let upstream = Upstream::always(vec![Step::Send(json(list))]).await;
+    let gateway = Gateway::start(&format!(
+        "[discovery]\nenabled = false\n{}",
+        one(&upstream.url())
+    ));
+    task::spawn("discovery", discovery::run(gateway.shared().clone()));
+    gateway.reload(&format!(
+        "[providers.new]\nbaseurl = \"{}\"\napikey = \"k\"\n",
+        upstream.url()
+    ));
+    let learned = || gateway.shared().snapshot().learned.get("new").cloned();
+    eventually("the new provider's models", learned).await;
+    let models = gateway.send(&Request::get("/v1/models")).await;
+    assert!(models.text().contains("learnt-later"), "{}", models.text());
+    // What was learnt at one address is not believed of another.
+    let elsewhere = Upstream::always(vec![Step::Hold]).await;
+    gateway.reload(&format!(
+        "[providers.new]\nbaseurl = \"{}\"\napikey = \"k\"\n",
+        elsewhere.url()
+    ));
+    elsewhere.request(0).await;
+    let models = gateway.send(&Request::get("/v1/models")).await;
+    assert!(!models.text().contains("learnt-later"), "{}", models.text());
 }

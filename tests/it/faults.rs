@@ -1,10 +1,11 @@
 //! The fault table: each thing that goes wrong at a provider, in each dialect; what the client sees, what the record says.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::gateway::{Fact, Gateway, one};
+use crate::support::gateway::{Fact, Gateway, Setting, one};
 use crate::support::raw::{End, Request, Response};
 use crate::support::upstream::{Step, Upstream, answer, chunk, event_stream, json, last_chunk};
 
@@ -130,7 +131,7 @@ fn check_refused(
 }
 
 #[tokio::test]
-async fn nothing_that_is_an_answer_comes() {
+async fn nobody_is_there() {
     let closed = TcpListener::bind("127.0.0.1:0").expect("a port");
     let nobody = format!("http://{}", closed.local_addr().expect("bound"));
     drop(closed);
@@ -140,49 +141,110 @@ async fn nothing_that_is_an_answer_comes() {
         check_refused(tongue, "refused", &seen, unreachable);
         let seen = play_at(tongue, "http://no-such-name.invalid").await;
         check_refused(tongue, "no such name", &seen, unreachable);
-        for (what, steps, expected) in [
-            (
-                "closed at once",
-                vec![Step::Close],
-                (502, "upstream_reset", "upstream_reset"),
-            ),
-            (
-                "reset at once",
-                vec![Step::Reset],
-                (502, "upstream_reset", "upstream_reset"),
-            ),
-            (
-                "closed in the head",
-                vec![Step::send("HTTP/1.1 200 OK\r\ncontent-ty"), Step::Close],
-                (502, "upstream_reset", "upstream_reset"),
-            ),
-            (
-                "garbage",
-                vec![Step::send("SSH-2.0-OpenSSH_9.6\r\n\r\n"), Step::Close],
-                (502, "upstream_invalid", "upstream_reset"),
-            ),
-            (
-                "slow",
-                vec![Step::Hold],
-                (504, "upstream_first_byte_timeout", "timeout"),
-            ),
-            (
-                "slow in the head",
-                vec![Step::send("HTTP/1.1 200 OK\r\n"), Step::Hold],
-                (504, "upstream_first_byte_timeout", "timeout"),
-            ),
-            (
-                "TLS on a clear port",
-                vec![
-                    Step::send(b"\x15\x03\x01\x00\x02\x02\x46".to_vec()),
-                    Step::Close,
-                ],
-                (502, "upstream_invalid", "upstream_reset"),
-            ),
-        ] {
-            let seen = play(tongue, steps).await;
-            check_refused(tongue, what, &seen, expected);
-        }
+    }
+}
+
+/// In every dialect, `steps` end as the code and the outcome say.
+async fn check_no_answer(what: &str, steps: &[Step], expected: (u16, &'static str, &str)) {
+    for tongue in &TONGUES {
+        let seen = play(tongue, steps.to_vec()).await;
+        check_refused(tongue, what, &seen, expected);
+    }
+}
+
+#[tokio::test]
+async fn nothing_that_is_an_answer_comes() {
+    let reset = (502, "upstream_reset", "upstream_reset");
+    let slow = (504, "upstream_first_byte_timeout", "timeout");
+    let half = "HTTP/1.1 200 OK\r\ncontent-ty";
+    for (what, steps, expected) in [
+        ("closed at once", vec![Step::Close], reset),
+        ("reset at once", vec![Step::Reset], reset),
+        (
+            "closed in the head",
+            vec![Step::send(half), Step::Close],
+            reset,
+        ),
+        ("slow", vec![Step::Hold], slow),
+        ("slow in the head", vec![Step::send(half), Step::Hold], slow),
+    ] {
+        check_no_answer(what, &steps, expected).await;
+    }
+}
+
+#[tokio::test]
+async fn what_comes_is_not_http() {
+    let switched = "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n";
+    let endless = format!("HTTP/1.1 200 OK\r\nx: {}", "a".repeat(2 << 20));
+    let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(1_000));
+    for (what, bytes) in [
+        ("garbage", b"SSH-2.0-OpenSSH_9.6\r\n\r\n".as_slice()),
+        ("TLS on a clear port", b"\x15\x03\x01\x00\x02\x02\x46"),
+        ("protocols switched unasked", switched.as_bytes()),
+        ("a head without end", endless.as_bytes()),
+        ("too many headers", many.as_bytes()),
+    ] {
+        let steps = [
+            Step::send(bytes),
+            Step::Wait(Duration::from_millis(30)),
+            Step::Close,
+        ];
+        check_no_answer(what, &steps, (502, "upstream_invalid", "upstream_reset")).await;
+    }
+}
+
+#[tokio::test]
+async fn no_connection_within_its_time() {
+    // A port that takes connections and never says a word of TLS.
+    let silent = Upstream::always(vec![]).await;
+    let url = format!("https://localhost:{}", silent.addr.port());
+    for tongue in &TONGUES {
+        let gateway = Gateway::start(&format!("[timeouts]\nconnect = \"150ms\"\n{}", one(&url)));
+        let (response, fact) = gateway.call(&tongue.request()).await;
+        let seen = Seen { response, fact };
+        check_refused(
+            tongue,
+            "silent",
+            &seen,
+            (504, "upstream_connect_timeout", "timeout"),
+        );
+        assert!(
+            seen.response.text().contains("timeouts.connect"),
+            "{}",
+            seen.response.text()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses() {
+    let proxy = Upstream::always(vec![Step::Send(answer(
+        407,
+        &[("proxy-authenticate", "Basic")],
+        "",
+    ))])
+    .await;
+    let through = proxy.url();
+    let variables = [("HTTPS_PROXY", through.as_str())];
+    let setting = Setting {
+        variables: &variables,
+        ..Setting::default()
+    };
+    for tongue in &TONGUES {
+        let gateway = Gateway::start_with("pinhole.toml", &one("https://provider.test/"), &setting);
+        let (response, fact) = gateway.call(&tongue.request()).await;
+        let seen = Seen { response, fact };
+        check_refused(
+            tongue,
+            "407",
+            &seen,
+            (502, "upstream_unreachable", "upstream_reset"),
+        );
+        assert!(
+            seen.response.text().contains("407"),
+            "{}",
+            seen.response.text()
+        );
     }
 }
 
@@ -192,6 +254,7 @@ async fn a_stream_that_breaks_never_looks_whole() {
         for (what, end, even_after_the_last_event) in [
             ("closed", Step::Close, false),
             ("reset", Step::Reset, false),
+            ("a chunk that is none", Step::send("zz\r\n"), false),
             (
                 "closed after the last event, without the last chunk",
                 Step::Close,
@@ -205,7 +268,7 @@ async fn a_stream_that_breaks_never_looks_whole() {
                 expected.push_str(tongue.last);
             }
             // The pause lets the bytes arrive before a reset, which may overtake them.
-            steps.extend([Step::Wait(std::time::Duration::from_millis(30)), end]);
+            steps.extend([Step::Wait(Duration::from_millis(30)), end]);
             let Seen { response, fact } = play(tongue, steps).await;
             let shown = format!("{} {what}: {:?}", tongue.label, response.text());
             assert_eq!(response.status, 200, "{shown}");
@@ -226,7 +289,7 @@ async fn a_body_shorter_than_its_length_never_looks_whole() {
     for tongue in &TONGUES {
         let half = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"half\":";
         for end in [Step::Close, Step::Reset] {
-            let pause = Step::Wait(std::time::Duration::from_millis(30));
+            let pause = Step::Wait(Duration::from_millis(30));
             let Seen { response, fact } =
                 play(tongue, vec![Step::send(half.to_vec()), pause, end]).await;
             assert_eq!(response.text(), "{\"half\":", "{}", tongue.label);
@@ -284,10 +347,7 @@ async fn the_total_time_ends_a_stream_that_keeps_talking() {
     for tongue in &TONGUES {
         let mut steps = vec![Step::Send(event_stream())];
         for _ in 0..50 {
-            steps.extend([
-                tongue.event(),
-                Step::Wait(std::time::Duration::from_millis(20)),
-            ]);
+            steps.extend([tongue.event(), Step::Wait(Duration::from_millis(20))]);
         }
         let upstream = Upstream::always(steps).await;
         let gateway = Gateway::start(&format!(
@@ -416,7 +476,7 @@ async fn nothing_is_tried_twice() {
 #[tokio::test]
 async fn a_slow_answer_within_its_time_is_an_answer() {
     for tongue in &TONGUES {
-        let pause = || Step::Wait(std::time::Duration::from_millis(60));
+        let pause = || Step::Wait(Duration::from_millis(60));
         let steps = vec![
             pause(),
             Step::Send(event_stream()),
@@ -436,7 +496,7 @@ async fn a_slow_answer_within_its_time_is_an_answer() {
 #[tokio::test]
 async fn each_provider_has_waits_of_its_own() {
     let upstream = Upstream::always(vec![
-        Step::Wait(std::time::Duration::from_millis(400)),
+        Step::Wait(Duration::from_millis(400)),
         Step::Send(json("{}")),
     ])
     .await;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::support::eventually;
 use crate::support::gateway::{Gateway, one};
 use crate::support::raw::{Request, Response};
-use crate::support::upstream::{Step, Upstream, json};
+use crate::support::upstream::{Step, Upstream, chunk, event_stream, json};
 
 /// Path and where its dialect keeps the code.
 const DIALECTS: [(&str, &str); 5] = [
@@ -621,4 +621,56 @@ async fn a_thousand_large_requests_at_once() {
         peak - before < 200,
         "{before} MiB before, {peak} MiB at the peak"
     );
+}
+
+#[tokio::test]
+async fn a_client_in_the_middle_of_a_large_body_still_reads_the_refusal() {
+    let large = vec![b'a'; 20 << 20];
+    let keys = "[[keys]]\nlabel = \"k\"\nsecret = \"pk\"\n";
+    let (locked, _upstream) = refusing(keys).await;
+    let (small, _upstream) = refusing("[limits]\nbody = \"64KiB\"\n").await;
+    for (gateway, status) in [(&locked, 401), (&small, 413)] {
+        for chunked in [false, true] {
+            let mut request = post(CHAT, large.clone());
+            if chunked {
+                let framed = [b"1400000\r\n".as_slice(), &large, b"\r\n0\r\n\r\n"].concat();
+                request = post(CHAT, framed).header("transfer-encoding", "chunked");
+            }
+            // All of it is written before anything is read, as simple clients do.
+            let response = gateway.send(&request).await;
+            assert_eq!(response.status, status, "chunked: {chunked}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_its_answer() {
+    let mut steps = vec![Step::Send(event_stream())];
+    steps.extend((0..200).map(|_| Step::Send(chunk("x".repeat(100_000)))));
+    let upstream = Upstream::always(steps).await;
+    let settings = "[timeouts]\nidle = \"200ms\"\n";
+    let gateway = Gateway::start(&format!("{settings}{}", one(&upstream.url())));
+    let mut connection = gateway.connect().await;
+    connection
+        .send(&post(CHAT, r#"{"model":"m","stream":true}"#))
+        .await;
+    let fact = gateway.ended(1).await.remove(0);
+    assert_eq!(fact.outcome, "client_cancelled", "{fact:?}");
+    assert_eq!(gateway.shared().in_flight(), 0);
+}
+
+#[tokio::test]
+async fn requests_that_come_together_are_answered_in_order() {
+    let upstream = Upstream::start(|got| vec![Step::Send(json(&got.text()))]).await;
+    let gateway = Gateway::start(&one(&upstream.url()));
+    let bodies = [r#"{"model":"a"}"#, r#"{"model":"b"}"#, r#"{"model":"c"}"#];
+    let together: Vec<u8> = bodies
+        .iter()
+        .flat_map(|body| post(CHAT, *body).bytes())
+        .collect();
+    let mut connection = gateway.connect().await;
+    connection.write(&together).await;
+    for body in bodies {
+        assert_eq!(connection.read_response().await.text(), body);
+    }
 }

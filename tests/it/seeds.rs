@@ -1,5 +1,6 @@
 //! The three public examples as they are written, flags included; only the provider's address is a simulator's.
 
+use std::io::Write as _;
 use std::sync::Arc;
 
 use pinhole::config::settings::{Overrides, Settings};
@@ -457,4 +458,24 @@ async fn seed_001_error_table() {
         (429, Some("provider_overloaded"))
     );
     assert!(response.header("retry-after").is_some());
+}
+
+#[tokio::test]
+async fn a_compressed_error_is_quoted_in_clear_text() {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(b"the raw words").expect("memory");
+    let body = encoder.finish().expect("memory");
+    let bytes = answer(400, &[("content-encoding", "gzip")], &body);
+    let upstream = Upstream::always(vec![Step::Send(bytes)]).await;
+    let gateway = Gateway::start(&format!(
+        "[errors]\nwrap_502 = true\n{}",
+        one(&upstream.url())
+    ));
+    let response = gateway.send(&curl(CHAT, r#"{"model":"m"}"#)).await;
+    assert!(
+        response.text().contains("the raw words"),
+        "{}",
+        response.text()
+    );
+    assert_eq!(response.header("content-encoding"), None);
 }

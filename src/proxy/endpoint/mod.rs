@@ -87,6 +87,9 @@ pub fn read<'a>(method: &Method, path: &'a str, headers: &HeaderMap) -> Route<'a
         return refused(Dialect::OpenAiChat, Refusal::Malformed(reason));
     }
     let path = one_slash(path);
+    if is_upgrade(headers) {
+        return upgrade(path, headers);
+    }
     if let Some(info) = info(path) {
         return match *method {
             Method::GET | Method::HEAD => Route::Info(info),
@@ -101,14 +104,6 @@ pub fn read<'a>(method: &Method, path: &'a str, headers: &HeaderMap) -> Route<'a
         return bedrock(method, path, rest);
     }
     let (version, rest) = split_version(path);
-    if is_upgrade(headers) {
-        let refusal = match rest {
-            "/realtime" => Refusal::Realtime,
-            "/mcp" => Refusal::Mcp,
-            _ => Refusal::Websocket,
-        };
-        return refused(dialect_of(version, rest, headers), refusal);
-    }
     match rest {
         "/realtime" => return refused(Dialect::OpenAiChat, Refusal::Realtime),
         "/mcp" => return refused(Dialect::OpenAiChat, Refusal::Mcp),
@@ -118,6 +113,19 @@ pub fn read<'a>(method: &Method, path: &'a str, headers: &HeaderMap) -> Route<'a
         Some(kind) => known(method, kind, version.or(USUAL), rest),
         None => by_shape(method, path, version, rest, headers),
     }
+}
+
+/// A websocket handshake, which is refused wherever it comes.
+fn upgrade(path: &str, headers: &HeaderMap) -> Route<'static> {
+    let named = path.strip_prefix("/providers/");
+    let behind = named.and_then(|path| path.find('/').map(|at| &path[at..]));
+    let (version, rest) = split_version(behind.unwrap_or(path));
+    let refusal = match rest {
+        "/realtime" => Refusal::Realtime,
+        "/mcp" => Refusal::Mcp,
+        _ => Refusal::Websocket,
+    };
+    refused(dialect_of(version, rest, headers), refusal)
 }
 
 /// The endpoints whose JSON body names the model, with the flag that opens each.

@@ -139,6 +139,68 @@ async fn aliases_forced_models_and_parameters_are_spliced() {
 }
 
 #[tokio::test]
+async fn parameters_stand_where_each_dialect_keeps_them() {
+    for (path, body, sent) in [
+        (
+            "/v1/messages",
+            r#"{"model":"gpt-5?temperature=0.5"}"#,
+            r#"{"temperature":0.5,"model":"gpt-5"}"#,
+        ),
+        (
+            "/v1/responses",
+            r#"{"model":"gpt-5?temperature=0.5"}"#,
+            r#"{"temperature":0.5,"model":"gpt-5"}"#,
+        ),
+        (
+            "/v1beta/models/gpt-5%3Ftemperature=0.5:generateContent",
+            r#"{"contents":[]}"#,
+            r#"{"generationConfig":{"temperature":0.5},"contents":[]}"#,
+        ),
+        (
+            "/v1beta/models/gpt-5%3Ftemperature=0.5:generateContent",
+            r#"{"generationConfig":{"topK":1}}"#,
+            r#"{"generationConfig":{"temperature":0.5,"topK":1}}"#,
+        ),
+        (
+            CHAT,
+            "\u{feff} {\"model\" :\"up/gpt-5\"}",
+            "\u{feff} {\"model\" :\"gpt-5\"}",
+        ),
+    ] {
+        let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
+        let gateway = Gateway::start(&provider("up", &upstream.url(), &["gpt-5"]));
+        let response = gateway.send(&post(path, body)).await;
+        assert_eq!(response.status, 200, "{path}: {}", response.text());
+        let got = upstream.only();
+        assert_eq!(got.text(), sent, "{path}");
+        assert!(!got.target.contains("temperature"), "{}", got.target);
+    }
+}
+
+#[tokio::test]
+async fn parameters_out_of_range_are_refused() {
+    let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
+    let gateway = Gateway::start(&provider("up", &upstream.url(), &["gpt-5"]));
+    for model in [
+        "gpt-5?temperature=hot",
+        "gpt-5?temperature=-1",
+        "gpt-5?temperature=99",
+        "gpt-5?warmth=1",
+    ] {
+        let (response, _) = gateway
+            .call(&post(CHAT, format!(r#"{{"model":"{model}"}}"#)))
+            .await;
+        assert_eq!(response.status, 400, "{model}: {}", response.text());
+        assert_eq!(
+            response.json()["error"]["code"],
+            "invalid_parameter",
+            "{model}"
+        );
+    }
+    assert!(upstream.got().is_empty());
+}
+
+#[tokio::test]
 async fn include_usage_is_added_by_policy_alone() {
     const POLICY: &str = "[streams]\ninclude_usage = \"when_missing\"\n";
     for (rules, body, sent) in [
@@ -341,6 +403,32 @@ async fn the_model_in_a_path_is_rewritten_there() {
         );
         assert_eq!(got.text(), r#"{ "contents":[] }"#);
         assert_eq!(fact.attempt().edits, ["path"]);
+    }
+}
+
+#[tokio::test]
+async fn a_short_name_is_replaced_where_it_stands_and_not_in_the_verb() {
+    for (path, target) in [
+        (
+            "/v1beta/models/m:streamGenerateContent",
+            "/v1beta/models/long:streamGenerateContent",
+        ),
+        (
+            "/v1/projects/m/models/m:streamRawPredict",
+            "/v1/projects/m/models/long:streamRawPredict",
+        ),
+        (
+            "/bedrock/model/m/invoke-with-response-stream",
+            "/model/long/invoke-with-response-stream",
+        ),
+    ] {
+        let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
+        let rule = "model_aliases = [{ pattern = \"^m$\", replacement = \"long\" }]";
+        let toml = format!("{rule}\n{}", provider("up", &upstream.url(), &["long"]));
+        let gateway = Gateway::start(&toml);
+        let response = gateway.send(&post(path, "{}")).await;
+        assert_eq!(response.status, 200, "{path}: {}", response.text());
+        assert_eq!(upstream.only().target, target);
     }
 }
 

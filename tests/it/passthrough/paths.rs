@@ -412,6 +412,9 @@ async fn websockets_are_refused_at_once() {
         ("/v1/responses", 426, "websocket_unsupported"),
         ("/v1/chat/completions", 426, "websocket_unsupported"),
         ("/v1/realtime?model=m", 501, "realtime_unsupported"),
+        ("/providers/up/v1/responses", 426, "websocket_unsupported"),
+        ("/providers/up/v1/realtime", 501, "realtime_unsupported"),
+        ("/", 426, "websocket_unsupported"),
     ] {
         let request = Request::get(path)
             .header("connection", "Upgrade")
@@ -422,6 +425,30 @@ async fn websockets_are_refused_at_once() {
         assert_eq!(response.status, status, "{path}");
         assert_eq!(response.json()["error"]["code"], code, "{path}");
         assert_eq!(fact.outcome, "rejected");
+    }
+    assert!(upstream.got().is_empty());
+}
+
+#[tokio::test]
+async fn a_disabled_provider_is_reached_by_no_way() {
+    let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
+    let open = one("http://127.0.0.1:9/").replace("[\"*\"]", "[\"m\"]");
+    let off = provider("off", &upstream.url(), &["hidden"]);
+    let gateway = Gateway::start(&format!("{open}{off}disabled = true\n"));
+    for (path, model, code) in [
+        (
+            "/providers/off/v1/chat/completions",
+            "hidden",
+            "provider_not_found",
+        ),
+        ("/v1/chat/completions", "hidden", "model_not_found"),
+        ("/v1/chat/completions", "off/hidden", "model_not_found"),
+        ("/v1/chat/completions", "off:hidden", "model_not_found"),
+    ] {
+        let request = Request::post(path).body(format!(r#"{{"model":"{model}"}}"#));
+        let (response, _) = gateway.call(&request).await;
+        assert_eq!(response.status, 404, "{path} {model}");
+        assert_eq!(response.json()["error"]["code"], code, "{path} {model}");
     }
     assert!(upstream.got().is_empty());
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::support::gateway::{Gateway, one};
 use crate::support::raw::{End, Request};
 use crate::support::upstream::{
-    Step, Upstream, chunk, chunked, event_stream, last_chunk, stream_of,
+    Step, Upstream, answer, chunk, chunked, event_stream, last_chunk, stream_of,
 };
 
 fn streaming(path: &str) -> Request {
@@ -161,6 +161,69 @@ async fn quiet_streams_are_kept_alive_between_events_alone() {
         );
         assert_eq!(end, End::Clean);
     }
+}
+
+#[tokio::test]
+async fn a_stream_is_opened_early_and_kept_alive_until_its_answer_comes() {
+    for (path, comment, error) in [
+        (
+            PATHS[0],
+            ": keep-alive\n\n",
+            "data: {\"error\":{\"message\":\"slow down\"",
+        ),
+        (
+            PATHS[1],
+            ": keep-alive\n\n",
+            "event: error\ndata: {\"type\":\"error\"",
+        ),
+        (PATHS[2], "event: ping\n", "event: error\ndata: {"),
+    ] {
+        let rest = [
+            Step::Send(event_stream()),
+            Step::Send(chunk("data: 1\n\n")),
+            Step::Send(last_chunk()),
+        ];
+        let late =
+            r#"{"error":{"message":"slow down","type":"rate_limit","code":"r","param":null}}"#;
+        let refusal = answer(429, &[("content-type", "application/json")], late);
+        for (steps, expected) in [
+            ([&[Step::Hold], &rest[..]].concat(), "data: 1\n\n"),
+            (vec![Step::Hold, Step::Send(refusal)], error),
+        ] {
+            let upstream = Upstream::always(steps).await;
+            let toml = format!("[streams]\nkeep_alive = \"20ms\"\n{}", one(&upstream.url()));
+            let gateway = Gateway::start(&toml);
+            let mut connection = gateway.connect().await;
+            connection.send(&streaming(path)).await;
+            let head = connection
+                .read_head()
+                .await
+                .expect("a head before the answer");
+            assert_eq!(
+                (head.status, head.header("content-type")),
+                (200, Some("text/event-stream"))
+            );
+            let id = head.header("x-pinhole-id").expect("an id").to_owned();
+            let (_, came) = connection.read_until(comment).await;
+            assert!(came, "{path}: a comment while nothing comes");
+            upstream.release();
+            let (body, end) = connection.read_body().await;
+            let text = String::from_utf8_lossy(&body).into_owned();
+            assert!(text.contains(expected), "{path}: {text}");
+            assert_eq!(end, End::Clean, "{path}");
+            gateway.exchange(&id).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_in_time_is_as_it_would_be_without_keep_alive() {
+    let late = r#"{"error":{"message":"slow down"}}"#;
+    let refusal = answer(429, &[("content-type", "application/json")], late);
+    let upstream = Upstream::always(vec![Step::Send(refusal)]).await;
+    let toml = format!("[streams]\nkeep_alive = \"10s\"\n{}", one(&upstream.url()));
+    let response = Gateway::start(&toml).send(&streaming(PATHS[0])).await;
+    assert_eq!((response.status, response.text().as_str()), (429, late));
 }
 
 /// One gzip member over all of `pieces`, flushed after each.

@@ -14,10 +14,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::certificates::Certificates;
+use crate::support::eventually;
 use crate::support::gateway::{Gateway, Setting, one};
 use crate::support::proxy::Proxy;
 use crate::support::raw::{self, Request, find};
-use crate::support::upstream::{Step, Upstream, answer, json as answer_json, stream_of};
+use crate::support::upstream::{
+    Step, Upstream, answer, chunk, event_stream, json as answer_json, stream_of,
+};
 
 fn chat() -> Request {
     Request::post("/v1/chat/completions").json(&json!({"model": "m", "messages": []}))
@@ -62,6 +65,110 @@ async fn http2_with_prior_knowledge_on_the_clients_side() {
     assert_eq!(got.text(), body);
     assert_eq!(got.header("host"), Some(&*upstream.addr.to_string()));
     assert_eq!(gateway.ended(1).await[0].outcome, "complete");
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_is_reset_over_http2_too() {
+    let steps = vec![
+        Step::Send(event_stream()),
+        Step::Send(chunk("data: 1\n\n")),
+        Step::Wait(std::time::Duration::from_millis(30)),
+        Step::Close,
+    ];
+    let upstream = Upstream::always(steps).await;
+    let gateway = Gateway::start(&one(&upstream.url()));
+    let socket = TcpStream::connect(gateway.addr).await.expect("a gateway");
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(socket))
+        .await
+        .expect("HTTP/2");
+    task::spawn("HTTP/2 client", connection);
+    let request = http::Request::post(format!("http://{}/v1/chat/completions", gateway.addr))
+        .body(Full::new(Bytes::from_static(
+            br#"{"model":"m","stream":true}"#,
+        )))
+        .expect("a request");
+    let mut body = sender
+        .send_request(request)
+        .await
+        .expect("an answer")
+        .into_body();
+    let first = body.frame().await.expect("a frame").expect("in order");
+    assert_eq!(
+        first.data_ref().map(|data| &data[..]),
+        Some(b"data: 1\n\n".as_slice())
+    );
+    assert!(
+        matches!(body.frame().await, Some(Err(_))),
+        "not a clean end"
+    );
+    assert_eq!(gateway.ended(1).await[0].outcome, "upstream_reset");
+}
+
+#[tokio::test]
+async fn faults_of_a_provider_over_http2() {
+    let simulator = Simulator::local(Script::default()).expect("a free port");
+    let patience = "[timeouts]\nfirst_byte = \"150ms\"\nidle = \"150ms\"\n";
+    let gateway = Gateway::start(&format!(
+        "{patience}{}http = \"2\"\n",
+        one(&simulator.url())
+    ));
+    for (model, status, outcome) in [
+        ("sim-cut-3", 200, "upstream_reset"),
+        ("sim-cut-0", 502, "upstream_reset"),
+        ("sim-stall-3", 200, "timeout"),
+        ("sim-latency-5s", 504, "timeout"),
+        ("sim-error-429", 429, "upstream_error"),
+        ("sim-fine", 200, "complete"),
+    ] {
+        let body = json!({"model": model, "stream": true, "messages": [{"role": "user", "content": "hi"}]});
+        let (response, fact) = gateway
+            .call(&Request::post("/v1/chat/completions").json(&body))
+            .await;
+        assert_eq!(
+            (response.status, fact.outcome),
+            (status, outcome),
+            "{model}: {}",
+            response.text()
+        );
+        let whole = response.text().ends_with("data: [DONE]\n\n");
+        assert_eq!(whole, model == "sim-fine", "{model}");
+        let clean = response.end == raw::End::Clean;
+        assert_eq!(clean, model != "sim-cut-3", "{model}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_resets_the_stream_of_an_http2_provider() {
+    let simulator = Simulator::local(Script::default()).expect("a free port");
+    let gateway = Gateway::start(&format!("{}http = \"2\"\n", one(&simulator.url())));
+    for model in ["sim-stall-3", "sim-latency-60s"] {
+        simulator.forget();
+        let mut connection = gateway.connect().await;
+        let body = json!({"model": model, "stream": true, "messages": []});
+        connection
+            .send(&Request::post("/v1/chat/completions").json(&body))
+            .await;
+        let arrived = simulator.wait(raw::DEADLINE, |seen| seen.len() == 1).await;
+        assert!(arrived, "{model}");
+        let left = clock::now();
+        drop(connection);
+        let gone = simulator
+            .wait(raw::DEADLINE, |seen| seen[0].cancelled_at().is_some())
+            .await;
+        assert!(gone, "{model}");
+        let took = simulator.requests()[0]
+            .cancelled_at()
+            .expect("just seen")
+            .saturating_duration_since(left);
+        assert!(took.as_millis() < 100, "{model}: {took:?}");
+    }
+    assert!(
+        gateway
+            .ended(2)
+            .await
+            .iter()
+            .all(|fact| fact.outcome == "client_cancelled")
+    );
 }
 
 #[tokio::test]
@@ -430,4 +537,94 @@ async fn a_dead_http2_connection_is_replaced() {
     let (response, fact) = gateway.call(&chat()).await;
     assert_eq!(response.status, 200, "{fact:?}");
     assert_eq!(again.counts().requests, 1);
+}
+
+#[tokio::test]
+async fn answers_are_never_mixed_up() {
+    let upstream = Upstream::start(|got| vec![Step::Send(answer_json(&got.text()))]).await;
+    let gateway = Gateway::start(&one(&upstream.url()));
+    let mut calls = tokio::task::JoinSet::new();
+    for client in 0..20 {
+        let addr = gateway.addr;
+        calls.spawn(async move {
+            for round in 0..25 {
+                let body = format!(
+                    r#"{{"model":"m","who":"{client}/{round}","x":"{}"}}"#,
+                    "x".repeat(round * 997)
+                );
+                let request = Request::post("/v1/chat/completions").body(body.clone());
+                let mut connection = raw::connect(addr).await;
+                connection.send(&request).await;
+                // Every third leaves at some point of its answer.
+                if (client + round) % 3 == 0 {
+                    let _ = connection.read_head().await;
+                    continue;
+                }
+                assert_eq!(connection.read_response().await.text(), body);
+            }
+        });
+    }
+    while let Some(done) = calls.join_next().await {
+        done.expect("no mix-up");
+    }
+    assert_eq!(gateway.ended(500).await.len(), 500, "one record each");
+}
+
+#[tokio::test]
+async fn what_a_provider_says_unasked_is_nobodys_answer() {
+    for unasked in [
+        "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nsmuggled",
+        "more",
+        "\r\n",
+    ] {
+        for pause in [0, 20] {
+            let steps = vec![
+                Step::Send(answer_json("{ }")),
+                Step::Wait(std::time::Duration::from_millis(pause)),
+                Step::send(unasked),
+            ];
+            let upstream = Upstream::always(steps).await;
+            let gateway =
+                Gateway::start(&format!("[server]\nworkers = 1\n{}", one(&upstream.url())));
+            for round in 0..4 {
+                let (response, fact) = gateway.call(&chat()).await;
+                let seen = (response.status, response.text(), fact.outcome);
+                assert_eq!(
+                    seen,
+                    (200, "{ }".to_owned(), "complete"),
+                    "{unasked:?} after {pause} ms, round {round}"
+                );
+                eventually("it was said", || (upstream.said() > round).then_some(())).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_answer_is_not_the_next_ones_beginning() {
+    let upstream = Upstream::start(|got| {
+        let late = vec![
+            Step::send("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhal"),
+            Step::Wait(std::time::Duration::from_millis(30)),
+            Step::send("f-done"),
+        ];
+        if got.text().contains("slow") {
+            late
+        } else {
+            vec![Step::Send(answer_json("{ }"))]
+        }
+    })
+    .await;
+    let gateway = Gateway::start(&format!("[server]\nworkers = 1\n{}", one(&upstream.url())));
+    for _ in 0..5 {
+        let mut connection = gateway.connect().await;
+        connection
+            .send(&Request::post("/v1/chat/completions").body(r#"{"model":"slow"}"#))
+            .await;
+        assert!(connection.read_head().await.is_some());
+        drop(connection);
+        let (response, _) = gateway.call(&chat()).await;
+        assert_eq!((response.status, response.text().as_str()), (200, "{ }"));
+    }
 }

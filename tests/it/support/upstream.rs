@@ -63,6 +63,8 @@ impl Got {
 #[derive(Default)]
 struct Log {
     got: Vec<Got>,
+    connections: usize,
+    said: usize,
     /// When the other side was seen to have closed, by connection.
     closed: Vec<(usize, Instant)>,
 }
@@ -170,6 +172,16 @@ impl Upstream {
         .await
     }
 
+    /// Requests whose steps are all done.
+    pub fn said(&self) -> usize {
+        self.inner.log().said
+    }
+
+    /// Connections so far.
+    pub fn connections(&self) -> usize {
+        self.inner.log().connections
+    }
+
     /// Lets every [`Step::Hold`] go on, now and later.
     pub fn release(&self) {
         self.inner.released.send_replace(true);
@@ -177,10 +189,10 @@ impl Upstream {
 }
 
 async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, inner: Arc<Inner>) {
-    let mut connections = 0;
     while let Ok((socket, _)) = listener.accept().await {
-        let (number, inner) = (connections, Arc::clone(&inner));
-        connections += 1;
+        let inner = Arc::clone(&inner);
+        let number = inner.log().connections;
+        inner.log().connections += 1;
         socket.set_nodelay(true).expect("a fresh socket");
         // A second handle on the socket, to set what makes its last drop a reset.
         let Ok(reset) = socket2::SockRef::from(&socket).try_clone() else {
@@ -243,6 +255,7 @@ async fn serve(
                 return;
             }
         }
+        inner.log().said += 1;
     }
     inner.log().closed.push((number, clock::now()));
 }

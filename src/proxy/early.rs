@@ -1,0 +1,194 @@
+//! Keeps a client's connection alive while a provider has not begun to answer: after a quiet while a stream is opened
+//! early, and comments or pings go out until the answer comes. Off unless `streams.keep_alive` is set, because the
+//! status has then been said: a provider's error comes as an event in the stream.
+//!
+//! ```text
+//!   running ──answer in time──────────────► the answer as it is
+//!      └─quiet for keep_alive─► 200, comment … comment ─► answer's stream: handed on
+//!                                                      └► error: the dialect's error event, then the end
+//! ```
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Sleep;
+
+use crate::dialect;
+use crate::neutral::kind::Dialect;
+use crate::proxy::headers::{X_CACHE, X_PINHOLE_ID, X_REQUEST_ID, is_event_stream};
+use crate::proxy::notice::{Notice, Underway};
+use crate::proxy::pipeline::{self, Peer, Worker};
+use crate::proxy::relay::Broken;
+use crate::proxy::reply::{self, ReplyBody};
+
+/// Limit: how much of a late error answer is put into the error event.
+const ERROR_BYTES_MAX: usize = 64 * 1024;
+
+/// The pipeline, owning all it needs.
+type Running = Pin<Box<dyn Future<Output = Response<ReplyBody>> + Send>>;
+
+/// Serves one request, opening its stream early where the configuration wants it.
+pub async fn serve(
+    worker: Arc<Worker>,
+    peer: Peer,
+    request: Request<Incoming>,
+) -> Response<Opened> {
+    let Some(every) = worker.shared.snapshot().settings.streams.keep_alive else {
+        return pipeline::serve(&worker, peer, request, None)
+            .await
+            .map(Opened::InTime);
+    };
+    let notice = Arc::new(Notice::new());
+    let told = Arc::clone(&notice);
+    let mut running: Running =
+        Box::pin(async move { pipeline::serve(&worker, peer, request, Some(told)).await });
+    loop {
+        match tokio::time::timeout(every, &mut running).await {
+            Ok(response) => return response.map(Opened::InTime),
+            Err(_quiet) => {
+                if let Some(underway) = notice.get() {
+                    return open(underway, running, every);
+                }
+            }
+        }
+    }
+}
+
+fn open(underway: &Underway, running: Running, every: Duration) -> Response<Opened> {
+    let waiting = Waiting {
+        running: Some(running),
+        failed: None,
+        dialect: underway.dialect,
+        every,
+        // The quiet while is over: the first comment is due.
+        timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+    };
+    let mut response = Response::new(Opened::Early(Box::new(waiting)));
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream"),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(X_CACHE, HeaderValue::from_static("MISS"));
+    headers.insert(X_PINHOLE_ID, reply::id_value(underway.id));
+    headers.insert(X_REQUEST_ID, reply::id_value(underway.id));
+    response
+}
+
+/// The body of every response as it leaves.
+pub enum Opened {
+    InTime(ReplyBody),
+    /// Opened before its answer came.
+    Early(Box<Waiting>),
+}
+
+impl Body for Opened {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let this = self.get_mut();
+        loop {
+            let waiting = match this {
+                Self::InTime(body) => return Pin::new(body).poll_frame(cx),
+                Self::Early(waiting) => waiting,
+            };
+            match waiting.poll_turn(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Turn::Data(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                Poll::Ready(Turn::Become(body)) => *this = Self::InTime(body),
+                Poll::Ready(Turn::End) => return Poll::Ready(None),
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::InTime(body) => body.is_end_stream(),
+            Self::Early(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::InTime(body) => body.size_hint(),
+            Self::Early(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// The body of a stream opened before its answer.
+pub struct Waiting {
+    /// `None` once it has answered.
+    running: Option<Running>,
+    /// An answer that is no stream, being read for its error event.
+    failed: Option<(ReplyBody, Vec<u8>)>,
+    dialect: Dialect,
+    every: Duration,
+    timer: Pin<Box<Sleep>>,
+}
+
+/// What a poll of [`Waiting`] leads to.
+enum Turn {
+    Data(Bytes),
+    /// The answer's own stream takes over.
+    Become(ReplyBody),
+    End,
+}
+
+impl Waiting {
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+        if let Some(running) = &mut self.running
+            && let Poll::Ready(response) = running.as_mut().poll(cx)
+        {
+            self.running = None;
+            let (parts, body) = response.into_parts();
+            if parts.status == StatusCode::OK && is_event_stream(&parts.headers) {
+                return Poll::Ready(Turn::Become(body));
+            }
+            self.failed = Some((body, Vec::new()));
+        }
+        if self.running.is_none() {
+            return self.poll_failed(cx);
+        }
+        if self.timer.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        self.timer = Box::pin(tokio::time::sleep(self.every));
+        // Registers the new timer with this task.
+        let _not_yet = self.timer.as_mut().poll(cx);
+        Poll::Ready(Turn::Data(dialect::keep_alive(self.dialect)))
+    }
+
+    fn poll_failed(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+        let Some((body, read)) = &mut self.failed else {
+            return Poll::Ready(Turn::End);
+        };
+        loop {
+            match Pin::new(&mut *body).poll_frame(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Some(Ok(frame))) if read.len() < ERROR_BYTES_MAX => {
+                    let data = frame
+                        .into_data()
+                        .unwrap_or_else(|_: Frame<Bytes>| Bytes::new());
+                    read.extend_from_slice(&data[..data.len().min(ERROR_BYTES_MAX - read.len())]);
+                }
+                Poll::Ready(_) => {
+                    let event = dialect::error_event(self.dialect, read);
+                    self.failed = None;
+                    return Poll::Ready(Turn::Data(event));
+                }
+            }
+        }
+    }
+}
