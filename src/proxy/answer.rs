@@ -136,14 +136,6 @@ impl Job {
     }
 }
 
-/// What the log line says of a failure. A provider's own words may quote the prompt and stay out of it.
-fn detail(failure: &Failure) -> String {
-    match failure.upstream_status {
-        Some(status) => format!("the provider answered {status}"),
-        None => failure.message.to_string(),
-    }
-}
-
 /// What was sent under which name, and what came of it.
 fn sign_choice(answered: &mut HeaderMap, choice: &Choice, status: StatusCode) {
     if let Some(model) = choice.model.as_deref()
@@ -154,6 +146,14 @@ fn sign_choice(answered: &mut HeaderMap, choice: &Choice, status: StatusCode) {
     if attempt::is_error(status) {
         let said = HeaderValue::from(status.as_u16());
         answered.insert(headers::X_PINHOLE_UPSTREAM_STATUS, said);
+    }
+}
+
+/// What the log line says of a failure. A provider's own words may quote the prompt and stay out of it.
+fn detail(failure: &Failure) -> String {
+    match failure.upstream_status {
+        Some(status) => format!("the provider answered {status}"),
+        None => failure.message.to_string(),
     }
 }
 

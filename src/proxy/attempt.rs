@@ -429,15 +429,13 @@ fn out_of_time(provider: &Provider, total: Duration) -> Failure {
     Failure::new(Code::UpstreamTotalTimeout, text)
 }
 
-/// No upgrade is ever asked for, and nothing could be made of the bytes that follow one.
+/// No request of the gateway's asks for another protocol; an answer that takes one up leads nowhere.
 fn switched(provider: &Provider) -> Failure {
-    Failure::new(
-        Code::UpstreamInvalid,
-        format!(
-            "provider {} switched protocols without being asked (101); check that baseurl ({}) is its HTTP API",
-            provider.id, provider.base_url
-        ),
-    )
+    let text = format!(
+        "provider {} answered 101 and switched to a protocol nobody asked for; check that baseurl ({}) is an HTTP API",
+        provider.id, provider.base_url
+    );
+    Failure::new(Code::UpstreamInvalid, text)
 }
 
 /// A send error in words that end the search.

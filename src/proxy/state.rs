@@ -218,7 +218,8 @@ impl Shared {
         self.snapshot.load_full()
     }
 
-    /// Puts a new configuration in force for requests that begin from now on.
+    /// Puts a new configuration in force for requests that begin from now on. What was learnt from a provider stays
+    /// where the provider stays: same id, same address.
     pub fn replace(&self, settings: Settings) {
         // Held until the snapshot is stored: of two changes at once neither is lost.
         let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
