@@ -13,6 +13,8 @@ use crate::upstream::url;
 const LIST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Limit: entries taken from one list.
 const MODELS_MAX: usize = 20_000;
+/// Limit: characters quoted of an answer that is not a list.
+const QUOTE_MAX: usize = 200;
 
 /// Why a control call brought nothing.
 #[derive(Debug, thiserror::Error)]
@@ -115,13 +117,24 @@ pub async fn models(provider: &Provider, key: usize) -> Result<Vec<Model>, Contr
         .await
         .map_err(|error| ControlError::Unreachable(chain(&error)))?;
     if !status.is_success() {
-        let quote: String = String::from_utf8_lossy(&body).chars().take(200).collect();
         return Err(ControlError::Status {
             status: status.as_u16(),
-            quote: quote.trim().to_owned(),
+            quote: quoted(provider, &body),
         });
     }
     read_list(&body)
+}
+
+/// The beginning of a refusal. Providers are known to repeat the key they refuse; it is not shown again.
+fn quoted(provider: &Provider, body: &[u8]) -> String {
+    let mut text = String::from_utf8_lossy(body).into_owned();
+    for key in &provider.keys {
+        let secret = key.secret.reveal();
+        if !secret.is_empty() {
+            text = text.replace(secret, "(the key)");
+        }
+    }
+    text.trim().chars().take(QUOTE_MAX).collect()
 }
 
 /// Reads a list in OpenAI's, Anthropic's or Gemini's shape.

@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use pinhole::admin;
 use pinhole::base::task;
+use pinhole::proxy::discovery;
 
+use crate::support::eventually;
 use crate::support::gateway::{Gateway, Setting, provider};
 use crate::support::raw::{self, Request, Response};
+use crate::support::upstream::{Step, Upstream, answer};
 
 /// A gateway with its operations port.
 async fn start(variables: &[(&str, &str)]) -> (Gateway, SocketAddr) {
@@ -17,12 +20,18 @@ async fn start(variables: &[(&str, &str)]) -> (Gateway, SocketAddr) {
         ..Setting::default()
     };
     let gateway = Gateway::start_with("pinhole.toml", &toml, &setting);
+    let address = listen(&gateway).await;
+    (gateway, address)
+}
+
+/// The operations port of a gateway.
+async fn listen(gateway: &Gateway) -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
     let listener = listener.expect("a free port");
     let address = listener.local_addr().expect("its address");
     let shared = Arc::clone(gateway.shared());
     task::spawn("operations", admin::serve(listener, shared));
-    (gateway, address)
+    address
 }
 
 fn check_problem(response: &Response, status: u16, words: &str) {
@@ -57,6 +66,52 @@ async fn it_says_how_things_stand_and_shows_no_key() {
         (ready.status, ready.json()["status"].as_str()),
         (503, Some("not ready"))
     );
+}
+
+#[tokio::test]
+async fn providers_show_the_labels_of_their_keys_and_why_discovery_failed() {
+    let refusing = Upstream::start(|got| {
+        // As providers do: the refused key stands in the refusal.
+        let key = got.header("authorization").unwrap_or_default().to_owned();
+        let body = format!("incorrect api key provided: {key}");
+        vec![Step::Send(answer(401, &[], body))]
+    })
+    .await;
+    let toml = format!(
+        "[providers.refusing]\nbaseurl = \"{}\"\napikeys = [\"env:FIRST_KEY\", \"sk-second-5678\"]\n\
+         [providers.off]\nbaseurl = \"http://127.0.0.1:9\"\nmodels = [\"m\"]\ndisabled = true\n",
+        refusing.url()
+    );
+    let setting = Setting {
+        variables: &[("FIRST_KEY", "sk-first-1234")],
+        ..Setting::default()
+    };
+    let gateway = Gateway::start_with("pinhole.toml", &toml, &setting);
+    let address = listen(&gateway).await;
+    let request = Request::get("/api/providers").header("host", "127.0.0.1");
+    let before = raw::send(address, &request).await.json();
+    assert!(before["providers"][0]["discovery"].is_null(), "{before}");
+    task::spawn("discovery", discovery::run(Arc::clone(gateway.shared())));
+    eventually("the refusal", || {
+        (gateway.shared().snapshot().learned.len() == 1).then_some(())
+    })
+    .await;
+    let shown = raw::send(address, &request).await;
+    let rows = shown.json();
+    let refusing = &rows["providers"][0];
+    assert_eq!(refusing["keys"][0], "FIRST_KEY");
+    assert_eq!(refusing["keys"].as_array().map(Vec::len), Some(2));
+    let reason = refusing["discovery"]["failed"].as_str().expect("a reason");
+    assert!(
+        reason.contains("401") && reason.contains("incorrect api key"),
+        "{reason}"
+    );
+    assert_eq!(rows["providers"][1]["disabled"], true);
+    let list = gateway.send(&Request::get("/v1/models")).await;
+    for text in [shown.text(), list.text()] {
+        assert!(!text.contains("sk-first-1234"), "{text}");
+        assert!(!text.contains("sk-second-5678"), "{text}");
+    }
 }
 
 #[tokio::test]
