@@ -12,7 +12,7 @@ use crate::support::raw::{self, Request};
 use crate::support::upstream::{Step, Upstream, json};
 
 /// The program in a folder of its own, without the variables of whoever runs the tests.
-fn pinhole(folder: &Path, arguments: &[&str]) -> Command {
+pub fn pinhole(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pinhole"));
     command
         .args(arguments)
@@ -26,11 +26,11 @@ fn run(folder: &Path, arguments: &[&str]) -> Output {
     pinhole(folder, arguments).output().expect("the program")
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn write(folder: &Path, toml: &str) {
+pub fn write(folder: &Path, toml: &str) {
     std::fs::write(folder.join("pinhole.toml"), toml).expect("a configuration file");
 }
 
@@ -155,6 +155,8 @@ struct Serving {
     origin: String,
     /// Lines of its standard error.
     talk: Receiver<String>,
+    /// Those read so far.
+    said: Vec<String>,
 }
 
 impl Serving {
@@ -171,6 +173,7 @@ impl Serving {
             child,
             origin: String::new(),
             talk,
+            said: Vec::new(),
         };
         let first = serving.read_to(" on http://");
         first
@@ -187,11 +190,23 @@ impl Serving {
     fn read_to(&mut self, words: &str) -> String {
         loop {
             match self.talk.recv_timeout(raw::DEADLINE) {
-                Ok(line) if line.contains(words) => return line,
-                Ok(_) => {}
+                Ok(line) => {
+                    self.said.push(line.clone());
+                    if line.contains(words) {
+                        return line;
+                    }
+                }
                 Err(error) => panic!("it did not say {words}: {error}"),
             }
         }
+    }
+
+    /// The last word of the line that begins with `words`, among those read so far.
+    fn said_of(&self, words: &str) -> &str {
+        let mut lines = self.said.iter().map(|line| line.trim());
+        let line = lines.find(|line| line.starts_with(words));
+        let line = line.unwrap_or_else(|| panic!("no {words} in {:?}", self.said));
+        line.rsplit(' ').next().unwrap_or_default()
     }
 
     fn signal(&self, name: &str) {
@@ -212,6 +227,64 @@ impl Drop for Serving {
         let _killed = self.child.kill();
         let _reaped = self.child.wait();
     }
+}
+
+/// What comes of a request to a URL, perhaps with a body.
+async fn ask(url: &str, body: Option<&str>) -> raw::Response {
+    let rest = url.strip_prefix("http://").expect("a plain URL");
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let request = match body {
+        None => Request::get(path),
+        Some(body) => Request::post(path)
+            .header("content-type", "application/json")
+            .body(body),
+    };
+    let request = request
+        .header("host", authority)
+        .header("authorization", "Bearer pk");
+    raw::send(authority.parse().expect("an address"), &request).await
+}
+
+#[tokio::test]
+async fn the_banner_gives_urls_that_work_and_warnings_stop_nothing() {
+    let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let toml = format!(
+        "{}compatibility = {{ openai_chat = true, anthropic_messages = true, gemini_generate_content = true }}\n\
+         [providers.later]\nbaseurl = \"{}\"\napikey = \"env:LATER_KEY\"\nmodels = [\"other\"]\n",
+        config("127.0.0.1:0", &upstream.url()),
+        upstream.url()
+    );
+    write(folder.path(), &toml);
+    let serving = Serving::start(folder.path());
+    let warned = serving.said.iter().position(|line| {
+        line.contains("WARN")
+            && line.contains("pinhole.toml")
+            && line.contains("LATER_KEY is not set")
+    });
+    let banner = serving
+        .said
+        .iter()
+        .position(|line| line.contains(" on http"));
+    assert!(warned.is_some() && warned < banner, "{:?}", serving.said);
+    let body = r#"{"model":"m","max_tokens":1,"messages":[]}"#;
+    for (number, (family, rest)) in [
+        ("OpenAI clients", "/chat/completions"),
+        ("Anthropic clients", "/v1/messages"),
+        ("Gemini clients", "/v1beta/models/m:generateContent"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let url = format!("{}{rest}", serving.said_of(family));
+        let answer = ask(&url, Some(body)).await;
+        assert_eq!(answer.status, 200, "{url}: {answer:?}");
+        let got = upstream.request(number).await;
+        assert!(got.target.ends_with(rest), "{url} became {}", got.target);
+    }
+    let health = ask(serving.said_of("operations"), None).await;
+    assert_eq!(health.json()["status"], "ok");
+    assert_eq!(health.json()["version"], env!("CARGO_PKG_VERSION"));
 }
 
 #[tokio::test]
@@ -289,6 +362,7 @@ async fn a_reload_never_opens_a_listener_to_the_network() {
         child,
         origin: String::new(),
         talk,
+        said: Vec::new(),
     };
     serving.read_to("capture");
     write(folder.path(), &config("127.0.0.1:0", &upstream.url()));

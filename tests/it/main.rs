@@ -19,6 +19,7 @@ mod faults;
 mod ids;
 mod legs;
 mod limits;
+mod live;
 mod models;
 mod operations;
 mod passthrough;
