@@ -23,6 +23,7 @@ mod live;
 mod models;
 mod operations;
 mod passthrough;
+mod presets;
 mod routing;
 mod seeds;
 mod simulate;
