@@ -64,8 +64,8 @@ pub struct DemoArgs {
     /// Print the summary and exit, also on a terminal.
     #[arg(long)]
     pub headless: bool,
-    /// How long the traffic may run.
-    #[arg(long, value_name = "N", default_value_t = 15)]
+    /// How long the traffic may run, from 1 second to an hour.
+    #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub seconds: u64,
 }
 

@@ -56,10 +56,24 @@ fn the_demo_adds_up() {
 
 #[test]
 fn a_short_demo_in_ascii_says_what_it_left_out() {
-    let output = demo(&["--seconds", "1", "--data-dir", "kept"], "C");
+    // Nothing could be written there, and nothing is to be.
+    let output = demo(&["--seconds", "1", "--data-dir", "/dev/null/kept"], "C");
     let text = String::from_utf8(output.stdout).expect("UTF-8");
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(text.is_ascii(), "{text}");
     assert!(text.contains("stopped by --seconds 1"), "{text}");
-    assert!(text.contains("kept was not touched"), "{text}");
+    assert!(text.contains("/dev/null/kept was not touched"), "{text}");
+}
+
+#[test]
+fn a_time_without_limits_is_refused() {
+    for seconds in ["0", "3601", "18446744073709551615", "-1", "soon"] {
+        let output = demo(&["--headless", &format!("--seconds={seconds}")], "C");
+        let talk = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{seconds}: {talk}");
+        assert!(output.stdout.is_empty(), "{seconds}");
+        assert!(talk.contains("--seconds"), "{seconds}: {talk}");
+        let is_number = seconds.parse::<u64>().is_ok();
+        assert_eq!(talk.contains("1..=3600"), is_number, "{talk}");
+    }
 }
