@@ -10,6 +10,9 @@ use crate::config::settings::Settings;
 use crate::neutral::failure::{Code, Failure};
 use crate::proxy::reply::{self, ReplyBody};
 
+/// What a page may ask with; an endpoint that takes less says so itself. `/providers/` and the verbatim paths take all.
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
 /// The answer to an `OPTIONS` request; under `/providers/` only a browser's question is for the gateway.
 pub fn preflight(settings: &Settings, parts: &Parts, path: &str) -> Option<Response<ReplyBody>> {
     let origin = parts.headers.get(header::ORIGIN);
@@ -19,16 +22,13 @@ pub fn preflight(settings: &Settings, parts: &Parts, path: &str) -> Option<Respo
     let mut response = reply::with_type(StatusCode::NO_CONTENT, "text/plain", bytes::Bytes::new());
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_TYPE);
-    headers.insert(
-        header::ALLOW,
-        HeaderValue::from_static("GET, HEAD, POST, DELETE, OPTIONS"),
-    );
+    headers.insert(header::ALLOW, HeaderValue::from_static(METHODS));
     let Some(origin) = origin.filter(|origin| allowed(settings, origin)) else {
         return Some(response);
     };
     headers.insert(
         header::ACCESS_CONTROL_ALLOW_METHODS,
-        HeaderValue::from_static("GET, HEAD, POST, DELETE, OPTIONS"),
+        HeaderValue::from_static(METHODS),
     );
     let wanted = parts
         .headers

@@ -254,6 +254,37 @@ async fn pages_of_other_origins_are_refused_and_named_ones_may_read() {
 }
 
 #[tokio::test]
+async fn a_page_may_use_every_method_that_is_forwarded() {
+    let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
+    let gateway = Gateway::start(&one(&upstream.url()));
+    let origin = "http://localhost:3000";
+    for (number, method) in ["GET", "POST", "PUT", "PATCH", "DELETE"]
+        .into_iter()
+        .enumerate()
+    {
+        let path = "/providers/up/v1/things/1";
+        let preflight = Request::new("OPTIONS", path)
+            .header("origin", origin)
+            .header("access-control-request-method", method);
+        let asked = gateway.send(&preflight).await;
+        assert_eq!(asked.status, 204, "{method}: {asked:?}");
+        let methods = asked
+            .header("access-control-allow-methods")
+            .expect("the methods");
+        assert!(
+            methods.split(", ").any(|allowed| allowed == method),
+            "{method} is not in {methods}"
+        );
+        let answer = gateway
+            .send(&Request::new(method, path).header("origin", origin))
+            .await;
+        assert_eq!(answer.status, 200, "{method}: {answer:?}");
+        assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
+        assert_eq!(upstream.request(number).await.method, method);
+    }
+}
+
+#[tokio::test]
 async fn options_without_an_origin_tells_the_methods() {
     let upstream = Upstream::always(vec![]).await;
     let gateway = Gateway::start(&one(&upstream.url()));
