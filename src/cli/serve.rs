@@ -42,7 +42,7 @@ pub fn run(args: &ServeArgs) -> Exit {
     };
     logging::init(settings.log);
     for finding in &settings.warnings {
-        tracing::warn!("{finding}");
+        tracing::warn!("{}", finding.told());
     }
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -222,7 +222,7 @@ async fn reload(shared: &Arc<Shared>, again: &Arc<Again>) {
     match read.await {
         Ok(Ok(settings)) => {
             for finding in &settings.warnings {
-                tracing::warn!("{finding}");
+                tracing::warn!("{}", finding.told());
             }
             let (server, log) = &again.started;
             if let Some(reason) = exposes(server, &settings) {
@@ -237,7 +237,7 @@ async fn reload(shared: &Arc<Shared>, again: &Arc<Again>) {
         }
         Ok(Err(findings)) => {
             for finding in &findings {
-                tracing::error!("{finding}");
+                tracing::error!("{}", finding.told());
             }
             tracing::error!("configuration not reloaded; the old one stays in force");
         }

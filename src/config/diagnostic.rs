@@ -49,21 +49,35 @@ pub struct Finding {
     pub remedy: String,
 }
 
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Finding {
+    /// The finding without its severity, for a log line that has a level of its own.
+    pub fn told(&self) -> String {
+        self.text("")
+    }
+
+    fn text(&self, severity: &str) -> String {
+        let mut text = String::new();
         if let Some(place) = &self.place {
             let file = place.file.display();
-            write!(f, "{file}:{}:{}: ", place.line, place.column)?;
+            text = format!("{file}:{}:{}: ", place.line, place.column);
         }
-        write!(f, "{}: ", self.severity.label())?;
+        text.push_str(severity);
         if !self.key.is_empty() {
-            write!(f, "{}: ", self.key)?;
+            text.push_str(&self.key);
+            text.push_str(": ");
         }
-        f.write_str(&self.message)?;
+        text.push_str(&self.message);
         if !self.remedy.is_empty() {
-            write!(f, "; {}", self.remedy)?;
+            text.push_str("; ");
+            text.push_str(&self.remedy);
         }
-        Ok(())
+        text
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text(&format!("{}: ", self.severity.label())))
     }
 }
 

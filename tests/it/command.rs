@@ -41,77 +41,35 @@ fn config(listen: &str, url: &str) -> String {
     )
 }
 
+/// Runs a command on a configuration: how it exits, and what it says on standard error.
+fn check(toml: &str, arguments: &[&str], code: i32, words: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), toml);
+    let mut command = pinhole(folder.path(), arguments);
+    let output = command.env("UP_KEY", "sk").output().expect("the program");
+    let talk = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {talk}");
+    assert!(talk.contains(words), "{arguments:?}: {talk}");
+}
+
 #[test]
 fn refusals_have_their_exit_codes_and_say_the_remedy() {
-    let folder = tempfile::tempdir().expect("a folder");
     let holder = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let taken = holder.local_addr().expect("its address").to_string();
-    for (toml, arguments, code, words) in [
-        (
-            config(&taken, "http://127.0.0.1:9"),
-            &["serve"][..],
-            3,
-            "stop what holds the port",
-        ),
-        (
-            config("0.0.0.0:0", "http://127.0.0.1:9"),
-            &["serve"],
-            2,
-            "set PINHOLE_API_KEY",
-        ),
-        (
-            config("127.0.0.1:0", "ftp://x"),
-            &["serve"],
-            2,
-            "pinhole.toml:5:11",
-        ),
-        (
-            config("127.0.0.1:0", "ftp://x"),
-            &["check"],
-            1,
-            "pinhole.toml:5:11",
-        ),
-        (
-            config("127.0.0.1:0", "ftp://x"),
-            &["route", "m"],
-            2,
-            "pinhole.toml:5:11",
-        ),
-        (
-            config("127.0.0.1:0", "http://x"),
-            &["route", "n"],
-            1,
-            "no endpoint of any provider serves n",
-        ),
-        (
-            config("127.0.0.1:0", "http://x"),
-            &["serve", "--no-such"],
-            2,
-            "--no-such",
-        ),
-        (
-            config("127.0.0.1:0", "http://x"),
-            &["serve", "--listen", "x"],
-            2,
-            "--listen",
-        ),
-        (config("127.0.0.1:0", "http://x"), &[], 2, "Usage"),
-        (
-            config("127.0.0.1:0", "http://x"),
-            &["simulate", "--listen", &taken],
-            3,
-            "--listen",
-        ),
-    ] {
-        write(folder.path(), &toml);
-        let output = pinhole(folder.path(), arguments)
-            .env("UP_KEY", "sk")
-            .output()
-            .expect("the program");
-        let talk = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {talk}");
-        assert!(talk.contains(words), "{arguments:?}: {talk}");
-    }
+    let fine = config("127.0.0.1:0", "http://x");
+    let bad = config("127.0.0.1:0", "ftp://x");
+    let busy = config(&taken, "http://x");
+    let open = config("0.0.0.0:0", "http://x");
+    check(&busy, &["serve"], 3, "stop what holds the port");
+    check(&open, &["serve"], 2, "set PINHOLE_API_KEY");
+    check(&bad, &["serve"], 2, "pinhole.toml:5:11");
+    check(&bad, &["check"], 1, "pinhole.toml:5:11");
+    check(&bad, &["route", "m"], 2, "pinhole.toml:5:11");
+    check(&fine, &["route", "n"], 1, "no endpoint of any provider");
+    check(&fine, &["serve", "--no-such"], 2, "--no-such");
+    check(&fine, &["serve", "--listen", "x"], 2, "--listen");
+    check(&fine, &["simulate", "--listen", &taken], 3, "--listen");
+    check(&fine, &[], 2, "Usage");
 }
 
 #[tokio::test]

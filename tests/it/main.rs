@@ -20,6 +20,7 @@ mod ids;
 mod legs;
 mod limits;
 mod models;
+mod operations;
 mod passthrough;
 mod routing;
 mod seeds;

@@ -1,0 +1,112 @@
+//! The operations port: who may read it, what it says, and that its errors are problem documents.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use pinhole::admin;
+use pinhole::base::task;
+
+use crate::support::gateway::{Gateway, Setting, provider};
+use crate::support::raw::{self, Request, Response};
+
+/// A gateway with its operations port.
+async fn start(variables: &[(&str, &str)]) -> (Gateway, SocketAddr) {
+    let toml = provider("up", "http://127.0.0.1:9/v1", &["gpt-5"]);
+    let setting = Setting {
+        variables,
+        ..Setting::default()
+    };
+    let gateway = Gateway::start_with("pinhole.toml", &toml, &setting);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.expect("a free port");
+    let address = listener.local_addr().expect("its address");
+    let shared = Arc::clone(gateway.shared());
+    task::spawn("operations", admin::serve(listener, shared));
+    (gateway, address)
+}
+
+fn check_problem(response: &Response, status: u16, words: &str) {
+    assert_eq!(response.status, status, "{response:?}");
+    assert_eq!(
+        response.header("content-type"),
+        Some("application/problem+json")
+    );
+    let body = response.json();
+    assert_eq!(body["status"], status);
+    let detail = body["detail"].as_str().expect("a detail");
+    assert!(detail.contains(words), "{detail}");
+}
+
+#[tokio::test]
+async fn it_says_how_things_stand_and_shows_no_key() {
+    let (gateway, address) = start(&[]).await;
+    let ask = |path: &str| {
+        let request = Request::get(path).header("host", "127.0.0.1");
+        async move { raw::send(address, &request).await }
+    };
+    assert_eq!(ask("/health").await.json()["status"], "ok");
+    assert_eq!(ask("/ready").await.json()["status"], "ready");
+    let providers = ask("/api/providers").await;
+    assert_eq!(providers.json()["providers"][0]["id"], "up");
+    assert!(!providers.text().contains("sk-of-the-provider"));
+    let route = ask("/api/route?model=gpt-5").await.json();
+    assert_eq!(route["endpoints"][0]["provider"], "up");
+    gateway.shared().drain();
+    let ready = ask("/ready").await;
+    assert_eq!(
+        (ready.status, ready.json()["status"].as_str()),
+        (503, Some("not ready"))
+    );
+}
+
+#[tokio::test]
+async fn errors_are_problem_documents() {
+    let (_gateway, address) = start(&[]).await;
+    for (request, status, words) in [
+        (Request::get("/nope"), 404, "nothing at /nope"),
+        (Request::get("/api/route"), 400, "name a model"),
+        (Request::post("/api/providers"), 405, "use GET or HEAD"),
+    ] {
+        let request = request.header("host", "localhost:9464");
+        check_problem(&raw::send(address, &request).await, status, words);
+    }
+}
+
+#[tokio::test]
+async fn without_a_key_only_addresses_and_localhost_lead_here() {
+    let (_gateway, address) = start(&[]).await;
+    for (host, status) in [
+        ("127.0.0.1:9464", 200),
+        ("[::1]:9464", 200),
+        ("localhost", 200),
+        ("rebound.example:9464", 403),
+        ("localhost.example", 403),
+    ] {
+        let request = Request::get("/api/providers").header("host", host);
+        assert_eq!(raw::send(address, &request).await.status, status, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn pages_and_strangers_stay_out() {
+    let (_gateway, address) = start(&[("PINHOLE_ADMIN_KEY", "admin-key")]).await;
+    let get = || Request::get("/api/providers");
+    let key = "Bearer admin-key";
+    let answer = raw::send(address, &get().header("authorization", key)).await;
+    assert_eq!(answer.status, 200);
+    for wrong in [
+        get(),
+        get().header("authorization", "Bearer admin"),
+        get().header("x-api-key", "admin-key"),
+    ] {
+        check_problem(&raw::send(address, &wrong).await, 401, "PINHOLE_ADMIN_KEY");
+    }
+    let page = get().header("origin", "http://localhost:3000");
+    let answer = raw::send(address, &page.header("authorization", key)).await;
+    check_problem(&answer, 403, "not for web pages");
+    // Liveness needs no key: what watches it has none.
+    assert_eq!(
+        raw::send(address, &Request::get("/health")).await.status,
+        200
+    );
+}
