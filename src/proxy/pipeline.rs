@@ -166,12 +166,8 @@ impl Job {
         };
         self.places.gateway = Some(places::in_gateway(&self.snapshot).await?);
         let body = self.read(body).await?;
-        let understood = intake::understand(
-            &endpoint,
-            &parts.headers,
-            &body,
-            self.snapshot.settings.limits.body_bytes_max,
-        )?;
+        let decoded = self.decode(&endpoint, &parts.headers, &body).await?;
+        let understood = intake::understand(&endpoint, &parts.headers, &body, decoded)?;
         let asked = understood
             .facts
             .model
@@ -299,15 +295,33 @@ impl Job {
         })
     }
 
-    async fn read(&mut self, body: Incoming) -> Result<Bytes, Failure> {
+    fn bounds(&self) -> Bounds {
         let settings = &self.snapshot.settings;
-        let bounds = Bounds {
+        Bounds {
             bytes_max: settings.limits.body_bytes_max,
             time_max: settings.server.request_body_timeout,
             buffered_kib: Arc::clone(&self.snapshot.buffered_kib),
             wait: settings.limits.wait,
-        };
-        let (body, share) = match intake::read_body(body, &bounds).await {
+        }
+    }
+
+    /// The body without its coding, when it has one that routing has to see through.
+    async fn decode(
+        &mut self,
+        endpoint: &Endpoint<'_>,
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> Result<Option<Bytes>, Failure> {
+        let (decoded, share) = intake::decoded(endpoint, headers, body, &self.bounds()).await?;
+        match (&mut self.places.buffered, share) {
+            (Some(buffered), Some(share)) => buffered.merge(share),
+            (buffered, share) => *buffered = share.or_else(|| buffered.take()),
+        }
+        Ok(decoded)
+    }
+
+    async fn read(&mut self, body: Incoming) -> Result<Bytes, Failure> {
+        let (body, share) = match intake::read_body(body, &self.bounds()).await {
             Ok(read) => read,
             Err(Unread::Refused(failure)) => return Err(failure),
             Err(Unread::ClientGone(failure)) => {
