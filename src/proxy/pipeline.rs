@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Request, Response, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 
 use crate::base::clock;
@@ -236,8 +236,14 @@ impl Job {
         let body = catalogue::answer(&self.snapshot, dialect, id, uri.query())?;
         let mut response = reply::json(StatusCode::OK, body);
         self.sign(response.headers_mut(), None);
+        // Cacheable, and made anew each time: nothing is cached in this version.
+        response
+            .headers_mut()
+            .insert(headers::X_CACHE, HeaderValue::from_static("MISS"));
+        let length = http_body::Body::size_hint(response.body()).exact();
         if let Some(exchange) = self.recorder.exchange() {
             exchange.status = Some(StatusCode::OK);
+            exchange.response_bytes = length.unwrap_or_default();
         }
         self.recorder.finish(Outcome::Complete);
         Ok(response)
