@@ -152,7 +152,7 @@ async fn serve(settings: Settings, again: Arc<Again>) -> Exit {
     let discovering = task::spawn("discovery", discovery::run(Arc::clone(&gateway.shared)));
     calls.until_end(&gateway.shared, &again).await;
     discovering.abort();
-    drain_until(gateway, another_signal()).await;
+    drain_until(gateway, calls.another_end()).await;
     Exit::Done
 }
 
@@ -187,6 +187,14 @@ impl Calls {
                 _ = self.hangup.recv() => reload(shared, again).await,
                 Some(()) = self.changes.recv() => reload(shared, again).await,
             }
+        }
+    }
+
+    /// Whoever signals twice means it. Watched since the start, so that none is missed between the two.
+    async fn another_end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
 }
@@ -375,13 +383,6 @@ async fn end_signal() -> io::Result<()> {
         _ = interrupt.recv() => {}
     }
     Ok(())
-}
-
-/// Whoever signals twice means it. Where signals cannot be watched, the drain runs its time.
-async fn another_signal() {
-    if end_signal().await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }
 
 pub fn tell_findings(findings: &Findings) {

@@ -57,10 +57,13 @@ pub fn preflight(settings: &Settings, parts: &Parts, path: &str) -> Option<Respo
 
 /// Refuses a page's request that may not come from where it does.
 pub fn check(settings: &Settings, headers: &HeaderMap) -> Result<(), Failure> {
-    let Some(origin) = headers.get(header::ORIGIN) else {
+    if !settings.gateway_keys.is_empty() {
         return Ok(());
+    }
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return check_host(settings, headers);
     };
-    if !settings.gateway_keys.is_empty() || allowed(settings, origin) {
+    if allowed(settings, origin) {
         return Ok(());
     }
     let shown: String = String::from_utf8_lossy(origin.as_bytes())
@@ -71,6 +74,38 @@ pub fn check(settings: &Settings, headers: &HeaderMap) -> Result<(), Failure> {
         Code::OriginNotAllowed,
         format!(
             "a page at {shown} may not call a gateway without keys; add it to server.cors_origins, or configure gateway keys"
+        ),
+    ))
+}
+
+/// A page can bind a name of its own to this address (DNS rebinding); its reading requests then name no origin, but
+/// they name that host, and they come from a browser. Programs may use any name.
+fn check_host(settings: &Settings, headers: &HeaderMap) -> Result<(), Failure> {
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|value: &HeaderValue| value.to_str().ok())
+    };
+    let (Some(host), Some(agent)) = (text(header::HOST), text(header::USER_AGENT)) else {
+        return Ok(());
+    };
+    let name = host_of(host);
+    let named = settings
+        .server
+        .cors_origins
+        .iter()
+        .filter_map(|origin| origin.split_once("://"))
+        .any(|(_, rest)| host_of(rest) == name);
+    let ours = is_local(name) || name.parse::<std::net::IpAddr>().is_ok() || named;
+    if ours || !agent.starts_with("Mozilla/") {
+        return Ok(());
+    }
+    let shown: String = name.chars().take(120).collect();
+    Err(Failure::new(
+        Code::OriginNotAllowed,
+        format!(
+            "a browser may not call a gateway without keys by the name {shown}; use its address, add http://{shown} to \
+             server.cors_origins, or configure gateway keys"
         ),
     ))
 }
@@ -107,10 +142,18 @@ fn allowed(settings: &Settings, origin: &HeaderValue) -> bool {
     if !matches!(scheme, "http" | "https") {
         return true;
     }
-    let host = match rest.strip_prefix('[') {
+    is_local(host_of(rest))
+}
+
+/// The name or address of `host:port`.
+fn host_of(authority: &str) -> &str {
+    match authority.strip_prefix('[') {
         Some(v6) => v6.split(']').next().unwrap_or_default(),
-        None => rest.split(':').next().unwrap_or_default(),
-    };
+        None => authority.split(':').next().unwrap_or_default(),
+    }
+}
+
+fn is_local(host: &str) -> bool {
     host == "localhost"
         || host.ends_with(".localhost")
         || host

@@ -17,6 +17,7 @@ use crate::base::{coding, multipart};
 use crate::dialect;
 use crate::neutral::facts::{Facts, Found};
 use crate::neutral::failure::{Code, Failure};
+use crate::neutral::kind::Operation;
 use crate::proxy::endpoint::{Endpoint, ModelPlace, percent_decode};
 
 /// Limit: the longest model name, selector parameters included.
@@ -180,10 +181,14 @@ pub fn understand(
     endpoint: &Endpoint<'_>,
     headers: &HeaderMap,
     body: &Bytes,
-    bytes_max: u64,
+    decoded: Option<Bytes>,
 ) -> Result<Understood, Failure> {
     let content_type = text(headers, header::CONTENT_TYPE);
-    let mut understood = Understood::default();
+    let mut understood = Understood {
+        decoded,
+        ..Understood::default()
+    };
+    let readable = understood.decoded.clone().unwrap_or_else(|| body.clone());
     match endpoint.model {
         ModelPlace::Path(model) => {
             understood.facts.model = Some(Found {
@@ -191,26 +196,22 @@ pub fn understand(
                 span: 0..0,
             });
             understood.facts.stream = endpoint.stream;
-            if matches!(endpoint.operation, crate::neutral::kind::Operation::Chat) {
+            if matches!(endpoint.operation, Operation::Chat) {
                 require_json(content_type.as_deref())?;
-                understood.decoded = decode(headers, body, bytes_max)?;
-                let facts = peek(endpoint, understood.decoded.as_ref().unwrap_or(body))?;
+                let facts = peek(endpoint, &readable)?;
                 understood.facts.insert_at = facts.insert_at;
                 understood.facts.empty_object = facts.empty_object;
             }
         }
         ModelPlace::Body => {
             require_json(content_type.as_deref())?;
-            understood.decoded = decode(headers, body, bytes_max)?;
-            understood.facts = peek(endpoint, understood.decoded.as_ref().unwrap_or(body))?;
+            understood.facts = peek(endpoint, &readable)?;
         }
         ModelPlace::Perhaps if !body.is_empty() => {
             perhaps(
                 endpoint,
-                headers,
-                body,
                 content_type.as_deref(),
-                bytes_max,
+                &readable,
                 &mut understood,
             );
         }
@@ -236,23 +237,16 @@ fn bound_name(facts: &Facts) -> Result<(), Failure> {
 /// An opaque body: its model if it is JSON or a form that names one; anything else is nobody's business.
 fn perhaps(
     endpoint: &Endpoint<'_>,
-    headers: &HeaderMap,
-    body: &Bytes,
     content_type: Option<&str>,
-    bytes_max: u64,
+    readable: &Bytes,
     understood: &mut Understood,
 ) {
     let Some(content_type) = content_type else {
         return;
     };
-    let Ok(decoded) = decode(headers, body, bytes_max) else {
-        return;
-    };
-    let readable = decoded.as_ref().unwrap_or(body);
     if is_json(content_type) {
         if let Ok(facts) = dialect::peek(endpoint.dialect, readable) {
             understood.facts = facts;
-            understood.decoded = decoded;
         }
     } else if content_type.starts_with("multipart/form-data")
         && let Some(span) = multipart::find_value(content_type, readable, "model")
@@ -260,7 +254,6 @@ fn perhaps(
         let text = String::from_utf8_lossy(&readable[span.clone()]).into_owned();
         understood.facts.model = Some(Found { text, span });
         understood.form = true;
-        understood.decoded = decoded;
     }
 }
 
@@ -274,22 +267,58 @@ fn peek(endpoint: &Endpoint<'_>, body: &Bytes) -> Result<Facts, Failure> {
     dialect::peek(endpoint.dialect, body).map_err(|error| error.failure())
 }
 
-fn decode(headers: &HeaderMap, body: &Bytes, bytes_max: u64) -> Result<Option<Bytes>, Failure> {
-    let Some(coding) = text(headers, header::CONTENT_ENCODING) else {
-        return Ok(None);
+/// Undoes the body's coding where routing has to look inside, off this thread: a small body may unpack to a large one.
+/// The permit is the decoded copy's share of the buffer.
+pub async fn decoded(
+    endpoint: &Endpoint<'_>,
+    headers: &HeaderMap,
+    body: &Bytes,
+    bounds: &Bounds,
+) -> Result<(Option<Bytes>, Option<OwnedSemaphorePermit>), Failure> {
+    let Some(coding) = text(headers, header::CONTENT_ENCODING).map(Cow::into_owned) else {
+        return Ok((None, None));
     };
-    let max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
-    match coding::decode(&coding, body, max) {
-        Ok(decoded) => Ok(Some(decoded)),
-        Err(error) => {
-            let code = match &error {
-                coding::CodingError::Unsupported { .. } => Code::UnsupportedEncoding,
-                coding::CodingError::TooLarge { .. } => Code::BodyTooLarge,
-                _ => Code::InvalidEncoding,
-            };
-            Err(Failure::new(code, error.to_string()))
-        }
+    if !is_looked_into(endpoint, text(headers, header::CONTENT_TYPE).as_deref()) {
+        return Ok((None, None));
     }
+    let max = usize::try_from(bounds.bytes_max).unwrap_or(usize::MAX);
+    let packed = body.clone();
+    let decoding = tokio::task::spawn_blocking(move || coding::decode(&coding, &packed, max));
+    let Ok(result) = decoding.await else {
+        return Err(Failure::new(
+            Code::InternalError,
+            "decoding the request body panicked; report this",
+        ));
+    };
+    match result {
+        Ok(decoded) => {
+            let share = reserve(bounds, decoded.len() as u64).await?;
+            Ok((Some(decoded), share))
+        }
+        // What nobody has to understand is forwarded as it is.
+        Err(_) if endpoint.model == ModelPlace::Perhaps => Ok((None, None)),
+        Err(error) => Err(undecodable(&error)),
+    }
+}
+
+/// Whether routing reads the body: JSON always, a form where it may name the model.
+fn is_looked_into(endpoint: &Endpoint<'_>, content_type: Option<&str>) -> bool {
+    let json = content_type.is_none_or(is_json);
+    match endpoint.model {
+        ModelPlace::Body => json,
+        ModelPlace::Path(_) => json && endpoint.operation == Operation::Chat,
+        ModelPlace::Perhaps => content_type
+            .is_some_and(|kind| is_json(kind) || kind.starts_with("multipart/form-data")),
+    }
+}
+
+fn undecodable(error: &coding::CodingError) -> Failure {
+    let code = match error {
+        coding::CodingError::Unsupported { .. } => Code::UnsupportedEncoding,
+        coding::CodingError::TooLarge { .. } => Code::BodyTooLarge,
+        _ => Code::InvalidEncoding,
+    };
+    Failure::new(code, error.to_string())
 }
 
 fn require_json(content_type: Option<&str>) -> Result<(), Failure> {

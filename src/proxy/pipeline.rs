@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Request, Response, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 
 use crate::base::clock;
@@ -166,12 +166,8 @@ impl Job {
         };
         self.places.gateway = Some(places::in_gateway(&self.snapshot).await?);
         let body = self.read(body).await?;
-        let understood = intake::understand(
-            &endpoint,
-            &parts.headers,
-            &body,
-            self.snapshot.settings.limits.body_bytes_max,
-        )?;
+        let decoded = self.decode(&endpoint, &parts.headers, &body).await?;
+        let understood = intake::understand(&endpoint, &parts.headers, &body, decoded)?;
         let asked = understood
             .facts
             .model
@@ -236,8 +232,14 @@ impl Job {
         let body = catalogue::answer(&self.snapshot, dialect, id, uri.query())?;
         let mut response = reply::json(StatusCode::OK, body);
         self.sign(response.headers_mut(), None);
+        // Cacheable, and made anew each time: nothing is cached in this version.
+        response
+            .headers_mut()
+            .insert(headers::X_CACHE, HeaderValue::from_static("MISS"));
+        let length = http_body::Body::size_hint(response.body()).exact();
         if let Some(exchange) = self.recorder.exchange() {
             exchange.status = Some(StatusCode::OK);
+            exchange.response_bytes = length.unwrap_or_default();
         }
         self.recorder.finish(Outcome::Complete);
         Ok(response)
@@ -293,15 +295,33 @@ impl Job {
         })
     }
 
-    async fn read(&mut self, body: Incoming) -> Result<Bytes, Failure> {
+    fn bounds(&self) -> Bounds {
         let settings = &self.snapshot.settings;
-        let bounds = Bounds {
+        Bounds {
             bytes_max: settings.limits.body_bytes_max,
             time_max: settings.server.request_body_timeout,
             buffered_kib: Arc::clone(&self.snapshot.buffered_kib),
             wait: settings.limits.wait,
-        };
-        let (body, share) = match intake::read_body(body, &bounds).await {
+        }
+    }
+
+    /// The body without its coding, when it has one that routing has to see through.
+    async fn decode(
+        &mut self,
+        endpoint: &Endpoint<'_>,
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> Result<Option<Bytes>, Failure> {
+        let (decoded, share) = intake::decoded(endpoint, headers, body, &self.bounds()).await?;
+        match (&mut self.places.buffered, share) {
+            (Some(buffered), Some(share)) => buffered.merge(share),
+            (buffered, share) => *buffered = share.or_else(|| buffered.take()),
+        }
+        Ok(decoded)
+    }
+
+    async fn read(&mut self, body: Incoming) -> Result<Bytes, Failure> {
+        let (body, share) = match intake::read_body(body, &self.bounds()).await {
             Ok(read) => read,
             Err(Unread::Refused(failure)) => return Err(failure),
             Err(Unread::ClientGone(failure)) => {

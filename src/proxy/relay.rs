@@ -74,6 +74,8 @@ pub struct Relay {
     last_sent: Instant,
     timer: Option<Pin<Box<Sleep>>>,
     boundary: Boundary,
+    /// The end that comes next, once what was handed on before it is on its way.
+    breaking: Option<Broken>,
     /// Held until the exchange is over.
     places: Places,
 }
@@ -97,6 +99,7 @@ impl Relay {
             last_sent: now,
             timer: None,
             boundary: Boundary::default(),
+            breaking: None,
             places,
         }
     }
@@ -105,6 +108,9 @@ impl Relay {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        if let Some(broken) = self.breaking.take() {
+            return Poll::Ready(Some(Err(broken)));
+        }
         loop {
             let Some(body) = &mut self.body else {
                 return Poll::Ready(None);
@@ -126,7 +132,10 @@ impl Relay {
                 },
                 Poll::Ready(Some(Err(error))) => {
                     self.broke(&error);
-                    return Poll::Ready(Some(Err(error.into())));
+                    // An error at once would take along what the codec has not written yet, the head perhaps.
+                    self.breaking = Some(error.into());
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
                 Poll::Ready(None) => {
                     self.body = None;
@@ -147,7 +156,9 @@ impl Relay {
 
     pub fn is_end_stream(&self) -> bool {
         // With a filter the end still owes what it held back.
-        self.manner.filter.is_none() && self.body.as_ref().is_none_or(Body::is_end_stream)
+        self.manner.filter.is_none()
+            && self.breaking.is_none()
+            && self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     pub fn size_hint(&self) -> SizeHint {

@@ -6,7 +6,7 @@ use http::HeaderMap;
 use serde_json::Value;
 
 use crate::upstream::auth::{self, Outbound};
-use crate::upstream::provider::{Model, Provider};
+use crate::upstream::provider::{AuthScheme, Model, Provider};
 use crate::upstream::url;
 
 /// Limit: how long a model list may take.
@@ -69,21 +69,13 @@ pub fn http_client(provider: &Provider) -> Result<reqwest::Client, ControlError>
 /// Asks the provider which models it has, with its key at `key`.
 pub async fn models(provider: &Provider, key: usize) -> Result<Vec<Model>, ControlError> {
     let client = http_client(provider)?;
-    let version = if provider
-        .base_url
-        .host()
-        .is_some_and(|host| host.starts_with("generativelanguage."))
-    {
-        "v1beta"
-    } else {
-        "v1"
-    };
+    let (version, query) = list_page(provider);
     let path = url::join(
         &provider.base_url,
         provider.versionless,
         Some(version),
         "/models",
-        None,
+        Some(query),
     )
     .ok_or_else(|| ControlError::NotAList("baseurl takes no path".to_owned()))?;
     let target = format!(
@@ -98,7 +90,7 @@ pub async fn models(provider: &Provider, key: usize) -> Result<Vec<Model>, Contr
     for (name, value) in &provider.add_headers {
         headers.insert(name, value.clone());
     }
-    if provider.auth == crate::upstream::provider::AuthScheme::XApiKey {
+    if provider.auth == AuthScheme::XApiKey {
         headers.insert(
             "anthropic-version",
             http::HeaderValue::from_static("2023-06-01"),
@@ -135,6 +127,15 @@ fn quoted(provider: &Provider, body: &[u8]) -> String {
         }
     }
     text.trim().chars().take(QUOTE_MAX).collect()
+}
+
+/// The version segment and the page size of a provider's list: Anthropic and Gemini give short pages unless asked.
+fn list_page(provider: &Provider) -> (&'static str, &'static str) {
+    match provider.auth {
+        AuthScheme::XApiKey => ("v1", "limit=1000"),
+        AuthScheme::XGoogApiKey => ("v1beta", "pageSize=1000"),
+        _ => ("v1", ""),
+    }
 }
 
 /// Reads a list in OpenAI's, Anthropic's or Gemini's shape.

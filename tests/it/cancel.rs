@@ -99,10 +99,7 @@ async fn while_the_provider_is_being_connected() {
     let gateway = Gateway::start(&one(&url));
     let mut connection = gateway.connect().await;
     connection.send(&request(PATHS[0], true)).await;
-    eventually("the provider's end", || {
-        (silent.connections() == 1).then_some(())
-    })
-    .await;
+    silent.heard().await;
     check_cancelled(leave(&gateway, &silent, connection).await, "connecting");
 }
 

@@ -285,6 +285,21 @@ async fn a_stream_that_breaks_never_looks_whole() {
 }
 
 #[tokio::test]
+async fn what_came_before_the_break_is_handed_on() {
+    for tongue in &TONGUES {
+        // All in one piece, so that the break is there when the head is.
+        let bytes = [event_stream(), chunk(tongue.first)].concat();
+        let Seen { response, fact } = play(tongue, vec![Step::Send(bytes), Step::Close]).await;
+        assert_eq!(
+            (response.status, response.text().as_str()),
+            (200, tongue.first)
+        );
+        assert_ne!(response.end, End::Clean, "{}", tongue.label);
+        assert_eq!(fact.outcome, "upstream_reset");
+    }
+}
+
+#[tokio::test]
 async fn a_body_shorter_than_its_length_never_looks_whole() {
     for tongue in &TONGUES {
         let half = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"half\":";

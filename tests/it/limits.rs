@@ -548,6 +548,24 @@ async fn a_request_that_waits_gets_the_place_that_comes_free() {
 }
 
 #[tokio::test]
+async fn a_decoded_copy_counts_as_buffered() {
+    let settings = "[limits]\nbody = \"1MiB\"\nbuffered = \"1MiB\"\nwait = \"40ms\"\n";
+    let (gateway, upstream) = refusing(settings).await;
+    let text = format!(r#"{{"model":"m","x":"{}"}}"#, "a".repeat((1 << 20) - 100));
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(text.as_bytes()).expect("memory");
+    let packed = encoder.finish().expect("memory");
+    assert!(
+        packed.len() > 1024,
+        "beside its copy there is no room for it"
+    );
+    let request = post(CHAT, packed).header("content-encoding", "gzip");
+    let (response, _) = gateway.call(&request).await;
+    check(&response, "/error/code", 503, "overloaded");
+    assert!(upstream.got().is_empty());
+}
+
+#[tokio::test]
 async fn buffered_bytes_are_bounded() {
     let settings = "[limits]\nbody = \"1MiB\"\nbuffered = \"1MiB\"\nwait = \"60ms\"\n[timeouts]\nrequest_body = \"20s\"\n";
     let (gateway, _upstream) = refusing(settings).await;

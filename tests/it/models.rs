@@ -348,3 +348,28 @@ async fn unknown_models_and_closed_endpoints_say_what_would_do() {
         response.text()
     );
 }
+
+#[tokio::test]
+async fn whole_lists_are_asked_for() {
+    for (preset, expected) in [
+        ("openai", "/v1/models"),
+        ("anthropic", "/v1/models?limit=1000"),
+        ("gemini", "/v1beta/models?pageSize=1000"),
+    ] {
+        let upstream =
+            Upstream::always(vec![Step::Send(answer_json(r#"{"data":[{"id":"m"}]}"#))]).await;
+        let toml = format!(
+            "[providers.one]\ntype = \"{preset}\"\nbaseurl = \"{}\"\napikey = \"sk-1\"\n",
+            upstream.url()
+        );
+        let gateway = Gateway::start(&toml);
+        discover(&gateway);
+        eventually("the list", || {
+            (gateway.shared().snapshot().learned.len() == 1).then_some(())
+        })
+        .await;
+        assert_eq!(upstream.got()[0].target, expected, "{preset}");
+        let response = gateway.send(&Request::get("/v1/models")).await;
+        assert_eq!(response.header("x-cache"), Some("MISS"));
+    }
+}

@@ -285,6 +285,37 @@ async fn a_page_may_use_every_method_that_is_forwarded() {
 }
 
 #[tokio::test]
+async fn a_page_that_bound_a_name_to_this_address_reads_nothing() {
+    let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
+    let config = one(&upstream.url());
+    let open = Gateway::start(&format!(
+        "[server]\ncors_origins = [\"http://named.example\"]\n{config}"
+    ));
+    let keyed = Gateway::start(&format!(
+        "{config}\n[[keys]]\nlabel = \"k\"\nsecret = \"pk-1\"\n"
+    ));
+    let browser = "Mozilla/5.0 (X11; Linux x86_64) Chrome/156.0";
+    for (gateway, host, agent, status) in [
+        (&open, "evil.example:8000", browser, 403),
+        (&open, "evil.example:8000", "OpenAI/Python 3.51.0", 200),
+        (&open, "named.example:8000", browser, 200),
+        (&open, "localhost:8000", browser, 200),
+        (&open, "127.0.0.1:8000", browser, 200),
+        (&keyed, "evil.example:8000", browser, 200),
+    ] {
+        let request = Request::get("/v1/files")
+            .header("host", host)
+            .header("user-agent", agent)
+            .header("x-pinhole-key", "pk-1");
+        assert_eq!(
+            gateway.send(&request).await.status,
+            status,
+            "{host} {agent}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn options_without_an_origin_tells_the_methods() {
     let upstream = Upstream::always(vec![]).await;
     let gateway = Gateway::start(&one(&upstream.url()));

@@ -65,6 +65,7 @@ struct Log {
     got: Vec<Got>,
     connections: usize,
     said: usize,
+    heard: bool,
     /// When the other side was seen to have closed, by connection.
     closed: Vec<(usize, Instant)>,
 }
@@ -177,9 +178,12 @@ impl Upstream {
         self.inner.log().said
     }
 
-    /// Connections so far.
-    pub fn connections(&self) -> usize {
-        self.inner.log().connections
+    /// Waits until a connection has brought something, if only half a head.
+    pub async fn heard(&self) {
+        eventually("a word at the provider", || {
+            self.inner.log().heard.then_some(())
+        })
+        .await;
     }
 
     /// Lets every [`Step::Hold`] go on, now and later.
@@ -222,7 +226,7 @@ async fn serve(
     socket: socket2::Socket,
 ) {
     let mut buffer = Vec::new();
-    while let Some(got) = read_request(&mut stream, &mut buffer, number, inner.kept_max).await {
+    while let Some(got) = read_request(&mut stream, &mut buffer, number, &inner).await {
         let steps = (inner.answer)(&got);
         inner.log().got.push(got);
         for step in steps {
@@ -269,7 +273,7 @@ async fn read_request(
     stream: &mut (impl AsyncRead + Unpin),
     buffer: &mut Vec<u8>,
     connection: usize,
-    kept_max: usize,
+    inner: &Inner,
 ) -> Option<Got> {
     let head = loop {
         if let Some(at) = find(buffer, b"\r\n\r\n") {
@@ -278,6 +282,7 @@ async fn read_request(
         if !matches!(stream.read_buf(buffer).await, Ok(1..)) {
             return None;
         }
+        inner.log().heard = true;
     };
     let head = String::from_utf8_lossy(&head).into_owned();
     let mut lines = head.lines();
@@ -305,7 +310,7 @@ async fn read_request(
     loop {
         let taken = buffer.drain(..left.min(buffer.len()));
         left -= taken.len();
-        if length <= kept_max {
+        if length <= inner.kept_max {
             got.body.extend(taken);
         } else {
             drop(taken);
