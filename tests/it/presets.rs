@@ -1,15 +1,17 @@
 //! Every preset of the catalogue: a request through the gateway arrives where that provider documents it, with its key
-//! in the header it wants.
+//! in the header it wants; so does the question for its models.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use pinhole::config::settings::Settings;
 use pinhole::neutral::kind::Flag;
-use pinhole::upstream::catalog;
+use pinhole::upstream::{catalog, control};
 
 use crate::support::gateway::{self, Gateway, Setting};
 use crate::support::raw::Request;
-use crate::support::upstream::{Step, Upstream, json};
+use crate::support::upstream::{Got, Step, Upstream, json};
 
 /// Where a preset has no address of its own.
 const OWN: &[(&str, &str)] = &[
@@ -129,27 +131,43 @@ fn every_endpoint_of_every_preset_is_in_the_table() {
     }
 }
 
-#[tokio::test]
-async fn requests_arrive_where_each_provider_documents_them() {
-    let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
+/// Settings with a provider for each preset, all of them at `upstream`, and the origin each had by itself.
+fn moved_to(upstream: &Upstream) -> (Settings, HashMap<String, String>) {
     let setting = Setting {
         variables: VARIABLES,
         ..Setting::default()
     };
     let mut settings = gateway::settings("pinhole.toml", &blocks(), &setting)
         .unwrap_or_else(|findings| panic!("{:?}", findings.iter().collect::<Vec<_>>()));
-    let mut origins = Vec::new();
+    let mut origins = HashMap::new();
     for provider in &mut settings.providers {
         let provider = Arc::make_mut(provider);
         let base = provider.base_url.clone();
         let scheme = base.scheme_str().expect("a scheme");
         let authority = base.authority().expect("an authority");
-        origins.push((provider.id.clone(), format!("{scheme}://{authority}")));
+        origins.insert(provider.id.to_string(), format!("{scheme}://{authority}"));
         // Only scheme and authority change: the path is the preset's.
         provider.base_url = format!("{}{}", upstream.url(), base.path())
             .parse()
             .expect("a URL");
     }
+    (settings, origins)
+}
+
+/// The headers that hold a preset's key, as `name: value`.
+fn carrying(got: &Got, preset: &str) -> Vec<String> {
+    let key = format!("key-of-{preset}");
+    got.headers
+        .iter()
+        .filter(|(_, value)| value.contains(&key))
+        .map(|(name, value)| format!("{}: {value}", name.to_lowercase()))
+        .collect()
+}
+
+#[tokio::test]
+async fn requests_arrive_where_each_provider_documents_them() {
+    let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
+    let (settings, origins) = moved_to(&upstream);
     let gateway = Gateway::run(settings);
     for (number, (preset, flag, credential, url)) in DOCUMENTED.iter().enumerate() {
         let model = format!("m-{preset}");
@@ -161,22 +179,46 @@ async fn requests_arrive_where_each_provider_documents_them() {
         assert_eq!(answer.status, 200, "{preset} {}: {answer:?}", flag.key());
         assert_eq!(answer.header("x-pinhole-upstream"), Some(*preset));
         let got = upstream.request(number).await;
-        let (_, origin) = origins
-            .iter()
-            .find(|(id, _)| **id == **preset)
-            .expect("its provider");
-        let there = format!("{origin}{}", got.target);
-        // A model in the path keeps its name; `M` alone stands for it.
-        let expected = url.replace("/M", &format!("/{model}"));
-        assert_eq!(there, expected, "{preset}");
-        let key = format!("key-of-{preset}");
-        let carrying: Vec<String> = got
-            .headers
-            .iter()
-            .filter(|(_, value)| value.contains(&key))
-            .map(|(name, value)| format!("{}: {value}", name.to_lowercase()))
-            .collect();
-        assert_eq!(carrying, [format!("{credential} {key}")], "{preset}");
+        let there = format!("{}{}", origins[*preset], got.target);
+        assert_eq!(there, url.replace("/M", &format!("/{model}")), "{preset}");
+        assert_eq!(
+            carrying(&got, preset),
+            [format!("{credential} key-of-{preset}")],
+            "{preset}"
+        );
         assert_eq!(got.text(), body, "{preset}");
     }
+}
+
+#[tokio::test]
+async fn model_lists_are_asked_for_beside_the_endpoints() {
+    let upstream = Upstream::always(vec![Step::Send(json(r#"{"data":[]}"#))]).await;
+    let (settings, origins) = moved_to(&upstream);
+    let mut asked = 0;
+    for (preset, flag, credential, url) in DOCUMENTED {
+        let list = match *flag {
+            CHAT => url.replace("/chat/completions", "/models"),
+            MESSAGES => url.replace("/messages", "/models"),
+            Flag::GeminiGenerateContent => url.replace("/M:generateContent", ""),
+            _ => continue,
+        };
+        // Some have no list to ask for.
+        if catalog::preset(preset).is_none_or(|preset| preset.models_path.is_none()) {
+            continue;
+        }
+        let provider = settings.providers.iter().find(|own| *own.id == **preset);
+        control::models(provider.expect("its provider"), 0)
+            .await
+            .expect("a list");
+        let got = upstream.request(asked).await;
+        asked += 1;
+        let path = got.target.split('?').next().unwrap_or_default();
+        assert_eq!(format!("{}{path}", origins[*preset]), list, "{preset}");
+        assert_eq!(
+            carrying(&got, preset),
+            [format!("{credential} key-of-{preset}")],
+            "{preset}"
+        );
+    }
+    assert!(asked > 20, "{asked} lists were asked for");
 }
