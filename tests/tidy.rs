@@ -35,10 +35,7 @@ const CONTAINMENT: &[(&str, &[&str])] = &[
     ("brotli", &["src/base/coding.rs", "src/simulate/"]),
     ("reqwest", &["src/upstream/control.rs"]),
     ("hyper", &["src/proxy/", "src/simulate/", "src/upstream/"]),
-    (
-        "hyper_util",
-        &["src/proxy/", "src/simulate/", "src/upstream/"],
-    ),
+    ("hyper_util", &["src/proxy/", "src/simulate/", "src/upstream/"]),
     ("axum", &["src/simulate/", "src/admin/", "src/proxy/"]),
     ("tokio_rustls", &["src/upstream/", "src/proxy/"]),
     ("rustls*", &["src/upstream/", "src/proxy/"]),
@@ -56,16 +53,7 @@ const CONTAINMENT: &[(&str, &[&str])] = &[
     ("saphyr_parser", CONFIG_FORMATS),
     ("notify", &["src/config/"]),
     ("mimalloc", &["src/main.rs"]),
-    (
-        "pinhole_replay",
-        &[
-            "src/store/",
-            "src/report/",
-            "src/simulate/",
-            "src/proxy/",
-            "src/cli/",
-        ],
-    ),
+    ("pinhole_replay", &["src/store/", "src/report/", "src/simulate/", "src/proxy/", "src/cli/"]),
 ];
 
 /// Scripts and the shipped provider catalogue are configuration too.
@@ -78,24 +66,11 @@ const REGISTRIES: &[&str] = &[];
 const DIALECTS_LACK: &[(&str, &[&str], &str)] = &[
     (
         "usage_filter.rs",
-        &[
-            "openai_responses",
-            "openai_embeddings",
-            "anthropic_messages",
-            "gemini_generate",
-        ],
+        &["openai_responses", "openai_embeddings", "anthropic_messages", "gemini_generate"],
         "only chat lets a client ask for no usage chunk",
     ),
-    (
-        "stream.rs",
-        &["openai_embeddings"],
-        "embeddings do not stream",
-    ),
-    (
-        "error.rs",
-        &["openai_embeddings"],
-        "OpenAI's envelope is written by openai_chat",
-    ),
+    ("stream.rs", &["openai_embeddings"], "embeddings do not stream"),
+    ("error.rs", &["openai_embeddings"], "OpenAI's envelope is written by openai_chat"),
 ];
 
 const FILE_LINES_MAX: usize = 500;
@@ -158,25 +133,13 @@ fn imports_go_down() {
         &IMPORTS_GO_DOWN,
         &[
             &[("src/neutral/a.rs", "//! x\nuse crate::proxy::pipeline;")],
-            &[(
-                "src/store/a.rs",
-                "//! x\nuse crate::{base::id, policy::{a, b}};",
-            )],
-            &[(
-                "src/route/a.rs",
-                "//! x\nfn f() { let x = crate::cli::go(); }",
-            )],
-            &[(
-                "src/base/a.rs",
-                "//! x\nmod tests { use super::super::super::neutral::kind; }",
-            )],
+            &[("src/store/a.rs", "//! x\nuse crate::{base::id, policy::{a, b}};")],
+            &[("src/route/a.rs", "//! x\nfn f() { let x = crate::cli::go(); }")],
+            &[("src/base/a.rs", "//! x\nmod tests { use super::super::super::neutral::kind; }")],
             &[("src/helpers/mod.rs", "//! x\n")],
         ],
         &[
-            (
-                "src/cli/a.rs",
-                "//! x\n// crate::nowhere\nuse crate::{base::{id, clock}, proxy};",
-            ),
+            ("src/cli/a.rs", "//! x\n// crate::nowhere\nuse crate::{base::{id, clock}, proxy};"),
             (
                 "src/store/b.rs",
                 "//! x\nuse super::db; use crate::store::codec;\nconst A: &str = \"crate::proxy::x\";",
@@ -237,18 +200,9 @@ fn libraries_stay_behind_their_wall() {
         &LIBRARIES_STAY_BEHIND_THEIR_WALL,
         &[
             &[("src/proxy/a.rs", "//! x\nuse rusqlite::Connection;")],
-            &[(
-                "src/upstream/client.rs",
-                "//! x\nfn f(c: &reqwest::Client) {}",
-            )],
-            &[(
-                "src/config/a.rs",
-                "//! x\n#[derive(clap::Parser)]\nstruct A;",
-            )],
-            &[(
-                "src/route/a.rs",
-                "//! x\nuse rustls_platform_verifier as v;",
-            )],
+            &[("src/upstream/client.rs", "//! x\nfn f(c: &reqwest::Client) {}")],
+            &[("src/config/a.rs", "//! x\n#[derive(clap::Parser)]\nstruct A;")],
+            &[("src/route/a.rs", "//! x\nuse rustls_platform_verifier as v;")],
             &[("replay/src/a.rs", "//! x\nuse hyper;")],
         ],
         &[
@@ -267,10 +221,8 @@ fn libraries_stay_behind_their_wall() {
 const MODULES_FORM_NO_CYCLE: Rule = Rule {
     name: "no cycle between modules",
     find: |tree| {
-        let modules: BTreeMap<String, &SourceFile> = tree
-            .gateway()
-            .map(|file| (file.module().join("::"), file))
-            .collect();
+        let modules: BTreeMap<String, &SourceFile> =
+            tree.gateway().map(|file| (file.module().join("::"), file)).collect();
         let edges: BTreeMap<&str, BTreeSet<&str>> = modules
             .iter()
             .map(|(name, file)| (name.as_str(), targets(name, file, &modules)))
@@ -294,16 +246,9 @@ fn targets<'a>(
 ) -> BTreeSet<&'a str> {
     let tests_at = file.tests_at();
     let mut found = BTreeSet::new();
-    for import in imports(file)
-        .into_iter()
-        .filter(|import| import.offset < tests_at)
-    {
-        let longest = (1..=import.path.len())
-            .rev()
-            .map(|length| import.path[..length].join("::"));
-        let Some((target, _)) = longest
-            .into_iter()
-            .find_map(|path| modules.get_key_value(&path))
+    for import in imports(file).into_iter().filter(|import| import.offset < tests_at) {
+        let longest = (1..=import.path.len()).rev().map(|length| import.path[..length].join("::"));
+        let Some((target, _)) = longest.into_iter().find_map(|path| modules.get_key_value(&path))
         else {
             continue;
         };
@@ -323,12 +268,7 @@ fn way_back<'a>(start: &str, edges: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> Op
     while !paths.is_empty() {
         let mut longer = Vec::new();
         for path in paths {
-            for next in path
-                .last()
-                .and_then(|last| edges.get(last))
-                .into_iter()
-                .flatten()
-            {
+            for next in path.last().and_then(|last| edges.get(last)).into_iter().flatten() {
                 let mut extended = path.clone();
                 extended.push(next);
                 if next == own {
@@ -356,10 +296,7 @@ fn modules_form_no_cycle() {
         &[
             ("src/base/mod.rs", "//! x\npub mod a; use a::A;"),
             ("src/base/a.rs", "//! x\nuse super::Thing; use super::b::B;"),
-            (
-                "src/base/b.rs",
-                "//! x\n#[cfg(test)]\nmod tests { use super::super::a::A; }",
-            ),
+            ("src/base/b.rs", "//! x\n#[cfg(test)]\nmod tests { use super::super::a::A; }"),
         ],
     );
 }
@@ -382,10 +319,7 @@ const FILES_STAY_SHORT: Rule = Rule {
 #[test]
 fn files_stay_short() {
     let long = format!("//! x\n{}", "fn f() {}\n".repeat(500));
-    let tested = format!(
-        "//! x\n#[cfg(test)]\nmod tests {{\n{}}}\n",
-        "fn f() {}\n".repeat(500)
-    );
+    let tested = format!("//! x\n#[cfg(test)]\nmod tests {{\n{}}}\n", "fn f() {}\n".repeat(500));
     hold(
         &FILES_STAY_SHORT,
         &[&[("src/base/a.rs", &long)]],
@@ -397,9 +331,7 @@ const MAIN_STAYS_SHORT: Rule = Rule {
     name: "main.rs only parses, dispatches and returns the exit code",
     find: |tree| {
         let lines = |file: &SourceFile| file.text.lines().count();
-        let too_long = tree
-            .file("src/main.rs")
-            .filter(|file| lines(file) > MAIN_LINES_MAX);
+        let too_long = tree.file("src/main.rs").filter(|file| lines(file) > MAIN_LINES_MAX);
         too_long
             .map(|file| file.finding(lines(file), format!("limit {MAIN_LINES_MAX} lines")))
             .into_iter()
@@ -442,26 +374,16 @@ const FUNCTIONS_STAY_SHORT: Rule = Rule {
 
 #[test]
 fn functions_stay_short() {
-    let long = format!(
-        "//! x\nfn f(a: [u8; 4]) {{\n{}}}\n",
-        "    let a = \"}\";\n".repeat(70)
-    );
+    let long = format!("//! x\nfn f(a: [u8; 4]) {{\n{}}}\n", "    let a = \"}\";\n".repeat(70));
     let short = format!("//! x\nfn f() {{\n{}}}\n", "    let a = '{';\n".repeat(60));
-    hold(
-        &FUNCTIONS_STAY_SHORT,
-        &[&[("src/base/a.rs", &long)]],
-        &[("src/base/a.rs", &short)],
-    );
+    hold(&FUNCTIONS_STAY_SHORT, &[&[("src/base/a.rs", &long)]], &[("src/base/a.rs", &short)]);
 }
 
 const FILES_SAY_WHAT_FOR: Rule = Rule {
     name: "every Rust file opens with `//!` and what it is for",
     find: |tree| {
         let silent = |file: &&SourceFile| !file.text.starts_with("//! ");
-        tree.rust()
-            .filter(silent)
-            .map(|file| file.finding(1, "no module comment"))
-            .collect()
+        tree.rust().filter(silent).map(|file| file.finding(1, "no module comment")).collect()
     },
     way_out: "say in one line what the file is for, and what it must not do",
 };
@@ -518,10 +440,7 @@ fn nothing_unfinished() {
             &[("src/base/a.rs", &marked)],
             &[("docs/a.md", UNFINISHED[1])],
             &[("src/base/a.rs", "//! x\nfn f() { dbg!(1); }")],
-            &[(
-                "src/base/a.rs",
-                "//! x\n#[test]\n#[ignore = \"slow\"]\nfn f() {}",
-            )],
+            &[("src/base/a.rs", "//! x\n#[test]\n#[ignore = \"slow\"]\nfn f() {}")],
             &[("src/base/a.rs", "//! x\n#![allow(dead_code)]")],
         ],
         &[(
@@ -559,19 +478,14 @@ fn folders_have_mod_rs() {
             &[("src/base.rs", "//! x\n"), ("src/base/id.rs", "//! x\n")],
             &[("src/base/id.rs", "//! x\n")],
         ],
-        &[
-            ("src/base/mod.rs", "//! x\n"),
-            ("src/base/id.rs", "//! x\n"),
-        ],
+        &[("src/base/mod.rs", "//! x\n"), ("src/base/id.rs", "//! x\n")],
     );
 }
 
 const CODE_MAP_IS_COMPLETE: Rule = Rule {
     name: "every folder of src stands in the code map of docs/architecture.md",
     find: |tree| {
-        let map = tree
-            .file("docs/architecture.md")
-            .map_or("", |file| file.text.as_str());
+        let map = tree.file("docs/architecture.md").map_or("", |file| file.text.as_str());
         let folders: BTreeSet<&str> = tree
             .gateway()
             .filter_map(|file| file.path.rsplit_once('/'))
@@ -596,10 +510,7 @@ const CODE_MAP_IS_COMPLETE: Rule = Rule {
 fn code_map_is_complete() {
     hold(
         &CODE_MAP_IS_COMPLETE,
-        &[&[
-            ("docs/architecture.md", "database/ x"),
-            ("src/base/mod.rs", "//! x\n"),
-        ]],
+        &[&[("docs/architecture.md", "database/ x"), ("src/base/mod.rs", "//! x\n")]],
         &[
             ("docs/architecture.md", "base/  the ground"),
             ("src/base/mod.rs", "//! x\n"),
@@ -639,8 +550,7 @@ const LINKS_RESOLVE: Rule = Rule {
 fn links(text: &str) -> Vec<(usize, &str)> {
     prose(text)
         .flat_map(|(number, line)| {
-            line.match_indices("](")
-                .map(move |(at, _)| (number, &line[at + 2..]))
+            line.match_indices("](").map(move |(at, _)| (number, &line[at + 2..]))
         })
         .filter_map(|(number, rest)| rest.split_once(')').map(|(target, _)| (number, target)))
         .filter(|(_, target)| !target.contains("://") && !target.starts_with("mailto:"))
@@ -714,19 +624,13 @@ const DEPENDENCIES_HAVE_A_REASON: Rule = Rule {
     name: "every dependency says why it is there",
     find: |tree| {
         let mut findings = Vec::new();
-        for file in tree
-            .files
-            .iter()
-            .filter(|file| file.path.ends_with("Cargo.toml"))
-        {
+        for file in tree.files.iter().filter(|file| file.path.ends_with("Cargo.toml")) {
             let mut inside = false;
             for (index, line) in file.text.lines().enumerate() {
                 if line.starts_with('[') {
                     inside = line.trim_end().ends_with("dependencies]");
                 } else if inside && line.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-                    let reason = line
-                        .split_once(" # ")
-                        .map_or("", |(_, reason)| reason.trim());
+                    let reason = line.split_once(" # ").map_or("", |(_, reason)| reason.trim());
                     if reason.len() < 8 {
                         findings.push(file.finding(
                             index + 1,
@@ -747,10 +651,7 @@ fn dependencies_have_a_reason() {
         &DEPENDENCIES_HAVE_A_REASON,
         &[
             &[("Cargo.toml", "[dev-dependencies]\nserde = \"1\"\n")],
-            &[(
-                "replay/Cargo.toml",
-                "[dependencies]\nserde = \"1\" # json\n",
-            )],
+            &[("replay/Cargo.toml", "[dependencies]\nserde = \"1\" # json\n")],
         ],
         &[(
             "Cargo.toml",
@@ -764,10 +665,8 @@ const DIALECTS_ARE_PARALLEL: Rule = Rule {
     find: |tree| {
         let mut dialects: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for file in tree.gateway() {
-            if let Some((dialect, name)) = file
-                .path
-                .strip_prefix("src/dialect/")
-                .and_then(|inside| inside.split_once('/'))
+            if let Some((dialect, name)) =
+                file.path.strip_prefix("src/dialect/").and_then(|inside| inside.split_once('/'))
             {
                 dialects.entry(dialect).or_default().insert(name);
             }
@@ -830,9 +729,7 @@ const INVARIANTS_ARE_HELD: Rule = Rule {
         let named = rows.flat_map(|(line, row)| {
             let cell = row.trim_end_matches('|').rsplit('|').next().unwrap_or(row);
             let quoted = cell.split('`').skip(1).step_by(2);
-            quoted
-                .filter(|code| code.contains("::"))
-                .map(move |code| (line, code))
+            quoted.filter(|code| code.contains("::")).map(move |code| (line, code))
         });
         named
             .filter(|(_, path)| !path.rsplit("::").next().is_some_and(exists))

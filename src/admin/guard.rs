@@ -38,10 +38,7 @@ pub async fn admit(State(shared): State<Arc<Shared>>, request: Request, next: Ne
 
 /// A name that a page could have bound to this address (DNS rebinding) is not ours: only addresses and localhost are.
 fn host_is_ours(headers: &HeaderMap) -> bool {
-    let Some(host) = headers
-        .get(header::HOST)
-        .and_then(|value| value.to_str().ok())
-    else {
+    let Some(host) = headers.get(header::HOST).and_then(|value| value.to_str().ok()) else {
         return true;
     };
     let name = match host.strip_prefix('[') {

@@ -22,10 +22,7 @@ fn app(shared: Arc<Shared>) -> Router {
     let api = Router::new()
         .route("/api/providers", get(views::providers))
         .route("/api/route", get(views::route))
-        .route_layer(axum::middleware::from_fn_with_state(
-            Arc::clone(&shared),
-            guard::admit,
-        ));
+        .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), guard::admit));
     Router::new()
         .route("/health", get(views::health))
         .route("/ready", get(views::ready))

@@ -71,10 +71,7 @@ pub struct RouteQuery {
 
 pub async fn route(State(shared): State<Arc<Shared>>, Query(asked): Query<RouteQuery>) -> Response {
     let Some(model) = &asked.model else {
-        return problem(
-            StatusCode::BAD_REQUEST,
-            "name a model: /api/route?model=NAME",
-        );
+        return problem(StatusCode::BAD_REQUEST, "name a model: /api/route?model=NAME");
     };
     let snapshot = shared.snapshot();
     let providers = &snapshot.settings.providers;

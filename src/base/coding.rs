@@ -95,9 +95,7 @@ fn parse(header: &str) -> Result<Vec<Coding>, CodingError> {
             "br" => codings.push(Coding::Brotli),
             "zstd" => codings.push(Coding::Zstd),
             _ => {
-                return Err(CodingError::Unsupported {
-                    coding: name.chars().take(64).collect(),
-                });
+                return Err(CodingError::Unsupported { coding: name.chars().take(64).collect() });
             }
         }
     }
@@ -108,23 +106,17 @@ fn parse(header: &str) -> Result<Vec<Coding>, CodingError> {
 }
 
 fn decode_one(coding: Coding, body: &[u8], bytes_max: usize) -> Result<Vec<u8>, CodingError> {
-    let corrupt = CodingError::Corrupt {
-        coding: coding.label(),
-    };
+    let corrupt = CodingError::Corrupt { coding: coding.label() };
     match coding {
         Coding::Gzip => read_bounded(flate2::read::MultiGzDecoder::new(body), bytes_max, corrupt),
         Coding::Deflate => deflate(body, bytes_max),
-        Coding::Brotli => read_bounded(
-            brotli::Decompressor::new(body, STEP_BYTES),
-            bytes_max,
-            corrupt,
-        ),
+        Coding::Brotli => {
+            read_bounded(brotli::Decompressor::new(body, STEP_BYTES), bytes_max, corrupt)
+        }
         Coding::Zstd => {
             let mut decoder =
                 zstd::stream::read::Decoder::with_buffer(body).map_err(|_| corrupt.clone())?;
-            decoder
-                .window_log_max(ZSTD_WINDOW_LOG_MAX)
-                .map_err(|_| corrupt.clone())?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(|_| corrupt.clone())?;
             read_bounded(decoder, bytes_max, corrupt)
         }
     }
@@ -137,10 +129,7 @@ fn read_bounded(
 ) -> Result<Vec<u8>, CodingError> {
     let mut out = Vec::new();
     let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX);
-    reader
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut out)
-        .map_err(|_| corrupt)?;
+    reader.take(limit.saturating_add(1)).read_to_end(&mut out).map_err(|_| corrupt)?;
     if out.len() > bytes_max {
         return Err(CodingError::TooLarge { bytes_max });
     }
@@ -205,10 +194,7 @@ mod tests {
             let long = encode(coding, &[text(), noise].concat());
             for first in [&whole[..], &long[..2_048]] {
                 let read = beginning(coding, first, 512);
-                assert!(
-                    !read.is_empty() && text().starts_with(&read[..200]),
-                    "{coding}"
-                );
+                assert!(!read.is_empty() && text().starts_with(&read[..200]), "{coding}");
             }
         }
         let whole = encode("zstd", &text());
@@ -242,9 +228,7 @@ mod tests {
             }
             "br" => {
                 let mut out = Vec::new();
-                brotli::CompressorWriter::new(&mut out, 4096, 4, 20)
-                    .write_all(plain)
-                    .unwrap();
+                brotli::CompressorWriter::new(&mut out, 4096, 4, 20).write_all(plain).unwrap();
                 out
             }
             _ => zstd::stream::encode_all(plain, 3).unwrap(),
@@ -253,11 +237,7 @@ mod tests {
 
     fn check(header: &str, encoded: Vec<u8>, expected: &Result<&[u8], CodingError>) {
         let decoded = decode(header, &Bytes::from(encoded), MAX);
-        assert_eq!(
-            decoded.as_deref().map_err(Clone::clone),
-            *expected,
-            "{header}"
-        );
+        assert_eq!(decoded.as_deref().map_err(Clone::clone), *expected, "{header}");
     }
 
     #[test]
@@ -271,21 +251,14 @@ mod tests {
         check("deflate", encode("raw deflate", &plain), &Ok(&plain));
         check("", plain.clone(), &Ok(&plain));
         check("identity", plain.clone(), &Ok(&plain));
-        check(
-            "gzip, zstd",
-            encode("zstd", &encode("gzip", &plain)),
-            &Ok(&plain),
-        );
+        check("gzip, zstd", encode("zstd", &encode("gzip", &plain)), &Ok(&plain));
         check("identity, br", encode("br", &plain), &Ok(&plain));
     }
 
     #[test]
     fn a_body_without_a_coding_is_not_copied() {
         let body = Bytes::from(text());
-        assert_eq!(
-            decode("identity", &body, MAX).unwrap().as_ptr(),
-            body.as_ptr()
-        );
+        assert_eq!(decode("identity", &body, MAX).unwrap().as_ptr(), body.as_ptr());
     }
 
     #[test]
@@ -322,17 +295,10 @@ mod tests {
 
     #[test]
     fn unknown_codings_are_named() {
-        let unsupported = |coding: &str| {
-            Err(CodingError::Unsupported {
-                coding: coding.to_owned(),
-            })
-        };
+        let unsupported =
+            |coding: &str| Err(CodingError::Unsupported { coding: coding.to_owned() });
         check("compress", text(), &unsupported("compress"));
         check("gzip, lzma", text(), &unsupported("lzma"));
-        check(
-            "gzip, gzip, gzip, gzip, gzip",
-            text(),
-            &Err(CodingError::TooMany),
-        );
+        check("gzip, gzip, gzip, gzip, gzip", text(), &Err(CodingError::TooMany));
     }
 }

@@ -37,11 +37,7 @@ impl Glob {
                 _ => tokens.push(Token::Anything),
             }
         }
-        Self {
-            text: pattern.to_owned(),
-            prefix: prefix.to_owned(),
-            tokens,
-        }
+        Self { text: pattern.to_owned(), prefix: prefix.to_owned(), tokens }
     }
 
     /// The pattern as written: the metric label of models that only it admits.
@@ -125,11 +121,7 @@ mod tests {
     #[test]
     fn a_star_stays_within_a_segment_and_two_do_not() {
         check("gpt-5", &["gpt-5"], &["gpt-5-mini", "gpt", ""]);
-        check(
-            "ft:*",
-            &["ft:gpt-4o:acme::id", "ft:"],
-            &["ft", "ft:a/b", "xft:a"],
-        );
+        check("ft:*", &["ft:gpt-4o:acme::id", "ft:"], &["ft", "ft:a/b", "xft:a"]);
         check(
             "anthropic/**",
             &["anthropic/claude", "anthropic/a/b:free"],
@@ -142,11 +134,7 @@ mod tests {
             &["meta/llama-3:free", "x/llama-:free"],
             &["meta/llama-3", "a/b/llama-3:free", "meta/llama-3/x:free"],
         );
-        check(
-            "**/llama*",
-            &["a/b/llama3", "/llama"],
-            &["llama3", "a/llama/3"],
-        );
+        check("**/llama*", &["a/b/llama3", "/llama"], &["llama3", "a/llama/3"]);
         check("a*b*c", &["abc", "abbbc", "a1b2c"], &["ab", "acb", "a/bc"]);
         check("claude-*-4?", &["claude-opus-4?"], &["claude-opus-45"]);
         check("modèle-*é", &["modèle-é", "modèle-xé"], &["modèle-"]);

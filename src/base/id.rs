@@ -63,19 +63,14 @@ mod tests {
 
     #[test]
     fn ids_sort_by_time_and_do_not_repeat() {
-        let ids: Vec<ExchangeId> = (0..1_000)
-            .map(|i| ExchangeId::new(1_700_000_000_000_000 + i))
-            .collect();
+        let ids: Vec<ExchangeId> =
+            (0..1_000).map(|i| ExchangeId::new(1_700_000_000_000_000 + i)).collect();
         let mut sorted = ids.clone();
         sorted.sort_unstable();
         sorted.dedup();
         assert_eq!(sorted, ids);
         assert_eq!(ids[0].to_string().len(), 36);
-        assert_eq!(
-            &ids[0].to_string()[14..15],
-            "7",
-            "the version nibble says UUIDv7"
-        );
+        assert_eq!(&ids[0].to_string()[14..15], "7", "the version nibble says UUIDv7");
     }
 
     #[test]

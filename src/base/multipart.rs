@@ -28,10 +28,7 @@ pub fn find_value(content_type: &str, body: &[u8], name: &str) -> Option<Range<u
 pub fn boundary(content_type: &str) -> Option<String> {
     let (media_type, parameters) = content_type.split_once(';')?;
     let media_type = media_type.trim();
-    if !media_type
-        .get(..10)
-        .is_some_and(|start| start.eq_ignore_ascii_case("multipart/"))
-    {
+    if !media_type.get(..10).is_some_and(|start| start.eq_ignore_ascii_case("multipart/")) {
         return None;
     }
     parameter(parameters, "boundary").filter(|boundary| !boundary.is_empty())
@@ -160,16 +157,8 @@ mod tests {
 
     #[test]
     fn the_model_is_found_beside_a_file() {
-        check(
-            "multipart/form-data; boundary=xyz",
-            SPEECH,
-            Some("whisper-1"),
-        );
-        check(
-            "Multipart/Form-Data; charset=utf-8; Boundary=\"xyz\"",
-            SPEECH,
-            Some("whisper-1"),
-        );
+        check("multipart/form-data; boundary=xyz", SPEECH, Some("whisper-1"));
+        check("Multipart/Form-Data; charset=utf-8; Boundary=\"xyz\"", SPEECH, Some("whisper-1"));
         check(
             "multipart/form-data; note=\"a;boundary=no\"; boundary=xyz ; x=y",
             SPEECH,
@@ -182,26 +171,14 @@ mod tests {
         let lf = SPEECH.replace("\r\n", "\n");
         check("multipart/form-data; boundary=xyz", &lf, Some("whisper-1"));
         let unquoted = SPEECH.replace("name=\"model\"\r\n\r\n", "name=model\r\n\r\n");
-        check(
-            "multipart/form-data; boundary=xyz",
-            &unquoted,
-            Some("whisper-1"),
-        );
+        check("multipart/form-data; boundary=xyz", &unquoted, Some("whisper-1"));
         let extra_header = SPEECH.replace(
             "Content-Disposition: form-data; name=\"model\"",
             "content-type: text/plain\r\ncontent-disposition:form-data;name=\"model\"",
         );
-        check(
-            "multipart/form-data; boundary=xyz",
-            &extra_header,
-            Some("whisper-1"),
-        );
+        check("multipart/form-data; boundary=xyz", &extra_header, Some("whisper-1"));
         let preamble = format!("ignored preamble\r\n{SPEECH}epilogue");
-        check(
-            "multipart/form-data; boundary=xyz",
-            &preamble,
-            Some("whisper-1"),
-        );
+        check("multipart/form-data; boundary=xyz", &preamble, Some("whisper-1"));
     }
 
     #[test]
@@ -226,11 +203,8 @@ mod tests {
     #[test]
     fn a_body_cut_anywhere_is_read_without_panic() {
         for cut in 0..SPEECH.len() {
-            let found = find_value(
-                "multipart/form-data; boundary=xyz",
-                &SPEECH.as_bytes()[..cut],
-                "model",
-            );
+            let found =
+                find_value("multipart/form-data; boundary=xyz", &SPEECH.as_bytes()[..cut], "model");
             if let Some(span) = found {
                 assert!(span.end <= cut);
             }

@@ -42,11 +42,7 @@ fn score(wanted: &str, candidate: &str) -> f64 {
     let shorter = wanted.len().min(candidate.len());
     let longer = wanted.len().max(candidate.len()).max(1);
     let contained = shorter >= 3 && (candidate.contains(wanted) || wanted.contains(candidate));
-    if contained {
-        by_edits.max(0.6 + 0.4 * shorter as f64 / longer as f64)
-    } else {
-        by_edits
-    }
+    if contained { by_edits.max(0.6 + 0.4 * shorter as f64 / longer as f64) } else { by_edits }
 }
 
 #[cfg(test)]
@@ -72,10 +68,7 @@ mod tests {
         check("gpt5", &["gpt-5"]);
         check("GPT-5-Mini", &["gpt-5-mini", "gpt-5", "gpt-5-nano"]);
         check("sonnet", &["claude-sonnet-4-5"]);
-        check(
-            "claude-sonnet-4.5",
-            &["claude-sonnet-4-5", "claude-opus-4-1"],
-        );
+        check("claude-sonnet-4.5", &["claude-sonnet-4-5", "claude-opus-4-1"]);
         check("gemini-3-5-flash-lite", &["gemini-3.5-flash"]);
         check("openai/gpt-5", &["gpt-5"]);
         check("llama3", &["llama3:8b"]);

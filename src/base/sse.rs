@@ -93,8 +93,7 @@ impl Splitter {
     fn hold(&mut self, piece: &[u8]) {
         let room = self.bytes_max.saturating_sub(self.line.len());
         self.line_cut |= piece.len() > room;
-        self.line
-            .extend_from_slice(piece.get(..room).unwrap_or(piece));
+        self.line.extend_from_slice(piece.get(..room).unwrap_or(piece));
     }
 
     /// Ends the line whose last piece is `piece`; gives the event when the line is blank and there is one.
@@ -150,10 +149,7 @@ impl Splitter {
         if std::mem::take(&mut self.has_data) {
             return Some(std::mem::take(&mut self.pending));
         }
-        self.pending = Event {
-            raw_len: self.pending.raw_len,
-            ..Event::default()
-        };
+        self.pending = Event { raw_len: self.pending.raw_len, ..Event::default() };
         None
     }
 }
@@ -210,19 +206,11 @@ mod tests {
     #[test]
     fn fields_are_read_by_the_standard() {
         check("data: a\n\ndata:b\n\n", &["-|a|-", "-|b|-"], None);
-        check(
-            "event: x\nid: 7\ndata:  two spaces\n\n",
-            &["x| two spaces|7"],
-            None,
-        );
+        check("event: x\nid: 7\ndata:  two spaces\n\n", &["x| two spaces|7"], None);
         check("data: a\ndata: b\ndata\n\n", &["-|a\nb\n|-"], None);
         check("data\n\ndata:\n\n", &["-||-", "-||-"], None);
         check(": comment\n\n:\ndata: a\n\n", &["-|a|-"], None);
-        check(
-            "retry: 5\nunknown: x\nnocolon\ndata: a: b\n\n",
-            &["-|a: b|-"],
-            None,
-        );
+        check("retry: 5\nunknown: x\nnocolon\ndata: a: b\n\n", &["-|a: b|-"], None);
         check("event: ping\n\ndata: a\n\n", &["-|a|-"], None);
         check("event:\nid: a\0b\ndata: a\n\n", &["-|a|-"], None);
         check("\n\n\n", &[], None);
@@ -231,21 +219,9 @@ mod tests {
 
     #[test]
     fn every_line_end_ends_a_line() {
-        check(
-            "event: x\r\ndata: a\r\n\r\ndata: b\r\n\r\n",
-            &["x|a|-", "-|b|-"],
-            None,
-        );
-        check(
-            "event: x\rdata: a\r\rdata: b\r\r",
-            &["x|a|-", "-|b|-"],
-            None,
-        );
-        check(
-            "data: a\n\r\ndata: b\r\n\ndata: c\r\n\r",
-            &["-|a|-", "-|b|-", "-|c|-"],
-            None,
-        );
+        check("event: x\r\ndata: a\r\n\r\ndata: b\r\n\r\n", &["x|a|-", "-|b|-"], None);
+        check("event: x\rdata: a\r\rdata: b\r\r", &["x|a|-", "-|b|-"], None);
+        check("data: a\n\r\ndata: b\r\n\ndata: c\r\n\r", &["-|a|-", "-|b|-", "-|c|-"], None);
     }
 
     #[test]
@@ -255,11 +231,7 @@ mod tests {
 
     #[test]
     fn split_characters_stay_whole() {
-        check(
-            "data: {\"t\":\"é😀\u{2028}\"}\n\n",
-            &["-|{\"t\":\"é😀\u{2028}\"}|-"],
-            None,
-        );
+        check("data: {\"t\":\"é😀\u{2028}\"}\n\n", &["-|{\"t\":\"é😀\u{2028}\"}|-"], None);
     }
 
     #[test]
@@ -278,11 +250,7 @@ mod tests {
         let (events, rest) = split_every_way(stream.as_bytes(), BYTES_MAX);
         let sum: usize = events.iter().chain(&rest).map(|event| event.raw_len).sum();
         assert_eq!(sum, stream.len());
-        assert_eq!(
-            events[1].raw_len,
-            "\ndata: bé\n\n".len(),
-            "the LF of the CRLF before it"
-        );
+        assert_eq!(events[1].raw_len, "\ndata: bé\n\n".len(), "the LF of the CRLF before it");
     }
 
     #[test]
@@ -290,10 +258,7 @@ mod tests {
         let long = "x".repeat(50);
         for (stream, expected) in [
             (format!("data: {long}\n\ndata: b\n\n"), "xxxxxxxxxxxxxx"),
-            (
-                format!("data: 0123456789\ndata: {long}\n\ndata: b\n\n"),
-                "0123456789\nxxxxxxxxx",
-            ),
+            (format!("data: 0123456789\ndata: {long}\n\ndata: b\n\n"), "0123456789\nxxxxxxxxx"),
             (
                 "data: a\ndata: 0123456789\ndata: 0123456789\n\ndata: b\n\n".to_owned(),
                 "a\n0123456789\n0123456",
@@ -302,27 +267,17 @@ mod tests {
             let (events, _) = split_every_way(stream.as_bytes(), 20);
             assert_eq!(String::from_utf8_lossy(&events[0].data), expected);
             assert!(events[0].truncated);
-            assert_eq!(
-                (events[1].data.as_slice(), events[1].truncated),
-                (b"b".as_slice(), false)
-            );
+            assert_eq!((events[1].data.as_slice(), events[1].truncated), (b"b".as_slice(), false));
         }
         let comment = format!(": {long}\ndata: a\n\n");
         let (events, _) = split_every_way(comment.as_bytes(), 20);
-        assert!(
-            !events[0].truncated,
-            "a long comment takes nothing from the event"
-        );
+        assert!(!events[0].truncated, "a long comment takes nothing from the event");
 
         let mut splitter = Splitter::new(20);
         for _ in 0..10_000 {
             splitter.feed(b"data: no line end ever", |_| panic!("no event has ended"));
         }
-        assert!(
-            splitter.line.capacity() < 100,
-            "{}",
-            splitter.line.capacity()
-        );
+        assert!(splitter.line.capacity() < 100, "{}", splitter.line.capacity());
     }
 
     proptest! {

@@ -6,10 +6,7 @@ use tokio::task::JoinHandle;
 ///
 /// The name is for the log when the task panics; shutdown is the caller's affair, by the handle or by a signal the
 /// future itself watches.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the helper the ban points to"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is the helper the ban points to")]
 pub fn spawn<F>(name: &'static str, future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,

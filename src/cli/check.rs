@@ -42,15 +42,9 @@ pub fn run(args: &CheckArgs) -> Exit {
     };
     let warnings = settings.warnings.iter().count();
     if warnings > 0 {
-        tell(&format!(
-            "{warnings} of the above to mend: a warning fails this check"
-        ));
+        tell(&format!("{warnings} of the above to mend: a warning fails this check"));
     }
-    if warnings == 0 && live {
-        Exit::Done
-    } else {
-        Exit::Failed
-    }
+    if warnings == 0 && live { Exit::Done } else { Exit::Failed }
 }
 
 /// What came of one real call.
@@ -79,10 +73,7 @@ impl Row<'_> {
 
 /// Tries every key of every provider and tells of each; true when all are fine.
 fn check_live(settings: &Settings, mut told: impl FnMut(&Row<'_>)) -> bool {
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             tell(&format!("error: no runtime: {error}"));
@@ -90,11 +81,7 @@ fn check_live(settings: &Settings, mut told: impl FnMut(&Row<'_>)) -> bool {
         }
     };
     let mut fine = true;
-    for provider in settings
-        .providers
-        .iter()
-        .filter(|provider| !provider.disabled)
-    {
+    for provider in settings.providers.iter().filter(|provider| !provider.disabled) {
         for at in 0..provider.keys.len().max(1) {
             let row = Row {
                 provider: &provider.id,

@@ -52,11 +52,7 @@ fn man_page() -> io::Result<Vec<u8>> {
         writeln!(page, ".SH \"{heading}\"\n.nf")?;
         for line in help.trim().lines() {
             // A point or quote at the start of a line, and every backslash, mean something to the reader's program.
-            writeln!(
-                page,
-                "\\&{}",
-                line.trim_end().replace('\\', "\\\\").replace('-', "\\-")
-            )?;
+            writeln!(page, "\\&{}", line.trim_end().replace('\\', "\\\\").replace('-', "\\-"))?;
         }
         writeln!(page, ".fi")?;
     }
@@ -78,9 +74,7 @@ pub fn docs(check: bool) -> Exit {
             continue;
         }
         if check {
-            tell(&format!(
-                "{path} is stale; run `pinhole docs` and commit it"
-            ));
+            tell(&format!("{path} is stale; run `pinhole docs` and commit it"));
             exit = Exit::Failed;
         } else if let Err(error) = std::fs::write(path, content) {
             tell(&format!("error: {path} cannot be written: {error}"));

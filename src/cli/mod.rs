@@ -45,11 +45,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let args = match Args::try_parse_from(arguments) {
         Ok(args) => args,
         Err(error) => {
-            let exit = if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Done
-            };
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
             // Printing fails only when nobody reads; there is nowhere to say so.
             let _printed = error.print();
             return exit.into();

@@ -14,11 +14,8 @@ use crate::proxy::state::{self, LearnedModels};
 
 pub fn run(args: &RouteArgs) -> Exit {
     let environment = Environment::of_process();
-    let settings = match load(
-        args.config.config.as_deref(),
-        &args.config.overrides(),
-        &environment,
-    ) {
+    let settings = match load(args.config.config.as_deref(), &args.config.overrides(), &environment)
+    {
         Ok(settings) => settings,
         Err(findings) => {
             tell_findings(&findings);
@@ -29,30 +26,19 @@ pub fn run(args: &RouteArgs) -> Exit {
     let table = state::table(&settings, &LearnedModels::default());
     let answers: Vec<Value> = Flag::ALL
         .into_iter()
-        .filter(|flag| {
-            settings
-                .providers
-                .iter()
-                .any(|provider| provider.flags.has(*flag))
-        })
+        .filter(|flag| settings.providers.iter().any(|provider| provider.flags.has(*flag)))
         .map(|flag| explain(&table, &settings.providers, &args.model, Some(flag)))
         .collect();
     let routed = answers.iter().any(|answer| answer["provider"].is_string());
     if args.json {
-        say(&format!(
-            "{:#}",
-            json!({ "model": args.model, "endpoints": answers })
-        ));
+        say(&format!("{:#}", json!({ "model": args.model, "endpoints": answers })));
     } else {
         for answer in &answers {
             print(answer);
         }
     }
     if !routed {
-        tell(&format!(
-            "no endpoint of any provider serves {}",
-            args.model
-        ));
+        tell(&format!("no endpoint of any provider serves {}", args.model));
         return Exit::Failed;
     }
     Exit::Done
@@ -61,21 +47,12 @@ pub fn run(args: &RouteArgs) -> Exit {
 fn print(answer: &Value) {
     let text = |key: &str| answer[key].as_str().unwrap_or("-").to_owned();
     say(&text("endpoint"));
-    for step in answer["steps"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-    {
+    for step in answer["steps"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         say(&format!("  {step}"));
     }
     match answer["provider"].as_str() {
         Some(provider) => {
-            say(&format!(
-                "  -> {provider}, model {}, {}",
-                text("model"),
-                text("url")
-            ));
+            say(&format!("  -> {provider}, model {}, {}", text("model"), text("url")));
             for (name, value) in answer["parameters"].as_object().into_iter().flatten() {
                 say(&format!(
                     "     {name} = {} (from {})",

@@ -44,10 +44,7 @@ pub fn run(args: &ServeArgs) -> Exit {
     for finding in &settings.warnings {
         tracing::warn!("{}", finding.told());
     }
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             tell(&format!("error: no runtime: {error}"));
@@ -88,11 +85,7 @@ pub fn start(settings: Settings, listener: &TcpListener, sinks: Sinks) -> io::Re
     let (queue, observer) = Queue::start(sinks)?;
     let shared = Shared::new(settings, workers, queue);
     let server = server::start(listener, &shared, workers)?;
-    Ok(Gateway {
-        server,
-        shared,
-        observer,
-    })
+    Ok(Gateway { server, shared, observer })
 }
 
 /// The sinks that `serve` feeds.
@@ -119,11 +112,7 @@ async fn serve(settings: Settings, again: Arc<Again>) -> Exit {
     let ops_listener = match tokio::net::TcpListener::bind(ops_listen).await {
         Ok(listener) => listener,
         Err(error) => {
-            tell(&cannot_listen(
-                "server.ops_listen (--ops-listen)",
-                ops_listen,
-                &error,
-            ));
+            tell(&cannot_listen("server.ops_listen (--ops-listen)", ops_listen, &error));
             return Exit::Environment;
         }
     };
@@ -145,10 +134,7 @@ async fn serve(settings: Settings, again: Arc<Again>) -> Exit {
         }
     };
     banner(&gateway, ops_address);
-    task::spawn(
-        "operations listener",
-        admin::serve(ops_listener, Arc::clone(&gateway.shared)),
-    );
+    task::spawn("operations listener", admin::serve(ops_listener, Arc::clone(&gateway.shared)));
     let discovering = task::spawn("discovery", discovery::run(Arc::clone(&gateway.shared)));
     calls.until_end(&gateway.shared, &again).await;
     discovering.abort();
@@ -221,11 +207,7 @@ async fn reload(shared: &Arc<Shared>, again: &Arc<Again>) {
     let reading = Arc::clone(again);
     // Files and `command:` values block.
     let read = tokio::task::spawn_blocking(move || {
-        load(
-            reading.path.as_deref(),
-            &reading.overrides,
-            &reading.environment,
-        )
+        load(reading.path.as_deref(), &reading.overrides, &reading.environment)
     });
     match read.await {
         Ok(Ok(settings)) => {
@@ -281,10 +263,7 @@ fn waiting_for_restart(started: &ServerSettings, log: Log, new: &Settings) -> Ve
         (started.ops_listen != server.ops_listen, "server.ops_listen"),
         (started.tls != server.tls, "server.tls"),
         (started.workers != server.workers, "server.workers"),
-        (
-            started.header_timeout != server.header_timeout,
-            "server.header_timeout",
-        ),
+        (started.header_timeout != server.header_timeout, "server.header_timeout"),
         (log != new.log, "log"),
     ]
     .into_iter()
@@ -299,11 +278,7 @@ pub async fn drain(gateway: Gateway) {
 
 /// As [`drain`], but no longer than until `hurry` is over.
 async fn drain_until(gateway: Gateway, hurry: impl Future<Output = ()>) {
-    let Gateway {
-        server,
-        shared,
-        observer,
-    } = gateway;
+    let Gateway { server, shared, observer } = gateway;
     let limit = shared.snapshot().settings.server.drain;
     shared.drain();
     let running = shared.in_flight();
@@ -369,9 +344,7 @@ pub fn cannot_listen(what: &str, address: SocketAddr, error: &io::Error) -> Stri
 
 /// Waits for SIGTERM or SIGINT.
 pub fn wait_for_signal() -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(end_signal())
 }
 
@@ -395,39 +368,25 @@ pub fn tell_findings(findings: &Findings) {
 fn banner(gateway: &Gateway, ops: SocketAddr) {
     let snapshot = gateway.shared.snapshot();
     let settings = &snapshot.settings;
-    let scheme = if settings.server.tls.is_some() {
-        "https"
-    } else {
-        "http"
-    };
+    let scheme = if settings.server.tls.is_some() { "https" } else { "http" };
     let origin = format!("{scheme}://{}", gateway.server.address);
     let source = match &settings.source {
         Source::File(path) => path.display().to_string(),
         Source::Environment => "environment only (no file found)".to_owned(),
     };
-    tell(&format!(
-        "pinhole {} on {origin}",
-        env!("CARGO_PKG_VERSION")
-    ));
+    tell(&format!("pinhole {} on {origin}", env!("CARGO_PKG_VERSION")));
     tell(&format!("  OpenAI clients     base_url = {origin}/v1"));
     tell(&format!("  Anthropic clients  base_url = {origin}"));
     tell(&format!("  Gemini clients     base_url = {origin}"));
     tell(&format!("  operations         http://{ops}/health"));
     tell(&format!("  configuration      {source}"));
-    for provider in settings
-        .providers
-        .iter()
-        .filter(|provider| !provider.disabled)
-    {
+    for provider in settings.providers.iter().filter(|provider| !provider.disabled) {
         let key = match provider.keys.len() {
             0 => "no key: the client's own credentials pass".to_owned(),
             1 => "1 key".to_owned(),
             more => format!("{more} keys"),
         };
-        tell(&format!(
-            "  provider           {} {} ({key})",
-            provider.id, provider.base_url
-        ));
+        tell(&format!("  provider           {} {} ({key})", provider.id, provider.base_url));
     }
     tell(&format!(
         "  capture            level {} in {} (--capture); this version keeps nothing on disk",

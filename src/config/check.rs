@@ -13,11 +13,7 @@ use crate::config::units;
 
 /// Checks `node` against `schema`; values that came from elsewhere as text become the number or boolean that is wanted.
 pub fn check(node: &mut Node, schema: &Schema, text: &Text, findings: &mut Findings) {
-    let mut checker = Checker {
-        root: schema,
-        text,
-        findings,
-    };
+    let mut checker = Checker { root: schema, text, findings };
     if checker.value(node, schema, "") == Verdict::Faulty && !matches!(node.value, Value::Table(_))
     {
         node.value = Value::Table(Vec::new());
@@ -84,12 +80,7 @@ impl<'a> Checker<'a> {
             Some(word) => format!("did you mean {word}? {}", allowed(words)),
             None => allowed(words),
         };
-        self.error(
-            node.at,
-            path,
-            "not a word this key takes".to_owned(),
-            remedy,
-        )
+        self.error(node.at, path, "not a word this key takes".to_owned(), remedy)
     }
 
     fn table(
@@ -100,9 +91,7 @@ impl<'a> Checker<'a> {
         path: &str,
     ) -> Verdict {
         let properties = schema.get("properties").and_then(Schema::as_object);
-        let further = schema
-            .get("additionalProperties")
-            .filter(|further| further.is_object());
+        let further = schema.get("additionalProperties").filter(|further| further.is_object());
         let mut verdict = self.required(entries, at, schema, path);
         entries.retain_mut(|entry| {
             let path = join(path, &entry.key);
@@ -129,29 +118,17 @@ impl<'a> Checker<'a> {
 
     fn required(&mut self, entries: &[Entry], at: usize, schema: &Schema, path: &str) -> Verdict {
         let place = entries.first().map_or(at, |entry| entry.key_at);
-        let names = schema
-            .get("required")
-            .and_then(Schema::as_array)
-            .into_iter()
-            .flatten();
+        let names = schema.get("required").and_then(Schema::as_array).into_iter().flatten();
         let mut verdict = Verdict::Usable;
         for name in names.filter_map(Schema::as_str) {
-            if entries
-                .iter()
-                .any(|e| e.key == name && e.node.value != Value::Null)
-            {
+            if entries.iter().any(|e| e.key == name && e.node.value != Value::Null) {
                 continue;
             }
             verdict = Verdict::Faulty;
             let path = join(path, name);
             // A value that could not be fetched has its finding already.
             if !self.findings.iter().any(|finding| finding.key == path) {
-                self.error(
-                    place,
-                    &path,
-                    "missing".to_owned(),
-                    "add this key".to_owned(),
-                );
+                self.error(place, &path, "missing".to_owned(), "add this key".to_owned());
             }
         }
         verdict
@@ -215,11 +192,7 @@ impl<'a> Checker<'a> {
 }
 
 fn branches(schema: &Schema) -> impl Iterator<Item = &Schema> {
-    schema
-        .get("anyOf")
-        .and_then(Schema::as_array)
-        .into_iter()
-        .flatten()
+    schema.get("anyOf").and_then(Schema::as_array).into_iter().flatten()
 }
 
 fn is_required(schema: &Schema, key: &str) -> bool {

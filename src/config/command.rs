@@ -17,9 +17,8 @@ const POLL: Duration = Duration::from_millis(5);
 /// The trimmed standard output of `line`, run in `folder`. The error never holds standard output.
 pub fn output(line: &str, folder: &Path, limit: Duration) -> Result<String, String> {
     let words = split(line).ok_or("a quote in the command is not closed")?;
-    let (program, arguments) = words
-        .split_first()
-        .ok_or("`command:` is not followed by a program")?;
+    let (program, arguments) =
+        words.split_first().ok_or("`command:` is not followed by a program")?;
     let mut child = Command::new(program)
         .args(arguments)
         .current_dir(folder)
@@ -32,16 +31,11 @@ pub fn output(line: &str, folder: &Path, limit: Duration) -> Result<String, Stri
     let stderr = drain(child.stderr.take());
     let deadline = clock::now() + limit;
     let Some(status) = wait(&mut child, deadline) else {
-        return Err(format!(
-            "{program} did not end within {} s",
-            limit.as_secs()
-        ));
+        return Err(format!("{program} did not end within {} s", limit.as_secs()));
     };
     // A grandchild may hold the pipes open, so reading has the same deadline.
     let received = |receiver: &Receiver<Vec<u8>>| {
-        receiver
-            .recv_timeout(deadline.saturating_duration_since(clock::now()).max(POLL))
-            .ok()
+        receiver.recv_timeout(deadline.saturating_duration_since(clock::now()).max(POLL)).ok()
     };
     if !status.success() {
         let said = shown(&received(&stderr).unwrap_or_default());
@@ -129,14 +123,8 @@ mod tests {
     #[test]
     fn output_is_trimmed_and_quotes_keep_spaces() {
         assert_eq!(run("echo '  a  b ' \"c d\""), Ok("a  b  c d".to_owned()));
-        assert_eq!(
-            run("echo 'x").unwrap_err(),
-            "a quote in the command is not closed"
-        );
-        assert_eq!(
-            run("").unwrap_err(),
-            "`command:` is not followed by a program"
-        );
+        assert_eq!(run("echo 'x").unwrap_err(), "a quote in the command is not closed");
+        assert_eq!(run("").unwrap_err(), "`command:` is not followed by a program");
     }
 
     #[test]
@@ -144,11 +132,7 @@ mod tests {
         let message = run("sh -c 'echo planted-secret; echo login first >&2; exit 3'").unwrap_err();
         assert!(message.contains("login first"), "{message}");
         assert!(!message.contains("planted-secret"), "{message}");
-        assert!(
-            run("no-such-program-here x")
-                .unwrap_err()
-                .contains("cannot be started")
-        );
+        assert!(run("no-such-program-here x").unwrap_err().contains("cannot be started"));
         assert_eq!(run("true").unwrap_err(), "true wrote nothing");
     }
 

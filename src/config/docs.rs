@@ -20,10 +20,7 @@ pub fn schema_json() -> String {
     if let Some(properties) = published["properties"].as_object_mut() {
         let backends = properties.get("providers").cloned();
         let text = "Where editors find this schema; says nothing to Pinhole.";
-        properties.insert(
-            "$schema".into(),
-            json!({"type": "string", "description": text}),
-        );
+        properties.insert("$schema".into(), json!({"type": "string", "description": text}));
         properties.extend(backends.map(|backends| ("backends".to_owned(), backends)));
     }
     let mut text = serde_json::to_string_pretty(&published).unwrap_or_default();
@@ -74,16 +71,9 @@ pub fn presets_markdown() -> String {
 
 fn preset_row(preset: &Preset) -> String {
     let code = |text: &str| format!("`{}`", text.replace('|', "\\|"));
-    let baseurl = preset
-        .baseurl
-        .as_deref()
-        .map_or_else(|| "to be given".to_owned(), code);
+    let baseurl = preset.baseurl.as_deref().map_or_else(|| "to be given".to_owned(), code);
     let variables: Vec<String> = preset.env.iter().map(|name| code(name)).collect();
-    let flags: Vec<&str> = preset
-        .flags()
-        .iter()
-        .map(crate::neutral::kind::Flag::key)
-        .collect();
+    let flags: Vec<&str> = preset.flags().iter().map(crate::neutral::kind::Flag::key).collect();
     let mut notes: Vec<String> = Vec::new();
     if !preset.key_required {
         notes.push("needs no key".to_owned());
@@ -181,9 +171,7 @@ impl Page {
         let mut rows = String::from("| key | value | default | meaning |\n|---|---|---|---|\n");
         let mut inner = Vec::new();
         for (key, property) in properties.into_iter().flatten() {
-            let is_needed = object["required"]
-                .as_array()
-                .is_some_and(|r| r.contains(&json!(key)));
+            let is_needed = object["required"].as_array().is_some_and(|r| r.contains(&json!(key)));
             let _ = writeln!(rows, "{}", row(key, property, is_needed));
             inner.extend(tables_of(&join(path, key), property));
         }
@@ -195,11 +183,7 @@ impl Page {
 }
 
 fn join(path: &str, key: &str) -> String {
-    if path.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{path}.{key}")
-    }
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
 /// The tables that a property holds, with the paths they are found under.
@@ -211,27 +195,16 @@ fn tables_of(path: &str, property: &'static Value) -> Vec<(String, &'static Valu
     if let Some(items) = object.get("items") {
         return tables_of(&format!("{path}[]"), items);
     }
-    if let Some(values) = object
-        .get("additionalProperties")
-        .filter(|values| values.is_object())
-    {
+    if let Some(values) = object.get("additionalProperties").filter(|values| values.is_object()) {
         return tables_of(&format!("{path}.NAME"), values);
     }
-    let branches = object
-        .get("anyOf")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
-    branches
-        .flat_map(|branch| tables_of(path, branch))
-        .collect()
+    let branches = object.get("anyOf").and_then(Value::as_array).into_iter().flatten();
+    branches.flat_map(|branch| tables_of(path, branch)).collect()
 }
 
 fn row(key: &str, property: &'static Value, is_needed: bool) -> String {
     let resolved = follow(schema(), property);
-    let described = property
-        .get("description")
-        .or_else(|| resolved.get("description"));
+    let described = property.get("description").or_else(|| resolved.get("description"));
     let meaning = described.and_then(Value::as_str).unwrap_or("");
     let (meaning, told) = match meaning.split_once(" Default: ") {
         Some((meaning, told)) => (meaning, told.trim_end_matches('.')),
@@ -252,19 +225,12 @@ fn row(key: &str, property: &'static Value, is_needed: bool) -> String {
         meaning = format!("{meaning} {}.", meanings.join("; "));
     }
     let cell = |text: &str| text.replace('|', "\\|");
-    format!(
-        "| `{key}` | {} | {} | {} |",
-        cell(&kind(property)),
-        cell(&default),
-        cell(&meaning)
-    )
+    format!("| `{key}` | {} | {} | {} |", cell(&kind(property)), cell(&default), cell(&meaning))
 }
 
 /// A default as it is written in the file.
 fn show(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// What a value looks like, in words.
@@ -314,14 +280,9 @@ mod tests {
     use crate::config::tree::{Form, Node, Text, Value as TreeValue};
 
     fn is_current(file: &str, generated: &str) {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("docs")
-            .join(file);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(file);
         let written = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            written == generated,
-            "docs/{file} is stale: run `pinhole docs`"
-        );
+        assert!(written == generated, "docs/{file} is stale: run `pinhole docs`");
     }
 
     #[test]
@@ -350,11 +311,7 @@ mod tests {
         match &node.value {
             TreeValue::Table(entries) => {
                 for entry in entries {
-                    let key = if path == "providers" {
-                        "NAME"
-                    } else {
-                        &entry.key
-                    };
+                    let key = if path == "providers" { "NAME" } else { &entry.key };
                     let path = join(path, key);
                     tree_paths(&path, &entry.node, found);
                     found.insert(path);
@@ -387,10 +344,7 @@ mod tests {
     fn every_key_has_a_meaning_on_the_page() {
         let mut known = BTreeSet::new();
         key_paths("", schema(), &mut known);
-        assert!(
-            known.contains("providers.NAME.models[].aliases"),
-            "{known:?}"
-        );
+        assert!(known.contains("providers.NAME.models[].aliases"), "{known:?}");
         let page = reference_markdown();
         for path in known {
             let key = path.rsplit('.').next().unwrap_or(&path);
@@ -399,11 +353,7 @@ mod tests {
         let keys = page.split("## Presets").next().unwrap_or_default();
         assert!(!keys.contains(" |  |\n"), "a row without a meaning");
         for preset in catalog::all() {
-            assert!(
-                page.contains(&format!("| `{}` | [", preset.name)),
-                "{}",
-                preset.name
-            );
+            assert!(page.contains(&format!("| `{}` | [", preset.name)), "{}", preset.name);
         }
     }
 }

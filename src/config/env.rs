@@ -21,10 +21,7 @@ impl Environment {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
         let directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
-        Self {
-            variables,
-            directory,
-        }
+        Self { variables, directory }
     }
 
     /// A made-up one, standing in `directory`.
@@ -32,22 +29,13 @@ impl Environment {
         directory: &Path,
         variables: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Self {
-        let variables = variables
-            .into_iter()
-            .map(|(n, v)| (n.to_owned(), v.to_owned()))
-            .collect();
-        Self {
-            variables,
-            directory: directory.to_owned(),
-        }
+        let variables = variables.into_iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+        Self { variables, directory: directory.to_owned() }
     }
 
     /// The value of `name`, trimmed; an empty variable counts as absent, as shells leave it so.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.variables
-            .get(name)
-            .map(|value| value.trim())
-            .filter(|value| !value.is_empty())
+        self.variables.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
     /// The variables of a pool that are set: `NAME`, then `NAME_1` to `NAME_99`, each with its value.
@@ -64,9 +52,7 @@ impl Environment {
         &'a self,
         names: impl IntoIterator<Item = &'n str>,
     ) -> Option<(&'n str, &'a str)> {
-        names
-            .into_iter()
-            .find_map(|name| Some((name, self.get(name)?)))
+        names.into_iter().find_map(|name| Some((name, self.get(name)?)))
     }
 
     /// The working directory, which relative paths of flags start from.
@@ -76,9 +62,7 @@ impl Environment {
 
     /// The home directory, for `~/`.
     pub fn home(&self) -> Option<PathBuf> {
-        self.get("HOME")
-            .or_else(|| self.get("USERPROFILE"))
-            .map(PathBuf::from)
+        self.get("HOME").or_else(|| self.get("USERPROFILE")).map(PathBuf::from)
     }
 
     /// `$XDG_CONFIG_HOME`, else `~/.config`.

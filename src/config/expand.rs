@@ -18,12 +18,7 @@ const FILE_BYTES_MAX: u64 = 64 << 10;
 
 /// Replaces every indirect value of the tree. Each command runs once, however often it is named. Blocks while they run.
 pub fn expand(root: &mut Node, text: &Text, environment: &Environment, findings: &mut Findings) {
-    let mut expander = Expander {
-        text,
-        environment,
-        findings,
-        commands: HashMap::new(),
-    };
+    let mut expander = Expander { text, environment, findings, commands: HashMap::new() };
     expander.node(root, "");
 }
 
@@ -91,8 +86,7 @@ impl Expander<'_> {
         let read = if let Some(file) = content.strip_prefix("file:") {
             self.file(file.trim()).map(|read| (Origin::File, read))
         } else if let Some(line) = content.strip_prefix("command:") {
-            self.command(line.trim())
-                .map(|read| (Origin::Command, read))
+            self.command(line.trim()).map(|read| (Origin::Command, read))
         } else if content.starts_with("keyfile::") {
             Err("service-account key files are not read; write command:gcloud auth print-access-token".to_owned())
         } else {
@@ -106,9 +100,7 @@ impl Expander<'_> {
 
     fn variable(&self, name: &str, at: usize, path: &str) -> Expanded {
         let is_name = !name.is_empty()
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if !is_name {
             let message = "`env:` is not followed by the name of a variable".to_owned();
             let finding = self.text.finding(Severity::Error, at, path, message);
@@ -124,34 +116,20 @@ impl Expander<'_> {
             return Expanded::From(Origin::Variable(name.to_owned()), value.to_owned());
         }
         let (severity, remedy) = if is_provider_key(path) {
-            (
-                Severity::Warning,
-                format!("export {name}; until then the provider has no key"),
-            )
+            (Severity::Warning, format!("export {name}; until then the provider has no key"))
         } else {
-            (
-                Severity::Error,
-                format!("export {name}, or write the value"),
-            )
+            (Severity::Error, format!("export {name}, or write the value"))
         };
         let message = format!("the environment variable {name} is not set");
-        Expanded::Absent(Finding {
-            remedy,
-            ..self.text.finding(severity, at, path, message)
-        })
+        Expanded::Absent(Finding { remedy, ..self.text.finding(severity, at, path, message) })
     }
 
     fn file(&self, path: &str) -> Result<String, String> {
         let folder = self.text.file.parent().unwrap_or(Path::new(""));
-        let full = path_from(
-            &self.environment.directory().join(folder),
-            self.environment,
-            path,
-        );
+        let full = path_from(&self.environment.directory().join(folder), self.environment, path);
         let shown = full.display();
-        let size = std::fs::metadata(&full)
-            .map_err(|e| format!("{shown} cannot be read: {e}"))?
-            .len();
+        let size =
+            std::fs::metadata(&full).map_err(|e| format!("{shown} cannot be read: {e}"))?.len();
         if size > FILE_BYTES_MAX {
             return Err(format!(
                 "{shown} is larger than {FILE_BYTES_MAX} bytes, too large for a value"
@@ -180,8 +158,6 @@ impl Expander<'_> {
 
 /// `providers.NAME.apikey` or an item of `providers.NAME.apikeys`; names may hold dots.
 fn is_provider_key(path: &str) -> bool {
-    let list = path
-        .rsplit_once('.')
-        .is_some_and(|(parent, _)| parent.ends_with(".apikeys"));
+    let list = path.rsplit_once('.').is_some_and(|(parent, _)| parent.ends_with(".apikeys"));
     path.starts_with("providers.") && (list || path.ends_with(".apikey"))
 }

@@ -192,12 +192,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            body: BODY_MAX,
-            in_flight: IN_FLIGHT_MAX,
-            wait: WAIT,
-            buffered: BUFFERED_MAX,
-        }
+        Self { body: BODY_MAX, in_flight: IN_FLIGHT_MAX, wait: WAIT, buffered: BUFFERED_MAX }
     }
 }
 
@@ -251,10 +246,7 @@ pub struct Discovery {
 
 impl Default for Discovery {
     fn default() -> Self {
-        Self {
-            enabled: true,
-            every: DISCOVERY_EVERY,
-        }
+        Self { enabled: true, every: DISCOVERY_EVERY }
     }
 }
 

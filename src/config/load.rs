@@ -18,12 +18,7 @@ use crate::config::tree::{Form, Node, Text, Value};
 /// Where a configuration may be named, besides `--config`.
 pub const VARIABLE: &str = "PINHOLE_CONFIG";
 /// Names looked for in the working directory and in the user's `pinhole` folder, in this order.
-pub const NAMES: [&str; 4] = [
-    "pinhole.toml",
-    "pinhole.yaml",
-    "pinhole.yml",
-    "pinhole.json",
-];
+pub const NAMES: [&str; 4] = ["pinhole.toml", "pinhole.yaml", "pinhole.yml", "pinhole.json"];
 /// Looked for in the working directory last: many tools have such a file, so it counts only with providers in it.
 pub const SHARED_NAME: &str = "config.yaml";
 /// Limit: a larger file is not a configuration.
@@ -40,17 +35,8 @@ pub fn load(
 ) -> Result<Settings, Findings> {
     match find(config, environment) {
         None => {
-            let inputs = Inputs {
-                read: None,
-                overrides,
-                environment,
-            };
-            settle(
-                File::default(),
-                Source::Environment,
-                &inputs,
-                Findings::default(),
-            )
+            let inputs = Inputs { read: None, overrides, environment };
+            settle(File::default(), Source::Environment, &inputs, Findings::default())
         }
         Some(shown) => {
             let path = environment.directory().join(&shown);
@@ -93,11 +79,7 @@ pub fn load_text(
         return Err(findings);
     };
     let read = Read { text, root };
-    let inputs = Inputs {
-        read: Some(&read),
-        overrides,
-        environment,
-    };
+    let inputs = Inputs { read: Some(&read), overrides, environment };
     settle(file, source, &inputs, findings)
 }
 
@@ -117,10 +99,7 @@ pub fn find(config: Option<&Path>, environment: &Environment) -> Option<PathBuf>
         return Some(PathBuf::from(SHARED_NAME));
     }
     let folder = environment.config_home()?.join("pinhole");
-    NAMES
-        .into_iter()
-        .map(|name| folder.join(name))
-        .find(|path| path.is_file())
+    NAMES.into_iter().map(|name| folder.join(name)).find(|path| path.is_file())
 }
 
 /// By its lines, not by parsing: a file that is ours but faulty must be found, so that its faults are shown.
@@ -140,10 +119,7 @@ fn read(path: &Path) -> Result<String, String> {
     let bytes = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
     let content = String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())?;
     // A byte order mark says nothing and would be a character of the first key.
-    Ok(content
-        .strip_prefix('\u{feff}')
-        .map(str::to_owned)
-        .unwrap_or(content))
+    Ok(content.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(content))
 }
 
 fn unreadable(path: &Path, message: String) -> Findings {
@@ -230,13 +206,7 @@ fn inline_secret(root: &Node) -> Option<(String, usize)> {
             }
         }
     }
-    for (index, key) in root
-        .get(&["keys"])
-        .map(items)
-        .unwrap_or_default()
-        .iter()
-        .enumerate()
-    {
+    for (index, key) in root.get(&["keys"]).map(items).unwrap_or_default().iter().enumerate() {
         if let Some(secret) = key.get(&["secret"]) {
             candidates.push((format!("keys.{index}.secret"), secret.clone()));
         }

@@ -41,10 +41,7 @@ pub fn normalise(root: &mut Node, text: &Text, findings: &mut Findings) {
 }
 
 fn rename_backends(entries: &mut [Entry], text: &Text, findings: &mut Findings) {
-    let providers_at = entries
-        .iter()
-        .find(|e| e.key == "providers")
-        .map(|e| e.key_at);
+    let providers_at = entries.iter().find(|e| e.key == "providers").map(|e| e.key_at);
     let Some(backends) = entries.iter_mut().find(|e| e.key == "backends") else {
         return;
     };
@@ -55,10 +52,7 @@ fn rename_backends(entries: &mut [Entry], text: &Text, findings: &mut Findings) 
                 Severity::Error,
                 backends.key_at,
                 "backends",
-                format!(
-                    "another name of `providers`, which is on line {}",
-                    text.place(at).line
-                ),
+                format!("another name of `providers`, which is on line {}", text.place(at).line),
             )
         }),
         None => "providers".clone_into(&mut backends.key),
@@ -75,11 +69,7 @@ fn rename_backends(entries: &mut [Entry], text: &Text, findings: &mut Findings) 
 /// ```
 fn indent(entries: &mut Vec<Entry>, text: &Text, findings: &mut Findings) {
     let is_top = |key: &str| schema()["properties"].get(key).is_some();
-    let is_field = |key: &str| {
-        schema()["$defs"]["Provider"]["properties"]
-            .get(key)
-            .is_some()
-    };
+    let is_field = |key: &str| schema()["$defs"]["Provider"]["properties"].get(key).is_some();
     let Some(index) = entries
         .iter()
         .position(|entry| entry.key == "providers" && entry.node.value == Value::Null)
@@ -130,10 +120,7 @@ fn lift(entries: &mut Vec<Entry>, entry: Entry, text: &Text, findings: &mut Find
             Severity::Error,
             entry.key_at,
             &format!("providers.{}", entry.key),
-            format!(
-                "also set at the top level, on line {}",
-                text.place(top.key_at).line
-            ),
+            format!("also set at the top level, on line {}", text.place(top.key_at).line),
         )
     });
 }

@@ -56,25 +56,13 @@ fn write_text(out: &mut String, settings: &Settings) -> std::fmt::Result {
         Source::Environment => writeln!(out, "configuration  environment and flags, no file")?,
     }
     let server = &settings.server;
-    let scheme = if server.tls.is_some() {
-        "https"
-    } else {
-        "http"
-    };
+    let scheme = if server.tls.is_some() { "https" } else { "http" };
     writeln!(out, "traffic        {scheme}://{}", server.listen)?;
     writeln!(out, "operations     http://{}", server.ops_listen)?;
     writeln!(out, "data           {}", server.data_dir.display())?;
     writeln!(out, "capture        {}", settings.capture.level.label())?;
-    let labels: Vec<&str> = settings
-        .gateway_keys
-        .iter()
-        .map(|key| &*key.label)
-        .collect();
-    let keys = if labels.is_empty() {
-        "none".to_owned()
-    } else {
-        labels.join(", ")
-    };
+    let labels: Vec<&str> = settings.gateway_keys.iter().map(|key| &*key.label).collect();
+    let keys = if labels.is_empty() { "none".to_owned() } else { labels.join(", ") };
     writeln!(out, "gateway keys   {keys}")?;
     for provider in &settings.providers {
         write_provider(out, provider)?;
@@ -135,10 +123,7 @@ fn timeouts_line(timeouts: Timeouts) -> String {
 
 fn write_rules(out: &mut String, rules: &Rules) -> std::fmt::Result {
     writeln!(out, "\nroutes")?;
-    let default = rules
-        .default_backend
-        .as_ref()
-        .map_or_else(|| "none".to_owned(), target);
+    let default = rules.default_backend.as_ref().map_or_else(|| "none".to_owned(), target);
     writeln!(out, "  default      {default}")?;
     if let Some(selector) = &rules.force_model {
         writeln!(out, "  forced       {selector}")?;
@@ -147,21 +132,11 @@ fn write_rules(out: &mut String, rules: &Rules) -> std::fmt::Result {
         writeln!(out, "  static       {selector}")?;
     }
     for alias in &rules.aliases {
-        writeln!(
-            out,
-            "  alias        {} -> {}",
-            alias.pattern.as_str(),
-            alias.replacement
-        )?;
+        writeln!(out, "  alias        {} -> {}", alias.pattern.as_str(), alias.replacement)?;
     }
     for shipped in &rules.shipped {
         let targets: Vec<String> = shipped.targets.iter().map(target).collect();
-        writeln!(
-            out,
-            "  shipped      {} -> {}",
-            shipped.name,
-            targets.join(", ")
-        )?;
+        writeln!(out, "  shipped      {} -> {}", shipped.name, targets.join(", "))?;
     }
     Ok(())
 }
@@ -258,11 +233,7 @@ mod tests {
                        [providers.openai]\nmodels = [\"gpt-5\", { id = \"m\", aliases = [\"fast\"] }]\n[providers.ollama]\n";
         let environment = Environment::new(
             std::path::Path::new("/w"),
-            [
-                ("OPENAI_API_KEY", "k0"),
-                ("OPENAI_API_KEY_1", "k1"),
-                ("HOME", "/h"),
-            ],
+            [("OPENAI_API_KEY", "k0"), ("OPENAI_API_KEY_1", "k1"), ("HOME", "/h")],
         );
         let file = Text::new(std::path::Path::new("pinhole.toml"), content.to_owned());
         let source = Source::File("/w/pinhole.toml".into());
@@ -284,16 +255,10 @@ mod tests {
             "  alias        ^a$ -> gpt-5",
             "  shipped      openai/gpt-5.2 -> openai:gpt-5.2",
         ] {
-            assert!(
-                view.lines().any(|found| found == line),
-                "{line:?} in\n{view}"
-            );
+            assert!(view.lines().any(|found| found == line), "{line:?} in\n{view}");
         }
         let value = json(&settings);
-        assert_eq!(
-            value["providers"][0]["keys"],
-            json!(["OPENAI_API_KEY", "OPENAI_API_KEY_1"])
-        );
+        assert_eq!(value["providers"][0]["keys"], json!(["OPENAI_API_KEY", "OPENAI_API_KEY_1"]));
         assert_eq!(value["providers"][1]["id"], "ollama");
         assert_eq!(value["routes"]["default_backend"], "openai:gpt-5");
     }

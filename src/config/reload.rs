@@ -62,9 +62,7 @@ impl Watch {
         looker.follow().map_err(io::Error::other)?;
         // What changed before the folder was watched is seen by looking once.
         let _ = wake.try_send(());
-        std::thread::Builder::new()
-            .name("config-watch".to_owned())
-            .spawn(move || looker.run())?;
+        std::thread::Builder::new().name("config-watch".to_owned()).spawn(move || looker.run())?;
         Ok(Self { stopped, wake })
     }
 }
@@ -72,10 +70,7 @@ impl Watch {
 /// Reading the file is an event too; only those that may change it count, or the watch would wake itself.
 fn is_telling(kind: EventKind) -> bool {
     !matches!(kind, EventKind::Access(_))
-        || matches!(
-            kind,
-            EventKind::Access(AccessKind::Close(AccessMode::Write))
-        )
+        || matches!(kind, EventKind::Access(AccessKind::Close(AccessMode::Write)))
 }
 
 struct Looker<F> {
@@ -137,9 +132,7 @@ impl<F: FnMut()> Looker<F> {
 }
 
 fn digest(file: &Path) -> Option<blake3::Hash> {
-    std::fs::read(file)
-        .ok()
-        .map(|content| blake3::hash(&content))
+    std::fs::read(file).ok().map(|content| blake3::hash(&content))
 }
 
 #[cfg(test)]
@@ -218,9 +211,6 @@ mod tests {
         let (watch, reported) = reports(&file);
         drop(watch);
         // The callback, and with it the sender, goes with the thread.
-        assert_eq!(
-            reported.recv_timeout(SOON),
-            Err(RecvTimeoutError::Disconnected)
-        );
+        assert_eq!(reported.recv_timeout(SOON), Err(RecvTimeoutError::Disconnected));
     }
 }

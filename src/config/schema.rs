@@ -18,36 +18,18 @@ pub fn schema() -> &'static Value {
 
 /// Follows `$ref` into `$defs`; a schema without one is itself.
 pub fn follow<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
-    let name = schema
-        .get("$ref")
-        .and_then(Value::as_str)
-        .and_then(|r| r.strip_prefix("#/$defs/"));
-    name.and_then(|name| root.get("$defs")?.get(name))
-        .unwrap_or(schema)
+    let name = schema.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix("#/$defs/"));
+    name.and_then(|name| root.get("$defs")?.get(name)).unwrap_or(schema)
 }
 
 /// The words a schema allows, with what each means; empty when it is no closed set.
 pub fn words(schema: &Value) -> Vec<(&str, &str)> {
-    let listed = schema
-        .get("enum")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
+    let listed = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
     let listed = listed.filter_map(|word| Some((word.as_str()?, "")));
-    let described = schema
-        .get("oneOf")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
+    let described = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
     let described = described.flat_map(|branch| {
-        let meaning = branch
-            .get("description")
-            .and_then(Value::as_str)
-            .unwrap_or("");
-        let constant = branch
-            .get("const")
-            .and_then(Value::as_str)
-            .map(|word| (word, meaning));
+        let meaning = branch.get("description").and_then(Value::as_str).unwrap_or("");
+        let constant = branch.get("const").and_then(Value::as_str).map(|word| (word, meaning));
         constant.into_iter().chain(words(branch))
     });
     listed.chain(described).collect()

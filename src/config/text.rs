@@ -42,9 +42,7 @@ pub fn is_placeholder(text: &str) -> bool {
     (text.starts_with('<') && text.ends_with('>'))
         || text.ends_with("...")
         || text.ends_with('…')
-        || ["your-", "your_", "changeme", "change-me", "xxxx"]
-            .iter()
-            .any(|s| text.contains(s))
+        || ["your-", "your_", "changeme", "change-me", "xxxx"].iter().any(|s| text.contains(s))
 }
 
 impl fmt::Debug for SecretText {
@@ -74,13 +72,9 @@ mod tests {
     #[test]
     fn placeholders_are_told_from_keys() {
         let text = |text: &str| SecretText(text.to_owned());
-        for placeholder in [
-            "<your-openai-key>",
-            "sg-YOUR-KEY-HERE",
-            "sk-...",
-            "xxxx",
-            "YOUR_API_KEY",
-        ] {
+        for placeholder in
+            ["<your-openai-key>", "sg-YOUR-KEY-HERE", "sk-...", "xxxx", "YOUR_API_KEY"]
+        {
             assert!(text(placeholder).is_placeholder(), "{placeholder}");
         }
         for key in ["sk-proj-a8F3", "gsk_7hQ", "local"] {

@@ -28,13 +28,8 @@ const SIZE_HELP: &str =
     "write a whole number of bytes, or one with a unit: 1000, 64KiB, 64MiB, 10GiB";
 
 /// Longest unit first, so that `ms` is not read as `m`.
-const SPAN_UNITS: [(&str, u64); 5] = [
-    ("ms", 1),
-    ("s", 1_000),
-    ("m", 60_000),
-    ("h", 3_600_000),
-    ("d", 86_400_000),
-];
+const SPAN_UNITS: [(&str, u64); 5] =
+    [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 const SIZE_UNITS: [(&str, u64); 10] = [
     ("TiB", 1 << 40),
@@ -76,19 +71,13 @@ pub fn parse_size(text: &str) -> Result<u64, &'static str> {
         .iter()
         .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)))
         .unwrap_or((text, 1));
-    whole(number)
-        .and_then(|count| count.checked_mul(factor))
-        .ok_or(SIZE_HELP)
+    whole(number).and_then(|count| count.checked_mul(factor)).ok_or(SIZE_HELP)
 }
 
 /// Digits only: `u64::from_str` would also take a leading `+`.
 fn whole(text: &str) -> Option<u64> {
     let digits = text.trim();
-    digits
-        .bytes()
-        .all(|byte| byte.is_ascii_digit())
-        .then(|| digits.parse().ok())
-        .flatten()
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
 }
 
 /// The largest unit that divides it evenly: `90s`, `30d`, `1500ms`.
@@ -107,10 +96,7 @@ pub fn show_size(bytes: u64) -> String {
     SIZE_UNITS[..4]
         .iter()
         .find(|(_, factor)| bytes != 0 && bytes.is_multiple_of(*factor))
-        .map_or_else(
-            || bytes.to_string(),
-            |(unit, factor)| format!("{}{unit}", bytes / factor),
-        )
+        .map_or_else(|| bytes.to_string(), |(unit, factor)| format!("{}{unit}", bytes / factor))
 }
 
 impl Serialize for Span {
@@ -152,9 +138,7 @@ impl Serialize for SpanOrOff {
 impl<'de> Deserialize<'de> for SpanOrOff {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        parse_span_or_off(&text)
-            .map(Self)
-            .map_err(de::Error::custom)
+        parse_span_or_off(&text).map(Self).map_err(de::Error::custom)
     }
 }
 
@@ -231,17 +215,8 @@ mod tests {
 
     #[test]
     fn what_is_no_duration_is_refused() {
-        for text in [
-            "",
-            "30",
-            "s",
-            "1.5s",
-            "-1s",
-            "+1s",
-            "30 sec",
-            "99999999999999999999d",
-            "off",
-        ] {
+        for text in ["", "30", "s", "1.5s", "-1s", "+1s", "30 sec", "99999999999999999999d", "off"]
+        {
             assert_eq!(parse_span(text), Err(SPAN_HELP), "{text:?}");
         }
         assert_eq!(parse_span_or_off("off"), Ok(None));

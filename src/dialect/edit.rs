@@ -39,12 +39,7 @@ pub fn replace_model(facts: &Facts, name: &str) -> Vec<Edit> {
         .map(|span| replacement(span.clone(), text.clone(), "model"))
         .collect();
     if edits.is_empty() {
-        edits.push(insertion(
-            facts.insert_at,
-            facts.empty_object,
-            "model",
-            &text,
-        ));
+        edits.push(insertion(facts.insert_at, facts.empty_object, "model", &text));
     }
     edits
 }
@@ -95,11 +90,7 @@ pub fn set_numbers(
     };
     Ok(match root.get(home) {
         Some(object) if object.kind == Kind::Object => set_in(&object, numbers),
-        Some(other) => vec![replacement(
-            other.span,
-            Bytes::from(object_of(numbers)),
-            home,
-        )],
+        Some(other) => vec![replacement(other.span, Bytes::from(object_of(numbers)), home)],
         None => set_member(&root, home, &object_of(numbers)),
     })
 }
@@ -158,12 +149,7 @@ fn set_member(object: &Value<'_>, field: &'static str, text: &[u8]) -> Vec<Edit>
 }
 
 fn replacement(span: Range<usize>, with: Bytes, field: &'static str) -> Edit {
-    Edit {
-        span,
-        with,
-        field,
-        into_empty: false,
-    }
+    Edit { span, with, field, into_empty: false }
 }
 
 fn insertion(at: usize, into_empty: bool, field: &'static str, value: &[u8]) -> Edit {
@@ -173,12 +159,7 @@ fn insertion(at: usize, into_empty: bool, field: &'static str, value: &[u8]) -> 
     if !into_empty {
         with.push(b',');
     }
-    Edit {
-        span: at..at,
-        with: Bytes::from(with),
-        field,
-        into_empty,
-    }
+    Edit { span: at..at, with: Bytes::from(with), field, into_empty }
 }
 
 fn quoted(text: &str) -> Vec<u8> {
@@ -326,11 +307,7 @@ mod tests {
     #[test]
     fn usage_that_is_asked_for_already_needs_no_edit() {
         let body = r#"{"stream_options":{"include_usage":true}}"#;
-        check(
-            body,
-            |facts| set_include_usage(body.as_bytes(), facts),
-            body,
-        );
+        check(body, |facts| set_include_usage(body.as_bytes(), facts), body);
     }
 
     #[test]

@@ -25,10 +25,7 @@ fn folder(dialect: Dialect, kind: &str) -> PathBuf {
         Dialect::Anthropic => "anthropic_messages",
         Dialect::Gemini => "gemini_generate",
     };
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name)
-        .join(kind)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name).join(kind)
 }
 
 /// The inputs of one kind, in the order of their names.
@@ -38,10 +35,7 @@ fn inputs(dialect: Dialect, kind: &str) -> Vec<PathBuf> {
     };
     let mut inputs: Vec<PathBuf> = entries
         .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension != "snap")
-        })
+        .filter(|path| path.extension().is_some_and(|extension| extension != "snap"))
         .collect();
     inputs.sort();
     inputs
@@ -139,9 +133,7 @@ fn complete_from(dialect: Dialect, stream: &[u8]) -> Option<usize> {
 
 /// Where a careless reader could see an end: after line ends and closing brackets.
 fn places_of_ends(stream: &[u8]) -> Vec<usize> {
-    (1..stream.len())
-        .filter(|end| matches!(stream[end - 1], b'\n' | b']'))
-        .collect()
+    (1..stream.len()).filter(|end| matches!(stream[end - 1], b'\n' | b']')).collect()
 }
 
 /// Where the last event, or the last element of an array, begins.
@@ -183,11 +175,8 @@ fn filter(pieces: &[&[u8]]) -> (Vec<u8>, usize) {
 #[test]
 fn golden_errors() {
     let failures = [
-        Failure::new(
-            Code::ModelNotFound,
-            "no provider serves `gpt\"5\u{2028}`; near: gpt-5",
-        )
-        .param("model"),
+        Failure::new(Code::ModelNotFound, "no provider serves `gpt\"5\u{2028}`; near: gpt-5")
+            .param("model"),
         Failure::new(
             Code::InvalidApiKey,
             "the key is not one of this gateway's; use a gateway key",
@@ -196,10 +185,7 @@ fn golden_errors() {
             Code::OriginNotAllowed,
             "origin http://evil.example is not allowed; add it to `server.cors_origins`",
         ),
-        Failure::new(
-            Code::BodyTooLarge,
-            "the body is over 64 MiB; raise `limits.body`",
-        ),
+        Failure::new(Code::BodyTooLarge, "the body is over 64 MiB; raise `limits.body`"),
         Failure::new(
             Code::ProviderOverloaded,
             "64 requests are in flight to openai; raise `in_flight`",
@@ -211,14 +197,8 @@ fn golden_errors() {
             Code::UpstreamIdleTimeout,
             "openai sent nothing for 300 s; raise `timeouts.idle`",
         ),
-        Failure::new(
-            Code::UpstreamUnreachable,
-            "openai cannot be reached: connection refused",
-        ),
-        Failure::new(
-            Code::NoProvider,
-            "no provider is configured; set OPENAI_API_KEY",
-        ),
+        Failure::new(Code::UpstreamUnreachable, "openai cannot be reached: connection refused"),
+        Failure::new(Code::NoProvider, "no provider is configured; set OPENAI_API_KEY"),
         Failure::new(Code::InvalidJson, "expected a value at byte 7\n"),
     ];
     for dialect in Dialect::ALL {

@@ -12,11 +12,7 @@ pub enum PeekError {
     #[error("the request body is a JSON value but not an object; send a JSON object")]
     NotObject,
     #[error("`{field}` is not {wanted} (byte {at}); send {wanted}")]
-    WrongType {
-        field: &'static str,
-        wanted: &'static str,
-        at: usize,
-    },
+    WrongType { field: &'static str, wanted: &'static str, at: usize },
 }
 
 impl PeekError {
@@ -62,16 +58,9 @@ pub(crate) fn read_model(facts: &mut Facts, member: &Member<'_>) -> Result<(), P
         return Ok(());
     }
     let Some(text) = member.value.as_str() else {
-        return Err(PeekError::WrongType {
-            field: "model",
-            wanted: "a string",
-            at: span.start,
-        });
+        return Err(PeekError::WrongType { field: "model", wanted: "a string", at: span.start });
     };
-    let found = Found {
-        text: text.into_owned(),
-        span,
-    };
+    let found = Found { text: text.into_owned(), span };
     if let Some(earlier) = facts.model.replace(found) {
         facts.model_others.push(earlier.span);
     }
@@ -84,9 +73,7 @@ mod tests {
     use crate::neutral::kind::Dialect;
 
     fn check(body: &str, code: &str, param: Option<&str>, message: &str) {
-        let failure = dialect::peek(Dialect::OpenAiChat, body.as_bytes())
-            .unwrap_err()
-            .failure();
+        let failure = dialect::peek(Dialect::OpenAiChat, body.as_bytes()).unwrap_err().failure();
         assert_eq!(failure.code.label(), code, "{body}");
         assert_eq!(failure.param, param, "{body}");
         assert_eq!(failure.message, message, "{body}");

@@ -17,10 +17,7 @@ pub(crate) fn read(tail: &[u8]) -> Tail {
     let pending = splitter.pending().cloned();
     let last_is_closed = pending.is_none();
     events.extend(pending);
-    Tail {
-        events,
-        last_is_closed,
-    }
+    Tail { events, last_is_closed }
 }
 
 /// The string `type` at the top of an event's JSON.

@@ -153,14 +153,8 @@ mod tests {
         assert!(leg.headers.is_none());
         leg.note_headers(Keep::Headers, &headers);
         let kept = format!("{:?}", leg.headers.unwrap());
-        assert!(
-            !kept.contains("sk-") && !kept.contains("a=1") && !kept.contains("b=2"),
-            "{kept}"
-        );
-        assert!(
-            kept.contains("ua") && kept.matches("(masked)").count() == 4,
-            "{kept}"
-        );
+        assert!(!kept.contains("sk-") && !kept.contains("a=1") && !kept.contains("b=2"), "{kept}");
+        assert!(kept.contains("ua") && kept.matches("(masked)").count() == 4, "{kept}");
     }
 
     #[test]
@@ -171,13 +165,8 @@ mod tests {
         assert_eq!(leg.body, Body::Nothing);
         leg.note_body(Keep::Bodies, &piece);
         leg.note_body(Keep::Bodies, &piece);
-        let Body::Pieces(pieces) = leg.body else {
-            panic!("no pieces")
-        };
-        assert_eq!(
-            (pieces.bytes, pieces.cut_bytes),
-            (piece.len() as u64, piece.len() as u64)
-        );
+        let Body::Pieces(pieces) = leg.body else { panic!("no pieces") };
+        assert_eq!((pieces.bytes, pieces.cut_bytes), (piece.len() as u64, piece.len() as u64));
         assert_eq!(pieces.pieces[0].as_ptr(), piece.as_ptr(), "not a copy");
     }
 }

@@ -72,11 +72,7 @@ pub struct Blame {
 
 impl Blame {
     pub fn of(code: Code, detail: Option<String>) -> Self {
-        Self {
-            source: code.source(),
-            kind: code.label(),
-            detail,
-        }
+        Self { source: code.source(), kind: code.label(), detail }
     }
 }
 
@@ -133,17 +129,14 @@ impl Frames {
     pub fn push(&mut self, at_us: u64, data: &[u8]) {
         self.bytes += data.len() as u64;
         if self.table.len() < Self::TABLE_MAX {
-            self.table
-                .push((at_us, u32::try_from(data.len()).unwrap_or(u32::MAX)));
+            self.table.push((at_us, u32::try_from(data.len()).unwrap_or(u32::MAX)));
         } else {
             self.untabled += 1;
         }
         let room = Self::HEAD_MAX - self.head.len();
         let (first, rest) = data.split_at(room.min(data.len()));
         self.head.extend_from_slice(first);
-        let last = rest
-            .get(rest.len().saturating_sub(Self::TAIL_MAX)..)
-            .unwrap_or_default();
+        let last = rest.get(rest.len().saturating_sub(Self::TAIL_MAX)..).unwrap_or_default();
         self.tail.extend_from_slice(last);
         if self.tail.len() > 2 * Self::TAIL_MAX {
             self.tail.drain(..self.tail.len() - Self::TAIL_MAX);
@@ -155,17 +148,9 @@ impl Frames {
         let wanted = Self::TAIL_MAX.saturating_sub(self.tail.len());
         // Head and tail touch only while nothing between them was let go.
         let touching = (self.head.len() + self.tail.len()) as u64 == self.bytes;
-        let from_head = if touching {
-            wanted.min(self.head.len())
-        } else {
-            0
-        };
+        let from_head = if touching { wanted.min(self.head.len()) } else { 0 };
         let start = self.tail.len().saturating_sub(Self::TAIL_MAX);
-        [
-            &self.head[self.head.len() - from_head..],
-            &self.tail[start..],
-        ]
-        .concat()
+        [&self.head[self.head.len() - from_head..], &self.tail[start..]].concat()
     }
 
     /// Arrival of the first piece.
@@ -197,10 +182,7 @@ impl Exchange {
     /// The gateway's own time before the provider was asked: `sent − request_read`, or `end − request_read` when
     /// nothing was sent. Handing on a frame adds to a stream what `docs/performance.md` measures.
     pub fn overhead_us(&self) -> u64 {
-        let asked = self
-            .attempts
-            .first()
-            .map_or(self.ended_us, |attempt| attempt.sent_us);
+        let asked = self.attempts.first().map_or(self.ended_us, |attempt| attempt.sent_us);
         asked.saturating_sub(self.request_read_us)
     }
 }
@@ -232,11 +214,7 @@ mod tests {
                 frames.push(0, piece);
             }
             assert_eq!(frames.head, answer[..Frames::HEAD_MAX], "pieces of {size}");
-            assert_eq!(
-                frames.ending(),
-                answer[100_000 - Frames::TAIL_MAX..],
-                "pieces of {size}"
-            );
+            assert_eq!(frames.ending(), answer[100_000 - Frames::TAIL_MAX..], "pieces of {size}");
         }
     }
 

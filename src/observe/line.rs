@@ -27,13 +27,7 @@ pub struct LineSink<W> {
 
 impl<W: Write + Send> LineSink<W> {
     pub fn new(form: LogForm, to: W) -> Self {
-        Self {
-            form,
-            to,
-            buffer: String::new(),
-            stamp: Stamp::default(),
-            dropped_told: 0,
-        }
+        Self { form, to, buffer: String::new(), stamp: Stamp::default(), dropped_told: 0 }
     }
 }
 
@@ -218,9 +212,7 @@ impl Stamp {
 /// Client-made text stays on one line and within its quotes.
 fn quoted_if_needed(out: &mut String, text: &str) {
     let plain = !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'=');
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'=');
     if plain {
         out.push_str(text);
     } else {

@@ -57,10 +57,7 @@ impl Queue {
             .spawn(move || own.run(sinks))?;
         *queue.worker.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(handle.thread().clone());
-        let worker = Worker {
-            queue: Arc::clone(&queue),
-            handle: Some(handle),
-        };
+        let worker = Worker { queue: Arc::clone(&queue), handle: Some(handle) };
         Ok((queue, worker))
     }
 
@@ -99,12 +96,7 @@ impl Queue {
     }
 
     fn wake(&self) {
-        if let Some(worker) = self
-            .worker
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_ref()
-        {
+        if let Some(worker) = self.worker.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
             worker.unpark();
         }
     }

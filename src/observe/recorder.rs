@@ -21,10 +21,7 @@ pub struct Recorder {
 
 impl Recorder {
     pub fn new(exchange: Box<Exchange>, queue: Arc<Queue>) -> Self {
-        Self {
-            exchange: Some(exchange),
-            queue,
-        }
+        Self { exchange: Some(exchange), queue }
     }
 
     /// What the sinks want kept.
@@ -49,10 +46,7 @@ impl Recorder {
     /// Moves the running exchange to a new recorder, leaving this one finished.
     #[must_use]
     pub fn hand_over(&mut self) -> Self {
-        Self {
-            exchange: self.exchange.take(),
-            queue: Arc::clone(&self.queue),
-        }
+        Self { exchange: self.exchange.take(), queue: Arc::clone(&self.queue) }
     }
 
     pub fn is_finished(&self) -> bool {

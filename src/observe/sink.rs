@@ -29,11 +29,7 @@ impl Sinks {
 
     /// The most that any sink wants.
     pub(crate) fn keep(&self) -> Keep {
-        self.0
-            .iter()
-            .map(|sink| sink.wants())
-            .max()
-            .unwrap_or_default()
+        self.0.iter().map(|sink| sink.wants()).max().unwrap_or_default()
     }
 
     pub(crate) fn take(&mut self, batch: &[Box<Exchange>], dropped: u64) {

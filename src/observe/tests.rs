@@ -66,10 +66,7 @@ struct Outcomes(Arc<Mutex<Vec<Outcome>>>);
 
 impl Sink for Outcomes {
     fn take(&mut self, batch: &[Box<Exchange>], _dropped: u64) {
-        self.0
-            .lock()
-            .unwrap()
-            .extend(batch.iter().map(|exchange| exchange.outcome));
+        self.0.lock().unwrap().extend(batch.iter().map(|exchange| exchange.outcome));
     }
 }
 
@@ -95,10 +92,7 @@ fn an_end_is_told_once_and_the_first_one_counts() {
 
 #[test]
 fn a_dropped_recorder_means_that_the_client_left() {
-    assert_eq!(
-        outcomes_of(|recorder, _| drop(recorder)),
-        [Outcome::ClientCancelled]
-    );
+    assert_eq!(outcomes_of(|recorder, _| drop(recorder)), [Outcome::ClientCancelled]);
 }
 
 #[test]
@@ -160,11 +154,7 @@ fn a_full_queue_drops_and_counts() {
     drop(let_go);
     worker.stop();
     let (taken, dropped) = *seen.lock().unwrap();
-    assert_eq!(
-        taken as u64 + dropped,
-        pushed as u64,
-        "nothing is lost uncounted"
-    );
+    assert_eq!(taken as u64 + dropped, pushed as u64, "nothing is lost uncounted");
 }
 
 /// A writer whose text can be read afterwards.
@@ -195,11 +185,7 @@ fn the_text_line_of_a_complete_exchange() {
     done.outcome = Outcome::Complete;
     done.ended_us = 2_000_007;
     assert_eq!(
-        line(LogForm::Text, done)
-            .replace(char::is_whitespace, " ")
-            .split(" id=")
-            .next()
-            .unwrap(),
+        line(LogForm::Text, done).replace(char::is_whitespace, " ").split(" id=").next().unwrap(),
         "2025-11-20T08:00:00.123Z info exchange"
     );
     let mut done = exchange();
@@ -219,10 +205,7 @@ fn the_text_line_of_a_complete_exchange() {
 fn the_json_line_is_json_with_numbers_as_numbers() {
     let mut failed = exchange();
     failed.outcome = Outcome::UpstreamReset;
-    failed.failure = Some(Blame::of(
-        Code::UpstreamReset,
-        Some("cut \"here\"\n".to_owned()),
-    ));
+    failed.failure = Some(Blame::of(Code::UpstreamReset, Some("cut \"here\"\n".to_owned())));
     let text = line(LogForm::Json, failed);
     assert_eq!(text.matches('\n').count(), 1);
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -243,9 +226,6 @@ fn a_client_cannot_write_lines_of_its_own() {
         sly.model_requested = Some("a\u{1b}[2Jb\u{2028}c\" id=x".to_owned());
         let text = line(form, sly);
         assert_eq!(text.matches('\n').count(), 1, "{text}");
-        assert!(
-            !text.contains('\u{1b}') && !text.contains('\u{2028}'),
-            "{text}"
-        );
+        assert!(!text.contains('\u{1b}') && !text.contains('\u{2028}'), "{text}");
     }
 }

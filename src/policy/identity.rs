@@ -29,11 +29,7 @@ pub enum Caller {
     /// The gateway has no keys: anyone on loopback. Their credentials, if any, are their own.
     Loopback,
     /// A key of the gateway's, found at `place`; `own_credential` says that another credential came along with it.
-    Known {
-        label: Arc<str>,
-        place: Place,
-        own_credential: bool,
-    },
+    Known { label: Arc<str>, place: Place, own_credential: bool },
 }
 
 /// Why a caller is turned away.
@@ -73,11 +69,7 @@ pub fn identify(
         }
     }
     match found {
-        Some((label, place)) => Ok(Caller::Known {
-            label,
-            place,
-            own_credential: others > 0,
-        }),
+        Some((label, place)) => Ok(Caller::Known { label, place, own_credential: others > 0 }),
         None if others > 0 => Err(Unknown::Wrong),
         None => Err(Unknown::Missing),
     }
@@ -107,10 +99,7 @@ fn credential(value: &HeaderValue) -> Option<&str> {
 
 /// The first value of `key` in a query that is not empty.
 pub fn query_key(query: &str) -> Option<&str> {
-    query
-        .split('&')
-        .filter_map(|pair| pair.strip_prefix("key="))
-        .find(|value| !value.is_empty())
+    query.split('&').filter_map(|pair| pair.strip_prefix("key=")).find(|value| !value.is_empty())
 }
 
 #[cfg(test)]
@@ -119,14 +108,8 @@ mod tests {
 
     fn keys() -> Vec<GatewayKey> {
         vec![
-            GatewayKey {
-                label: "ci".into(),
-                secret: Secret::new("pk-ci"),
-            },
-            GatewayKey {
-                label: "me".into(),
-                secret: Secret::new("pk-me"),
-            },
+            GatewayKey { label: "ci".into(), secret: Secret::new("pk-ci") },
+            GatewayKey { label: "me".into(), secret: Secret::new("pk-me") },
         ]
     }
 
@@ -165,32 +148,21 @@ mod tests {
             assert_eq!(label(result).as_deref(), Some("me"), "{name}: {value}");
         }
         assert_eq!(
-            label(identify(
-                &keys(),
-                &HeaderMap::new(),
-                Some("alt=sse&key=pk-ci")
-            ))
-            .as_deref(),
+            label(identify(&keys(), &HeaderMap::new(), Some("alt=sse&key=pk-ci"))).as_deref(),
             Some("ci")
         );
     }
 
     #[test]
     fn missing_and_wrong_are_told_apart() {
-        assert_eq!(
-            identify(&keys(), &HeaderMap::new(), None),
-            Err(Unknown::Missing)
-        );
+        assert_eq!(identify(&keys(), &HeaderMap::new(), None), Err(Unknown::Missing));
         let wrong = headers(&[("x-api-key", "pk-mee")]);
         assert_eq!(identify(&keys(), &wrong, None), Err(Unknown::Wrong));
     }
 
     #[test]
     fn a_second_credential_beside_the_gateway_key_is_noticed() {
-        let both = headers(&[
-            ("x-pinhole-key", "pk-me"),
-            ("authorization", "Bearer sk-own"),
-        ]);
+        let both = headers(&[("x-pinhole-key", "pk-me"), ("authorization", "Bearer sk-own")]);
         assert_eq!(
             identify(&keys(), &both, None),
             Ok(Caller::Known {

@@ -62,9 +62,7 @@ impl Job {
             dialect: self.dialect,
             writable,
             idle: provider.timeouts.idle,
-            deadline: started
-                .zip(provider.timeouts.total)
-                .map(|(started, total)| started + total),
+            deadline: started.zip(provider.timeouts.total).map(|(started, total)| started + total),
             keep_alive: self.snapshot.settings.streams.keep_alive,
             filter,
             ids: concern.then_some(ids),
@@ -87,16 +85,12 @@ impl Job {
     pub(super) fn sign(&mut self, answered: &mut HeaderMap, provider: Option<&Provider>) {
         answered.insert(headers::X_PINHOLE_ID, reply::id_value(self.id));
         let exchange = self.recorder.exchange();
-        let attempts = exchange
-            .as_ref()
-            .map_or(0, |exchange| exchange.attempts.len());
+        let attempts = exchange.as_ref().map_or(0, |exchange| exchange.attempts.len());
         if !answered.contains_key(headers::X_REQUEST_ID) {
             let client = exchange.and_then(|exchange| exchange.client_request_id.as_deref());
             let value = client.and_then(|id| HeaderValue::from_str(id).ok());
-            answered.insert(
-                headers::X_REQUEST_ID,
-                value.unwrap_or_else(|| reply::id_value(self.id)),
-            );
+            answered
+                .insert(headers::X_REQUEST_ID, value.unwrap_or_else(|| reply::id_value(self.id)));
         }
         let Some(provider) = provider else { return };
         answered.insert(headers::X_PINHOLE_ATTEMPTS, HeaderValue::from(attempts));
@@ -118,9 +112,8 @@ impl Job {
         if let Some(exchange) = self.recorder.exchange() {
             exchange.status = Some(response.status());
             exchange.failure = Some(Blame::of(failure.code, Some(detail(failure))));
-            exchange.response_bytes = http_body::Body::size_hint(response.body())
-                .exact()
-                .unwrap_or_default();
+            exchange.response_bytes =
+                http_body::Body::size_hint(response.body()).exact().unwrap_or_default();
         }
         let provider = self.provider.clone();
         self.sign(response.headers_mut(), provider.as_deref());
@@ -173,9 +166,5 @@ fn upstream_blame(status: StatusCode) -> Blame {
         500..=599 => "upstream_server_error",
         _ => "upstream_client_error",
     };
-    Blame {
-        source: Source::Upstream,
-        kind,
-        detail: None,
-    }
+    Blame { source: Source::Upstream, kind, detail: None }
 }

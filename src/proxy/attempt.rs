@@ -57,13 +57,7 @@ pub fn prepare(
     (original, caller): (Original<'_>, &Caller),
     (understood, choice): (&Understood, &Choice),
 ) -> Result<Prepared, Failure> {
-    let Original {
-        method,
-        headers: mut outgoing,
-        body,
-        query,
-        verbatim_path,
-    } = original;
+    let Original { method, headers: mut outgoing, body, query, verbatim_path } = original;
     let renamed = renamed(understood, choice);
     let path = join(provider, endpoint, renamed, query, verbatim_path)?;
     let mut changes = body_edits(endpoint, understood, choice, renamed, &body)?;
@@ -81,10 +75,7 @@ pub fn prepare(
     if usage_added || opened_early {
         // A chunk to be hidden has to be readable, and what follows a comment in clear text has to be clear; every SDK
         // offers gzip without being asked.
-        outgoing.insert(
-            header::ACCEPT_ENCODING,
-            HeaderValue::from_static("identity"),
-        );
+        outgoing.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         edits.push("accept-encoding");
     }
     let outbound = credentials(provider, settings, caller, &outgoing, query);
@@ -104,12 +95,7 @@ pub fn prepare(
         Outbound::Client | Outbound::Nothing => None,
     };
     Ok(Prepared {
-        call: Call {
-            method,
-            path,
-            headers: outgoing,
-            body,
-        },
+        call: Call { method, path, headers: outgoing, body },
         edits,
         key_label,
         usage_added,
@@ -119,11 +105,7 @@ pub fn prepare(
 /// The name to write in place of the client's, where they differ.
 fn renamed<'a>(understood: &Understood, choice: &'a Choice) -> Option<&'a str> {
     let sent = choice.model.as_deref()?;
-    let asked = understood
-        .facts
-        .model
-        .as_ref()
-        .map(|model| model.text.as_str());
+    let asked = understood.facts.model.as_ref().map(|model| model.text.as_str());
     (asked != Some(sent)).then_some(sent)
 }
 
@@ -218,10 +200,7 @@ fn body_edits(
 fn adds_usage(settings: &Settings, endpoint: &Endpoint<'_>, understood: &Understood) -> bool {
     settings.streams.include_usage == IncludeUsage::WhenMissing
         && endpoint.dialect == Dialect::OpenAiChat
-        && matches!(
-            endpoint.operation,
-            Operation::Chat | Operation::TextCompletion
-        )
+        && matches!(endpoint.operation, Operation::Chat | Operation::TextCompletion)
         && understood.facts.stream == Some(true)
         && understood.facts.include_usage != Some(true)
 }
@@ -234,22 +213,17 @@ fn credentials(
     client: &HeaderMap,
     query: Option<&str>,
 ) -> Outbound {
-    let sent = auth::CREDENTIALS
-        .iter()
-        .any(|name| client.contains_key(name))
+    let sent = auth::CREDENTIALS.iter().any(|name| client.contains_key(name))
         || query.and_then(query_key).is_some();
     // A gateway key in a header of its own says that `authorization` belongs to the provider.
     let (credential, gateway_has_keys) = match caller {
         Caller::Loopback => (ClientCredential::Own, !settings.gateway_keys.is_empty()),
-        Caller::Known {
-            place: Place::Header(name),
-            own_credential: true,
-            ..
-        } if *name == X_PINHOLE_KEY => (ClientCredential::Own, false),
-        Caller::Known {
-            own_credential: true,
-            ..
-        } => (ClientCredential::Own, true),
+        Caller::Known { place: Place::Header(name), own_credential: true, .. }
+            if *name == X_PINHOLE_KEY =>
+        {
+            (ClientCredential::Own, false)
+        }
+        Caller::Known { own_credential: true, .. } => (ClientCredential::Own, true),
         Caller::Known { .. } => (ClientCredential::Withheld, true),
     };
     auth::choose(provider, credential, sent, gateway_has_keys)
@@ -385,10 +359,7 @@ async fn send_on(
     link: &mut Link,
 ) -> Result<Response<AnswerBody>, Failure> {
     for _ in 0..DEAD_LINES_MAX {
-        let line = client
-            .connection(link)
-            .await
-            .map_err(|error| describe(provider, &error))?;
+        let line = client.connection(link).await.map_err(|error| describe(provider, &error))?;
         let answer = client.send(line, call);
         let Ok(answer) = tokio::time::timeout(provider.timeouts.first_byte, answer).await else {
             return Err(no_first_byte(provider));
@@ -405,10 +376,7 @@ async fn send_on(
     }
     Err(Failure::new(
         Code::UpstreamReset,
-        format!(
-            "provider {} closed {DEAD_LINES_MAX} connections in a row; retry",
-            provider.id
-        ),
+        format!("provider {} closed {DEAD_LINES_MAX} connections in a row; retry", provider.id),
     ))
 }
 

@@ -48,11 +48,7 @@ pub fn answer(
 }
 
 fn unknown(snapshot: &Snapshot, wanted: &str) -> Failure {
-    let near = match snapshot.table.decide(Ask {
-        model: Some(wanted),
-        flag: None,
-        leaning: None,
-    }) {
+    let near = match snapshot.table.decide(Ask { model: Some(wanted), flag: None, leaning: None }) {
         Err(Refusal::UnknownModel { near, .. }) => near,
         _ => Vec::new(),
     };
@@ -72,19 +68,9 @@ fn unknown(snapshot: &Snapshot, wanted: &str) -> Failure {
 /// Rows in the order of the file; a model that two providers serve has two.
 fn rows(snapshot: &Snapshot) -> Vec<Row<'_>> {
     let mut rows = Vec::new();
-    for provider in snapshot
-        .settings
-        .providers
-        .iter()
-        .filter(|provider| !provider.disabled)
-    {
+    for provider in snapshot.settings.providers.iter().filter(|provider| !provider.disabled) {
         for model in snapshot.models(provider) {
-            rows.push(Row {
-                id: &model.id,
-                provider,
-                alias_of: None,
-                model: Some(model),
-            });
+            rows.push(Row { id: &model.id, provider, alias_of: None, model: Some(model) });
             for alias in &model.aliases {
                 rows.push(Row {
                     id: alias,
@@ -98,12 +84,7 @@ fn rows(snapshot: &Snapshot) -> Vec<Row<'_>> {
     for (name, at, sent_as) in snapshot.table.shipped() {
         let listed = rows.iter().any(|row| row.id == name);
         if let Some(provider) = snapshot.provider(at).filter(|_| !listed) {
-            rows.push(Row {
-                id: name,
-                provider,
-                alias_of: Some(sent_as),
-                model: None,
-            });
+            rows.push(Row { id: name, provider, alias_of: Some(sent_as), model: None });
         }
     }
     rows
@@ -112,9 +93,8 @@ fn rows(snapshot: &Snapshot) -> Vec<Row<'_>> {
 fn list(snapshot: &Snapshot, dialect: Dialect, rows: &[Row<'_>], query: Option<&str>) -> Value {
     match dialect {
         Dialect::Anthropic => {
-            let limit = parameter(query, "limit")
-                .and_then(|text| text.parse().ok())
-                .unwrap_or(1_000);
+            let limit =
+                parameter(query, "limit").and_then(|text| text.parse().ok()).unwrap_or(1_000);
             let after = parameter(query, "after_id");
             let start = after
                 .and_then(|id| rows.iter().position(|row| row.id == id))
@@ -230,15 +210,12 @@ fn sizes(row: &Row<'_>) -> (Option<u64>, Option<u64>) {
     let known = catalog::sizes(row.alias_of.unwrap_or(row.id));
     let own = row.model;
     (
-        own.and_then(|model| model.context_length)
-            .or(known.map(|sizes| sizes.context_length)),
+        own.and_then(|model| model.context_length).or(known.map(|sizes| sizes.context_length)),
         own.and_then(|model| model.max_output_tokens)
             .or(known.map(|sizes| sizes.max_output_tokens)),
     )
 }
 
 fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
-    query?
-        .split('&')
-        .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+    query?.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }

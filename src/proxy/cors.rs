@@ -26,30 +26,15 @@ pub fn preflight(settings: &Settings, parts: &Parts, path: &str) -> Option<Respo
     let Some(origin) = origin.filter(|origin| allowed(settings, origin)) else {
         return Some(response);
     };
-    headers.insert(
-        header::ACCESS_CONTROL_ALLOW_METHODS,
-        HeaderValue::from_static(METHODS),
-    );
-    let wanted = parts
-        .headers
-        .get(header::ACCESS_CONTROL_REQUEST_HEADERS)
-        .cloned();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS));
+    let wanted = parts.headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
     headers.insert(
         header::ACCESS_CONTROL_ALLOW_HEADERS,
         wanted.unwrap_or_else(|| HeaderValue::from_static("authorization, content-type")),
     );
-    headers.insert(
-        header::ACCESS_CONTROL_MAX_AGE,
-        HeaderValue::from_static("600"),
-    );
-    if parts
-        .headers
-        .contains_key("access-control-request-private-network")
-    {
-        headers.insert(
-            "access-control-allow-private-network",
-            HeaderValue::from_static("true"),
-        );
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    if parts.headers.contains_key("access-control-request-private-network") {
+        headers.insert("access-control-allow-private-network", HeaderValue::from_static("true"));
     }
     allow(settings, Some(origin), headers);
     Some(response)
@@ -66,10 +51,7 @@ pub fn check(settings: &Settings, headers: &HeaderMap) -> Result<(), Failure> {
     if allowed(settings, origin) {
         return Ok(());
     }
-    let shown: String = String::from_utf8_lossy(origin.as_bytes())
-        .chars()
-        .take(120)
-        .collect();
+    let shown: String = String::from_utf8_lossy(origin.as_bytes()).chars().take(120).collect();
     Err(Failure::new(
         Code::OriginNotAllowed,
         format!(
@@ -81,11 +63,7 @@ pub fn check(settings: &Settings, headers: &HeaderMap) -> Result<(), Failure> {
 /// A page can bind a name of its own to this address (DNS rebinding); its reading requests then name no origin, but
 /// they name that host, and they come from a browser. Programs may use any name.
 fn check_host(settings: &Settings, headers: &HeaderMap) -> Result<(), Failure> {
-    let text = |name| {
-        headers
-            .get(name)
-            .and_then(|value: &HeaderValue| value.to_str().ok())
-    };
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let (Some(host), Some(agent)) = (text(header::HOST), text(header::USER_AGENT)) else {
         return Ok(());
     };
@@ -116,10 +94,7 @@ pub fn allow(settings: &Settings, origin: Option<&HeaderValue>, answered: &mut H
         return;
     };
     answered.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-    answered.insert(
-        header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("*"),
-    );
+    answered.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("*"));
     answered.append(header::VARY, HeaderValue::from_static("origin"));
 }
 
@@ -127,12 +102,7 @@ fn allowed(settings: &Settings, origin: &HeaderValue) -> bool {
     let Ok(origin) = origin.to_str() else {
         return false;
     };
-    if settings
-        .server
-        .cors_origins
-        .iter()
-        .any(|allowed| allowed == "*" || allowed == origin)
-    {
+    if settings.server.cors_origins.iter().any(|allowed| allowed == "*" || allowed == origin) {
         return true;
     }
     // Desktop shells (`vscode-webview://`, `app://`) are no web pages; `null` may be anybody.
@@ -156,7 +126,5 @@ fn host_of(authority: &str) -> &str {
 fn is_local(host: &str) -> bool {
     host == "localhost"
         || host.ends_with(".localhost")
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }

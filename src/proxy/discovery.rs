@@ -20,10 +20,8 @@ pub async fn run(shared: Arc<Shared>) {
             shared.replaced.notified().await;
             continue;
         }
-        let asked = settings
-            .providers
-            .iter()
-            .filter(|provider| provider.discover && !provider.disabled);
+        let asked =
+            settings.providers.iter().filter(|provider| provider.discover && !provider.disabled);
         let tasks: Vec<_> = asked
             .map(|provider| {
                 let provider = Arc::clone(provider);
@@ -44,11 +42,7 @@ pub async fn run(shared: Arc<Shared>) {
         }
         let every = settings.discovery.every;
         let pause = if failed { retry.min(every) } else { every };
-        retry = if failed {
-            (retry * 2).min(every)
-        } else {
-            RETRY_FIRST
-        };
+        retry = if failed { (retry * 2).min(every) } else { RETRY_FIRST };
         if let Ok(()) = tokio::time::timeout(pause, shared.replaced.notified()).await {
             retry = RETRY_FIRST;
         }

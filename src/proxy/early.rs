@@ -40,9 +40,7 @@ pub async fn serve(
     request: Request<Incoming>,
 ) -> Response<Opened> {
     let Some(every) = worker.shared.snapshot().settings.streams.keep_alive else {
-        return pipeline::serve(&worker, peer, request, None)
-            .await
-            .map(Opened::InTime);
+        return pipeline::serve(&worker, peer, request, None).await.map(Opened::InTime);
     };
     let notice = Arc::new(Notice::new());
     let told = Arc::clone(&notice);
@@ -71,10 +69,7 @@ fn open(underway: &Underway, running: Running, every: Duration) -> Response<Open
     };
     let mut response = Response::new(Opened::Early(Box::new(waiting)));
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/event-stream"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(X_CACHE, HeaderValue::from_static("MISS"));
     headers.insert(X_PINHOLE_ID, reply::id_value(underway.id));
@@ -178,9 +173,7 @@ impl Waiting {
             match Pin::new(&mut *body).poll_frame(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Ok(frame))) if read.len() < ERROR_BYTES_MAX => {
-                    let data = frame
-                        .into_data()
-                        .unwrap_or_else(|_: Frame<Bytes>| Bytes::new());
+                    let data = frame.into_data().unwrap_or_else(|_: Frame<Bytes>| Bytes::new());
                     read.extend_from_slice(&data[..data.len().min(ERROR_BYTES_MAX - read.len())]);
                 }
                 Poll::Ready(_) => {

@@ -20,11 +20,7 @@ pub fn explain(
     model: &str,
     flag: Option<Flag>,
 ) -> Value {
-    let (steps, decided) = table.explain(Ask {
-        model: Some(model),
-        flag,
-        leaning: flag,
-    });
+    let (steps, decided) = table.explain(Ask { model: Some(model), flag, leaning: flag });
     let endpoint = flag.map_or("ungated endpoints (embeddings, files, …)", Flag::endpoint);
     match decided {
         Ok(choice) => {

@@ -37,11 +37,8 @@ const REQUEST_DENIED: [HeaderName; 5] = [
 ];
 
 /// Further response headers that never reach a client. `alt-svc` would send it past the gateway.
-const RESPONSE_DENIED: [HeaderName; 3] = [
-    header::SET_COOKIE,
-    header::PROXY_AUTHENTICATE,
-    header::ALT_SVC,
-];
+const RESPONSE_DENIED: [HeaderName; 3] =
+    [header::SET_COOKIE, header::PROXY_AUTHENTICATE, header::ALT_SVC];
 
 /// Prefixes of the gateway's own headers.
 const OWN: [&str; 2] = ["x-pinhole-", "x-aperture-"];
@@ -53,11 +50,7 @@ pub fn strip_request(headers: &mut HeaderMap, caller: &Caller) {
         headers.remove(name);
     }
     strip_own(headers);
-    if let Caller::Known {
-        place: Place::Header(name),
-        ..
-    } = caller
-    {
+    if let Caller::Known { place: Place::Header(name), .. } = caller {
         headers.remove(name);
     }
 }
@@ -93,11 +86,7 @@ fn strip_own(headers: &mut HeaderMap) {
     if !headers.keys().any(is_own) {
         return;
     }
-    let own: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| is_own(name))
-        .cloned()
-        .collect();
+    let own: Vec<HeaderName> = headers.keys().filter(|name| is_own(name)).cloned().collect();
     for name in own {
         headers.remove(name);
     }
@@ -166,10 +155,7 @@ mod tests {
             own_credential: false,
         };
         strip_request(&mut map, &caller);
-        assert_eq!(
-            names(&map),
-            ["anthropic-beta", "user-agent", "x-stainless-lang"]
-        );
+        assert_eq!(names(&map), ["anthropic-beta", "user-agent", "x-stainless-lang"]);
     }
 
     #[test]

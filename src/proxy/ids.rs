@@ -53,11 +53,7 @@ impl Ids {
             return;
         };
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen
-            .provider_of
-            .insert(id.to_owned(), Arc::clone(&attempt.provider))
-            .is_none()
-        {
+        if seen.provider_of.insert(id.to_owned(), Arc::clone(&attempt.provider)).is_none() {
             seen.order.push_back(id.to_owned());
         }
         while seen.order.len() > IDS_MAX {
@@ -70,8 +66,7 @@ impl Ids {
     /// The provider of the first segment of `path` that is a known id.
     pub fn provider_of(&self, path: &str) -> Option<Arc<str>> {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        path.split('/')
-            .find_map(|segment| seen.provider_of.get(segment).cloned())
+        path.split('/').find_map(|segment| seen.provider_of.get(segment).cloned())
     }
 }
 
@@ -83,9 +78,7 @@ fn first_id(head: &[u8]) -> Option<&str> {
     let end = memchr::memchr(b'"', text)?;
     let id = text.get(..end)?;
     let plausible = (ID_BYTES_MIN..=ID_BYTES_MAX).contains(&id.len())
-        && id
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+        && id.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
     plausible.then(|| std::str::from_utf8(id).ok()).flatten()
 }
 
@@ -95,18 +88,12 @@ mod tests {
 
     #[test]
     fn ids_are_read_from_answers_and_streams() {
-        assert_eq!(
-            first_id(br#"{"id": "resp_abc123", "object":"response"}"#),
-            Some("resp_abc123")
-        );
+        assert_eq!(first_id(br#"{"id": "resp_abc123", "object":"response"}"#), Some("resp_abc123"));
         assert_eq!(
             first_id(b"event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1a2b\"}}\n\n"),
             Some("resp_1a2b")
         );
-        assert_eq!(
-            first_id(br#"{"object":"file","id":"file-XYZ9876"}"#),
-            Some("file-XYZ9876")
-        );
+        assert_eq!(first_id(br#"{"object":"file","id":"file-XYZ9876"}"#), Some("file-XYZ9876"));
         for none in [
             &br#"{"id":1}"#[..],
             br#"{"id":"a b c d e"}"#,

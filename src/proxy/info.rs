@@ -36,12 +36,8 @@ pub fn answer(
         Info::Targets => targets(snapshot, parts),
         Info::AuthMe => auth_me(snapshot, parts, uri, id),
     };
-    response
-        .headers_mut()
-        .insert(X_PINHOLE_ID, reply::id_value(id));
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(X_PINHOLE_ID, reply::id_value(id));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -61,10 +57,7 @@ fn ready(shared: &Shared, snapshot: &Snapshot) -> Response<ReplyBody> {
         Ok(()) => reply::json(StatusCode::OK, br#"{"status":"ready"}"#.to_vec()),
         Err(reason) => {
             let body = json!({"status": "not ready", "reason": reason});
-            reply::json(
-                StatusCode::SERVICE_UNAVAILABLE,
-                body.to_string().into_bytes(),
-            )
+            reply::json(StatusCode::SERVICE_UNAVAILABLE, body.to_string().into_bytes())
         }
     }
 }
@@ -81,15 +74,8 @@ pub fn base_urls(origin: &str) -> serde_json::Value {
 
 fn targets(snapshot: &Snapshot, parts: &Parts) -> Response<ReplyBody> {
     let settings = &snapshot.settings;
-    let scheme = if settings.server.tls.is_some() {
-        "https"
-    } else {
-        "http"
-    };
-    let host = parts
-        .headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
+    let scheme = if settings.server.tls.is_some() { "https" } else { "http" };
+    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let origin = match host {
         Some(host) => format!("{scheme}://{host}"),
         None => format!("{scheme}://{}", settings.server.listen),

@@ -184,17 +184,11 @@ pub fn understand(
     decoded: Option<Bytes>,
 ) -> Result<Understood, Failure> {
     let content_type = text(headers, header::CONTENT_TYPE);
-    let mut understood = Understood {
-        decoded,
-        ..Understood::default()
-    };
+    let mut understood = Understood { decoded, ..Understood::default() };
     let readable = understood.decoded.clone().unwrap_or_else(|| body.clone());
     match endpoint.model {
         ModelPlace::Path(model) => {
-            understood.facts.model = Some(Found {
-                text: percent_decode(model),
-                span: 0..0,
-            });
+            understood.facts.model = Some(Found { text: percent_decode(model), span: 0..0 });
             understood.facts.stream = endpoint.stream;
             if matches!(endpoint.operation, Operation::Chat) {
                 require_json(content_type.as_deref())?;
@@ -208,12 +202,7 @@ pub fn understand(
             understood.facts = peek(endpoint, &readable)?;
         }
         ModelPlace::Perhaps if !body.is_empty() => {
-            perhaps(
-                endpoint,
-                content_type.as_deref(),
-                &readable,
-                &mut understood,
-            );
+            perhaps(endpoint, content_type.as_deref(), &readable, &mut understood);
         }
         ModelPlace::Perhaps => {}
     }
@@ -345,7 +334,5 @@ fn is_json(content_type: &str) -> bool {
 }
 
 fn text(headers: &HeaderMap, name: http::HeaderName) -> Option<Cow<'_, str>> {
-    headers
-        .get(name)
-        .map(|value| String::from_utf8_lossy(value.as_bytes()))
+    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()))
 }

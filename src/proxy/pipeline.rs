@@ -67,9 +67,7 @@ pub async fn serve(
     };
     cors::allow(&snapshot.settings, origin.as_ref(), response.headers_mut());
     if let Some(instance) = snapshot.instance() {
-        response
-            .headers_mut()
-            .insert(headers::X_PINHOLE_INSTANCE, instance.clone());
+        response.headers_mut().insert(headers::X_PINHOLE_INSTANCE, instance.clone());
     }
     response
 }
@@ -133,19 +131,8 @@ impl Job {
         if let Some(exchange) = recorder.exchange() {
             exchange.request.note_headers(keep, &parts.headers);
         }
-        let places = Places {
-            entered: Some(worker.shared.enter()),
-            ..Places::default()
-        };
-        Self {
-            snapshot,
-            recorder,
-            places,
-            id,
-            dialect,
-            provider: None,
-            notice: None,
-        }
+        let places = Places { entered: Some(worker.shared.enter()), ..Places::default() };
+        Self { snapshot, recorder, places, id, dialect, provider: None, notice: None }
     }
 
     async fn run(
@@ -168,11 +155,7 @@ impl Job {
         let body = self.read(body).await?;
         let decoded = self.decode(&endpoint, &parts.headers, &body).await?;
         let understood = intake::understand(&endpoint, &parts.headers, &body, decoded)?;
-        let asked = understood
-            .facts
-            .model
-            .as_ref()
-            .map(|model| model.text.as_str());
+        let asked = understood.facts.model.as_ref().map(|model| model.text.as_str());
         let stream = understood.facts.stream.or(endpoint.stream) == Some(true);
         if let Some(exchange) = self.recorder.exchange() {
             exchange.model_requested = asked.map(str::to_owned);
@@ -233,9 +216,7 @@ impl Job {
         let mut response = reply::json(StatusCode::OK, body);
         self.sign(response.headers_mut(), None);
         // Cacheable, and made anew each time: nothing is cached in this version.
-        response
-            .headers_mut()
-            .insert(headers::X_CACHE, HeaderValue::from_static("MISS"));
+        response.headers_mut().insert(headers::X_CACHE, HeaderValue::from_static("MISS"));
         let length = http_body::Body::size_hint(response.body()).exact();
         if let Some(exchange) = self.recorder.exchange() {
             exchange.status = Some(StatusCode::OK);
@@ -353,30 +334,17 @@ impl Job {
         {
             return Ok(verbatim_choice(at, None, Because::KnownId));
         }
-        let ask = Ask {
-            model: asked,
-            flag: endpoint.flag,
-            leaning: endpoint.leaning,
-        };
-        self.snapshot
-            .table
-            .decide(ask)
-            .map_err(|refused| refusal::of_route(&refused, endpoint))
+        let ask = Ask { model: asked, flag: endpoint.flag, leaning: endpoint.leaning };
+        self.snapshot.table.decide(ask).map_err(|refused| refusal::of_route(&refused, endpoint))
     }
 
     /// Says that an event stream was asked for, to whoever may open it early.
     fn tell_underway(&mut self, prepared: &Prepared) {
         let Some(notice) = &self.notice else { return };
-        let stream = self
-            .recorder
-            .exchange()
-            .is_some_and(|exchange| exchange.stream);
+        let stream = self.recorder.exchange().is_some_and(|exchange| exchange.stream);
         if stream && wants_events(self.dialect, prepared.call.path.query()) {
             // Set once: there is one attempt.
-            let _told = notice.set(Underway {
-                dialect: self.dialect,
-                id: self.id,
-            });
+            let _told = notice.set(Underway { dialect: self.dialect, id: self.id });
         }
     }
 
@@ -414,17 +382,9 @@ fn wants_events(dialect: Dialect, query: Option<&str>) -> bool {
 }
 
 fn verbatim_choice(provider: usize, asked: Option<&str>, because: Because) -> Choice {
-    Choice {
-        provider,
-        model: asked.map(Arc::from),
-        params: Params::default(),
-        because,
-    }
+    Choice { provider, model: asked.map(Arc::from), params: Params::default(), because }
 }
 
 fn text(headers: &HeaderMap, name: &http::HeaderName) -> Option<String> {
-    headers
-        .get(name)
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned)
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }

@@ -49,8 +49,5 @@ async fn permit(places: &Arc<Semaphore>, wait: Duration) -> Option<OwnedSemaphor
     if let Ok(permit) = Arc::clone(places).try_acquire_owned() {
         return Some(permit);
     }
-    tokio::time::timeout(wait, Arc::clone(places).acquire_owned())
-        .await
-        .ok()?
-        .ok()
+    tokio::time::timeout(wait, Arc::clone(places).acquire_owned()).await.ok()?.ok()
 }

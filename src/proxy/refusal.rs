@@ -72,11 +72,7 @@ pub fn of_route(refusal: &RouteRefusal, endpoint: &Endpoint<'_>) -> Failure {
             message.push_str(" (an unknown model goes to default_backend when that is set)");
             Failure::new(Code::ModelNotFound, message).param("model")
         }
-        RouteRefusal::FlagMissing {
-            provider,
-            model,
-            flag,
-        } => Failure::new(
+        RouteRefusal::FlagMissing { provider, model, flag } => Failure::new(
             Code::EndpointNotEnabled,
             format!(
                 "provider {provider} serves {model} but not at this endpoint; set providers.{provider}.compatibility.{} \
@@ -85,20 +81,17 @@ pub fn of_route(refusal: &RouteRefusal, endpoint: &Endpoint<'_>) -> Failure {
             ),
         ),
         RouteRefusal::NoModel => {
-            let at = endpoint
-                .flag
-                .map_or("this endpoint", |flag| flag.endpoint());
+            let at = endpoint.flag.map_or("this endpoint", |flag| flag.endpoint());
             Failure::new(
                 Code::MissingModel,
                 format!("the request names no model and no default provider offers {at}; send model, or set default_backend"),
             )
             .param("model")
         }
-        RouteRefusal::BadParam(bad) => Failure::new(
-            Code::InvalidParameter,
-            format!("{bad}; correct or remove it"),
-        )
-        .param("model"),
+        RouteRefusal::BadParam(bad) => {
+            Failure::new(Code::InvalidParameter, format!("{bad}; correct or remove it"))
+                .param("model")
+        }
     }
 }
 
@@ -118,18 +111,12 @@ pub fn of_caller(unknown: Unknown) -> Failure {
 
 /// `/providers/{name}` with a name nobody has.
 pub fn unknown_provider(name: &str, entries: &[Entry]) -> Failure {
-    let known: Vec<&str> = entries
-        .iter()
-        .filter(|entry| !entry.disabled)
-        .map(|entry| &*entry.id)
-        .collect();
+    let known: Vec<&str> =
+        entries.iter().filter(|entry| !entry.disabled).map(|entry| &*entry.id).collect();
     let shown: String = name.chars().take(80).collect();
     Failure::new(
         Code::ProviderNotFound,
-        format!(
-            "no provider is called {shown}; configured: {}",
-            known.join(", ")
-        ),
+        format!("no provider is called {shown}; configured: {}", known.join(", ")),
     )
 }
 
@@ -160,11 +147,7 @@ pub async fn wrapped(provider: &Provider, answer: Response<AnswerBody>) -> Failu
     }
     let mut failure = Failure::new(
         Code::UpstreamError,
-        format!(
-            "provider {} answered {status}: {}",
-            provider.id,
-            String::from_utf8_lossy(&quoted)
-        ),
+        format!("provider {} answered {status}: {}", provider.id, String::from_utf8_lossy(&quoted)),
     );
     failure.upstream_status = Some(status);
     failure.retry_after = parts

@@ -297,9 +297,7 @@ impl Relay {
             let due = self.next_due();
             let timer = match &mut self.timer {
                 Some(timer) => timer,
-                None => self
-                    .timer
-                    .insert(Box::pin(tokio::time::sleep_until(due.into()))),
+                None => self.timer.insert(Box::pin(tokio::time::sleep_until(due.into()))),
             };
             // It may have been set for `idle` in the middle of an event, where no keep-alive was due.
             if timer.deadline().into_std() > due {
@@ -320,10 +318,7 @@ impl Relay {
             if self.last_frame + self.manner.idle <= now {
                 return Waited::Silent(self.manner.idle, Code::UpstreamIdleTimeout);
             }
-            let quiet = self
-                .manner
-                .keep_alive
-                .filter(|wait| self.last_sent + *wait <= now);
+            let quiet = self.manner.keep_alive.filter(|wait| self.last_sent + *wait <= now);
             self.timer = None;
             if quiet.is_some() && self.manner.writable && self.boundary.between_events {
                 return Waited::KeepAlive;
@@ -338,10 +333,7 @@ impl Relay {
             .keep_alive
             .filter(|_| self.manner.writable && self.boundary.between_events)
             .map(|wait| self.last_sent + wait);
-        [keep_alive, self.manner.deadline]
-            .into_iter()
-            .flatten()
-            .fold(idle, Instant::min)
+        [keep_alive, self.manner.deadline].into_iter().flatten().fold(idle, Instant::min)
     }
 }
 
@@ -359,11 +351,7 @@ fn ended_as(exchange: Option<&mut Exchange>) -> Outcome {
     let failed = exchange
         .and_then(|exchange| exchange.last_attempt()?.status)
         .is_some_and(|status| status.is_client_error() || status.is_server_error());
-    if failed {
-        Outcome::UpstreamError
-    } else {
-        Outcome::Complete
-    }
+    if failed { Outcome::UpstreamError } else { Outcome::Complete }
 }
 
 impl Drop for Relay {
@@ -392,10 +380,7 @@ impl Drop for Relay {
         self.learn_id();
         let recorder = self.recorder.hand_over();
         let places = std::mem::take(&mut self.places);
-        task::spawn(
-            "tail of a finished stream",
-            read_tail(body, recorder, places),
-        );
+        task::spawn("tail of a finished stream", read_tail(body, recorder, places));
     }
 }
 
@@ -436,10 +421,7 @@ struct Boundary {
 
 impl Default for Boundary {
     fn default() -> Self {
-        Self {
-            between_events: true,
-            line_empty: true,
-        }
+        Self { between_events: true, line_empty: true }
     }
 }
 
@@ -472,10 +454,7 @@ mod tests {
             for piece in text.as_bytes().chunks(size) {
                 boundary.pass(piece);
             }
-            assert_eq!(
-                boundary.between_events, between_events,
-                "{text:?} in pieces of {size}"
-            );
+            assert_eq!(boundary.between_events, between_events, "{text:?} in pieces of {size}");
         }
     }
 

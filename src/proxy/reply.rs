@@ -67,9 +67,7 @@ pub fn with_type(status: StatusCode, kind: &'static str, body: Bytes) -> Respons
     let body = (!body.is_empty()).then_some(body);
     let mut response = Response::new(ReplyBody::Made(body));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
 

@@ -56,28 +56,19 @@ pub fn start(listener: &TcpListener, shared: &Arc<Shared>, workers: usize) -> io
     listener.set_nonblocking(true)?;
     let settings = Arc::clone(&shared.snapshot().settings);
     let listening = Listening {
-        waits: Waits {
-            head: settings.server.header_timeout,
-            take: settings.timeouts.idle,
-        },
+        waits: Waits { head: settings.server.header_timeout, take: settings.timeouts.idle },
         tls: settings.server.tls.as_ref().map(acceptor).transpose()?,
     };
     let (stop, stopped) = watch::channel(false);
     let mut threads = Vec::with_capacity(workers);
     for index in 0..workers {
         let listener = listener.try_clone()?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let worker = Arc::new(Worker {
-            index,
-            shared: Arc::clone(shared),
-        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let worker = Arc::new(Worker { index, shared: Arc::clone(shared) });
         let listening = listening.clone();
         let mut stopped = stopped.clone();
-        let thread = std::thread::Builder::new()
-            .name(format!("pinhole-{index}"))
-            .spawn(move || {
+        let thread =
+            std::thread::Builder::new().name(format!("pinhole-{index}")).spawn(move || {
                 runtime.block_on(async move {
                     task::spawn("sweep", sweep(Arc::clone(&worker)));
                     tokio::select! {
@@ -88,11 +79,7 @@ pub fn start(listener: &TcpListener, shared: &Arc<Shared>, workers: usize) -> io
             })?;
         threads.push(thread);
     }
-    Ok(Server {
-        address,
-        stop,
-        threads,
-    })
+    Ok(Server { address, stop, threads })
 }
 
 impl Server {
@@ -126,10 +113,7 @@ fn acceptor(files: &Tls) -> io::Result<TlsAcceptor> {
 }
 
 fn named(path: &std::path::Path, error: &dyn std::fmt::Display) -> io::Error {
-    io::Error::other(format!(
-        "server.tls: {} cannot be used: {error}",
-        path.display()
-    ))
+    io::Error::other(format!("server.tls: {} cannot be used: {error}", path.display()))
 }
 
 async fn accept(listener: TcpListener, worker: Arc<Worker>, listening: Listening) {

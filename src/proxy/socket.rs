@@ -143,9 +143,7 @@ impl ClientSocket {
         }
         if self.in_head {
             let wait = self.waits.head;
-            let timer = self
-                .head_timer
-                .get_or_insert_with(|| Box::pin(tokio::time::sleep(wait)));
+            let timer = self.head_timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(wait)));
             if timer.as_mut().poll(cx).is_ready() {
                 let failure = Failure::new(
                     Code::BodyTimeout,
@@ -218,9 +216,7 @@ impl ClientSocket {
             return polled;
         }
         let wait = self.waits.take;
-        let timer = self
-            .take_timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(wait)));
+        let timer = self.take_timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(wait)));
         if timer.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
@@ -245,10 +241,7 @@ impl ClientSocket {
             b"414" => Some((
                 414,
                 "URI Too Long",
-                Failure::new(
-                    Code::InvalidRequest,
-                    "the request URI is too long; shorten it",
-                ),
+                Failure::new(Code::InvalidRequest, "the request URI is too long; shorten it"),
             )),
             b"431" => Some((
                 431,

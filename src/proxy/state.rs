@@ -63,22 +63,12 @@ pub struct Snapshot {
 impl Snapshot {
     fn new(settings: Settings, workers: usize, learned: LearnedModels) -> Self {
         let clients = (0..workers)
-            .map(|_| {
-                settings
-                    .providers
-                    .iter()
-                    .map(|one| Arc::new(Client::new(one)))
-                    .collect()
-            })
+            .map(|_| settings.providers.iter().map(|one| Arc::new(Client::new(one))).collect())
             .collect();
         let provider_places = settings
             .providers
             .iter()
-            .map(|provider| {
-                provider
-                    .in_flight_max
-                    .map(|max| Arc::new(Semaphore::new(max)))
-            })
+            .map(|provider| provider.in_flight_max.map(|max| Arc::new(Semaphore::new(max))))
             .collect();
         let kib = usize::try_from(settings.limits.buffered_bytes_max / 1024).unwrap_or(usize::MAX);
         let instance = settings.server.instance.as_deref();
@@ -172,10 +162,8 @@ fn permits(wanted: usize) -> usize {
 
 /// The routing table over configured and learnt models.
 pub fn table(settings: &Settings, learned: &LearnedModels) -> Table {
-    let served = |model: &Model| Served {
-        id: Arc::from(model.id.as_str()),
-        aliases: model.aliases.clone(),
-    };
+    let served =
+        |model: &Model| Served { id: Arc::from(model.id.as_str()), aliases: model.aliases.clone() };
     let entries = settings
         .providers
         .iter()
@@ -243,8 +231,7 @@ impl Shared {
             return;
         }
         learned.insert(Arc::clone(&asked.id), found);
-        self.snapshot
-            .store(Arc::new(current.relearned(learned.clone())));
+        self.snapshot.store(Arc::new(current.relearned(learned.clone())));
     }
 
     pub fn drain(&self) {

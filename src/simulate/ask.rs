@@ -129,19 +129,11 @@ struct WireTool<'a> {
     parameters: Option<&'a RawValue>,
     #[serde(borrow)]
     input_schema: Option<&'a RawValue>,
-    #[serde(
-        borrow,
-        rename = "parametersJsonSchema",
-        alias = "parameters_json_schema"
-    )]
+    #[serde(borrow, rename = "parametersJsonSchema", alias = "parameters_json_schema")]
     json_schema: Option<&'a RawValue>,
     #[serde(borrow)]
     function: Option<Box<WireTool<'a>>>,
-    #[serde(
-        borrow,
-        rename = "functionDeclarations",
-        alias = "function_declarations"
-    )]
+    #[serde(borrow, rename = "functionDeclarations", alias = "function_declarations")]
     declarations: Option<Vec<WireTool<'a>>>,
     /// Codex's `namespace` tools hold tools.
     #[serde(borrow)]
@@ -214,18 +206,15 @@ impl<'a> Ask<'a> {
         ask.stream = endpoint == Endpoint::GenerateStream || wire.stream == Some(true);
         ask.include_usage =
             wire.stream_options.as_ref().and_then(|o| o.include_usage) == Some(true);
-        ask.max_tokens = wire
-            .max_completion_tokens
-            .or(wire.max_output_tokens)
-            .or(wire.max_tokens);
+        ask.max_tokens = wire.max_completion_tokens.or(wire.max_output_tokens).or(wire.max_tokens);
         ask.choices = usize::from(wire.n.unwrap_or(1).clamp(1, 16));
         ask.parallel = wire.parallel_tool_calls != Some(false);
         ask.dimensions = wire.dimensions;
         ask.base64 = wire.encoding_format.as_deref() == Some("base64");
-        ask.encrypted = wire.include.as_ref().is_some_and(|list| {
-            list.iter()
-                .any(|name| name == "reasoning.encrypted_content")
-        });
+        ask.encrypted = wire
+            .include
+            .as_ref()
+            .is_some_and(|list| list.iter().any(|name| name == "reasoning.encrypted_content"));
         ask.read_turns(&wire);
         ask.read_options(&wire);
         ask.inputs = inputs(&wire);
@@ -256,10 +245,8 @@ impl<'a> Ask<'a> {
         let mut result = false;
         for part in parts.iter().chain(turn.parts.iter().flatten()) {
             result |= part.response.is_some() || part.r#type.as_deref() == Some("tool_result");
-            let image = matches!(
-                part.r#type.as_deref(),
-                Some("image_url" | "input_image" | "image")
-            );
+            let image =
+                matches!(part.r#type.as_deref(), Some("image_url" | "input_image" | "image"));
             self.images += usize::from(image || part.inline.is_some() || part.file.is_some());
         }
         let kind = turn.r#type.as_deref();
@@ -276,8 +263,7 @@ impl<'a> Ask<'a> {
 
     fn read_options(&mut self, wire: &Wire<'a>) {
         let value = |raw: Option<&RawValue>| -> Value {
-            raw.and_then(|raw| serde_json::from_str(raw.get()).ok())
-                .unwrap_or_default()
+            raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
         };
         let (generation, thinking) = (value(wire.generation), value(wire.thinking));
         self.choice = choice(&value(wire.tool_choice), &value(wire.tool_config));
@@ -323,11 +309,8 @@ fn gather<'a>(wire: Vec<WireTool<'a>>, tools: &mut Vec<Tool<'a>>) {
 
 fn choice(choice: &Value, config: &Value) -> Choice {
     let config = &config["functionCallingConfig"];
-    let word = choice
-        .as_str()
-        .or(choice["type"].as_str())
-        .or(config["mode"].as_str())
-        .unwrap_or("auto");
+    let word =
+        choice.as_str().or(choice["type"].as_str()).or(config["mode"].as_str()).unwrap_or("auto");
     let name = choice["function"]["name"]
         .as_str()
         .or(choice["name"].as_str())
@@ -408,10 +391,7 @@ mod tests {
         let (last, images, choice, format, tools) = read(Endpoint::Chat, &body);
         assert_eq!((last, images), (Last::User, 1));
         assert_eq!(choice, Choice::Named("b".into()));
-        assert_eq!(
-            format,
-            Format::Schema(serde_json::json!({"type": "object"}))
-        );
+        assert_eq!(format, Format::Schema(serde_json::json!({"type": "object"})));
         assert_eq!(tools, ["a"]);
     }
 
@@ -434,11 +414,7 @@ mod tests {
                 serde_json::json!({"input": [{"type": "function_call_output", "output": "x"}]}),
                 Last::Tool,
             ),
-            (
-                Endpoint::Responses,
-                serde_json::json!({"input": "hi"}),
-                Last::User,
-            ),
+            (Endpoint::Responses, serde_json::json!({"input": "hi"}), Last::User),
             (
                 Endpoint::Generate,
                 serde_json::json!({"contents": [{"parts": [{"functionResponse": {}}]}]}),

@@ -26,11 +26,7 @@ const LATE: Duration = Duration::from_millis(200);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Send `bytes` after `wait`; with `flush` they reach the socket before the next ones.
-    Send {
-        wait: Duration,
-        bytes: Bytes,
-        flush: bool,
-    },
+    Send { wait: Duration, bytes: Bytes, flush: bool },
     /// End the connection without ending the body.
     Cut(CutKind),
 }
@@ -74,11 +70,7 @@ pub(crate) fn stream(mut events: Vec<Event>, stream: &Stream<'_>, rng: &mut Rng)
 /// The steps of an answer in one piece, `None` when nothing goes wrong with it.
 pub(crate) fn plain(body: &Bytes, fault: &Fault) -> Option<VecDeque<Step>> {
     let half = body.len() / 2;
-    let send = |wait: Duration, bytes: Bytes| Step::Send {
-        wait,
-        bytes,
-        flush: true,
-    };
+    let send = |wait: Duration, bytes: Bytes| Step::Send { wait, bytes, flush: true };
     let mut steps = VecDeque::new();
     if fault.cut_after.is_some() {
         steps.push_back(send(Duration::ZERO, body.slice(..half)));
@@ -139,11 +131,7 @@ fn time(events: Vec<Event>, profile: &Profile, rng: &mut Rng) -> VecDeque<Step> 
         if fault.stall_after == Some(position) {
             wait += fault.stall.map_or(STALL, super::pace::Millis::duration);
         }
-        steps.push_back(Step::Send {
-            wait,
-            bytes: Bytes::from(event.text),
-            flush: false,
-        });
+        steps.push_back(Step::Send { wait, bytes: Bytes::from(event.text), flush: false });
     }
     steps
 }
@@ -169,11 +157,8 @@ fn compress(steps: &mut VecDeque<Step>) {
 
 /// `body` in one gzip member.
 pub(crate) fn gzip(body: &Bytes) -> Bytes {
-    let mut steps = VecDeque::from([Step::Send {
-        wait: Duration::ZERO,
-        bytes: body.clone(),
-        flush: false,
-    }]);
+    let mut steps =
+        VecDeque::from([Step::Send { wait: Duration::ZERO, bytes: body.clone(), flush: false }]);
     compress(&mut steps);
     match steps.pop_front() {
         Some(Step::Send { bytes, .. }) => bytes,
@@ -189,12 +174,7 @@ fn divide(steps: VecDeque<Step>, fault: &Fault) -> VecDeque<Step> {
     let mut room = fault.cut_after_bytes.unwrap_or(usize::MAX);
     let mut divided = VecDeque::new();
     for step in steps {
-        let Step::Send {
-            mut wait,
-            mut bytes,
-            ..
-        } = step
-        else {
+        let Step::Send { mut wait, mut bytes, .. } = step else {
             divided.push_back(step);
             continue;
         };
@@ -230,16 +210,8 @@ mod tests {
 
     /// What a client receives, `!` standing for a cut.
     fn wire(fault: Fault, gzip: bool) -> (Vec<u8>, Vec<Step>) {
-        let profile = Profile {
-            fault,
-            ..Profile::default()
-        };
-        let about = Stream {
-            profile: &profile,
-            sse: true,
-            error: "data: error\n\n".into(),
-            gzip,
-        };
+        let profile = Profile { fault, ..Profile::default() };
+        let about = Stream { profile: &profile, sse: true, error: "data: error\n\n".into(), gzip };
         let steps = stream(events(), &about, &mut Rng::new(1));
         let mut wire = Vec::new();
         for step in &steps {
@@ -259,70 +231,30 @@ mod tests {
     fn each_fault_shows_on_the_wire() {
         let all = "data: {\"é\":1}\n\ndata: 2\n\ndata: [DONE]\n\n";
         check(Fault::default(), all);
+        check(Fault { cut_after: Some(1), ..Fault::default() }, "data: {\"é\":1}\n\n!");
+        check(Fault { cut_after_bytes: Some(7), ..Fault::default() }, "data: {!");
         check(
-            Fault {
-                cut_after: Some(1),
-                ..Fault::default()
-            },
-            "data: {\"é\":1}\n\n!",
-        );
-        check(
-            Fault {
-                cut_after_bytes: Some(7),
-                ..Fault::default()
-            },
-            "data: {!",
-        );
-        check(
-            Fault {
-                error_after: Some(1),
-                ..Fault::default()
-            },
+            Fault { error_after: Some(1), ..Fault::default() },
             "data: {\"é\":1}\n\ndata: error\n\n",
         );
         check(
-            Fault {
-                no_terminal: Some(true),
-                ..Fault::default()
-            },
+            Fault { no_terminal: Some(true), ..Fault::default() },
             "data: {\"é\":1}\n\ndata: 2\n\n",
         );
         check(
-            Fault {
-                malformed_after: Some(9),
-                ..Fault::default()
-            },
+            Fault { malformed_after: Some(9), ..Fault::default() },
             "data: {\"é\":1}\n\ndata: 2\n\ndata: {\"broken\": [1, 2\n\ndata: [DONE]\n\n",
         );
-        check(
-            Fault {
-                crlf: Some(true),
-                ..Fault::default()
-            },
-            &all.replace('\n', "\r\n"),
-        );
+        check(Fault { crlf: Some(true), ..Fault::default() }, &all.replace('\n', "\r\n"));
         for size in 1..=all.len() {
             let split = Some(size);
-            check(
-                Fault {
-                    split,
-                    ..Fault::default()
-                },
-                all,
-            );
+            check(Fault { split, ..Fault::default() }, all);
         }
     }
 
     #[test]
     fn splitting_goes_through_characters() {
-        let steps = wire(
-            Fault {
-                split: Some(9),
-                ..Fault::default()
-            },
-            false,
-        )
-        .1;
+        let steps = wire(Fault { split: Some(9), ..Fault::default() }, false).1;
         let Some(Step::Send { bytes, flush, .. }) = steps.first() else {
             panic!("a first piece");
         };
@@ -331,14 +263,7 @@ mod tests {
 
     #[test]
     fn stalls_and_late_usage_are_waits() {
-        let steps = wire(
-            Fault {
-                stall_after: Some(1),
-                ..Fault::default()
-            },
-            false,
-        )
-        .1;
+        let steps = wire(Fault { stall_after: Some(1), ..Fault::default() }, false).1;
         let waits: Vec<Duration> = steps
             .iter()
             .filter_map(|step| match step {

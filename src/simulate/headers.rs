@@ -12,10 +12,7 @@ use super::script::Profile;
 pub(crate) fn provider(family: Family, profile: &Profile, rng: &mut Rng) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(12);
     let mut put = |name: &'static str, value: &'static str| {
-        headers.insert(
-            HeaderName::from_static(name),
-            HeaderValue::from_static(value),
-        );
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     };
     let id = match family {
         Family::OpenAi => {

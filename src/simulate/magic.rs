@@ -57,10 +57,7 @@ fn simple(profile: &mut Profile, wish: &str) -> bool {
         "no-tools" => profile.tools = Some(tools(When::Never, 0)),
         "early-hints" => profile.early_hints = Some(true),
         "wrong-arguments" => {
-            profile.tools = Some(Tools {
-                wrong_arguments: 1.0,
-                ..Tools::default()
-            });
+            profile.tools = Some(Tools { wrong_arguments: 1.0, ..Tools::default() });
         }
         "redirect" => {
             profile.error = Some(Status {
@@ -92,10 +89,7 @@ fn fault(profile: &mut Profile, word: &str, number: Option<usize>) -> bool {
         "split" => profile.fault.split = Some(number.unwrap_or(1).max(1)),
         "error" | "status" => profile.error = Some(status(number, 500)),
         "html" => {
-            profile.error = Some(Status {
-                html: true,
-                ..status(number, 500)
-            });
+            profile.error = Some(Status { html: true, ..status(number, 500) });
         }
         _ => return false,
     }
@@ -119,11 +113,7 @@ fn measure(profile: &mut Profile, word: &str, argument: &str, number: Option<usi
 }
 
 fn tools(when: When, calls: usize) -> Tools {
-    Tools {
-        when,
-        calls,
-        ..Tools::default()
-    }
+    Tools { when, calls, ..Tools::default() }
 }
 
 fn status(number: Option<usize>, otherwise: u16) -> Status {
@@ -131,11 +121,7 @@ fn status(number: Option<usize>, otherwise: u16) -> Status {
         .and_then(|number| u16::try_from(number).ok())
         .filter(|status| (200..=599).contains(status))
         .unwrap_or(otherwise);
-    Status {
-        status,
-        retry_after: (status == 429).then_some(1),
-        ..Status::default()
-    }
+    Status { status, retry_after: (status == 429).then_some(1), ..Status::default() }
 }
 
 #[cfg(test)]
@@ -164,22 +150,12 @@ mod tests {
         let of = |name| profile(name).expect(name);
         assert_eq!(profile("gpt-5"), None);
         assert_eq!(of("sim-unheard-of"), Profile::default());
-        assert_eq!(
-            of("sim-error-429").error.expect("error").retry_after,
-            Some(1)
-        );
+        assert_eq!(of("sim-error-429").error.expect("error").retry_after, Some(1));
         assert_eq!(of("fake/sim-cut-3").fault.cut_after, Some(3));
         assert_eq!(of("sim-rst-2").fault.cut, Some(CutKind::Rst));
         assert_eq!(of("sim-stall-2").fault.stall_after, Some(2));
-        assert!(
-            of("sim-html-503")
-                .error
-                .is_some_and(|error| error.html && error.status == 503)
-        );
-        assert_eq!(
-            of("sim-slow-first-500ms").first_token,
-            Some(Dist::Constant(Millis(500.0)))
-        );
+        assert!(of("sim-html-503").error.is_some_and(|error| error.html && error.status == 503));
+        assert_eq!(of("sim-slow-first-500ms").first_token, Some(Dist::Constant(Millis(500.0))));
         let both = of("sim-gzip+split-2");
         assert_eq!((both.gzip, both.fault.split), (Some(true), Some(2)));
     }

@@ -58,12 +58,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            threads: 1,
-            log_entries: 4_096,
-            log_bytes: 64 << 20,
-            body_max: 256 << 20,
-        }
+        Self { threads: 1, log_entries: 4_096, log_bytes: 64 << 20, body_max: 256 << 20 }
     }
 }
 
@@ -81,20 +76,13 @@ impl Simulator {
         let log = Arc::new(Log::new(options.log_entries, options.log_bytes));
         let provider = Arc::new(Provider::new(script, Arc::clone(&log)));
         let (stop, stopped) = watch::channel(false);
-        let mut handle = Handle {
-            addr,
-            log,
-            stop,
-            threads: Vec::new(),
-        };
+        let mut handle = Handle { addr, log, stop, threads: Vec::new() };
         let more = (1..options.threads).map(|_| listener.try_clone());
         let listeners = more.collect::<io::Result<Vec<_>>>()?;
         for listener in listeners.into_iter().chain([listener]) {
             let provider = Arc::clone(&provider);
             let stopped = stopped.clone();
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let serve = move || serve::run(&runtime, listener, &provider, options, stopped);
             let thread = std::thread::Builder::new().name("simulate".into());
             handle.threads.push(thread.spawn(serve)?);
@@ -104,11 +92,7 @@ impl Simulator {
 
     /// Starts on a free loopback port with default limits.
     pub fn local(script: Script) -> io::Result<Handle> {
-        Self::start(
-            TcpListener::bind("127.0.0.1:0")?,
-            script,
-            Options::default(),
-        )
+        Self::start(TcpListener::bind("127.0.0.1:0")?, script, Options::default())
     }
 }
 

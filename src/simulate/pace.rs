@@ -76,16 +76,12 @@ pub(crate) fn digest(seed: u64, bytes: &[u8]) -> u64 {
     for block in blocks {
         let (words, _) = block.as_chunks::<8>();
         for (lane, word) in lanes.iter_mut().zip(words) {
-            *lane = (*lane ^ u64::from_le_bytes(*word))
-                .wrapping_mul(FACTOR)
-                .rotate_left(29);
+            *lane = (*lane ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR).rotate_left(29);
         }
     }
     let mut state = lanes.into_iter().fold(0, |state, lane| mix(state ^ lane));
     for byte in rest {
-        state = (state ^ u64::from(*byte))
-            .wrapping_mul(FACTOR)
-            .rotate_left(29);
+        state = (state ^ u64::from(*byte)).wrapping_mul(FACTOR).rotate_left(29);
     }
     mix(state)
 }
@@ -260,16 +256,10 @@ mod tests {
             ("wait = { normal = { mean = '100ms', sd = 5 } }", 100.0),
             ("wait = { exponential = { mean = '40ms' } }", 40.0),
             // The mean of a lognormal is median × exp(sigma² / 2).
-            (
-                "wait = { lognormal = { median = 100, sigma = 0.5 } }",
-                113.3,
-            ),
+            ("wait = { lognormal = { median = 100, sigma = 0.5 } }", 113.3),
         ] {
             let found = mean(&dist(text).expect(text));
-            assert!(
-                (found - expected).abs() / expected < 0.03,
-                "{text}: {found}"
-            );
+            assert!((found - expected).abs() / expected < 0.03, "{text}: {found}");
         }
     }
 
@@ -278,10 +268,7 @@ mod tests {
         for (text, part) in [
             ("wait = '5 parsecs'", "5 parsecs"),
             ("wait = { triangular = 3 }", "triangular"),
-            (
-                "wait = { normal = { mean = 3, deviation = 1 } }",
-                "deviation",
-            ),
+            ("wait = { normal = { mean = 3, deviation = 1 } }", "deviation"),
         ] {
             let message = dist(text).expect_err(text).to_string();
             assert!(message.contains(part), "{message}");

@@ -18,12 +18,8 @@ use crate::base::glob::Glob;
 /// Limit: sessions whose position is remembered; past it all start again.
 const SESSIONS_MAX: usize = 1 << 16;
 /// Headers by which clients name their session, the most telling first.
-const SESSION_HEADERS: [&str; 4] = [
-    "x-session-id",
-    "x-claude-code-session-id",
-    "session-id",
-    "thread-id",
-];
+const SESSION_HEADERS: [&str; 4] =
+    ["x-session-id", "x-claude-code-session-id", "session-id", "thread-id"];
 /// 2026-01-01, the day on which everything made without a clock was made.
 const EPOCH: u64 = 1_767_225_600;
 
@@ -65,12 +61,7 @@ impl LiveRule {
             return false;
         }
         let position = self.met.fetch_add(1, Ordering::Relaxed) + 1;
-        let Rule {
-            nth,
-            every,
-            probability,
-            ..
-        } = &self.rule;
+        let Rule { nth, every, probability, .. } = &self.rule;
         nth.as_ref().is_none_or(|nth| nth.contains(&position))
             && every.is_none_or(|every| position.is_multiple_of(every))
             && probability.is_none_or(|probability| rng.chance(probability))
@@ -80,9 +71,8 @@ impl LiveRule {
 impl Provider {
     pub(crate) fn new(mut script: Script, log: Arc<Log>) -> Self {
         let models = std::mem::take(&mut script.models).into_iter();
-        let mut models: Vec<_> = models
-            .map(|(pattern, profile)| (Glob::new(&pattern), profile))
-            .collect();
+        let mut models: Vec<_> =
+            models.map(|(pattern, profile)| (Glob::new(&pattern), profile)).collect();
         models.sort_by_key(|(glob, _)| std::cmp::Reverse(glob.as_str().len()));
         let rules = std::mem::take(&mut script.rules).into_iter();
         Self {
@@ -97,9 +87,7 @@ impl Provider {
     /// The seed of this answer: of the script, the session and the position in it. Without a session equal requests
     /// count among themselves, so that clients working side by side do not change each other's answers.
     pub(crate) fn position(&self, head: &Parts, body: &Bytes) -> u64 {
-        let named = SESSION_HEADERS
-            .iter()
-            .find_map(|name| head.headers.get(*name));
+        let named = SESSION_HEADERS.iter().find_map(|name| head.headers.get(*name));
         let key = match named {
             Some(session) => digest(self.script.seed, session.as_bytes()),
             None => digest(digest(self.script.seed, head.uri.path().as_bytes()), body),

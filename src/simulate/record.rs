@@ -44,9 +44,7 @@ pub struct Seen {
 impl Seen {
     /// Path and query as sent.
     pub fn target(&self) -> &str {
-        self.uri
-            .path_and_query()
-            .map_or("/", |target| target.as_str())
+        self.uri.path_and_query().map_or("/", |target| target.as_str())
     }
 
     /// The first value of a header, when it is text.
@@ -146,11 +144,7 @@ impl Log {
             });
             self.changed.notify_waiters();
         }
-        Ticket {
-            log: Arc::clone(self),
-            number,
-            end: Some(End::Cancelled),
-        }
+        Ticket { log: Arc::clone(self), number, end: Some(End::Cancelled) }
     }
 
     /// Limit: `entries_max` requests and `bytes_max` of bodies; the oldest go first and are counted.
@@ -263,10 +257,7 @@ mod tests {
             arrive(&log, b"1234").end(End::Complete);
         }
         let seen = log.snapshot();
-        assert_eq!(
-            seen.iter().map(|seen| seen.number).collect::<Vec<_>>(),
-            [1, 2]
-        );
+        assert_eq!(seen.iter().map(|seen| seen.number).collect::<Vec<_>>(), [1, 2]);
         assert_eq!((log.counts().forgotten, log.counts().completed), (1, 3));
     }
 

@@ -58,11 +58,7 @@ pub(crate) struct Usage {
 impl Usage {
     /// The usage after `done` of all output tokens, for cumulative reports.
     pub(crate) fn so_far(self, done: u64) -> Self {
-        Self {
-            output: done.min(self.output),
-            reasoning: done.min(self.reasoning),
-            ..self
-        }
+        Self { output: done.min(self.output), reasoning: done.min(self.reasoning), ..self }
     }
 }
 
@@ -147,9 +143,7 @@ fn usage(
     rng: &mut Rng,
     (reasoning, output): (u64, u64),
 ) -> Usage {
-    let input = profile
-        .input_tokens
-        .map_or(ask.input_tokens, |dist| whole(dist.draw(rng)));
+    let input = profile.input_tokens.map_or(ask.input_tokens, |dist| whole(dist.draw(rng)));
     let part = |share: Option<f64>| whole(input as f64 * share.unwrap_or(0.0)).min(input);
     let cached = part(profile.cached);
     Usage {
@@ -170,13 +164,8 @@ fn whole(value: f64) -> u64 {
 /// Names of models that think aloud without being asked.
 fn reasons(model: &str) -> bool {
     let name = model.rsplit('/').next().unwrap_or(model);
-    let starts = ["o1", "o3", "o4"]
-        .iter()
-        .any(|start| name.starts_with(start));
-    starts
-        || ["reason", "think", "-r1", "qwq"]
-            .iter()
-            .any(|part| name.contains(part))
+    let starts = ["o1", "o3", "o4"].iter().any(|start| name.starts_with(start));
+    starts || ["reason", "think", "-r1", "qwq"].iter().any(|part| name.contains(part))
 }
 
 fn calls(ask: &Ask<'_>, tools: Tools, rng: &mut Rng) -> Vec<Call> {
@@ -210,16 +199,8 @@ fn calls(ask: &Ask<'_>, tools: Tools, rng: &mut Rng) -> Vec<Call> {
                 arguments = Value::Object(serde_json::Map::new());
             }
             let text = arguments.to_string();
-            let pieces = if tools.fragments {
-                pieces(&text, 5)
-            } else {
-                vec![text]
-            };
-            Call {
-                name: tool.name.clone(),
-                arguments,
-                pieces,
-            }
+            let pieces = if tools.fragments { pieces(&text, 5) } else { vec![text] };
+            Call { name: tool.name.clone(), arguments, pieces }
         })
         .collect()
 }
@@ -322,10 +303,7 @@ mod tests {
     fn small_limits_end_with_length() {
         let body = json!({"max_tokens": 3, "messages": [{"role": "user", "content": "x"}]});
         let reply = reply(&body, &Profile::default());
-        assert_eq!(
-            (reply.finish, reply.text.len(), reply.usage.output),
-            (Finish::Length, 3, 3)
-        );
+        assert_eq!((reply.finish, reply.text.len(), reply.usage.output), (Finish::Length, 3, 3));
     }
 
     #[test]
@@ -343,11 +321,7 @@ mod tests {
     fn images_are_counted_in_words() {
         let image = json!({"type": "image_url", "image_url": {"url": "data:,"}});
         let body = json!({"messages": [{"role": "user", "content": [image, image]}]});
-        assert!(
-            reply(&body, &Profile::default())
-                .words()
-                .starts_with("I see 2 images. ")
-        );
+        assert!(reply(&body, &Profile::default()).words().starts_with("I see 2 images. "));
     }
 
     #[test]

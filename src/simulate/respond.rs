@@ -79,14 +79,7 @@ pub(crate) fn prepare(provider: &Provider, head: &Parts, body: &Bytes) -> Prepar
         Endpoint::Models | Endpoint::Model => models::family(head),
         endpoint => endpoint.family(),
     };
-    let call = Call {
-        provider,
-        head,
-        body: &body,
-        ask,
-        family,
-        profile,
-    };
+    let call = Call { provider, head, body: &body, ask, family, profile };
     call.answer(rng)
 }
 
@@ -95,10 +88,7 @@ impl Call<'_> {
         let latency = self.profile.latency;
         let wait = latency.map_or(Duration::ZERO, |dist| millis(dist.draw(&mut rng)));
         if let Some(error) = self.error() {
-            return Prepared {
-                wait,
-                ..fixed(self.family, &error, &self.profile, rng)
-            };
+            return Prepared { wait, ..fixed(self.family, &error, &self.profile, rng) };
         }
         let mut pacing = Rng::new(rng.next());
         let headers = headers::provider(self.family, &self.profile, &mut rng);
@@ -149,9 +139,9 @@ impl Call<'_> {
         let ask = &self.ask;
         let created = self.provider.created();
         let shaped = match ask.endpoint {
-            Endpoint::Embeddings | Endpoint::EmbedContent | Endpoint::BatchEmbedContents => json(
-                &embeddings::plain(ask, &self.profile, self.provider.script.seed),
-            ),
+            Endpoint::Embeddings | Endpoint::EmbedContent | Endpoint::BatchEmbedContents => {
+                json(&embeddings::plain(ask, &self.profile, self.provider.script.seed))
+            }
             Endpoint::CountMessages => json(&anthropic::count(ask.input_tokens)),
             Endpoint::CountContents => json(&gemini::count(ask.input_tokens)),
             Endpoint::Models => json(&models::list(self.family, &self.provider.names(), created)),
@@ -238,11 +228,7 @@ fn read<'a>(
         // Opaque bodies need not be JSON, and what they say of streams and tools means nothing here.
         Endpoint::Echo | Endpoint::Speech => {
             let named = Ask::read(endpoint, path_model, query, body).map(|ask| ask.model);
-            let form = || {
-                opaque::field(head, body, "model")
-                    .unwrap_or_default()
-                    .to_owned()
-            };
+            let form = || opaque::field(head, body, "model").unwrap_or_default().to_owned();
             Ok(Ask::empty(endpoint, &named.unwrap_or_else(|_| form())))
         }
         _ => {
@@ -285,11 +271,7 @@ fn json(value: &Value) -> Shaped {
 
 /// A status with the family's envelope.
 fn refusal(status: u16, message: Option<String>) -> Status {
-    Status {
-        status,
-        message,
-        ..Status::default()
-    }
+    Status { status, message, ..Status::default() }
 }
 
 /// A fixed status instead of a model's words.
@@ -301,15 +283,9 @@ fn fixed(family: Family, error: &Status, profile: &Profile, mut rng: Rng) -> Pre
         (Some(body), html) => {
             let json = body.trim_start().starts_with(['{', '[']);
             let kind = if html { "text/html" } else { "text/plain" };
-            (
-                if json { "application/json" } else { kind },
-                Bytes::from(body.clone()),
-            )
+            (if json { "application/json" } else { kind }, Bytes::from(body.clone()))
         }
-        (None, true) => (
-            "text/html",
-            Bytes::from_static(answer::error::HTML.as_bytes()),
-        ),
+        (None, true) => ("text/html", Bytes::from_static(answer::error::HTML.as_bytes())),
         (None, false) => {
             let message = error.message.as_deref();
             let body = answer::error::body(family, error.status, message, &request_id);

@@ -90,9 +90,7 @@ impl<'s> Fitter<'s, '_> {
     fn array(&mut self, schema: &'s Value, name: &str, depth: usize) -> Value {
         let least = schema["minItems"].as_u64().unwrap_or(1).clamp(1, 16);
         let most = schema["maxItems"].as_u64().unwrap_or(least);
-        (0..least.min(most))
-            .map(|_| self.value(&schema["items"], name, depth + 1))
-            .collect()
+        (0..least.min(most)).map(|_| self.value(&schema["items"], name, depth + 1)).collect()
     }
 
     /// A plausible and harmless string: tools of real agents may run what they get.
@@ -111,22 +109,15 @@ impl<'s> Fitter<'s, '_> {
             text => text,
         };
         let least = schema["minLength"].as_u64().unwrap_or(0) as usize;
-        let most = schema["maxLength"]
-            .as_u64()
-            .map_or(usize::MAX, |most| most as usize);
+        let most = schema["maxLength"].as_u64().map_or(usize::MAX, |most| most as usize);
         let padding = least.min(4_096).saturating_sub(text.len());
-        text.chars()
-            .chain("x".repeat(padding).chars())
-            .take(most)
-            .collect()
+        text.chars().chain("x".repeat(padding).chars()).take(most).collect()
     }
 }
 
 /// A value the schema dictates.
 fn fixed(schema: &Value) -> Option<&Value> {
-    schema
-        .get("const")
-        .or_else(|| schema["enum"].as_array()?.first())
+    schema.get("const").or_else(|| schema["enum"].as_array()?.first())
 }
 
 /// The schema's type in lower case (Gemini writes `STRING`), the first one that is not null of several.
@@ -189,22 +180,10 @@ mod tests {
                 "type": "array", "minItems": 2, "items": {"$ref": "#/$defs/P"}}),
             &json!([{"name": "Ada"}, {"name": "Ada"}]),
         );
-        check(
-            &json!({"anyOf": [{"type": "null"}, {"type": "string"}]}),
-            &Value::Null,
-        );
-        check(
-            &json!({"allOf": [{"properties": {"name": {"const": 4}}}]}),
-            &json!({"name": 4}),
-        );
-        check(
-            &json!({"type": "number", "exclusiveMaximum": 1}),
-            &json!(0.0),
-        );
-        check(
-            &json!({"type": "string", "format": "date"}),
-            &json!("2026-01-02"),
-        );
+        check(&json!({"anyOf": [{"type": "null"}, {"type": "string"}]}), &Value::Null);
+        check(&json!({"allOf": [{"properties": {"name": {"const": 4}}}]}), &json!({"name": 4}));
+        check(&json!({"type": "number", "exclusiveMaximum": 1}), &json!(0.0));
+        check(&json!({"type": "string", "format": "date"}), &json!("2026-01-02"));
     }
 
     #[test]

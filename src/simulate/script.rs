@@ -108,12 +108,7 @@ pub struct Tools {
 
 impl Default for Tools {
     fn default() -> Self {
-        Self {
-            when: When::Auto,
-            calls: 1,
-            fragments: true,
-            wrong_arguments: 0.0,
-        }
+        Self { when: When::Auto, calls: 1, fragments: true, wrong_arguments: 0.0 }
     }
 }
 
@@ -224,10 +219,7 @@ impl Profile {
 #[derive(Debug, thiserror::Error)]
 pub enum ScriptError {
     #[error("script {path} cannot be read: {source}")]
-    Read {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Read { path: PathBuf, source: std::io::Error },
     #[error("script is not valid: {0}")]
     Syntax(#[from] toml::de::Error),
     #[error("script: {0}")]
@@ -237,20 +229,15 @@ pub enum ScriptError {
 impl Script {
     /// Reads and checks the file.
     pub fn load(path: &Path) -> Result<Self, ScriptError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ScriptError::Read {
-            path: path.to_path_buf(),
-            source,
-        })?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ScriptError::Read { path: path.to_path_buf(), source })?;
         Self::parse(&text)
     }
 
     /// Reads and checks a script's text.
     pub fn parse(text: &str) -> Result<Self, ScriptError> {
         let script: Self = toml::from_str(text)?;
-        let profiles = script
-            .models
-            .values()
-            .chain(script.rules.iter().map(|rule| &rule.profile));
+        let profiles = script.models.values().chain(script.rules.iter().map(|rule| &rule.profile));
         for profile in profiles.chain([&script.default]) {
             check(profile).map_err(ScriptError::Meaning)?;
         }
@@ -269,10 +256,7 @@ fn check(profile: &Profile) -> Result<(), String> {
     share("reasoning", profile.reasoning)?;
     share("cached", profile.cached)?;
     share("cache_write", profile.cache_write)?;
-    share(
-        "tools.wrong_arguments",
-        profile.tools.map(|tools| tools.wrong_arguments),
-    )?;
+    share("tools.wrong_arguments", profile.tools.map(|tools| tools.wrong_arguments))?;
     if profile.fault.split == Some(0) {
         return Err("`fault.split` is 0; use 1 or more bytes".to_owned());
     }
@@ -280,10 +264,7 @@ fn check(profile: &Profile) -> Result<(), String> {
         return Ok(());
     };
     if !(200..=599).contains(&error.status) {
-        return Err(format!(
-            "`error.status` is {}; use 200 to 599",
-            error.status
-        ));
+        return Err(format!("`error.status` is {}; use 200 to 599", error.status));
     }
     Ok(())
 }
@@ -319,15 +300,8 @@ mod tests {
     /// The property names of every object in the schema of scripts.
     fn keys(schema: &serde_json::Value, found: &mut Vec<String>) {
         let properties = schema["properties"].as_object();
-        found.extend(
-            properties
-                .into_iter()
-                .flat_map(|properties| properties.keys().cloned()),
-        );
-        let inner = schema
-            .as_object()
-            .into_iter()
-            .flat_map(|object| object.values());
+        found.extend(properties.into_iter().flat_map(|properties| properties.keys().cloned()));
+        let inner = schema.as_object().into_iter().flat_map(|object| object.values());
         for value in inner.chain(schema.as_array().into_iter().flatten()) {
             keys(value, found);
         }
@@ -346,27 +320,16 @@ mod tests {
                 "{key} is not in docs/simulate.md"
             );
         }
-        let examples = page
-            .split("```toml\n")
-            .skip(1)
-            .filter_map(|rest| rest.split("```").next());
-        let scripts: Vec<Script> = examples
-            .map(|example| Script::parse(example).expect(example))
-            .collect();
+        let examples = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+        let scripts: Vec<Script> =
+            examples.map(|example| Script::parse(example).expect(example)).collect();
         assert_eq!(scripts.len(), 1);
     }
 
     #[test]
     fn later_layers_win_field_by_field() {
-        let mut profile = Profile {
-            gzip: Some(true),
-            reasoning: Some(0.5),
-            ..Profile::default()
-        };
-        let mut over = Profile {
-            reasoning: Some(0.0),
-            ..Profile::default()
-        };
+        let mut profile = Profile { gzip: Some(true), reasoning: Some(0.5), ..Profile::default() };
+        let mut over = Profile { reasoning: Some(0.0), ..Profile::default() };
         over.fault.split = Some(3);
         profile.overlay(&over);
         assert_eq!(profile.gzip, Some(true));

@@ -70,23 +70,12 @@ async fn accept(listener: &tokio::net::TcpListener, provider: &Arc<Provider>, op
     let provider = Arc::clone(provider);
     task::spawn("simulated connection", async move {
         let service = service_fn(|request| {
-            answer(
-                Arc::clone(&provider),
-                Arc::clone(&line),
-                request,
-                options.body_max,
-            )
+            answer(Arc::clone(&provider), Arc::clone(&line), request, options.body_max)
         });
         let mut builder = Builder::new(TokioExecutor::new());
         // No date: the same seed is to give the same bytes.
-        builder
-            .http1()
-            .auto_date_header(false)
-            .timer(TokioTimer::new());
-        builder
-            .http2()
-            .auto_date_header(false)
-            .timer(TokioTimer::new());
+        builder.http1().auto_date_header(false).timer(TokioTimer::new());
+        builder.http2().auto_date_header(false).timer(TokioTimer::new());
         if let Err(error) = builder.serve_connection(wire, service).await {
             tracing::debug!(%error, connection = line.number, "connection ended abnormally");
         }
@@ -123,13 +112,7 @@ async fn answer(
         line.cut(kind);
         return Err(io::ErrorKind::ConnectionAborted.into());
     }
-    let Prepared {
-        status,
-        headers,
-        body,
-        early_hints,
-        ..
-    } = prepared;
+    let Prepared { status, headers, body, early_hints, .. } = prepared;
     if early_hints {
         line.hint();
     }
@@ -139,9 +122,7 @@ async fn answer(
             *response.status_mut() = status;
             *response.headers_mut() = headers;
             let length = HeaderValue::from(bytes.len());
-            response
-                .headers_mut()
-                .insert(header::CONTENT_LENGTH, length);
+            response.headers_mut().insert(header::CONTENT_LENGTH, length);
             return Ok(response);
         }
         Content::Whole(bytes) => Answer::whole(bytes, ticket),

@@ -37,11 +37,7 @@ pub(crate) struct Line {
 
 impl Line {
     pub(crate) fn new(number: u64) -> Self {
-        Self {
-            number,
-            cut: AtomicU8::new(0),
-            hints: AtomicUsize::new(0),
-        }
+        Self { number, cut: AtomicU8::new(0), hints: AtomicUsize::new(0) }
     }
 
     /// From now on every write fails, and the socket ends as `kind` says when it is dropped.
@@ -169,10 +165,7 @@ pub(crate) struct Play {
 
 impl Answer {
     pub(crate) fn whole(body: Bytes, ticket: Ticket) -> Self {
-        Self {
-            content: Content::Whole(Some(body)),
-            ticket,
-        }
+        Self { content: Content::Whole(Some(body)), ticket }
     }
 
     pub(crate) fn steps(steps: VecDeque<Step>, line: Arc<Line>, ticket: Ticket) -> Self {

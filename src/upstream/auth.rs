@@ -77,21 +77,14 @@ pub fn apply(headers: &mut HeaderMap, provider: &Provider, outbound: Outbound) {
         return;
     };
     let (name, text) = match &provider.auth {
-        AuthScheme::Bearer => (
-            header::AUTHORIZATION,
-            format!("Bearer {}", key.secret.reveal()),
-        ),
+        AuthScheme::Bearer => (header::AUTHORIZATION, format!("Bearer {}", key.secret.reveal())),
         AuthScheme::XApiKey => (X_API_KEY, key.secret.reveal().to_owned()),
         AuthScheme::XGoogApiKey => (X_GOOG_API_KEY, key.secret.reveal().to_owned()),
         AuthScheme::Header(name) => (name.clone(), key.secret.reveal().to_owned()),
-        AuthScheme::Hec => (
-            header::AUTHORIZATION,
-            format!("Splunk {}", key.secret.reveal()),
-        ),
-        AuthScheme::CfAigAuthorization => (
-            CF_AIG_AUTHORIZATION,
-            format!("Bearer {}", key.secret.reveal()),
-        ),
+        AuthScheme::Hec => (header::AUTHORIZATION, format!("Splunk {}", key.secret.reveal())),
+        AuthScheme::CfAigAuthorization => {
+            (CF_AIG_AUTHORIZATION, format!("Bearer {}", key.secret.reveal()))
+        }
         AuthScheme::None => return,
     };
     if let Ok(mut value) = HeaderValue::try_from(text) {

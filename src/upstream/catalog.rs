@@ -111,13 +111,10 @@ pub fn known_models() -> &'static [KnownModel] {
 /// Published sizes of a model by the provider's own name (`gpt-4.1-mini`) or a router's (`openai/gpt-4.1-mini`).
 pub fn sizes(model: &str) -> Option<&'static Sizes> {
     let name = model.rsplit_once('/').map_or(model, |(_, name)| name);
-    models()
-        .size
-        .iter()
-        .find(|sizes| match sizes.model.strip_suffix('*') {
-            Some(prefix) => name.starts_with(prefix),
-            None => sizes.model == name,
-        })
+    models().size.iter().find(|sizes| match sizes.model.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => sizes.model == name,
+    })
 }
 
 #[derive(Deserialize)]
@@ -140,10 +137,7 @@ fn models() -> &'static Models {
         let mut models: Models = parse(include_str!("models.toml")).unwrap_or_default();
         for model in &mut models.model {
             for preset in &models.verbatim {
-                model.on.push(Offer {
-                    preset: preset.clone(),
-                    model: model.id.clone(),
-                });
+                model.on.push(Offer { preset: preset.clone(), model: model.id.clone() });
             }
         }
         models
@@ -177,85 +171,39 @@ mod tests {
         for name in promised.split_whitespace() {
             assert!(names.contains(&name), "{name} is missing");
         }
-        assert_eq!(
-            names.iter().collect::<BTreeSet<_>>().len(),
-            names.len(),
-            "a name twice"
-        );
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "a name twice");
         for preset in all() {
             let name = &preset.name;
-            assert_eq!(
-                preset.flags().iter().count(),
-                preset.flag_keys.len(),
-                "{name}: flags"
-            );
+            assert_eq!(preset.flags().iter().count(), preset.flag_keys.len(), "{name}: flags");
             assert!(!preset.flags().is_empty(), "{name}: no flag");
-            assert!(
-                AuthScheme::parse(&preset.authorization).is_some(),
-                "{name}: authorization"
-            );
+            assert!(AuthScheme::parse(&preset.authorization).is_some(), "{name}: authorization");
             assert!(preset.docs.starts_with("https://"), "{name}: docs");
-            assert!(
-                !preset.title.is_empty() && !preset.telemetry_name.is_empty(),
-                "{name}"
-            );
+            assert!(!preset.title.is_empty() && !preset.telemetry_name.is_empty(), "{name}");
             if let Some(baseurl) = &preset.baseurl {
-                assert!(
-                    baseurl.starts_with("http") || baseurl.starts_with('{'),
-                    "{name}: baseurl"
-                );
+                assert!(baseurl.starts_with("http") || baseurl.starts_with('{'), "{name}: baseurl");
             }
         }
-        let automatic = all()
-            .iter()
-            .filter(|preset| preset.automatic)
-            .flat_map(|preset| &preset.env);
+        let automatic =
+            all().iter().filter(|preset| preset.automatic).flat_map(|preset| &preset.env);
         let automatic: Vec<&String> = automatic.collect();
         let distinct: BTreeSet<&&String> = automatic.iter().collect();
-        assert_eq!(
-            distinct.len(),
-            automatic.len(),
-            "one variable would make two providers"
-        );
+        assert_eq!(distinct.len(), automatic.len(), "one variable would make two providers");
     }
 
     #[test]
     fn the_twelve_ids_are_known_with_the_makers_own_name_first() {
         assert_eq!(known_models().len(), 12);
-        let on = |id: &str| {
-            &known_models()
-                .iter()
-                .find(|model| model.id == id)
-                .unwrap()
-                .on
-        };
+        let on = |id: &str| &known_models().iter().find(|model| model.id == id).unwrap().on;
         let first = |id: &str| (on(id)[0].preset.as_str(), on(id)[0].model.as_str());
-        assert_eq!(
-            first("anthropic/claude-sonnet-4.6"),
-            ("anthropic", "claude-sonnet-4-6")
-        );
-        assert_eq!(
-            first("google/gemini-3.5-flash"),
-            ("gemini", "gemini-3.5-flash")
-        );
-        assert_eq!(
-            first("deepseek/deepseek-r1"),
-            ("deepseek", "deepseek-reasoner")
-        );
+        assert_eq!(first("anthropic/claude-sonnet-4.6"), ("anthropic", "claude-sonnet-4-6"));
+        assert_eq!(first("google/gemini-3.5-flash"), ("gemini", "gemini-3.5-flash"));
+        assert_eq!(first("deepseek/deepseek-r1"), ("deepseek", "deepseek-reasoner"));
         for model in known_models() {
             for offer in &model.on {
-                assert!(
-                    preset(&offer.preset).is_some(),
-                    "{}: {}",
-                    model.id,
-                    offer.preset
-                );
+                assert!(preset(&offer.preset).is_some(), "{}: {}", model.id, offer.preset);
             }
             for router in ["openrouter", "vercel"] {
-                let offer = Offer {
-                    preset: router.to_owned(),
-                    model: model.id.clone(),
-                };
+                let offer = Offer { preset: router.to_owned(), model: model.id.clone() };
                 assert!(model.on.contains(&offer), "{} on {router}", model.id);
             }
         }
@@ -265,10 +213,7 @@ mod tests {
     fn sizes_are_found_by_own_routed_and_dated_names() {
         assert_eq!(sizes("gpt-4o").unwrap().context_length, 128_000);
         assert_eq!(sizes("openai/gpt-4o").unwrap().max_output_tokens, 16_384);
-        assert_eq!(
-            sizes("claude-haiku-4-5-20251001").unwrap().context_length,
-            200_000
-        );
+        assert_eq!(sizes("claude-haiku-4-5-20251001").unwrap().context_length, 200_000);
         assert_eq!(sizes("gpt-4o-audio-preview"), None);
     }
 }

@@ -103,19 +103,16 @@ pub enum SendError {
 
 impl From<hyper::Error> for SendError {
     fn from(error: hyper::Error) -> Self {
-        if error.is_parse() {
-            Self::Garbage(error)
-        } else {
-            Self::Reset(error)
-        }
+        if error.is_parse() { Self::Garbage(error) } else { Self::Reset(error) }
     }
 }
 
 impl Client {
     pub fn new(provider: &Provider) -> Self {
-        let authority = provider.base_url.authority().map_or("", |authority| {
-            authority.as_str().rsplit('@').next().unwrap_or_default()
-        });
+        let authority = provider
+            .base_url
+            .authority()
+            .map_or("", |authority| authority.as_str().rsplit('@').next().unwrap_or_default());
         Self {
             origin: Origin::new(provider).map_err(|error| error.to_string()),
             authority: HeaderValue::from_str(authority)
@@ -132,28 +129,16 @@ impl Client {
     /// A connection to send on: the newest idle one, the shared HTTP/2 one, or a new one. `link` says which.
     pub async fn connection(&self, link: &mut Link) -> Result<Line, SendError> {
         if let Some(connection) = self.take() {
-            *link = Link {
-                reused: true,
-                opened: Opened::default(),
-            };
+            *link = Link { reused: true, opened: Opened::default() };
             link.opened.peer = connection.peer;
             return Ok(Line::Http1(connection));
         }
         if let Some(sender) = self.shared_http2() {
-            *link = Link {
-                reused: true,
-                opened: Opened {
-                    http2: true,
-                    ..Opened::default()
-                },
-            };
+            *link = Link { reused: true, opened: Opened { http2: true, ..Opened::default() } };
             return Ok(Line::Http2(sender));
         }
         link.reused = false;
-        let origin = self
-            .origin
-            .as_ref()
-            .map_err(|reason| ConnectError::Setup(reason.clone()))?;
+        let origin = self.origin.as_ref().map_err(|reason| ConnectError::Setup(reason.clone()))?;
         let (socket, opened) = origin.open().await?;
         link.opened = opened;
         if link.opened.http2 {
@@ -165,11 +150,7 @@ impl Client {
             .await
             .map_err(SendError::Reset)?;
         let peer = link.opened.peer;
-        Ok(Line::Http1(Connection {
-            sender,
-            driver: Some(Box::pin(driver)),
-            peer,
-        }))
+        Ok(Line::Http1(Connection { sender, driver: Some(Box::pin(driver)), peer }))
     }
 
     /// Sends `call` on `line` and returns the head of the answer, with a body that drives the connection.
@@ -194,11 +175,7 @@ impl Client {
     fn take(&self) -> Option<Connection> {
         let now = clock::now();
         loop {
-            let entry = self
-                .idle
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .pop()?;
+            let entry = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
             if entry.until > now && entry.connection.sender.is_ready() {
                 return Some(entry.connection);
             }
@@ -261,15 +238,10 @@ impl Client {
         let mut request = Request::new(call.body);
         *request.method_mut() = call.method;
         *request.headers_mut() = call.headers;
-        request
-            .headers_mut()
-            .insert(header::HOST, self.authority.clone());
+        request.headers_mut().insert(header::HOST, self.authority.clone());
         let absolute = self.origin.as_ref().is_ok_and(Origin::absolute_form);
-        *request.uri_mut() = if absolute {
-            self.absolute_uri(call.path)
-        } else {
-            Uri::from(call.path)
-        };
+        *request.uri_mut() =
+            if absolute { self.absolute_uri(call.path) } else { Uri::from(call.path) };
         if let Some(Ok(value)) = self
             .origin
             .as_ref()
@@ -277,9 +249,7 @@ impl Client {
             .and_then(Origin::proxy_authorization)
             .map(HeaderValue::from_str)
         {
-            request
-                .headers_mut()
-                .insert(header::PROXY_AUTHORIZATION, value);
+            request.headers_mut().insert(header::PROXY_AUTHORIZATION, value);
         }
         request
     }
@@ -333,11 +303,9 @@ impl Client {
         *request.uri_mut() = self.absolute_uri(call.path);
         *request.version_mut() = Version::HTTP_2;
         match sender.try_send_request(request).await {
-            Ok(response) => Ok(response.map(|incoming| AnswerBody {
-                incoming,
-                owner: None,
-                connection: None,
-            })),
+            Ok(response) => {
+                Ok(response.map(|incoming| AnswerBody { incoming, owner: None, connection: None }))
+            }
             Err(mut error) => Err(match error.take_message() {
                 Some(request) => Unsent::Untouched(Box::new(Call::from_request(request))),
                 None => Unsent::Failed(error.into_error().into()),
@@ -363,17 +331,9 @@ impl Call {
     fn from_request(request: Request<Outgoing>) -> Self {
         let (mut parts, body) = request.into_parts();
         parts.headers.remove(header::HOST);
-        let path = parts
-            .uri
-            .path_and_query()
-            .cloned()
-            .unwrap_or_else(|| PathAndQuery::from_static("/"));
-        Self {
-            method: parts.method,
-            path,
-            headers: parts.headers,
-            body,
-        }
+        let path =
+            parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        Self { method: parts.method, path, headers: parts.headers, body }
     }
 }
 

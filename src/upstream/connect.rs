@@ -41,10 +41,7 @@ pub enum ConnectError {
     #[error("the name {host} does not resolve: {source}")]
     Resolve { host: String, source: io::Error },
     #[error("connecting to {address} failed: {source}")]
-    Refused {
-        address: SocketAddr,
-        source: io::Error,
-    },
+    Refused { address: SocketAddr, source: io::Error },
     #[error("TLS with {host} failed: {source}")]
     Tls { host: String, source: io::Error },
     #[error("the proxy {proxy} answered: {answer}")]
@@ -86,11 +83,7 @@ impl Origin {
             .to_owned();
         let secure = uri.scheme_str() == Some("https");
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let tls = if secure {
-            Some(tls_for(provider, &host)?)
-        } else {
-            None
-        };
+        let tls = if secure { Some(tls_for(provider, &host)?) } else { None };
         Ok(Self {
             host,
             port,
@@ -111,27 +104,21 @@ impl Origin {
         if self.tls.is_some() {
             return None;
         }
-        self.proxy
-            .as_ref()
-            .and_then(|proxy| proxy.authorization.as_deref())
+        self.proxy.as_ref().and_then(|proxy| proxy.authorization.as_deref())
     }
 
     /// Opens a connection within the provider's connect timeout.
     pub(crate) async fn open(&self) -> Result<(Socket, Opened), ConnectError> {
         match tokio::time::timeout(self.timeout, self.open_untimed()).await {
             Ok(result) => result,
-            Err(_elapsed) => Err(ConnectError::TimedOut {
-                host: self.host.clone(),
-                after: self.timeout,
-            }),
+            Err(_elapsed) => {
+                Err(ConnectError::TimedOut { host: self.host.clone(), after: self.timeout })
+            }
         }
     }
 
     async fn open_untimed(&self) -> Result<(Socket, Opened), ConnectError> {
-        let mut opened = Opened {
-            http2: self.prior_knowledge,
-            ..Opened::default()
-        };
+        let mut opened = Opened { http2: self.prior_knowledge, ..Opened::default() };
         let (host, port) = match &self.proxy {
             Some(proxy) => (proxy.host.as_str(), proxy.port),
             None => (self.host.as_str(), self.port),
@@ -154,10 +141,7 @@ impl Origin {
         let stream = connector
             .connect(name.clone(), stream)
             .await
-            .map_err(|source| ConnectError::Tls {
-                host: self.host.clone(),
-                source,
-            })?;
+            .map_err(|source| ConnectError::Tls { host: self.host.clone(), source })?;
         opened.tls_us = clock::us_between(connected, clock::now());
         opened.http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok((Socket::Tls(Box::new(stream)), opened))
@@ -188,10 +172,7 @@ impl Proxy {
             .ok_or_else(|| ConnectError::Setup("the proxy URL names no host".to_owned()))?;
         let authorization = authority.as_str().rsplit_once('@').map(|(user, _)| {
             use base64::Engine as _;
-            format!(
-                "Basic {}",
-                base64::engine::general_purpose::STANDARD.encode(user)
-            )
+            format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(user))
         });
         Ok(Self {
             host: authority.host().to_owned(),
@@ -207,17 +188,11 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError>
     }
     let found = tokio::net::lookup_host((host, port))
         .await
-        .map_err(|source| ConnectError::Resolve {
-            host: host.to_owned(),
-            source,
-        })?;
+        .map_err(|source| ConnectError::Resolve { host: host.to_owned(), source })?;
     let addresses: Vec<SocketAddr> = found.collect();
     if addresses.is_empty() {
         let source = io::Error::other("no address");
-        return Err(ConnectError::Resolve {
-            host: host.to_owned(),
-            source,
-        });
+        return Err(ConnectError::Resolve { host: host.to_owned(), source });
     }
     Ok(addresses)
 }
@@ -244,10 +219,7 @@ async fn dial(host: &str, addresses: &[SocketAddr]) -> Result<TcpStream, Connect
                 return Ok(stream);
             }
             Err(source) => {
-                last = Some(ConnectError::Refused {
-                    address: *address,
-                    source,
-                });
+                last = Some(ConnectError::Refused { address: *address, source });
             }
         }
     }
@@ -287,28 +259,18 @@ async fn tunnel(
         request.push_str("\r\n");
     }
     request.push_str("\r\n");
-    stream
-        .write_all(request.as_bytes())
-        .await
-        .map_err(|error| failed(error.to_string()))?;
+    stream.write_all(request.as_bytes()).await.map_err(|error| failed(error.to_string()))?;
     let mut head = Vec::with_capacity(256);
     // Byte by byte: what follows the head belongs to TLS and must stay in the socket.
     while !head.ends_with(b"\r\n\r\n") {
-        let byte = stream
-            .read_u8()
-            .await
-            .map_err(|error| failed(error.to_string()))?;
+        let byte = stream.read_u8().await.map_err(|error| failed(error.to_string()))?;
         head.push(byte);
         if head.len() > HEAD_MAX {
             return Err(failed("a head over 8 KiB".to_owned()));
         }
     }
     let first_line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
-    if first_line
-        .split(|byte| *byte == b' ')
-        .nth(1)
-        .is_some_and(|code| code.starts_with(b"2"))
-    {
+    if first_line.split(|byte| *byte == b' ').nth(1).is_some_and(|code| code.starts_with(b"2")) {
         return Ok(());
     }
     Err(failed(String::from_utf8_lossy(first_line).into_owned()))

@@ -70,31 +70,20 @@ pub fn http_client(provider: &Provider) -> Result<reqwest::Client, ControlError>
 pub async fn models(provider: &Provider, key: usize) -> Result<Vec<Model>, ControlError> {
     let client = http_client(provider)?;
     let (version, query) = list_page(provider);
-    let path = url::join(
-        &provider.base_url,
-        provider.versionless,
-        Some(version),
-        "/models",
-        Some(query),
-    )
-    .ok_or_else(|| ControlError::NotAList("baseurl takes no path".to_owned()))?;
+    let path =
+        url::join(&provider.base_url, provider.versionless, Some(version), "/models", Some(query))
+            .ok_or_else(|| ControlError::NotAList("baseurl takes no path".to_owned()))?;
     let target = format!(
         "{}://{}{path}",
         provider.base_url.scheme_str().unwrap_or("https"),
-        provider
-            .base_url
-            .authority()
-            .map_or("", |authority| authority.as_str())
+        provider.base_url.authority().map_or("", |authority| authority.as_str())
     );
     let mut headers = HeaderMap::new();
     for (name, value) in &provider.add_headers {
         headers.insert(name, value.clone());
     }
     if provider.auth == AuthScheme::XApiKey {
-        headers.insert(
-            "anthropic-version",
-            http::HeaderValue::from_static("2023-06-01"),
-        );
+        headers.insert("anthropic-version", http::HeaderValue::from_static("2023-06-01"));
     }
     auth::apply(&mut headers, provider, Outbound::Key(key));
     let answer = client
@@ -104,10 +93,7 @@ pub async fn models(provider: &Provider, key: usize) -> Result<Vec<Model>, Contr
         .await
         .map_err(|error| ControlError::Unreachable(chain(&error)))?;
     let status = answer.status();
-    let body = answer
-        .bytes()
-        .await
-        .map_err(|error| ControlError::Unreachable(chain(&error)))?;
+    let body = answer.bytes().await.map_err(|error| ControlError::Unreachable(chain(&error)))?;
     if !status.is_success() {
         return Err(ControlError::Status {
             status: status.as_u16(),
@@ -148,18 +134,11 @@ fn read_list(body: &[u8]) -> Result<Vec<Model>, ControlError> {
         .or(Some(&list))
         .and_then(Value::as_array)
         .ok_or_else(|| ControlError::NotAList("it has neither data nor models".to_owned()))?;
-    Ok(rows
-        .iter()
-        .take(MODELS_MAX)
-        .filter_map(read_model)
-        .collect())
+    Ok(rows.iter().take(MODELS_MAX).filter_map(read_model).collect())
 }
 
 fn read_model(row: &Value) -> Option<Model> {
-    let id = row
-        .get("id")
-        .or_else(|| row.get("name"))
-        .and_then(Value::as_str)?;
+    let id = row.get("id").or_else(|| row.get("name")).and_then(Value::as_str)?;
     let number = |names: &[&str]| names.iter().find_map(|name| row.get(*name)?.as_u64());
     Some(Model {
         id: id.strip_prefix("models/").unwrap_or(id).to_owned(),
@@ -183,13 +162,10 @@ fn read_model(row: &Value) -> Option<Model> {
 /// Makes one real call with one key and says what came of it.
 pub async fn check(provider: &Provider, key: usize) -> Verdict {
     match models(provider, key).await {
-        Ok(models) => Verdict::Fine {
-            models: models.len(),
-        },
-        Err(ControlError::Status {
-            status: status @ (401 | 403),
-            quote,
-        }) => Verdict::Refused { status, quote },
+        Ok(models) => Verdict::Fine { models: models.len() },
+        Err(ControlError::Status { status: status @ (401 | 403), quote }) => {
+            Verdict::Refused { status, quote }
+        }
         // Gemini says 400 to a key it does not know.
         Err(ControlError::Status { status: 400, quote })
             if quote.contains("API_KEY") || quote.contains("API key") =>
@@ -218,11 +194,7 @@ mod tests {
     use super::*;
 
     fn ids(body: &str) -> Vec<String> {
-        read_list(body.as_bytes())
-            .unwrap()
-            .into_iter()
-            .map(|model| model.id)
-            .collect()
+        read_list(body.as_bytes()).unwrap().into_iter().map(|model| model.id).collect()
     }
 
     #[test]
@@ -245,10 +217,7 @@ mod tests {
     #[test]
     fn anything_else_is_said_not_to_be_a_list() {
         for body in ["<html>", "{}", "3", r#"{"data":3}"#] {
-            assert!(
-                matches!(read_list(body.as_bytes()), Err(ControlError::NotAList(_))),
-                "{body}"
-            );
+            assert!(matches!(read_list(body.as_bytes()), Err(ControlError::NotAList(_))), "{body}");
         }
     }
 }

@@ -18,11 +18,7 @@ impl Outgoing {
     /// The body as the client sent it.
     pub fn whole(bytes: Bytes) -> Self {
         let left = bytes.len() as u64;
-        Self {
-            first: (left > 0).then_some(bytes),
-            rest: Vec::new().into_iter(),
-            left,
-        }
+        Self { first: (left > 0).then_some(bytes), rest: Vec::new().into_iter(), left }
     }
 
     /// The client's own body, unedited.
@@ -38,11 +34,7 @@ impl Outgoing {
     /// Pieces to be sent one after the other.
     pub fn pieces(pieces: Vec<Bytes>) -> Self {
         let left = pieces.iter().map(|piece| piece.len() as u64).sum();
-        Self {
-            first: None,
-            rest: pieces.into_iter(),
-            left,
-        }
+        Self { first: None, rest: pieces.into_iter(), left }
     }
 }
 

@@ -103,14 +103,8 @@ pub enum AuthScheme {
 
 impl AuthScheme {
     /// The words that `authorization` takes, `header: NAME` aside.
-    pub const WORDS: [&str; 6] = [
-        "bearer",
-        "x-api-key",
-        "x-goog-api-key",
-        "hec",
-        "cf-aig-authorization",
-        "none",
-    ];
+    pub const WORDS: [&str; 6] =
+        ["bearer", "x-api-key", "x-goog-api-key", "hec", "cf-aig-authorization", "none"];
 
     /// Reads the configuration's word.
     pub fn parse(text: &str) -> Option<Self> {

@@ -36,10 +36,7 @@ pub(crate) fn client_config(
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Verifier)?;
     let mut config = match &options.ca_file {
-        None => builder
-            .with_platform_verifier()
-            .map_err(TlsError::Verifier)?
-            .with_no_client_auth(),
+        None => builder.with_platform_verifier().map_err(TlsError::Verifier)?.with_no_client_auth(),
         Some(path) => {
             let roots = read_certificates(path).map_err(|error| TlsError::CaFile {
                 path: path.display().to_string(),

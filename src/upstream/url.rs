@@ -93,37 +93,12 @@ mod tests {
     #[test]
     fn roots_with_prefix_slash_and_version() {
         let chat = "/chat/completions";
-        check(
-            "https://api.openai.com/",
-            "v1",
-            chat,
-            "/v1/chat/completions",
-        );
+        check("https://api.openai.com/", "v1", chat, "/v1/chat/completions");
         check("https://api.openai.com", "v1", chat, "/v1/chat/completions");
-        check(
-            "https://api.openai.com/v1",
-            "v1",
-            chat,
-            "/v1/chat/completions",
-        );
-        check(
-            "https://api.openai.com/v1/",
-            "v1",
-            chat,
-            "/v1/chat/completions",
-        );
-        check(
-            "https://openrouter.ai/api/",
-            "v1",
-            chat,
-            "/api/v1/chat/completions",
-        );
-        check(
-            "https://openrouter.ai/api/v1",
-            "v1",
-            chat,
-            "/api/v1/chat/completions",
-        );
+        check("https://api.openai.com/v1", "v1", chat, "/v1/chat/completions");
+        check("https://api.openai.com/v1/", "v1", chat, "/v1/chat/completions");
+        check("https://openrouter.ai/api/", "v1", chat, "/api/v1/chat/completions");
+        check("https://openrouter.ai/api/v1", "v1", chat, "/api/v1/chat/completions");
         check(
             "https://api.z.ai/api/coding/paas/v4",
             "v1",
@@ -142,18 +117,8 @@ mod tests {
             "/models/gemini-2.5-pro:generateContent",
             "/v1beta/models/gemini-2.5-pro:generateContent",
         );
-        check(
-            "https://api.anthropic.com",
-            "v1",
-            "/messages",
-            "/v1/messages",
-        );
-        check(
-            "https://x.openai.azure.com/openai/v1/",
-            "v1",
-            chat,
-            "/openai/v1/chat/completions",
-        );
+        check("https://api.anthropic.com", "v1", "/messages", "/v1/messages");
+        check("https://x.openai.azure.com/openai/v1/", "v1", chat, "/openai/v1/chat/completions");
     }
 
     #[test]
@@ -183,10 +148,7 @@ mod tests {
 
     #[test]
     fn hidden_parameters_leave_the_rest_alone() {
-        assert_eq!(
-            without_params("alt=sse&key=AIza&x=%20", &["key"]),
-            "alt=sse&x=%20"
-        );
+        assert_eq!(without_params("alt=sse&key=AIza&x=%20", &["key"]), "alt=sse&x=%20");
         assert_eq!(without_params("key=a", &["key"]), "");
         assert_eq!(without_params("keys=a", &["key"]), "keys=a");
     }

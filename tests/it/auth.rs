@@ -7,13 +7,8 @@ use crate::support::gateway::{Gateway, Setting, settings};
 use crate::support::raw::Request;
 use crate::support::upstream::{Got, Step, Upstream, json};
 
-const CREDENTIALS: [&str; 5] = [
-    "authorization",
-    "x-api-key",
-    "x-goog-api-key",
-    "api-key",
-    "cf-aig-authorization",
-];
+const CREDENTIALS: [&str; 5] =
+    ["authorization", "x-api-key", "x-goog-api-key", "api-key", "cf-aig-authorization"];
 
 fn chat() -> Request {
     Request::post("/v1/chat/completions")
@@ -22,9 +17,7 @@ fn chat() -> Request {
 }
 
 fn with(request: Request, headers: &[(&str, &str)]) -> Request {
-    headers.iter().fold(request, |request, (name, value)| {
-        request.header(name, value)
-    })
+    headers.iter().fold(request, |request, (name, value)| request.header(name, value))
 }
 
 /// The credential headers that arrived, `name: value`.
@@ -32,9 +25,7 @@ fn credentials(got: &Got) -> Vec<String> {
     let named = got.headers.iter().filter(|(name, _)| {
         CREDENTIALS.contains(&name.as_str()) || name == "x-own-key" || name.starts_with("x-pinhole")
     });
-    named
-        .map(|(name, value)| format!("{name}: {value}"))
-        .collect()
+    named.map(|(name, value)| format!("{name}: {value}")).collect()
 }
 
 /// What arrives of a request with `headers` at a provider whose block has `lines`, at a gateway with `keys`.
@@ -54,12 +45,7 @@ async fn arrived(
     let mut request = chat();
     target.clone_into(&mut request.target);
     let response = gateway.send(&with(request, headers)).await;
-    assert_eq!(
-        response.status,
-        200,
-        "{toml} {headers:?}: {}",
-        response.text()
-    );
+    assert_eq!(response.status, 200, "{toml} {headers:?}: {}", response.text());
     let got = upstream.only();
     let found = credentials(&got);
     (got, found)
@@ -81,15 +67,9 @@ async fn the_providers_key_goes_where_its_kind_wants_it() {
         ("cf-aig-authorization", "cf-aig-authorization: Bearer sk-up"),
     ] {
         let lines = format!("{KEY}\nauthorization = \"{scheme}\"");
-        for sent in [
-            &[][..],
-            &[OWN],
-            &[
-                ("x-api-key", "k"),
-                ("x-goog-api-key", "k"),
-                ("api-key", "k"),
-            ],
-        ] {
+        for sent in
+            [&[][..], &[OWN], &[("x-api-key", "k"), ("x-goog-api-key", "k"), ("api-key", "k")]]
+        {
             let (_, found) = arrived("", &lines, CHAT, sent).await;
             assert_eq!(found, [expected], "{scheme} {sent:?}");
         }
@@ -104,21 +84,9 @@ async fn the_mode_says_whose_credential_goes() {
     let own = "authorization: Bearer sk-own";
     let theirs = "authorization: Bearer sk-up";
     for (lines, sent, expected) in [
-        (
-            "auth_mode = \"override\"\napikey = \"sk-up\"",
-            &[OWN][..],
-            &[theirs][..],
-        ),
-        (
-            "auth_mode = \"passthrough\"\napikey = \"sk-up\"",
-            &[OWN],
-            &[own],
-        ),
-        (
-            "auth_mode = \"passthrough\"\napikey = \"sk-up\"",
-            &[],
-            &[theirs],
-        ),
+        ("auth_mode = \"override\"\napikey = \"sk-up\"", &[OWN][..], &[theirs][..]),
+        ("auth_mode = \"passthrough\"\napikey = \"sk-up\"", &[OWN], &[own]),
+        ("auth_mode = \"passthrough\"\napikey = \"sk-up\"", &[], &[theirs]),
         (
             "auth_mode = \"passthrough\"\napikey = \"sk-up\"",
             &[("x-api-key", "sk-own")],
@@ -156,11 +124,7 @@ async fn geminis_key_is_taken_off_the_url() {
     assert_eq!(found, ["authorization: Bearer sk-up"]);
     let (got, found) = arrived("", "", &format!("{path}?alt=json&key=AIza"), &[]).await;
     assert_eq!(got.target, format!("{path}?alt=json"));
-    assert_eq!(
-        found,
-        ["x-goog-api-key: AIza"],
-        "a client's own key goes on in a header"
-    );
+    assert_eq!(found, ["x-goog-api-key: AIza"], "a client's own key goes on in a header");
     let (got, _) = arrived("", KEY, &format!("{path}?key=AIza"), &[]).await;
     assert_eq!(got.target, path);
 }
@@ -182,11 +146,7 @@ async fn a_gateway_key_opens_from_every_place_and_stays_here() {
             None,
             "/v1beta/models/m:generateContent?a=b",
         ),
-        (
-            "/v1beta/models/m:generateContent",
-            Some(("x-goog-api-key", "pk-me")),
-            path,
-        ),
+        ("/v1beta/models/m:generateContent", Some(("x-goog-api-key", "pk-me")), path),
     ] {
         let headers: Vec<(&str, &str)> = header.into_iter().collect();
         for (lines, expected) in [
@@ -209,11 +169,7 @@ async fn a_clients_own_credential_beside_the_gateway_key() {
     for (lines, sent, expected) in [
         // The gateway key in a header of its own says that `authorization` is for the provider.
         ("", &[ours, OWN][..], &["authorization: Bearer sk-own"][..]),
-        (
-            "auth_mode = \"passthrough\"",
-            &[ours, OWN],
-            &["authorization: Bearer sk-own"],
-        ),
+        ("auth_mode = \"passthrough\"", &[ours, OWN], &["authorization: Bearer sk-own"]),
         (KEY, &[ours, OWN], &["authorization: Bearer sk-up"]),
         // In a place that providers use too, the other credential is only passed on where that is asked for.
         ("", &[("x-api-key", "pk-me"), OWN], &[]),
@@ -235,11 +191,9 @@ async fn a_clients_own_credential_beside_the_gateway_key() {
 
 #[tokio::test]
 async fn a_gateway_key_repeated_in_another_header_stays_here_too() {
-    for repeated in [
-        ("authorization", "Bearer pk-gateway"),
-        ("x-api-key", "pk-me"),
-        ("api-key", "pk-me"),
-    ] {
+    for repeated in
+        [("authorization", "Bearer pk-gateway"), ("x-api-key", "pk-me"), ("api-key", "pk-me")]
+    {
         let sent = [
             ("x-pinhole-key", "pk-me"),
             OWN,
@@ -256,24 +210,15 @@ async fn a_gateway_key_repeated_in_another_header_stays_here_too() {
 #[tokio::test]
 async fn the_key_has_a_label_in_the_record() {
     let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
-    let toml = format!(
-        "{GATEWAY}[providers.up]\nbaseurl = \"{}\"\nmodels = [\"*\"]\n",
-        upstream.url()
-    );
+    let toml =
+        format!("{GATEWAY}[providers.up]\nbaseurl = \"{}\"\nmodels = [\"*\"]\n", upstream.url());
     let gateway = Gateway::start(&toml);
-    let (_, fact) = gateway
-        .call(&chat().header("authorization", "Bearer pk-gateway"))
-        .await;
+    let (_, fact) = gateway.call(&chat().header("authorization", "Bearer pk-gateway")).await;
     assert_eq!(fact.key_label.as_deref(), Some("ci"));
     let variables = [("PINHOLE_API_KEY", "pk-env")];
-    let setting = Setting {
-        variables: &variables,
-        ..Setting::default()
-    };
+    let setting = Setting { variables: &variables, ..Setting::default() };
     let gateway = Gateway::start_with("pinhole.toml", &toml, &setting);
-    let (_, fact) = gateway
-        .call(&chat().header("authorization", "Bearer pk-env"))
-        .await;
+    let (_, fact) = gateway.call(&chat().header("authorization", "Bearer pk-env")).await;
     assert_eq!(fact.key_label.as_deref(), Some("env"));
 }
 
@@ -283,20 +228,14 @@ const NOWHERE: &str = "[providers.up]\nbaseurl = \"http://127.0.0.1:9/\"\nmodels
 /// Where the code stands in each dialect's envelope.
 fn code(body: &Value) -> &Value {
     let google = &body["error"]["details"][0]["metadata"]["code"];
-    if google.is_null() {
-        &body["error"]["code"]
-    } else {
-        google
-    }
+    if google.is_null() { &body["error"]["code"] } else { google }
 }
 
 #[tokio::test]
 async fn unknown_callers_are_refused_in_the_dialect_of_the_path() {
     let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
-    let toml = format!(
-        "{GATEWAY}[providers.up]\nbaseurl = \"{}\"\nmodels = [\"*\"]\n",
-        upstream.url()
-    );
+    let toml =
+        format!("{GATEWAY}[providers.up]\nbaseurl = \"{}\"\nmodels = [\"*\"]\n", upstream.url());
     let gateway = Gateway::start(&toml);
     let wrong = ("authorization", "Bearer sk-else");
     for (path, pointer, kind) in [
@@ -304,16 +243,8 @@ async fn unknown_callers_are_refused_in_the_dialect_of_the_path() {
         ("/v1/responses", "/error/type", "authentication_error"),
         ("/v1/embeddings", "/error/type", "authentication_error"),
         ("/v1/messages", "/error/type", "authentication_error"),
-        (
-            "/v1beta/models/m:generateContent",
-            "/error/status",
-            "UNAUTHENTICATED",
-        ),
-        (
-            "/providers/up/v1/messages",
-            "/error/type",
-            "authentication_error",
-        ),
+        ("/v1beta/models/m:generateContent", "/error/status", "UNAUTHENTICATED"),
+        ("/providers/up/v1/messages", "/error/type", "authentication_error"),
         ("/v1/files", "/error/type", "authentication_error"),
         ("/v1/models", "/error/type", "authentication_error"),
     ] {
@@ -330,15 +261,8 @@ async fn unknown_callers_are_refused_in_the_dialect_of_the_path() {
             assert_eq!(response.status, 401, "{path}");
             let body = response.json();
             assert_eq!(code(&body), expected, "{path} {headers:?}: {body}");
-            assert_eq!(
-                body.pointer(pointer).and_then(Value::as_str),
-                Some(kind),
-                "{path}: {body}"
-            );
-            assert_eq!(
-                (fact.outcome, fact.failure),
-                ("rejected", Some(("client", expected)))
-            );
+            assert_eq!(body.pointer(pointer).and_then(Value::as_str), Some(kind), "{path}: {body}");
+            assert_eq!((fact.outcome, fact.failure), ("rejected", Some(("client", expected))));
             assert!(fact.attempts.is_empty());
         }
     }
@@ -351,10 +275,7 @@ async fn an_unauthenticated_body_is_not_read() {
     let mut connection = gateway.connect().await;
     let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000000\r\n\r\n";
     connection.write(head.as_bytes()).await;
-    let answer = connection
-        .read_head()
-        .await
-        .expect("an answer before the body");
+    let answer = connection.read_head().await.expect("an answer before the body");
     assert_eq!(answer.status, 401);
 }
 
@@ -402,13 +323,9 @@ fn beyond_loopback_a_key_is_needed() {
 #[tokio::test]
 async fn who_am_i() {
     let gateway = Gateway::start(&format!("{GATEWAY}{NOWHERE}"));
-    let response = gateway
-        .send(&Request::get("/auth/me").header("authorization", "Bearer pk-me"))
-        .await;
-    assert_eq!(
-        (response.status, response.json()["principal"].as_str()),
-        (200, Some("me"))
-    );
+    let response =
+        gateway.send(&Request::get("/auth/me").header("authorization", "Bearer pk-me")).await;
+    assert_eq!((response.status, response.json()["principal"].as_str()), (200, Some("me")));
     let response = gateway.send(&Request::get("/auth/me")).await;
     assert_eq!(response.status, 401);
     let open = Gateway::start(NOWHERE);

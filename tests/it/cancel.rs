@@ -14,9 +14,7 @@ const AT_MOST: Duration = Duration::from_millis(100);
 
 fn request(path: &str, stream: bool) -> Request {
     let body = format!(r#"{{"model":"m","stream":{stream}}}"#);
-    Request::post(path)
-        .header("content-type", "application/json")
-        .body(body)
+    Request::post(path).header("content-type", "application/json").body(body)
 }
 
 /// Drops the client's connection; how long after that the provider's closed, and the exchange's record.
@@ -60,34 +58,21 @@ async fn before_the_first_byte() {
 async fn while_waiting_for_a_place() {
     for limits in ["in_flight = 1", "in_flight = 1000"] {
         let upstream = Upstream::always(vec![Step::Hold, Step::send(upstream::json("{}"))]).await;
-        let toml = format!(
-            "[limits]\n{limits}\nwait = \"20s\"\n{}in_flight = 1\n",
-            one(&upstream.url())
-        );
+        let toml =
+            format!("[limits]\n{limits}\nwait = \"20s\"\n{}in_flight = 1\n", one(&upstream.url()));
         let gateway = Gateway::start(&toml);
         let mut running = gateway.connect().await;
         running.send(&request(PATHS[0], false)).await;
         upstream.request(0).await;
         let mut waiting = gateway.connect().await;
         waiting.send(&request(PATHS[0], false)).await;
-        eventually("both are in", || {
-            (gateway.shared().in_flight() == 2).then_some(())
-        })
-        .await;
+        eventually("both are in", || (gateway.shared().in_flight() == 2).then_some(())).await;
         drop(waiting);
         let fact = gateway.ended(1).await.remove(0);
-        assert_eq!(
-            (fact.outcome, fact.attempts.len()),
-            ("client_cancelled", 0),
-            "{limits}"
-        );
+        assert_eq!((fact.outcome, fact.attempts.len()), ("client_cancelled", 0), "{limits}");
         upstream.release();
         assert_eq!(running.read_response().await.status, 200);
-        assert_eq!(
-            gateway.send(&request(PATHS[0], false)).await.status,
-            200,
-            "the place is free"
-        );
+        assert_eq!(gateway.send(&request(PATHS[0], false)).await.status, 200, "the place is free");
         assert_eq!(upstream.got().len(), 2, "the one that left was never sent");
     }
 }
@@ -106,11 +91,8 @@ async fn while_the_provider_is_being_connected() {
 #[tokio::test]
 async fn in_the_middle_of_a_stream() {
     for path in PATHS {
-        let steps = vec![
-            Step::Send(event_stream()),
-            Step::Send(chunk("data: {\"a\":1}\n\n")),
-            Step::Hold,
-        ];
+        let steps =
+            vec![Step::Send(event_stream()), Step::Send(chunk("data: {\"a\":1}\n\n")), Step::Hold];
         let upstream = Upstream::always(steps).await;
         let gateway = Gateway::start(&one(&upstream.url()));
         let mut connection = gateway.connect().await;
@@ -140,10 +122,7 @@ async fn in_the_middle_of_a_plain_answer() {
 async fn while_the_stream_runs_at_full_speed() {
     let mut steps = vec![Step::Send(event_stream())];
     for _ in 0..2_000 {
-        steps.push(Step::Send(chunk(format!(
-            "data: {}\n\n",
-            "x".repeat(4_000)
-        ))));
+        steps.push(Step::Send(chunk(format!("data: {}\n\n", "x".repeat(4_000)))));
     }
     steps.push(Step::Hold);
     let upstream = Upstream::always(steps).await;
@@ -163,9 +142,7 @@ async fn over_http2_a_cancelled_stream_is_a_client_gone() {
 
     let upstream = Upstream::always(vec![Step::Hold]).await;
     let gateway = Gateway::start(&one(&upstream.url()));
-    let socket = tokio::net::TcpStream::connect(gateway.addr)
-        .await
-        .expect("a gateway");
+    let socket = tokio::net::TcpStream::connect(gateway.addr).await.expect("a gateway");
     let (mut sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(socket))
             .await
@@ -201,38 +178,24 @@ async fn check_terminal(path: &str, events: &[&str], tail: &str) {
     let fact = gateway.ended(1).await.remove(0);
     assert_eq!((fact.outcome, fact.failure), ("complete", None), "{path}");
     let whole = events.concat().len() + tail.len();
-    assert_eq!(
-        fact.attempt().bytes,
-        whole as u64,
-        "{path}: the tail is read"
-    );
+    assert_eq!(fact.attempt().bytes, whole as u64, "{path}: the tail is read");
     assert_eq!(fact.response_bytes, events.concat().len() as u64, "{path}");
 }
 
 #[tokio::test]
 async fn after_the_last_event_the_answer_was_complete() {
     let tail = ": usage may follow\n\n";
-    let chat = [
-        "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n",
-        "data: [DONE]\n\n",
-    ];
+    let chat = ["data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n", "data: [DONE]\n\n"];
     check_terminal(PATHS[0], &chat, tail).await;
     check_terminal("/v1/completions", &chat, tail).await;
-    for last in [
-        "response.completed",
-        "response.incomplete",
-        "response.failed",
-    ] {
+    for last in ["response.completed", "response.incomplete", "response.failed"] {
         let event = format!("event: {last}\ndata: {{\"type\":\"{last}\",\"response\":{{}}}}\n\n");
         check_terminal(PATHS[1], &["event: x\ndata: {}\n\n", &event], tail).await;
     }
     let stop = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
     check_terminal(
         PATHS[2],
-        &[
-            "event: message_start\ndata: {\"type\":\"message_start\"}\n\n",
-            stop,
-        ],
+        &["event: message_start\ndata: {\"type\":\"message_start\"}\n\n", stop],
         tail,
     )
     .await;
@@ -258,9 +221,7 @@ async fn after_the_end_of_geminis_array_too() {
     let upstream = Upstream::always(steps).await;
     let gateway = Gateway::start(&one(&upstream.url()));
     let mut connection = gateway.connect().await;
-    connection
-        .send(&request("/v1beta/models/m:streamGenerateContent", true))
-        .await;
+    connection.send(&request("/v1beta/models/m:streamGenerateContent", true)).await;
     connection.read_head().await.expect("a head");
     assert!(connection.read_until("\n]\n").await.1);
     drop(connection);
@@ -281,10 +242,7 @@ async fn a_long_last_event_is_seen_too() {
 #[tokio::test]
 async fn words_that_only_look_like_the_end_are_not_the_end() {
     for (path, event) in [
-        (
-            PATHS[0],
-            "data: {\"choices\":[{\"delta\":{\"content\":\"data: [DONE]\\n\\n\"}}]}\n\n",
-        ),
+        (PATHS[0], "data: {\"choices\":[{\"delta\":{\"content\":\"data: [DONE]\\n\\n\"}}]}\n\n"),
         (PATHS[0], "data: [DONE"),
         (
             PATHS[1],
@@ -299,11 +257,7 @@ async fn words_that_only_look_like_the_end_are_not_the_end() {
             "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"finishReason STOP\"}]}}]}\n\n",
         ),
     ] {
-        let steps = vec![
-            Step::Send(event_stream()),
-            Step::Send(chunk(event)),
-            Step::Hold,
-        ];
+        let steps = vec![Step::Send(event_stream()), Step::Send(chunk(event)), Step::Hold];
         let upstream = Upstream::always(steps).await;
         let gateway = Gateway::start(&one(&upstream.url()));
         let mut connection = gateway.connect().await;
@@ -316,11 +270,7 @@ async fn words_that_only_look_like_the_end_are_not_the_end() {
 
 #[tokio::test]
 async fn the_tail_is_read_for_a_second_at_most() {
-    let steps = vec![
-        Step::Send(event_stream()),
-        Step::Send(chunk("data: [DONE]\n\n")),
-        Step::Hold,
-    ];
+    let steps = vec![Step::Send(event_stream()), Step::Send(chunk("data: [DONE]\n\n")), Step::Hold];
     let upstream = Upstream::always(steps).await;
     let gateway = Gateway::start(&one(&upstream.url()));
     let mut connection = gateway.connect().await;
@@ -328,20 +278,15 @@ async fn the_tail_is_read_for_a_second_at_most() {
     connection.read_head().await.expect("a head");
     assert!(connection.read_until("[DONE]\n\n").await.1);
     let (took, fact) = leave(&gateway, &upstream, connection).await;
-    assert!(
-        (900..2_000).contains(&took.as_millis()),
-        "hung up after {took:?}"
-    );
+    assert!((900..2_000).contains(&took.as_millis()), "hung up after {took:?}");
     assert_eq!(fact.outcome, "complete");
 }
 
 #[tokio::test]
 async fn places_come_back_when_clients_leave() {
     let upstream = Upstream::always(vec![Step::Hold]).await;
-    let toml = format!(
-        "[limits]\nin_flight = 1\nwait = \"5s\"\n{}in_flight = 1\n",
-        one(&upstream.url())
-    );
+    let toml =
+        format!("[limits]\nin_flight = 1\nwait = \"5s\"\n{}in_flight = 1\n", one(&upstream.url()));
     let gateway = Gateway::start(&toml);
     for round in 0..4 {
         let mut connection = gateway.connect().await;

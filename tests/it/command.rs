@@ -14,11 +14,7 @@ use crate::support::upstream::{Step, Upstream, json};
 /// The program in a folder of its own, without the variables of whoever runs the tests.
 pub fn pinhole(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pinhole"));
-    command
-        .args(arguments)
-        .current_dir(folder)
-        .env_clear()
-        .env("HOME", folder);
+    command.args(arguments).current_dir(folder).env_clear().env("HOME", folder);
     command
 }
 
@@ -169,19 +165,9 @@ impl Serving {
             .spawn()
             .expect("the program");
         let talk = lines(&mut child);
-        let mut serving = Self {
-            child,
-            origin: String::new(),
-            talk,
-            said: Vec::new(),
-        };
+        let mut serving = Self { child, origin: String::new(), talk, said: Vec::new() };
         let first = serving.read_to(" on http://");
-        first
-            .rsplit_once("http://")
-            .expect("an origin")
-            .1
-            .trim()
-            .clone_into(&mut serving.origin);
+        first.rsplit_once("http://").expect("an origin").1.trim().clone_into(&mut serving.origin);
         serving.read_to("capture");
         serving
     }
@@ -210,9 +196,8 @@ impl Serving {
     }
 
     fn signal(&self, name: &str) {
-        let sent = Command::new("kill")
-            .args([format!("-{name}"), self.child.id().to_string()])
-            .status();
+        let sent =
+            Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status();
         assert!(sent.expect("kill").success());
     }
 
@@ -235,13 +220,9 @@ async fn ask(url: &str, body: Option<&str>) -> raw::Response {
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let request = match body {
         None => Request::get(path),
-        Some(body) => Request::post(path)
-            .header("content-type", "application/json")
-            .body(body),
+        Some(body) => Request::post(path).header("content-type", "application/json").body(body),
     };
-    let request = request
-        .header("host", authority)
-        .header("authorization", "Bearer pk");
+    let request = request.header("host", authority).header("authorization", "Bearer pk");
     raw::send(authority.parse().expect("an address"), &request).await
 }
 
@@ -262,10 +243,7 @@ async fn the_banner_gives_urls_that_work_and_warnings_stop_nothing() {
             && line.contains("pinhole.toml")
             && line.contains("LATER_KEY is not set")
     });
-    let banner = serving
-        .said
-        .iter()
-        .position(|line| line.contains(" on http"));
+    let banner = serving.said.iter().position(|line| line.contains(" on http"));
     assert!(warned.is_some() && warned < banner, "{:?}", serving.said);
     let body = r#"{"model":"m","max_tokens":1,"messages":[]}"#;
     for (number, (family, rest)) in [
@@ -336,10 +314,7 @@ async fn a_reload_takes_good_files_and_refuses_bad_ones() {
     assert_eq!(raw::send(serving.address(), &ask("n")).await.status, 200);
     serving.signal("HUP");
     serving.read_to("configuration not reloaded");
-    write(
-        folder.path(),
-        &good.replace("127.0.0.1:0\"\nops", "127.0.0.1:1\"\nops"),
-    );
+    write(folder.path(), &good.replace("127.0.0.1:0\"\nops", "127.0.0.1:1\"\nops"));
     serving.read_to("server.listen has changed; that takes effect at the next start");
     serving.signal("TERM");
     assert_eq!(serving.child.wait().expect("its end").code(), Some(0));
@@ -358,12 +333,7 @@ async fn a_reload_never_opens_a_listener_to_the_network() {
         .spawn()
         .expect("the program");
     let talk = lines(&mut child);
-    let mut serving = Serving {
-        child,
-        origin: String::new(),
-        talk,
-        said: Vec::new(),
-    };
+    let mut serving = Serving { child, origin: String::new(), talk, said: Vec::new() };
     serving.read_to("capture");
     write(folder.path(), &config("127.0.0.1:0", &upstream.url()));
     serving.read_to("traffic would be open to the network");

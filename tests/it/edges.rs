@@ -19,9 +19,7 @@ use crate::support::raw::{self, End, Request};
 use crate::support::upstream::{Step, Upstream, answer, chunk, event_stream, json};
 
 fn chat(body: &str) -> Request {
-    Request::post("/v1/chat/completions")
-        .header("content-type", "application/json")
-        .body(body)
+    Request::post("/v1/chat/completions").header("content-type", "application/json").body(body)
 }
 
 #[tokio::test]
@@ -68,16 +66,14 @@ async fn a_switch_of_protocols_nobody_asked_for_is_a_bad_gateway() {
 async fn model_names_have_an_end() {
     let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
     let gateway = Gateway::start(&one(&upstream.url()));
-    let (response, fact) = gateway
-        .call(&chat(&format!(r#"{{"model":"{}"}}"#, "m".repeat(1_025))))
-        .await;
+    let (response, fact) =
+        gateway.call(&chat(&format!(r#"{{"model":"{}"}}"#, "m".repeat(1_025)))).await;
     assert_eq!(response.status, 400);
     assert_eq!(response.json()["error"]["param"], "model");
     assert_eq!(fact.model_requested, None);
     assert!(upstream.got().is_empty());
-    let (response, _) = gateway
-        .call(&chat(&format!(r#"{{"model":"{}"}}"#, "m".repeat(1_024))))
-        .await;
+    let (response, _) =
+        gateway.call(&chat(&format!(r#"{{"model":"{}"}}"#, "m".repeat(1_024)))).await;
     assert_eq!(response.status, 200);
 }
 
@@ -111,10 +107,7 @@ async fn a_gateway_key_said_twice_stays_here() {
     let (response, _) = gateway.call(&request).await;
     assert_eq!(response.status, 200);
     let got = upstream.only();
-    assert!(
-        !format!("{:?}", got.headers).contains("pk-gateway"),
-        "{got:?}"
-    );
+    assert!(!format!("{:?}", got.headers).contains("pk-gateway"), "{got:?}");
     assert_eq!(got.header("x-api-key"), Some("sk-own"));
 }
 
@@ -167,10 +160,7 @@ async fn a_wrapped_errors_words_reach_the_client_and_not_the_log() {
     assert!(response.text().contains("my secret prompt"));
     serve::drain(gateway).await;
     let line = lines.text();
-    assert!(
-        line.contains("error=\"the provider answered 400\""),
-        "{line}"
-    );
+    assert!(line.contains("error=\"the provider answered 400\""), "{line}");
     assert!(!line.contains("prompt"), "{line}");
 }
 
@@ -236,9 +226,7 @@ async fn a_quiet_stream_is_kept_alive_after_an_event_that_came_in_two_halves() {
     let toml = format!("[streams]\nkeep_alive = \"40ms\"\n{}", one(&upstream.url()));
     let gateway = Gateway::start(&toml);
     let mut connection = gateway.connect().await;
-    connection
-        .send(&chat(r#"{"model":"m","stream":true}"#))
-        .await;
+    connection.send(&chat(r#"{"model":"m","stream":true}"#)).await;
     connection.read_head().await.expect("a head");
     let (_, came) = connection.read_until(": 2}\n\n: keep-alive\n\n").await;
     assert!(came);

@@ -47,9 +47,7 @@ const TONGUES: [Tongue; 4] = [
 impl Tongue {
     fn request(&self) -> Request {
         let body = r#"{"model":"m","stream":true}"#;
-        Request::post(self.path)
-            .header("content-type", "application/json")
-            .body(body)
+        Request::post(self.path).header("content-type", "application/json").body(body)
     }
 
     /// The gateway's code in this dialect's envelope.
@@ -85,12 +83,7 @@ async fn play_at(tongue: &Tongue, url: &str) -> Seen {
     let gateway = Gateway::start(&format!("{PATIENCE}{}", one(url)));
     let (response, fact) = gateway.call(&tongue.request()).await;
     assert_eq!(fact.dialect, tongue.label);
-    assert_eq!(
-        gateway.exchanges().len(),
-        1,
-        "one record a request: {:?}",
-        gateway.exchanges()
-    );
+    assert_eq!(gateway.exchanges().len(), 1, "one record a request: {:?}", gateway.exchanges());
     Seen { response, fact }
 }
 
@@ -103,29 +96,13 @@ fn check_refused(
 ) {
     let Seen { response, fact } = seen;
     let shown = format!("{} {what}: {}", tongue.label, response.text());
-    assert_eq!(
-        (response.status, response.end),
-        (status, End::Clean),
-        "{shown}"
-    );
-    assert_eq!(
-        response.header("content-type"),
-        Some("application/json"),
-        "{shown}"
-    );
+    assert_eq!((response.status, response.end), (status, End::Clean), "{shown}");
+    assert_eq!(response.header("content-type"), Some("application/json"), "{shown}");
     assert_eq!(tongue.code(&response.json()), Some(code), "{shown}");
     assert_eq!(response.header("x-pinhole-upstream"), Some("up"), "{shown}");
     assert_eq!(response.header("x-pinhole-attempts"), Some("1"), "{shown}");
-    assert_eq!(
-        response.header("x-pinhole-upstream-status"),
-        None,
-        "{shown}"
-    );
-    assert_eq!(
-        (fact.outcome, fact.failure),
-        (outcome, Some(("upstream", code))),
-        "{shown}"
-    );
+    assert_eq!(response.header("x-pinhole-upstream-status"), None, "{shown}");
+    assert_eq!((fact.outcome, fact.failure), (outcome, Some(("upstream", code))), "{shown}");
     assert_eq!(fact.attempt().failure, Some(code), "{shown}");
     assert_eq!(fact.status, Some(status), "{shown}");
 }
@@ -160,11 +137,7 @@ async fn nothing_that_is_an_answer_comes() {
     for (what, steps, expected) in [
         ("closed at once", vec![Step::Close], reset),
         ("reset at once", vec![Step::Reset], reset),
-        (
-            "closed in the head",
-            vec![Step::send(half), Step::Close],
-            reset,
-        ),
+        ("closed in the head", vec![Step::send(half), Step::Close], reset),
         ("slow", vec![Step::Hold], slow),
         ("slow in the head", vec![Step::send(half), Step::Hold], slow),
     ] {
@@ -184,11 +157,7 @@ async fn what_comes_is_not_http() {
         ("a head without end", endless.as_bytes()),
         ("too many headers", many.as_bytes()),
     ] {
-        let steps = [
-            Step::send(bytes),
-            Step::Wait(Duration::from_millis(30)),
-            Step::Close,
-        ];
+        let steps = [Step::send(bytes), Step::Wait(Duration::from_millis(30)), Step::Close];
         check_no_answer(what, &steps, (502, "upstream_invalid", "upstream_reset")).await;
     }
 }
@@ -202,49 +171,25 @@ async fn no_connection_within_its_time() {
         let gateway = Gateway::start(&format!("[timeouts]\nconnect = \"150ms\"\n{}", one(&url)));
         let (response, fact) = gateway.call(&tongue.request()).await;
         let seen = Seen { response, fact };
-        check_refused(
-            tongue,
-            "silent",
-            &seen,
-            (504, "upstream_connect_timeout", "timeout"),
-        );
-        assert!(
-            seen.response.text().contains("timeouts.connect"),
-            "{}",
-            seen.response.text()
-        );
+        check_refused(tongue, "silent", &seen, (504, "upstream_connect_timeout", "timeout"));
+        assert!(seen.response.text().contains("timeouts.connect"), "{}", seen.response.text());
     }
 }
 
 #[tokio::test]
 async fn a_proxy_that_refuses() {
-    let proxy = Upstream::always(vec![Step::Send(answer(
-        407,
-        &[("proxy-authenticate", "Basic")],
-        "",
-    ))])
-    .await;
+    let proxy =
+        Upstream::always(vec![Step::Send(answer(407, &[("proxy-authenticate", "Basic")], ""))])
+            .await;
     let through = proxy.url();
     let variables = [("HTTPS_PROXY", through.as_str())];
-    let setting = Setting {
-        variables: &variables,
-        ..Setting::default()
-    };
+    let setting = Setting { variables: &variables, ..Setting::default() };
     for tongue in &TONGUES {
         let gateway = Gateway::start_with("pinhole.toml", &one("https://provider.test/"), &setting);
         let (response, fact) = gateway.call(&tongue.request()).await;
         let seen = Seen { response, fact };
-        check_refused(
-            tongue,
-            "407",
-            &seen,
-            (502, "upstream_unreachable", "upstream_reset"),
-        );
-        assert!(
-            seen.response.text().contains("407"),
-            "{}",
-            seen.response.text()
-        );
+        check_refused(tongue, "407", &seen, (502, "upstream_unreachable", "upstream_reset"));
+        assert!(seen.response.text().contains("407"), "{}", seen.response.text());
     }
 }
 
@@ -255,11 +200,7 @@ async fn a_stream_that_breaks_never_looks_whole() {
             ("closed", Step::Close, false),
             ("reset", Step::Reset, false),
             ("a chunk that is none", Step::send("zz\r\n"), false),
-            (
-                "closed after the last event, without the last chunk",
-                Step::Close,
-                true,
-            ),
+            ("closed after the last event, without the last chunk", Step::Close, true),
         ] {
             let mut steps = vec![Step::Send(event_stream()), tongue.event()];
             let mut expected = tongue.first.to_owned();
@@ -290,10 +231,7 @@ async fn what_came_before_the_break_is_handed_on() {
         // All in one piece, so that the break is there when the head is.
         let bytes = [event_stream(), chunk(tongue.first)].concat();
         let Seen { response, fact } = play(tongue, vec![Step::Send(bytes), Step::Close]).await;
-        assert_eq!(
-            (response.status, response.text().as_str()),
-            (200, tongue.first)
-        );
+        assert_eq!((response.status, response.text().as_str()), (200, tongue.first));
         assert_ne!(response.end, End::Clean, "{}", tongue.label);
         assert_eq!(fact.outcome, "upstream_reset");
     }
@@ -320,23 +258,15 @@ async fn a_stalled_stream_ends_with_the_dialects_error_event() {
         let steps = vec![Step::Send(event_stream()), tongue.event(), Step::Hold];
         let Seen { response, fact } = play(tongue, steps).await;
         let text = response.text();
-        let told = text
-            .strip_prefix(tongue.first)
-            .unwrap_or_else(|| panic!("{text}"));
+        let told = text.strip_prefix(tongue.first).unwrap_or_else(|| panic!("{text}"));
         let events = crate::support::raw::events(told);
-        let [(name, data)] = events.as_slice() else {
-            panic!("one event: {told:?}")
-        };
+        let [(name, data)] = events.as_slice() else { panic!("one event: {told:?}") };
         let named = matches!(tongue.label, "OpenAiResponses" | "Anthropic");
         assert_eq!(name, if named { "error" } else { "" }, "{told}");
         let data: Value = serde_json::from_str(data).expect("JSON");
         assert_eq!(tongue.code(&data), Some("upstream_idle_timeout"), "{told}");
         let outcome = (fact.outcome, fact.failure);
-        assert_eq!(
-            outcome,
-            ("timeout", Some(("upstream", "upstream_idle_timeout"))),
-            "{fact:?}"
-        );
+        assert_eq!(outcome, ("timeout", Some(("upstream", "upstream_idle_timeout"))), "{fact:?}");
         assert!(!text.contains("[DONE]"), "{text}");
     }
 }
@@ -347,11 +277,7 @@ async fn a_stalled_plain_answer_is_cut() {
         let half = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"half\":";
         let Seen { response, fact } =
             play(tongue, vec![Step::send(half.to_vec()), Step::Hold]).await;
-        assert_eq!(
-            response.text(),
-            "{\"half\":",
-            "no event in the middle of JSON"
-        );
+        assert_eq!(response.text(), "{\"half\":", "no event in the middle of JSON");
         assert_ne!(response.end, End::Clean);
         assert_eq!(fact.failure, Some(("upstream", "upstream_idle_timeout")));
     }
@@ -365,22 +291,13 @@ async fn the_total_time_ends_a_stream_that_keeps_talking() {
             steps.extend([tongue.event(), Step::Wait(Duration::from_millis(20))]);
         }
         let upstream = Upstream::always(steps).await;
-        let gateway = Gateway::start(&format!(
-            "[timeouts]\ntotal = \"200ms\"\n{}",
-            one(&upstream.url())
-        ));
+        let gateway =
+            Gateway::start(&format!("[timeouts]\ntotal = \"200ms\"\n{}", one(&upstream.url())));
         let (response, fact) = gateway.call(&tongue.request()).await;
         let text = response.text();
-        assert!(
-            text.contains("upstream_total_timeout"),
-            "{}: {text}",
-            tongue.label
-        );
+        assert!(text.contains("upstream_total_timeout"), "{}: {text}", tongue.label);
         let outcome = (fact.outcome, fact.failure);
-        assert_eq!(
-            outcome,
-            ("timeout", Some(("upstream", "upstream_total_timeout")))
-        );
+        assert_eq!(outcome, ("timeout", Some(("upstream", "upstream_total_timeout"))));
         upstream.closed(0).await;
     }
 }
@@ -405,11 +322,7 @@ async fn odd_streams_pass_as_they_are() {
             ];
             let Seen { response, fact } = play(tongue, steps).await;
             let expected = [tongue.first, middle, tongue.last].concat();
-            assert!(
-                response.body == expected.as_bytes(),
-                "{} {what}",
-                tongue.label
-            );
+            assert!(response.body == expected.as_bytes(), "{} {what}", tongue.label);
             assert_eq!(
                 (response.end, fact.outcome),
                 (End::Clean, "complete"),
@@ -418,16 +331,9 @@ async fn odd_streams_pass_as_they_are() {
             );
         }
         // A clean end without a last event is the provider's affair: none is made up.
-        let steps = vec![
-            Step::Send(event_stream()),
-            tongue.event(),
-            Step::Send(last_chunk()),
-        ];
+        let steps = vec![Step::Send(event_stream()), tongue.event(), Step::Send(last_chunk())];
         let Seen { response, fact } = play(tongue, steps).await;
-        assert_eq!(
-            (response.text().as_str(), response.end),
-            (tongue.first, End::Clean)
-        );
+        assert_eq!((response.text().as_str(), response.end), (tongue.first, End::Clean));
         assert_eq!(fact.outcome, "complete");
     }
 }
@@ -450,25 +356,16 @@ async fn a_providers_errors_keep_status_and_body() {
             (529, "upstream_overloaded"),
         ] {
             let page = "<html><body>Bad \u{1f6ab}</body></html>";
-            let bytes = answer(
-                status,
-                &[("content-type", "text/html"), ("retry-after", "7")],
-                page,
-            );
+            let bytes =
+                answer(status, &[("content-type", "text/html"), ("retry-after", "7")], page);
             let Seen { response, fact } = play(tongue, vec![Step::Send(bytes)]).await;
             assert_eq!((response.status, response.text().as_str()), (status, page));
             assert_eq!(response.header("content-type"), Some("text/html"));
             assert_eq!(response.header("retry-after"), Some("7"));
             let shown = status.to_string();
-            assert_eq!(
-                response.header("x-pinhole-upstream-status"),
-                Some(shown.as_str())
-            );
+            assert_eq!(response.header("x-pinhole-upstream-status"), Some(shown.as_str()));
             let outcome = (fact.outcome, fact.failure, fact.attempt().status);
-            assert_eq!(
-                outcome,
-                ("upstream_error", Some(("upstream", kind)), Some(status))
-            );
+            assert_eq!(outcome, ("upstream_error", Some(("upstream", kind)), Some(status)));
         }
     }
 }
@@ -510,15 +407,10 @@ async fn a_slow_answer_within_its_time_is_an_answer() {
 
 #[tokio::test]
 async fn each_provider_has_waits_of_its_own() {
-    let upstream = Upstream::always(vec![
-        Step::Wait(Duration::from_millis(400)),
-        Step::Send(json("{}")),
-    ])
-    .await;
-    let toml = format!(
-        "{PATIENCE}{}timeouts = {{ first_byte = \"10s\" }}\n",
-        one(&upstream.url())
-    );
+    let upstream =
+        Upstream::always(vec![Step::Wait(Duration::from_millis(400)), Step::Send(json("{}"))])
+            .await;
+    let toml = format!("{PATIENCE}{}timeouts = {{ first_byte = \"10s\" }}\n", one(&upstream.url()));
     let gateway = Gateway::start(&toml);
     let (response, _) = gateway.call(&TONGUES[0].request()).await;
     assert_eq!(response.status, 200, "{}", response.text());

@@ -58,12 +58,7 @@ async fn legs(
     let gateway = serve::start(settings, &listener, sinks).expect("a gateway");
     let response = raw::send(gateway.server.address, request).await;
     serve::drain(gateway).await;
-    let legs = sink
-        .1
-        .lock()
-        .expect("no panic")
-        .pop()
-        .expect("one exchange");
+    let legs = sink.1.lock().expect("no panic").pop().expect("one exchange");
     (response, legs)
 }
 
@@ -89,11 +84,7 @@ fn chat(model: &str, stream: bool) -> Request {
 #[tokio::test]
 async fn legs_that_are_equal_are_kept_once() {
     let back = r#"{"id":"x","choices":[]}"#;
-    let kind = [
-        ("content-type", "application/json"),
-        ("request-id", "r1"),
-        ("set-cookie", "a=b"),
-    ];
+    let kind = [("content-type", "application/json"), ("request-id", "r1"), ("set-cookie", "a=b")];
     let upstream = Upstream::always(vec![Step::Send(answer(200, &kind, back))]).await;
     let request = chat("m", false);
     let (response, Legs([asked, sent, came, told])) =
@@ -115,15 +106,9 @@ async fn no_credential_is_in_any_leg() {
     let upstream = Upstream::always(vec![Step::Send(answer(200, &kind, "{}"))]).await;
     let (_, Legs(all)) = legs(Keep::Headers, &upstream, "", &chat("m", false)).await;
     let text = format!("{:?}", all.each_ref().map(|leg| &leg.headers));
-    assert!(
-        !text.contains("sk-") && !text.contains("secret=1"),
-        "{text}"
-    );
+    assert!(!text.contains("sk-") && !text.contains("secret=1"), "{text}");
     assert_eq!(header(&all[1], "authorization"), Some("(masked)"));
-    assert!(
-        all.iter().all(|leg| leg.body == Body::Nothing),
-        "bodies were not asked for"
-    );
+    assert!(all.iter().all(|leg| leg.body == Body::Nothing), "bodies were not asked for");
 }
 
 #[tokio::test]
@@ -139,10 +124,7 @@ async fn legs_that_differ_are_kept_apart() {
     let left = bytes(&sent);
     assert_eq!(left, upstream.got()[0].body, "the leg is what arrived");
     assert_ne!(left, request.body);
-    assert_eq!(
-        bytes(&came),
-        format!("data: {{\"n\":1}}\n\n{usage}{done}").into_bytes()
-    );
+    assert_eq!(bytes(&came), format!("data: {{\"n\":1}}\n\n{usage}{done}").into_bytes());
     assert_eq!(bytes(&told), response.body);
     assert_ne!(response.body, bytes(&came), "the usage chunk was hidden");
 }
@@ -154,10 +136,7 @@ async fn a_refusal_has_the_legs_that_there_were() {
         legs(Keep::Bodies, &upstream, "", &chat("unknown", false)).await;
     assert_eq!(response.status, 404);
     assert!(!bytes(&asked).is_empty());
-    assert!(
-        sent.headers.is_none() && came.headers.is_none(),
-        "no provider was asked"
-    );
+    assert!(sent.headers.is_none() && came.headers.is_none(), "no provider was asked");
     assert_eq!(bytes(&told), response.body);
 }
 
@@ -165,8 +144,5 @@ async fn a_refusal_has_the_legs_that_there_were() {
 async fn sinks_that_want_numbers_cost_no_copies() {
     let upstream = Upstream::always(vec![Step::Send(answer(200, &[], "{}"))]).await;
     let (_, Legs(all)) = legs(Keep::Numbers, &upstream, "", &chat("m", false)).await;
-    assert!(
-        all.iter()
-            .all(|leg| leg.headers.is_none() && leg.body == Body::Nothing)
-    );
+    assert!(all.iter().all(|leg| leg.headers.is_none() && leg.body == Body::Nothing));
 }

@@ -17,37 +17,25 @@ const DIALECTS: [(&str, &str); 5] = [
     ("/v1/responses", "/error/code"),
     ("/v1/embeddings", "/error/code"),
     ("/v1/messages", "/error/code"),
-    (
-        "/v1beta/models/m:generateContent",
-        "/error/details/0/metadata/code",
-    ),
+    ("/v1beta/models/m:generateContent", "/error/details/0/metadata/code"),
 ];
 
 const CHAT: &str = DIALECTS[0].0;
 
 fn post(path: &str, body: impl Into<Vec<u8>>) -> Request {
-    Request::post(path)
-        .header("content-type", "application/json")
-        .body(body)
+    Request::post(path).header("content-type", "application/json").body(body)
 }
 
 fn check(response: &Response, pointer: &str, status: u16, code: &str) {
     assert_eq!(response.status, status, "{}", response.text());
     let body = response.json();
-    assert_eq!(
-        body.pointer(pointer).and_then(Value::as_str),
-        Some(code),
-        "{body}"
-    );
+    assert_eq!(body.pointer(pointer).and_then(Value::as_str), Some(code), "{body}");
 }
 
 /// A gateway with these settings before a provider that must not be asked.
 async fn refusing(settings: &str) -> (Gateway, Upstream) {
     let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
-    (
-        Gateway::start(&format!("{settings}{}", one(&upstream.url()))),
-        upstream,
-    )
+    (Gateway::start(&format!("{settings}{}", one(&upstream.url()))), upstream)
 }
 
 #[tokio::test]
@@ -57,25 +45,14 @@ async fn bodies_over_the_limit() {
     for (path, pointer) in DIALECTS {
         let (response, fact) = gateway.call(&post(path, large.clone())).await;
         check(&response, pointer, 413, "body_too_large");
-        assert_eq!(
-            (fact.outcome, fact.failure),
-            ("rejected", Some(("client", "body_too_large")))
-        );
-        let chunked = [
-            format!("{:x}\r\n", large.len()).as_bytes(),
-            large.as_bytes(),
-            b"\r\n0\r\n\r\n",
-        ]
-        .concat();
-        let (response, _) = gateway
-            .call(&post(path, chunked).header("transfer-encoding", "chunked"))
-            .await;
+        assert_eq!((fact.outcome, fact.failure), ("rejected", Some(("client", "body_too_large"))));
+        let chunked =
+            [format!("{:x}\r\n", large.len()).as_bytes(), large.as_bytes(), b"\r\n0\r\n\r\n"]
+                .concat();
+        let (response, _) =
+            gateway.call(&post(path, chunked).header("transfer-encoding", "chunked")).await;
         check(&response, pointer, 413, "body_too_large");
-        assert!(
-            response.text().contains("limits.body"),
-            "{}",
-            response.text()
-        );
+        assert!(response.text().contains("limits.body"), "{}", response.text());
     }
     // A declared length is refused before a byte of the body has come.
     let mut connection = gateway.connect().await;
@@ -85,11 +62,7 @@ async fn bodies_over_the_limit() {
     assert!(upstream.got().is_empty());
     let fits = format!(r#"{{"model":"m","x":"{}"}}"#, "a".repeat((64 << 10) - 20));
     assert_eq!(fits.len(), 64 << 10);
-    assert_eq!(
-        gateway.send(&post(CHAT, fits)).await.status,
-        200,
-        "the limit itself fits"
-    );
+    assert_eq!(gateway.send(&post(CHAT, fits)).await.status, 200, "the limit itself fits");
 }
 
 #[tokio::test]
@@ -99,9 +72,7 @@ async fn a_compressed_bomb_is_bounded() {
     encoder.write_all(&vec![b' '; 20 << 20]).expect("memory");
     let bomb = encoder.finish().expect("memory");
     assert!(bomb.len() < 64 << 10);
-    let (response, _) = gateway
-        .call(&post(CHAT, bomb).header("content-encoding", "gzip"))
-        .await;
+    let (response, _) = gateway.call(&post(CHAT, bomb).header("content-encoding", "gzip")).await;
     check(&response, "/error/code", 413, "body_too_large");
     assert!(upstream.got().is_empty());
 }
@@ -117,28 +88,17 @@ async fn bodies_that_are_no_json_objects() {
         ("\"m\"", "invalid_json", "not an object"),
         ("{\"model\":\"m\"} x", "invalid_json", "byte 14"),
         ("{\u{0}\"model\":\"m\"}", "invalid_json", "byte 1"),
-        (
-            r#"{"model":5}"#,
-            "invalid_request",
-            "`model` is not a string (byte 9)",
-        ),
+        (r#"{"model":5}"#, "invalid_request", "`model` is not a string (byte 9)"),
         (r#"{"messages":[]}"#, "", ""),
     ] {
         let (response, fact) = gateway.call(&post(CHAT, body)).await;
         if code.is_empty() {
-            assert_eq!(
-                response.status, 200,
-                "without a model the first provider takes it"
-            );
+            assert_eq!(response.status, 200, "without a model the first provider takes it");
             continue;
         }
         assert_eq!(response.status, 400, "{body:?}");
         check(&response, "/error/code", 400, code);
-        assert!(
-            response.text().contains(words),
-            "{body:?}: {}",
-            response.text()
-        );
+        assert!(response.text().contains(words), "{body:?}: {}", response.text());
         assert_eq!(fact.outcome, "rejected");
     }
     assert_eq!(upstream.got().len(), 1);
@@ -164,18 +124,10 @@ async fn nesting_is_bounded_and_deep_bodies_do_not_overflow() {
                 close.repeat(depth)
             );
             let response = gateway.send(&post(CHAT, body)).await;
-            assert!(
-                matches!(response.status, 200 | 400),
-                "{depth}: {}",
-                response.text()
-            );
+            assert!(matches!(response.status, 200 | 400), "{depth}: {}", response.text());
             if response.status == 400 {
                 check(&response, "/error/code", 400, "invalid_json");
-                assert!(
-                    depth > 100 && response.text().contains("byte"),
-                    "{}",
-                    response.text()
-                );
+                assert!(depth > 100 && response.text().contains("byte"), "{}", response.text());
             }
         }
     }
@@ -186,13 +138,7 @@ async fn nesting_is_bounded_and_deep_bodies_do_not_overflow() {
 async fn content_types_and_codings() {
     let (gateway, upstream) = refusing("").await;
     for (header, value, body, status, code) in [
-        (
-            "content-type",
-            "text/plain",
-            &b"{}"[..],
-            415,
-            "unsupported_content_type",
-        ),
+        ("content-type", "text/plain", &b"{}"[..], 415, "unsupported_content_type"),
         (
             "content-type",
             "multipart/form-data; boundary=x",
@@ -200,35 +146,11 @@ async fn content_types_and_codings() {
             415,
             "unsupported_content_type",
         ),
-        (
-            "content-encoding",
-            "compress",
-            b"{}",
-            415,
-            "unsupported_encoding",
-        ),
-        (
-            "content-encoding",
-            "gzip",
-            b"{\"model\":\"m\"}",
-            400,
-            "invalid_encoding",
-        ),
-        (
-            "content-encoding",
-            "gzip",
-            b"\x1f\x8b\x08\x00",
-            400,
-            "invalid_encoding",
-        ),
+        ("content-encoding", "compress", b"{}", 415, "unsupported_encoding"),
+        ("content-encoding", "gzip", b"{\"model\":\"m\"}", 400, "invalid_encoding"),
+        ("content-encoding", "gzip", b"\x1f\x8b\x08\x00", 400, "invalid_encoding"),
         ("content-encoding", "zstd", b"xx", 400, "invalid_encoding"),
-        (
-            "content-encoding",
-            "br",
-            b"\xff\xff\xff",
-            400,
-            "invalid_encoding",
-        ),
+        ("content-encoding", "br", b"\xff\xff\xff", 400, "invalid_encoding"),
     ] {
         let request = Request::post(CHAT).header(header, value).body(body);
         let (response, fact) = gateway.call(&request).await;
@@ -236,14 +158,9 @@ async fn content_types_and_codings() {
         assert_eq!(fact.failure, Some(("client", code)), "{header}: {value}");
     }
     assert!(upstream.got().is_empty());
-    for kind in [
-        "application/json; charset=utf-8",
-        "Application/JSON",
-        "application/vnd.api+json",
-    ] {
-        let request = Request::post(CHAT)
-            .header("content-type", kind)
-            .body(r#"{"model":"m"}"#);
+    for kind in ["application/json; charset=utf-8", "Application/JSON", "application/vnd.api+json"]
+    {
+        let request = Request::post(CHAT).header("content-type", kind).body(r#"{"model":"m"}"#);
         assert_eq!(gateway.send(&request).await.status, 200, "{kind}");
     }
     let without = Request::post(CHAT).body(r#"{"model":"m"}"#);
@@ -280,11 +197,7 @@ async fn heads_that_are_malformed_or_too_much() {
     for (what, lines, status) in [
         ("two lengths", "content-length: 2\r\ncontent-length: 3", 400),
         ("a length that is none", "content-length: two", 400),
-        (
-            "chunks that are not last",
-            "transfer-encoding: chunked, identity",
-            400,
-        ),
+        ("chunks that are not last", "transfer-encoding: chunked, identity", 400),
         ("a header without a colon", "nonsense", 400),
         ("a space in a name", "x y: z", 400),
         ("a NUL in a value", "x: a\0b", 400),
@@ -313,12 +226,7 @@ async fn paths_that_lead_elsewhere() {
         ("up under a provider", "/providers/up/../../x", 400),
         ("a backslash", "/v1/files/..%5cx", 400),
     ] {
-        check_head(
-            what,
-            &format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"),
-            status,
-        )
-        .await;
+        check_head(what, &format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"), status).await;
     }
 }
 
@@ -348,15 +256,11 @@ async fn slow_clients() {
         connection.write(head.as_bytes()).await;
         let response = connection.read_response().await;
         check(&response, pointer, 408, "body_timeout");
-        let fact = gateway
-            .exchange(response.header("x-pinhole-id").expect("an id"))
-            .await;
+        let fact = gateway.exchange(response.header("x-pinhole-id").expect("an id")).await;
         assert_eq!(fact.failure, Some(("client", "body_timeout")), "{path}");
     }
     let mut connection = gateway.connect().await;
-    connection
-        .write(b"POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-slow: ")
-        .await;
+    connection.write(b"POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-slow: ").await;
     let response = connection.read_response().await;
     check(&response, "/error/code", 408, "body_timeout");
     assert!(connection.closed().await);
@@ -365,13 +269,7 @@ async fn slow_clients() {
     let started = clock::now();
     let mut sent = 0;
     while started.elapsed() < Duration::from_millis(400) {
-        connection
-            .write(if sent == 0 {
-                b"GET /health HTTP/1.1\r\nx: "
-            } else {
-                b"a"
-            })
-            .await;
+        connection.write(if sent == 0 { b"GET /health HTTP/1.1\r\nx: " } else { b"a" }).await;
         sent += 1;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -392,17 +290,12 @@ async fn a_long_wait_after_the_body_is_not_a_slow_head() {
     for _ in 0..2 {
         let head = format!("POST {CHAT} HTTP/1.1\r\nhost: x\r\ncontent-length: 13\r\n\r\n");
         connection.write(head.as_bytes()).await;
-        eventually("the request has begun", || {
-            (gateway.shared().in_flight() == 1).then_some(())
-        })
-        .await;
+        eventually("the request has begun", || (gateway.shared().in_flight() == 1).then_some(()))
+            .await;
         connection.write(br#"{"model":"m"}"#).await;
         let response = connection.read_response().await;
         assert_eq!(response.status, 200, "{}", response.text());
-        eventually("it has ended", || {
-            (gateway.shared().in_flight() == 0).then_some(())
-        })
-        .await;
+        eventually("it has ended", || (gateway.shared().in_flight() == 0).then_some(())).await;
     }
 }
 
@@ -444,10 +337,7 @@ async fn a_client_that_leaves_in_its_own_body() {
             format!("POST {CHAT} HTTP/1.1\r\nhost: x\r\ncontent-length: 50\r\n\r\n{{").as_bytes(),
         )
         .await;
-    eventually("the request has begun", || {
-        (gateway.shared().in_flight() == 1).then_some(())
-    })
-    .await;
+    eventually("the request has begun", || (gateway.shared().in_flight() == 1).then_some(())).await;
     drop(connection);
     let fact = gateway.ended(1).await.remove(0);
     assert_eq!(fact.outcome, "client_cancelled", "{fact:?}");
@@ -485,21 +375,11 @@ async fn check_full(limits: &str, provider: &str, status: u16, code: &'static st
         let (response, fact) = gateway.call(&post(path, r#"{"model":"m"}"#)).await;
         let waited = started.elapsed();
         check(&response, pointer, status, code);
-        assert!(
-            waited >= Duration::from_millis(60),
-            "{path}: waited {waited:?}"
-        );
-        let after: u64 = response
-            .header("retry-after")
-            .expect("retry-after")
-            .parse()
-            .expect("seconds");
+        assert!(waited >= Duration::from_millis(60), "{path}: waited {waited:?}");
+        let after: u64 =
+            response.header("retry-after").expect("retry-after").parse().expect("seconds");
         assert!(after >= 1);
-        assert_eq!(
-            (fact.outcome, fact.failure),
-            ("rejected", Some(("gateway", code))),
-            "{path}"
-        );
+        assert_eq!((fact.outcome, fact.failure), ("rejected", Some(("gateway", code))), "{path}");
         assert!(fact.attempts.is_empty());
     }
     assert_eq!(
@@ -535,10 +415,7 @@ async fn a_request_that_waits_gets_the_place_that_comes_free() {
         connection.send(&post(CHAT, r#"{"model":"m"}"#)).await;
         connections.push(connection);
     }
-    eventually("all five are in", || {
-        (gateway.shared().in_flight() == 5).then_some(())
-    })
-    .await;
+    eventually("all five are in", || (gateway.shared().in_flight() == 5).then_some(())).await;
     upstream.request(0).await;
     assert_eq!(upstream.got().len(), 1);
     upstream.release();
@@ -555,10 +432,7 @@ async fn a_decoded_copy_counts_as_buffered() {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all(text.as_bytes()).expect("memory");
     let packed = encoder.finish().expect("memory");
-    assert!(
-        packed.len() > 1024,
-        "beside its copy there is no room for it"
-    );
+    assert!(packed.len() > 1024, "beside its copy there is no room for it");
     let request = post(CHAT, packed).header("content-encoding", "gzip");
     let (response, _) = gateway.call(&request).await;
     check(&response, "/error/code", 503, "overloaded");
@@ -572,10 +446,8 @@ async fn buffered_bytes_are_bounded() {
     let mut slow = gateway.connect().await;
     let head = format!("POST {CHAT} HTTP/1.1\r\nhost: x\r\ncontent-length: 900000\r\n\r\n");
     slow.write(head.as_bytes()).await;
-    eventually("the slow one has begun", || {
-        (gateway.shared().in_flight() == 1).then_some(())
-    })
-    .await;
+    eventually("the slow one has begun", || (gateway.shared().in_flight() == 1).then_some(()))
+        .await;
     eventually("its share is taken", || {
         (gateway.shared().snapshot().buffered_kib.available_permits() < 200).then_some(())
     })
@@ -583,11 +455,7 @@ async fn buffered_bytes_are_bounded() {
     let large = format!(r#"{{"model":"m","x":"{}"}}"#, "a".repeat(500_000));
     let (response, fact) = gateway.call(&post(CHAT, large.clone())).await;
     check(&response, "/error/code", 503, "overloaded");
-    assert!(
-        response.text().contains("limits.buffered"),
-        "{}",
-        response.text()
-    );
+    assert!(response.text().contains("limits.buffered"), "{}", response.text());
     assert!(response.header("retry-after").is_some());
     assert_eq!(fact.outcome, "rejected");
     assert_eq!(
@@ -635,10 +503,7 @@ async fn a_thousand_large_requests_at_once() {
     let free = gateway.shared().snapshot().buffered_kib.available_permits();
     assert_eq!(free, 16 << 10, "every share came back");
     // 16 MiB of bodies, and what a thousand connections at both of the test's ends cost; not 1,000 MiB.
-    assert!(
-        peak - before < 200,
-        "{before} MiB before, {peak} MiB at the peak"
-    );
+    assert!(peak - before < 200, "{before} MiB before, {peak} MiB at the peak");
 }
 
 #[tokio::test]
@@ -669,9 +534,7 @@ async fn a_client_that_takes_nothing_of_its_answer() {
     let settings = "[timeouts]\nidle = \"200ms\"\n";
     let gateway = Gateway::start(&format!("{settings}{}", one(&upstream.url())));
     let mut connection = gateway.connect().await;
-    connection
-        .send(&post(CHAT, r#"{"model":"m","stream":true}"#))
-        .await;
+    connection.send(&post(CHAT, r#"{"model":"m","stream":true}"#)).await;
     let fact = gateway.ended(1).await.remove(0);
     assert_eq!(fact.outcome, "client_cancelled", "{fact:?}");
     assert_eq!(gateway.shared().in_flight(), 0);
@@ -682,10 +545,7 @@ async fn requests_that_come_together_are_answered_in_order() {
     let upstream = Upstream::start(|got| vec![Step::Send(json(&got.text()))]).await;
     let gateway = Gateway::start(&one(&upstream.url()));
     let bodies = [r#"{"model":"a"}"#, r#"{"model":"b"}"#, r#"{"model":"c"}"#];
-    let together: Vec<u8> = bodies
-        .iter()
-        .flat_map(|body| post(CHAT, *body).bytes())
-        .collect();
+    let together: Vec<u8> = bodies.iter().flat_map(|body| post(CHAT, *body).bytes()).collect();
     let mut connection = gateway.connect().await;
     connection.write(&together).await;
     for body in bodies {

@@ -48,11 +48,7 @@ async fn check(toml: &str, arguments: &[&str]) -> (Option<i32>, String, String) 
     command.env("LIVE_KEY", KEY);
     let run = tokio::task::spawn_blocking(move || command.output().expect("the program"));
     let output = run.await.expect("the thread");
-    (
-        output.status.code(),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
 #[tokio::test]
@@ -60,9 +56,7 @@ async fn each_key_is_called_what_it_is() {
     let upstream = Upstream::start(say).await;
     // Bound and not listening: refused, and nobody else can have the port.
     let closed = TcpSocket::new_v4().expect("a socket");
-    closed
-        .bind("127.0.0.1:0".parse().expect("an address"))
-        .expect("a free port");
+    closed.bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
     let nowhere = closed.local_addr().expect("its address").to_string();
     let expected = [
         ("fine", "fine, 2 models"),

@@ -4,10 +4,7 @@
     clippy::panic,
     reason = "helpers of tests fail the test; the lints know only functions marked as tests"
 )]
-#![expect(
-    unreachable_pub,
-    reason = "modules of a test binary have no outside to be reached from"
-)]
+#![expect(unreachable_pub, reason = "modules of a test binary have no outside to be reached from")]
 
 mod auth;
 mod cancel;

@@ -47,41 +47,21 @@ fn ids<'a>(list: &'a Value, key: &str) -> Vec<&'a str> {
 #[tokio::test]
 async fn openais_shape() {
     let gateway = Gateway::start(CONFIGURED);
-    for path in [
-        "/v1/models",
-        "/api/v1/models",
-        "/models",
-        "/openai/v1/models",
-    ] {
+    for path in ["/v1/models", "/api/v1/models", "/models", "/openai/v1/models"] {
         let list = get(&gateway, Request::get(path)).await;
         assert_eq!(list["object"], "list");
-        let expected = [
-            "gpt-5",
-            "org/own:free",
-            "short",
-            "gpt-5",
-            "claude-haiku-4-5",
-        ];
+        let expected = ["gpt-5", "org/own:free", "short", "gpt-5", "claude-haiku-4-5"];
         assert_eq!(ids(&list["data"], "id")[..5], expected, "{path}");
-        assert!(
-            !list.to_string().contains("hidden"),
-            "a disabled provider is absent"
-        );
+        assert!(!list.to_string().contains("hidden"), "a disabled provider is absent");
         assert!(list.get("discovery_errors").is_none());
     }
     let list = get(&gateway, Request::get("/v1/models")).await;
     let own = &list["data"][1];
     assert_eq!(own["object"], "model");
     assert_eq!(own["owned_by"], "one");
-    assert_eq!(
-        (&own["context_length"], &own["max_output_tokens"]),
-        (&json!(1000), &json!(50))
-    );
+    assert_eq!((&own["context_length"], &own["max_output_tokens"]), (&json!(1000), &json!(50)));
     assert_eq!(own["modalities"], json!(["text", "image"]));
-    assert_eq!(
-        own["supported_endpoints"],
-        json!(["/v1/chat/completions", "/v1/responses"])
-    );
+    assert_eq!(own["supported_endpoints"], json!(["/v1/chat/completions", "/v1/responses"]));
     let metadata = json!({"id": "one", "name": "The One", "description": "first", "requires_client_auth": false,
         "upstream": "bedrock-mantle"});
     assert_eq!(own["metadata"]["provider"], metadata);
@@ -98,18 +78,12 @@ async fn anthropics_shape() {
     let gateway = Gateway::start(CONFIGURED);
     let ask = |target: &str| Request::get(target).header("anthropic-version", "2023-06-01");
     let list = get(&gateway, ask("/v1/models")).await;
-    assert_eq!(
-        ids(&list["data"], "id")[..3],
-        ["gpt-5", "org/own:free", "short"]
-    );
+    assert_eq!(ids(&list["data"], "id")[..3], ["gpt-5", "org/own:free", "short"]);
     assert_eq!(list["data"][0]["type"], "model");
     assert!(
         list["data"][0]["display_name"].is_string() && list["data"][0]["created_at"].is_string()
     );
-    assert_eq!(
-        (&list["has_more"], &list["first_id"]),
-        (&json!(false), &json!("gpt-5"))
-    );
+    assert_eq!((&list["has_more"], &list["first_id"]), (&json!(false), &json!("gpt-5")));
     let page = get(&gateway, ask("/v1/models?limit=2")).await;
     assert_eq!(
         (ids(&page["data"], "id"), &page["has_more"]),
@@ -119,10 +93,7 @@ async fn anthropics_shape() {
     let next = get(&gateway, ask("/v1/models?limit=1&after_id=org/own:free")).await;
     assert_eq!(ids(&next["data"], "id"), ["short"]);
     let one = get(&gateway, ask("/v1/models/claude-haiku-4-5")).await;
-    assert_eq!(
-        (&one["type"], &one["id"]),
-        (&json!("model"), &json!("claude-haiku-4-5"))
-    );
+    assert_eq!((&one["type"], &one["id"]), (&json!("model"), &json!("claude-haiku-4-5")));
 }
 
 #[tokio::test]
@@ -135,19 +106,11 @@ async fn geminis_shape() {
         Request::get("/v1/models?key=k"),
     ] {
         let list = get(&gateway, request).await;
-        assert_eq!(
-            ids(&list["models"], "name")[..2],
-            ["models/gpt-5", "models/org/own:free"]
-        );
+        assert_eq!(ids(&list["models"], "name")[..2], ["models/gpt-5", "models/org/own:free"]);
         let own = &list["models"][1];
-        assert_eq!(
-            (&own["inputTokenLimit"], &own["outputTokenLimit"]),
-            (&json!(1000), &json!(50))
-        );
+        assert_eq!((&own["inputTokenLimit"], &own["outputTokenLimit"]), (&json!(1000), &json!(50)));
         assert!(
-            own["supportedGenerationMethods"]
-                .as_array()
-                .is_some_and(|verbs| !verbs.is_empty())
+            own["supportedGenerationMethods"].as_array().is_some_and(|verbs| !verbs.is_empty())
         );
     }
     let one = get(&gateway, Request::get("/v1beta/models/gpt-5")).await;
@@ -176,11 +139,7 @@ async fn one_entry_by_its_id() {
         (response.status, response.json()["error"]["code"].as_str()),
         (404, Some("model_not_found"))
     );
-    assert!(
-        response.text().contains("did you mean gpt-5"),
-        "{}",
-        response.text()
-    );
+    assert!(response.text().contains("did you mean gpt-5"), "{}", response.text());
     assert_eq!(fact.outcome, "rejected");
     let response = gateway.send(&Request::get("/v1/models/hidden")).await;
     assert_eq!(response.status, 404);
@@ -194,12 +153,8 @@ fn discover(gateway: &Gateway) {
 #[tokio::test]
 async fn models_are_learnt_where_none_are_configured() {
     let simulator = Simulator::local(Script::default()).expect("a free port");
-    let failing = Upstream::always(vec![Step::Send(answer(
-        401,
-        &[],
-        "{\"error\":\"bad key\"}",
-    ))])
-    .await;
+    let failing =
+        Upstream::always(vec![Step::Send(answer(401, &[], "{\"error\":\"bad key\"}"))]).await;
     let toml = format!(
         "[providers.learnt]\nbaseurl = \"{}\"\napikey = \"sk-1\"\n[providers.failing]\nbaseurl = \"{}\"\napikey = \"sk-2\"\n",
         simulator.url(),
@@ -207,10 +162,8 @@ async fn models_are_learnt_where_none_are_configured() {
     );
     let gateway = Gateway::start(&toml);
     discover(&gateway);
-    eventually("both answers", || {
-        (gateway.shared().snapshot().learned.len() == 2).then_some(())
-    })
-    .await;
+    eventually("both answers", || (gateway.shared().snapshot().learned.len() == 2).then_some(()))
+        .await;
     let list = get(&gateway, Request::get("/v1/models")).await;
     let rows = list["data"].as_array().expect("a list");
     let learnt = rows.iter().filter(|row| row["owned_by"] == "learnt");
@@ -219,37 +172,23 @@ async fn models_are_learnt_where_none_are_configured() {
     assert_eq!(errors.as_array().map(Vec::len), Some(1), "{list}");
     assert_eq!(errors[0]["provider"], "failing");
     let reason = errors[0]["error"].as_str().expect("words");
-    assert!(
-        reason.contains("401") && reason.contains("bad key"),
-        "{reason}"
-    );
+    assert!(reason.contains("401") && reason.contains("bad key"), "{reason}");
     assert!(!list.to_string().contains("sk-2"));
-    assert_eq!(
-        failing.got()[0].header("authorization"),
-        Some("Bearer sk-2")
-    );
+    assert_eq!(failing.got()[0].header("authorization"), Some("Bearer sk-2"));
     // A learnt model goes to the provider that has it.
     let id = rows[0]["id"].as_str().expect("an id");
     let request = Request::post("/v1/chat/completions").json(&json!({"model": id, "messages": []}));
     let response = gateway.send(&request).await;
-    assert_eq!(
-        response.header("x-pinhole-upstream"),
-        Some("learnt"),
-        "{}",
-        response.text()
-    );
+    assert_eq!(response.header("x-pinhole-upstream"), Some("learnt"), "{}", response.text());
 }
 
 #[tokio::test]
 async fn a_failed_or_slow_discovery_blocks_nothing() {
     let chat =
         Request::post("/v1/chat/completions").json(&json!({"model": "anything", "messages": []}));
-    for first in [
-        Step::Send(answer(500, &[], "no")),
-        Step::Hold,
-        Step::Send(answer_json("[]")),
-        Step::Close,
-    ] {
+    for first in
+        [Step::Send(answer(500, &[], "no")), Step::Hold, Step::Send(answer_json("[]")), Step::Close]
+    {
         let upstream = Upstream::start(move |got| {
             if got.target.contains("/models") {
                 vec![first.clone()]
@@ -283,9 +222,8 @@ async fn configured_models_are_not_asked_for() {
     );
     let gateway = Gateway::start(&toml);
     discover(&gateway);
-    let response = gateway
-        .send(&Request::post("/v1/chat/completions").json(&json!({"model": "m"})))
-        .await;
+    let response =
+        gateway.send(&Request::post("/v1/chat/completions").json(&json!({"model": "m"}))).await;
     assert_eq!(response.status, 200);
     assert_eq!(upstream.only().method, "POST");
 }
@@ -295,18 +233,8 @@ async fn configured_models_are_not_asked_for() {
 async fn unknown_models_and_closed_endpoints_say_what_would_do() {
     let gateway = Gateway::start(CONFIGURED);
     for (path, model, code, words) in [
-        (
-            "/v1/chat/completions",
-            "gpt-55",
-            "model_not_found",
-            "did you mean gpt-5",
-        ),
-        (
-            "/v1/chat/completions",
-            "nothing-like-it-at-all",
-            "model_not_found",
-            "/v1/models",
-        ),
+        ("/v1/chat/completions", "gpt-55", "model_not_found", "did you mean gpt-5"),
+        ("/v1/chat/completions", "nothing-like-it-at-all", "model_not_found", "/v1/models"),
         ("/v1/chat/completions", "hidden", "model_not_found", ""),
         (
             "/v1/chat/completions",
@@ -327,26 +255,15 @@ async fn unknown_models_and_closed_endpoints_say_what_would_do() {
         let body = response.json();
         assert_eq!(body["error"]["code"], code, "{model}: {body}");
         assert!(
-            body["error"]["message"]
-                .as_str()
-                .is_some_and(|text| text.contains(words)),
+            body["error"]["message"].as_str().is_some_and(|text| text.contains(words)),
             "{body}"
         );
-        assert_eq!(
-            (fact.outcome, fact.failure),
-            ("rejected", Some(("client", code)))
-        );
+        assert_eq!((fact.outcome, fact.failure), ("rejected", Some(("client", code))));
     }
     let open = Gateway::start(&format!("default_backend = \"two\"\n{CONFIGURED}"));
-    let (response, _) = open
-        .call(&Request::post("/v1/messages").json(&json!({"model": "unheard-of"})))
-        .await;
-    assert_eq!(
-        response.header("x-pinhole-upstream"),
-        Some("two"),
-        "{}",
-        response.text()
-    );
+    let (response, _) =
+        open.call(&Request::post("/v1/messages").json(&json!({"model": "unheard-of"}))).await;
+    assert_eq!(response.header("x-pinhole-upstream"), Some("two"), "{}", response.text());
 }
 
 #[tokio::test]
@@ -364,10 +281,8 @@ async fn whole_lists_are_asked_for() {
         );
         let gateway = Gateway::start(&toml);
         discover(&gateway);
-        eventually("the list", || {
-            (gateway.shared().snapshot().learned.len() == 1).then_some(())
-        })
-        .await;
+        eventually("the list", || (gateway.shared().snapshot().learned.len() == 1).then_some(()))
+            .await;
         assert_eq!(upstream.got()[0].target, expected, "{preset}");
         let response = gateway.send(&Request::get("/v1/models")).await;
         assert_eq!(response.header("x-cache"), Some("MISS"));

@@ -15,10 +15,7 @@ use crate::support::upstream::{Step, Upstream, answer};
 /// A gateway with its operations port.
 async fn start(variables: &[(&str, &str)]) -> (Gateway, SocketAddr) {
     let toml = provider("up", "http://127.0.0.1:9/v1", &["gpt-5"]);
-    let setting = Setting {
-        variables,
-        ..Setting::default()
-    };
+    let setting = Setting { variables, ..Setting::default() };
     let gateway = Gateway::start_with("pinhole.toml", &toml, &setting);
     let address = listen(&gateway).await;
     (gateway, address)
@@ -36,10 +33,7 @@ async fn listen(gateway: &Gateway) -> SocketAddr {
 
 fn check_problem(response: &Response, status: u16, words: &str) {
     assert_eq!(response.status, status, "{response:?}");
-    assert_eq!(
-        response.header("content-type"),
-        Some("application/problem+json")
-    );
+    assert_eq!(response.header("content-type"), Some("application/problem+json"));
     let body = response.json();
     assert_eq!(body["status"], status);
     let detail = body["detail"].as_str().expect("a detail");
@@ -62,10 +56,7 @@ async fn it_says_how_things_stand_and_shows_no_key() {
     assert_eq!(route["endpoints"][0]["provider"], "up");
     gateway.shared().drain();
     let ready = ask("/ready").await;
-    assert_eq!(
-        (ready.status, ready.json()["status"].as_str()),
-        (503, Some("not ready"))
-    );
+    assert_eq!((ready.status, ready.json()["status"].as_str()), (503, Some("not ready")));
 }
 
 #[tokio::test]
@@ -82,30 +73,22 @@ async fn providers_show_the_labels_of_their_keys_and_why_discovery_failed() {
          [providers.off]\nbaseurl = \"http://127.0.0.1:9\"\nmodels = [\"m\"]\ndisabled = true\n",
         refusing.url()
     );
-    let setting = Setting {
-        variables: &[("FIRST_KEY", "sk-first-1234")],
-        ..Setting::default()
-    };
+    let setting = Setting { variables: &[("FIRST_KEY", "sk-first-1234")], ..Setting::default() };
     let gateway = Gateway::start_with("pinhole.toml", &toml, &setting);
     let address = listen(&gateway).await;
     let request = Request::get("/api/providers").header("host", "127.0.0.1");
     let before = raw::send(address, &request).await.json();
     assert!(before["providers"][0]["discovery"].is_null(), "{before}");
     task::spawn("discovery", discovery::run(Arc::clone(gateway.shared())));
-    eventually("the refusal", || {
-        (gateway.shared().snapshot().learned.len() == 1).then_some(())
-    })
-    .await;
+    eventually("the refusal", || (gateway.shared().snapshot().learned.len() == 1).then_some(()))
+        .await;
     let shown = raw::send(address, &request).await;
     let rows = shown.json();
     let refusing = &rows["providers"][0];
     assert_eq!(refusing["keys"][0], "FIRST_KEY");
     assert_eq!(refusing["keys"].as_array().map(Vec::len), Some(2));
     let reason = refusing["discovery"]["failed"].as_str().expect("a reason");
-    assert!(
-        reason.contains("401") && reason.contains("incorrect api key"),
-        "{reason}"
-    );
+    assert!(reason.contains("401") && reason.contains("incorrect api key"), "{reason}");
     assert_eq!(rows["providers"][1]["disabled"], true);
     let list = gateway.send(&Request::get("/v1/models")).await;
     for text in [shown.text(), list.text()] {
@@ -160,8 +143,5 @@ async fn pages_and_strangers_stay_out() {
     let answer = raw::send(address, &page.header("authorization", key)).await;
     check_problem(&answer, 403, "not for web pages");
     // Liveness needs no key: what watches it has none.
-    assert_eq!(
-        raw::send(address, &Request::get("/health")).await.status,
-        200
-    );
+    assert_eq!(raw::send(address, &Request::get("/health")).await.status, 200);
 }

@@ -122,9 +122,8 @@ fn blocks() -> String {
 fn every_endpoint_of_every_preset_is_in_the_table() {
     for preset in catalog::all() {
         for flag in Flag::ALL {
-            let rows = DOCUMENTED
-                .iter()
-                .filter(|(name, own, ..)| *name == preset.name && *own == flag);
+            let rows =
+                DOCUMENTED.iter().filter(|(name, own, ..)| *name == preset.name && *own == flag);
             let expected = usize::from(preset.flags().has(flag));
             assert_eq!(rows.count(), expected, "{} {}", preset.name, flag.key());
         }
@@ -133,10 +132,7 @@ fn every_endpoint_of_every_preset_is_in_the_table() {
 
 /// Settings with a provider for each preset, all of them at `upstream`, and the origin each had by itself.
 fn moved_to(upstream: &Upstream) -> (Settings, HashMap<String, String>) {
-    let setting = Setting {
-        variables: VARIABLES,
-        ..Setting::default()
-    };
+    let setting = Setting { variables: VARIABLES, ..Setting::default() };
     let mut settings = gateway::settings("pinhole.toml", &blocks(), &setting)
         .unwrap_or_else(|findings| panic!("{:?}", findings.iter().collect::<Vec<_>>()));
     let mut origins = HashMap::new();
@@ -147,9 +143,7 @@ fn moved_to(upstream: &Upstream) -> (Settings, HashMap<String, String>) {
         let authority = base.authority().expect("an authority");
         origins.insert(provider.id.to_string(), format!("{scheme}://{authority}"));
         // Only scheme and authority change: the path is the preset's.
-        provider.base_url = format!("{}{}", upstream.url(), base.path())
-            .parse()
-            .expect("a URL");
+        provider.base_url = format!("{}{}", upstream.url(), base.path()).parse().expect("a URL");
     }
     (settings, origins)
 }
@@ -181,11 +175,7 @@ async fn requests_arrive_where_each_provider_documents_them() {
         let got = upstream.request(number).await;
         let there = format!("{}{}", origins[*preset], got.target);
         assert_eq!(there, url.replace("/M", &format!("/{model}")), "{preset}");
-        assert_eq!(
-            carrying(&got, preset),
-            [format!("{credential} key-of-{preset}")],
-            "{preset}"
-        );
+        assert_eq!(carrying(&got, preset), [format!("{credential} key-of-{preset}")], "{preset}");
         assert_eq!(got.text(), body, "{preset}");
     }
 }
@@ -207,18 +197,12 @@ async fn model_lists_are_asked_for_beside_the_endpoints() {
             continue;
         }
         let provider = settings.providers.iter().find(|own| *own.id == **preset);
-        control::models(provider.expect("its provider"), 0)
-            .await
-            .expect("a list");
+        control::models(provider.expect("its provider"), 0).await.expect("a list");
         let got = upstream.request(asked).await;
         asked += 1;
         let path = got.target.split('?').next().unwrap_or_default();
         assert_eq!(format!("{}{path}", origins[*preset]), list, "{preset}");
-        assert_eq!(
-            carrying(&got, preset),
-            [format!("{credential} key-of-{preset}")],
-            "{preset}"
-        );
+        assert_eq!(carrying(&got, preset), [format!("{credential} key-of-{preset}")], "{preset}");
     }
     assert!(asked > 20, "{asked} lists were asked for");
 }

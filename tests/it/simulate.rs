@@ -25,17 +25,11 @@ async fn ask(simulator: &Handle, path: &str, body: &Value) -> Response {
 
 fn data(response: &Response) -> Vec<Value> {
     let events = response.events().into_iter();
-    events
-        .filter_map(|(_, data)| serde_json::from_str(&data).ok())
-        .collect()
+    events.filter_map(|(_, data)| serde_json::from_str(&data).ok()).collect()
 }
 
 fn names(response: &Response) -> Vec<String> {
-    let mut names: Vec<String> = response
-        .events()
-        .into_iter()
-        .map(|(name, _)| name)
-        .collect();
+    let mut names: Vec<String> = response.events().into_iter().map(|(name, _)| name).collect();
     names.dedup();
     names
 }
@@ -56,11 +50,7 @@ async fn chat_plain_has_usage_and_stream_only_if_asked() {
     let body = plain.json();
     assert_eq!(body["choices"][0]["finish_reason"], "stop");
     assert_eq!(body["model"], "m");
-    assert!(
-        body["usage"]["completion_tokens"]
-            .as_u64()
-            .is_some_and(|tokens| tokens >= 16)
-    );
+    assert!(body["usage"]["completion_tokens"].as_u64().is_some_and(|tokens| tokens >= 16));
 
     let streamed = raw::send(simulator.addr(), &chat("m", true)).await;
     assert_eq!(streamed.end, End::Clean);
@@ -86,27 +76,17 @@ async fn chat_tools_come_in_fragments_that_join_to_fitting_json() {
     let body = json!({"model": "m", "stream": true, "tools": [tool("weather"), tool("time")],
         "messages": [{"role": "user", "content": "x"}]});
     let chunks = data(&ask(&simulator, "/v1/chat/completions", &body).await);
-    let deltas: Vec<&Value> = chunks
-        .iter()
-        .map(|chunk| &chunk["choices"][0]["delta"]["tool_calls"][0])
-        .collect();
+    let deltas: Vec<&Value> =
+        chunks.iter().map(|chunk| &chunk["choices"][0]["delta"]["tool_calls"][0]).collect();
     for (index, name) in ["weather", "time"].iter().enumerate() {
-        let own: Vec<&&Value> = deltas
-            .iter()
-            .filter(|delta| delta["index"] == index)
-            .collect();
+        let own: Vec<&&Value> = deltas.iter().filter(|delta| delta["index"] == index).collect();
         assert_eq!(own[0]["function"]["name"], *name);
         assert!(own.len() > 3, "fragments");
-        let text: String = own
-            .iter()
-            .filter_map(|delta| delta["function"]["arguments"].as_str())
-            .collect();
+        let text: String =
+            own.iter().filter_map(|delta| delta["function"]["arguments"].as_str()).collect();
         assert_eq!(text, r#"{"city":"Paris"}"#);
     }
-    assert_eq!(
-        chunks.last().expect("chunks")["choices"][0]["finish_reason"],
-        "tool_calls"
-    );
+    assert_eq!(chunks.last().expect("chunks")["choices"][0]["finish_reason"], "tool_calls");
 }
 
 #[tokio::test]
@@ -123,9 +103,7 @@ async fn responses_events_are_numbered_and_build_the_object() {
     }
     let last = events.last().expect("events");
     assert_eq!(last["type"], "response.completed");
-    let deltas = events
-        .iter()
-        .filter(|event| event["type"] == "response.output_text.delta");
+    let deltas = events.iter().filter(|event| event["type"] == "response.output_text.delta");
     let text: String = deltas.filter_map(|event| event["delta"].as_str()).collect();
     assert_eq!(last["response"]["output"][1]["content"][0]["text"], text);
     assert_eq!(last["response"]["output"][0]["type"], "reasoning");
@@ -141,14 +119,9 @@ async fn responses_events_are_numbered_and_build_the_object() {
 async fn responses_stop_short_with_incomplete() {
     let simulator = start("");
     let body = json!({"model": "m", "stream": true, "input": "hi", "max_output_tokens": 4});
-    let last = data(&ask(&simulator, "/v1/responses", &body).await)
-        .pop()
-        .expect("events");
+    let last = data(&ask(&simulator, "/v1/responses", &body).await).pop().expect("events");
     assert_eq!(last["type"], "response.incomplete");
-    assert_eq!(
-        last["response"]["incomplete_details"]["reason"],
-        "max_output_tokens"
-    );
+    assert_eq!(last["response"]["incomplete_details"]["reason"], "max_output_tokens");
     assert_eq!(last["response"]["usage"]["output_tokens"], 4);
 }
 
@@ -175,16 +148,10 @@ async fn anthropic_blocks_and_events() {
         ]
     );
     let events = data(&streamed);
-    let json: String = events
-        .iter()
-        .filter_map(|event| event["delta"]["partial_json"].as_str())
-        .collect();
+    let json: String =
+        events.iter().filter_map(|event| event["delta"]["partial_json"].as_str()).collect();
     assert_eq!(json, r#"{"city":"Paris"}"#);
-    assert!(
-        events
-            .iter()
-            .any(|event| event["delta"]["signature"].is_string())
-    );
+    assert!(events.iter().any(|event| event["delta"]["signature"].is_string()));
     assert_eq!(events[events.len() - 2]["delta"]["stop_reason"], "tool_use");
     let usage = &events[0]["message"]["usage"];
     assert_eq!(
@@ -192,56 +159,30 @@ async fn anthropic_blocks_and_events() {
         (&json!(50), &json!(50))
     );
 
-    let count = ask(&simulator, "/v1/messages/count_tokens", &body)
-        .await
-        .json();
-    assert!(
-        count["input_tokens"]
-            .as_u64()
-            .is_some_and(|tokens| tokens > 10)
-    );
+    let count = ask(&simulator, "/v1/messages/count_tokens", &body).await.json();
+    assert!(count["input_tokens"].as_u64().is_some_and(|tokens| tokens > 10));
 }
 
 #[tokio::test]
 async fn gemini_streams_events_or_an_array() {
     let simulator = start("");
     let body = json!({"contents": [{"parts": [{"text": "x"}]}]});
-    let events = data(
-        &ask(
-            &simulator,
-            "/v1beta/models/g:streamGenerateContent?alt=sse",
-            &body,
-        )
-        .await,
-    );
-    let array = ask(&simulator, "/v1/models/g:streamGenerateContent", &body)
-        .await
-        .json();
+    let events =
+        data(&ask(&simulator, "/v1beta/models/g:streamGenerateContent?alt=sse", &body).await);
+    let array = ask(&simulator, "/v1/models/g:streamGenerateContent", &body).await.json();
     let array = array.as_array().expect("an array");
     for chunks in [&events, array] {
         let last = chunks.last().expect("chunks");
         assert_eq!(last["candidates"][0]["finishReason"], "STOP");
         assert_eq!(last["modelVersion"], "g");
-        let tokens = |chunk: &Value| {
-            chunk["usageMetadata"]["candidatesTokenCount"]
-                .as_u64()
-                .expect("usage")
-        };
-        assert!(
-            chunks
-                .windows(2)
-                .all(|pair| tokens(&pair[0]) <= tokens(&pair[1])),
-            "usage grows"
-        );
+        let tokens =
+            |chunk: &Value| chunk["usageMetadata"]["candidatesTokenCount"].as_u64().expect("usage");
+        assert!(chunks.windows(2).all(|pair| tokens(&pair[0]) <= tokens(&pair[1])), "usage grows");
     }
-    let plain = ask(&simulator, "/v1beta/models/a/b:generateContent", &body)
-        .await
-        .json();
+    let plain = ask(&simulator, "/v1beta/models/a/b:generateContent", &body).await.json();
     assert_eq!(plain["modelVersion"], "a/b");
     assert!(plain["candidates"][0]["content"]["parts"][0]["text"].is_string());
-    let count = ask(&simulator, "/v1beta/models/g:countTokens", &body)
-        .await
-        .json();
+    let count = ask(&simulator, "/v1beta/models/g:countTokens", &body).await.json();
     assert!(count["totalTokens"].is_u64());
 }
 
@@ -250,30 +191,20 @@ async fn embeddings_in_both_encodings() {
     let simulator = start("");
     let body = json!({"model": "e", "input": ["a", "b"], "dimensions": 8});
     let floats = ask(&simulator, "/v1/embeddings", &body).await.json();
-    assert_eq!(
-        floats["data"][1]["embedding"].as_array().map(Vec::len),
-        Some(8)
-    );
+    assert_eq!(floats["data"][1]["embedding"].as_array().map(Vec::len), Some(8));
     let body = json!({"model": "e", "input": "a", "dimensions": 8, "encoding_format": "base64"});
     let packed = ask(&simulator, "/v1/embeddings", &body).await.json();
     // 32 bytes in base64.
-    assert_eq!(
-        packed["data"][0]["embedding"].as_str().map(str::len),
-        Some(44)
-    );
+    assert_eq!(packed["data"][0]["embedding"].as_str().map(str::len), Some(44));
     let body = json!({"requests": [{"content": {"parts": [{"text": "a"}]}}, {"content": {"parts": [{"text": "b"}]}}]});
-    let batch = ask(&simulator, "/v1beta/models/e:batchEmbedContents", &body)
-        .await
-        .json();
+    let batch = ask(&simulator, "/v1beta/models/e:batchEmbedContents", &body).await.json();
     assert_eq!(batch["embeddings"].as_array().map(Vec::len), Some(2));
 }
 
 #[tokio::test]
 async fn three_shapes_of_the_catalogue() {
     let simulator = start("catalogue = ['one', 'two']");
-    let openai = raw::send(simulator.addr(), &Request::get("/v1/models"))
-        .await
-        .json();
+    let openai = raw::send(simulator.addr(), &Request::get("/v1/models")).await.json();
     assert_eq!(openai["data"][1]["id"], "two");
     let anthropic = Request::get("/v1/models?limit=1000").header("anthropic-version", "2023-06-01");
     let anthropic = raw::send(simulator.addr(), &anthropic).await.json();
@@ -281,16 +212,11 @@ async fn three_shapes_of_the_catalogue() {
         (&anthropic["data"][0]["type"], &anthropic["last_id"]),
         (&json!("model"), &json!("two"))
     );
-    let gemini = raw::send(simulator.addr(), &Request::get("/v1beta/models"))
-        .await
-        .json();
+    let gemini = raw::send(simulator.addr(), &Request::get("/v1beta/models")).await.json();
     assert_eq!(gemini["models"][0]["name"], "models/one");
     let head = raw::send(simulator.addr(), &Request::new("HEAD", "/v1/models")).await;
     assert_eq!((head.status, head.body.len()), (200, 0));
-    assert!(
-        head.header("content-length")
-            .is_some_and(|length| length != "0")
-    );
+    assert!(head.header("content-length").is_some_and(|length| length != "0"));
 }
 
 #[tokio::test]
@@ -302,14 +228,8 @@ async fn opaque_paths_tell_what_arrived() {
         .body(body.clone());
     let echo = raw::send(simulator.addr(), &request).await.json();
     assert_eq!(echo["body"]["bytes"], 256);
-    assert_eq!(
-        echo["body"]["blake3"],
-        blake3::hash(&body).to_hex().as_str()
-    );
-    assert_eq!(
-        (&echo["path"], &echo["query"]),
-        (&json!("/v1/files"), &json!("x=1"))
-    );
+    assert_eq!(echo["body"]["blake3"], blake3::hash(&body).to_hex().as_str());
+    assert_eq!((&echo["path"], &echo["query"]), (&json!("/v1/files"), &json!("x=1")));
 
     let form =
         "--b\r\ncontent-disposition: form-data; name=\"model\"\r\n\r\nsim-error-429\r\n--b--\r\n";
@@ -317,16 +237,9 @@ async fn opaque_paths_tell_what_arrived() {
         .header("content-type", "multipart/form-data; boundary=b");
     let refused = raw::send(simulator.addr(), &request.body(form)).await;
     assert_eq!(refused.status, 429, "the model of a form counts");
-    let speech = ask(
-        &simulator,
-        "/v1/audio/speech",
-        &json!({"model": "tts-1", "input": "x"}),
-    )
-    .await;
-    assert_eq!(
-        (speech.header("content-type"), speech.body.len()),
-        (Some("audio/mpeg"), 16_384)
-    );
+    let speech =
+        ask(&simulator, "/v1/audio/speech", &json!({"model": "tts-1", "input": "x"})).await;
+    assert_eq!((speech.header("content-type"), speech.body.len()), (Some("audio/mpeg"), 16_384));
 }
 
 #[tokio::test]
@@ -342,18 +255,10 @@ async fn structured_output_fits_its_schema_in_every_dialect() {
         ("/v1/chat/completions", chat, "/choices/0/message/content"),
         ("/v1/responses", responses, "/output/0/content/0/text"),
         ("/v1/messages", anthropic, "/content/0/text"),
-        (
-            "/v1beta/models/m:generateContent",
-            gemini,
-            "/candidates/0/content/parts/0/text",
-        ),
+        ("/v1beta/models/m:generateContent", gemini, "/candidates/0/content/parts/0/text"),
     ] {
         let answer = ask(&simulator, path, &body).await.json();
-        assert_eq!(
-            answer.pointer(text),
-            Some(&json!(r#"{"city":"Paris"}"#)),
-            "{path}: {answer}"
-        );
+        assert_eq!(answer.pointer(text), Some(&json!(r#"{"city":"Paris"}"#)), "{path}: {answer}");
     }
 }
 
@@ -370,18 +275,8 @@ async fn every_dialect_has_its_own_words_for_the_end() {
         ("/v1/chat/completions", chat("m"), finish, "length"),
         ("/v1/completions", chat("m"), finish, "length"),
         ("/v1/messages", chat("m"), "/stop_reason", "max_tokens"),
-        (
-            "/v1/responses",
-            responses("m"),
-            "/incomplete_details/reason",
-            "max_output_tokens",
-        ),
-        (
-            &generate("m"),
-            gemini.clone(),
-            "/candidates/0/finishReason",
-            "MAX_TOKENS",
-        ),
+        ("/v1/responses", responses("m"), "/incomplete_details/reason", "max_output_tokens"),
+        (&generate("m"), gemini.clone(), "/candidates/0/finishReason", "MAX_TOKENS"),
         ("/v1/chat/completions", chat("sim-refusal"), finish, "stop"),
         (
             "/v1/chat/completions",
@@ -389,31 +284,12 @@ async fn every_dialect_has_its_own_words_for_the_end() {
             "/choices/0/message/refusal",
             "I can't help with that.",
         ),
-        (
-            "/v1/messages",
-            chat("sim-refusal"),
-            "/stop_reason",
-            "refusal",
-        ),
-        (
-            "/v1/responses",
-            responses("sim-refusal"),
-            "/output/0/content/0/type",
-            "refusal",
-        ),
-        (
-            &generate("sim-refusal"),
-            gemini,
-            "/candidates/0/finishReason",
-            "SAFETY",
-        ),
+        ("/v1/messages", chat("sim-refusal"), "/stop_reason", "refusal"),
+        ("/v1/responses", responses("sim-refusal"), "/output/0/content/0/type", "refusal"),
+        (&generate("sim-refusal"), gemini, "/candidates/0/finishReason", "SAFETY"),
     ] {
         let answer = ask(&simulator, path, &body).await.json();
-        assert_eq!(
-            answer.pointer(pointer),
-            Some(&json!(expected)),
-            "{path}: {answer}"
-        );
+        assert_eq!(answer.pointer(pointer), Some(&json!(expected)), "{path}: {answer}");
     }
 }
 
@@ -435,12 +311,7 @@ async fn cached_and_reasoning_tokens_have_their_place_in_every_dialect() {
             Some("/usage/output_tokens_details/reasoning_tokens"),
             ("/usage/input_tokens", 100),
         ),
-        (
-            "/v1/messages",
-            "/usage/cache_read_input_tokens",
-            None,
-            ("/usage/input_tokens", 60),
-        ),
+        ("/v1/messages", "/usage/cache_read_input_tokens", None, ("/usage/input_tokens", 60)),
         (
             "/v1beta/models/m:generateContent",
             "/usageMetadata/cachedContentTokenCount",
@@ -451,17 +322,9 @@ async fn cached_and_reasoning_tokens_have_their_place_in_every_dialect() {
         let body = json!({"model": "m", "messages": [], "input": "x", "contents": []});
         let answer = ask(&simulator, path, &body).await.json();
         assert_eq!(answer.pointer(cached), Some(&json!(30)), "{path}: {answer}");
-        assert_eq!(
-            answer.pointer(input.0),
-            Some(&json!(input.1)),
-            "{path}: {answer}"
-        );
+        assert_eq!(answer.pointer(input.0), Some(&json!(input.1)), "{path}: {answer}");
         if let Some(reasoning) = reasoning {
-            assert_eq!(
-                answer.pointer(reasoning),
-                Some(&json!(10)),
-                "{path}: {answer}"
-            );
+            assert_eq!(answer.pointer(reasoning), Some(&json!(10)), "{path}: {answer}");
         }
     }
 }
@@ -481,18 +344,10 @@ async fn tools_can_be_whole_wrong_or_kept_back() {
         pieces.filter(|piece| !piece.is_empty()).collect::<Vec<_>>(),
         [r#"{"city":"Paris"}"#]
     );
-    let wrong = ask(
-        &simulator,
-        "/v1/chat/completions",
-        &body("sim-wrong-arguments"),
-    )
-    .await
-    .json();
+    let wrong = ask(&simulator, "/v1/chat/completions", &body("sim-wrong-arguments")).await.json();
     let arguments = &wrong["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"];
     assert_eq!(arguments, r#"{"unexpected_argument":[null]}"#);
-    let none = ask(&simulator, "/v1/chat/completions", &body("sim-no-tools"))
-        .await
-        .json();
+    let none = ask(&simulator, "/v1/chat/completions", &body("sim-no-tools")).await.json();
     assert_eq!(none["choices"][0]["finish_reason"], "stop");
 }
 
@@ -509,17 +364,10 @@ async fn same_seed_same_bytes_other_seed_other_bytes() {
         }
         bytes
     };
-    let (one, two, other) = (
-        run("seed = 1").await,
-        run("seed = 1").await,
-        run("seed = 2").await,
-    );
+    let (one, two, other) = (run("seed = 1").await, run("seed = 1").await, run("seed = 2").await);
     assert_eq!(one, two);
     assert_ne!(one, other);
-    assert_ne!(
-        one[0], one[2],
-        "the second of equal requests is answered anew"
-    );
+    assert_ne!(one[0], one[2], "the second of equal requests is answered anew");
 }
 
 #[tokio::test]
@@ -544,39 +392,20 @@ async fn errors_have_the_envelope_of_the_dialect() {
     for (path, pointer, kind) in [
         ("/v1/chat/completions", "/error/code", "rate_limit_exceeded"),
         ("/v1/messages", "/error/type", "rate_limit_error"),
-        (
-            "/v1beta/models/sim-error-429:generateContent",
-            "/error/status",
-            "RESOURCE_EXHAUSTED",
-        ),
+        ("/v1beta/models/sim-error-429:generateContent", "/error/status", "RESOURCE_EXHAUSTED"),
     ] {
         let answer = ask(&simulator, path, &json!({"model": "sim-error-429"})).await;
-        assert_eq!(
-            (answer.status, answer.header("retry-after")),
-            (429, Some("1"))
-        );
+        assert_eq!((answer.status, answer.header("retry-after")), (429, Some("1")));
         assert_eq!(answer.json().pointer(pointer), Some(&json!(kind)), "{path}");
     }
     let html = raw::send(simulator.addr(), &chat("sim-html-500", true)).await;
-    assert_eq!(
-        (html.status, html.header("content-type")),
-        (500, Some("text/html"))
-    );
+    assert_eq!((html.status, html.header("content-type")), (500, Some("text/html")));
     let invalid = raw::send(simulator.addr(), &Request::post("/v1/messages").body("{")).await;
-    assert_eq!(
-        (invalid.status, &invalid.json()["type"]),
-        (400, &json!("error"))
-    );
+    assert_eq!((invalid.status, &invalid.json()["type"]), (400, &json!("error")));
     let redirect = raw::send(simulator.addr(), &chat("sim-redirect", false)).await;
-    assert_eq!(
-        (redirect.status, redirect.header("location")),
-        (302, Some("/elsewhere"))
-    );
+    assert_eq!((redirect.status, redirect.header("location")), (302, Some("/elsewhere")));
     let empty = raw::send(simulator.addr(), &chat("sim-status-204", false)).await;
-    assert_eq!(
-        (empty.status, empty.body.len(), empty.end),
-        (204, 0, End::Clean)
-    );
+    assert_eq!((empty.status, empty.body.len(), empty.end), (204, 0, End::Clean));
 }
 
 #[tokio::test]
@@ -670,11 +499,7 @@ async fn errors_in_the_middle_end_the_stream() {
             json!({"model": "sim-error-midstream", "stream": true, "contents": [], "messages": []});
         let answer = ask(&simulator, path, &body).await;
         let events = answer.events();
-        assert_eq!(
-            (answer.status, answer.end, events.len()),
-            (200, End::Clean, 4),
-            "{path}"
-        );
+        assert_eq!((answer.status, answer.end, events.len()), (200, End::Clean, 4), "{path}");
         assert!(events[3].1.contains(needle), "{path}: {events:?}");
     }
 }
@@ -682,30 +507,15 @@ async fn errors_in_the_middle_end_the_stream() {
 #[tokio::test]
 async fn odd_streams_still_hold_the_same_words() {
     let simulator = start("[default]\ntext = 'größer als 日本 🙂'");
-    for model in [
-        "plain",
-        "sim-split-1",
-        "sim-crlf",
-        "sim-comments",
-        "sim-split-2+crlf+comments",
-    ] {
+    for model in ["plain", "sim-split-1", "sim-crlf", "sim-comments", "sim-split-2+crlf+comments"] {
         let answer = raw::send(simulator.addr(), &chat(model, true)).await;
         assert_eq!(answer.end, End::Clean, "{model}");
         let chunks = data(&answer);
-        let deltas = chunks
-            .iter()
-            .filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str());
+        let deltas =
+            chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str());
         assert_eq!(deltas.collect::<String>(), "größer als 日本 🙂", "{model}");
-        assert_eq!(
-            answer.text().contains("\r\n"),
-            model.contains("crlf"),
-            "{model}"
-        );
-        assert_eq!(
-            answer.text().contains(": keep-alive"),
-            model.contains("comments"),
-            "{model}"
-        );
+        assert_eq!(answer.text().contains("\r\n"), model.contains("crlf"), "{model}");
+        assert_eq!(answer.text().contains(": keep-alive"), model.contains("comments"), "{model}");
     }
 }
 
@@ -725,17 +535,12 @@ async fn split_bodies_come_in_pieces_through_characters() {
 #[tokio::test]
 async fn broken_streams() {
     let simulator = start("");
-    let malformed = raw::send(simulator.addr(), &chat("sim-malformed-2", true))
-        .await
-        .events();
+    let malformed = raw::send(simulator.addr(), &chat("sim-malformed-2", true)).await.events();
     assert!(serde_json::from_str::<Value>(&malformed[2].1).is_err());
     let unknown = raw::send(simulator.addr(), &chat("sim-unknown-events", true)).await;
     assert!(names(&unknown).contains(&"simulated.unknown".to_owned()));
     let endless = raw::send(simulator.addr(), &chat("sim-no-terminal", true)).await;
-    assert_eq!(
-        (endless.end, endless.text().contains("[DONE]")),
-        (End::Clean, false)
-    );
+    assert_eq!((endless.end, endless.text().contains("[DONE]")), (End::Clean, false));
     let huge = raw::send(simulator.addr(), &chat("sim-huge-line", true)).await;
     assert!(huge.events().iter().any(|(_, data)| data.len() > 1 << 20));
     let body = raw::send(simulator.addr(), &chat("sim-huge-body-3000000", false)).await;
@@ -759,9 +564,7 @@ async fn gzip_only_when_accepted() {
         let packed = raw::send(simulator.addr(), &request).await;
         assert_eq!(packed.header("content-encoding"), Some("gzip"));
         let mut text = String::new();
-        flate2::read::GzDecoder::new(&packed.body[..])
-            .read_to_string(&mut text)
-            .expect("gzip");
+        flate2::read::GzDecoder::new(&packed.body[..]).read_to_string(&mut text).expect("gzip");
         assert!(text.contains("chat.completion"), "{text}");
     }
 }
@@ -774,18 +577,10 @@ async fn compressed_requests_are_understood() {
     let request = Request::post("/v1/chat/completions")
         .header("content-encoding", "zstd")
         .body(packed.clone());
-    assert_eq!(
-        raw::send(simulator.addr(), &request).await.json()["model"],
-        "packed"
-    );
-    assert_eq!(
-        simulator.requests()[0].body,
-        packed,
-        "the log holds the body as it came"
-    );
-    let request = Request::post("/v1/chat/completions")
-        .header("content-encoding", "gzip")
-        .body("no gzip");
+    assert_eq!(raw::send(simulator.addr(), &request).await.json()["model"], "packed");
+    assert_eq!(simulator.requests()[0].body, packed, "the log holds the body as it came");
+    let request =
+        Request::post("/v1/chat/completions").header("content-encoding", "gzip").body("no gzip");
     assert_eq!(raw::send(simulator.addr(), &request).await.status, 400);
 }
 
@@ -799,19 +594,14 @@ async fn early_hints_come_first() {
 #[tokio::test]
 async fn waits_are_kept() {
     let simulator = start("");
-    for (model, least) in [
-        ("sim-latency-80ms", 80),
-        ("sim-slow-first-80ms", 80),
-        ("sim-slow-10ms+tokens-9", 80),
-    ] {
+    for (model, least) in
+        [("sim-latency-80ms", 80), ("sim-slow-first-80ms", 80), ("sim-slow-10ms+tokens-9", 80)]
+    {
         for stream in [true, false] {
             let started = pinhole::base::clock::now();
             raw::send(simulator.addr(), &chat(model, stream)).await;
             let took = started.elapsed();
-            assert!(
-                took >= Duration::from_millis(least),
-                "{model} {stream}: {took:?}"
-            );
+            assert!(took >= Duration::from_millis(least), "{model} {stream}: {took:?}");
         }
     }
 }
@@ -831,20 +621,10 @@ async fn usage_modes() {
     assert_eq!(usage("sim-late-usage+tokens-5").await, [5]);
     assert_eq!(usage("sim-cumulative+tokens-3").await, [0, 1, 2, 3, 3]);
     let silent = json!({"model": "sim-no-usage", "stream": true, "messages": [], "input": "x", "contents": []});
-    for path in [
-        "/v1/messages",
-        "/v1/responses",
-        "/v1beta/models/sim-no-usage:generateContent",
-    ] {
+    for path in ["/v1/messages", "/v1/responses", "/v1beta/models/sim-no-usage:generateContent"] {
         let answer = ask(&simulator, path, &silent).await.text();
-        assert!(
-            !answer.contains("_tokens\":") || path == "/v1/responses",
-            "{path}: {answer}"
-        );
-        assert!(
-            !answer.contains("usageMetadata") && !answer.contains("\"total_tokens"),
-            "{path}"
-        );
+        assert!(!answer.contains("_tokens\":") || path == "/v1/responses", "{path}: {answer}");
+        assert!(!answer.contains("usageMetadata") && !answer.contains("\"total_tokens"), "{path}");
     }
 }
 
@@ -854,9 +634,7 @@ async fn the_python_sdk_of_gemini_writes_inner_names_in_snake_case() {
     let body = json!({"contents": [{"role": "user", "parts": [{"text": "x"}]}],
         "generationConfig": {"thinkingConfig": {"include_thoughts": true}},
         "tools": [{"functionDeclarations": [{"name": "weather", "parameters_json_schema": schema()}]}]});
-    let answer = ask(&simulator, "/v1/models/g:generateContent", &body)
-        .await
-        .json();
+    let answer = ask(&simulator, "/v1/models/g:generateContent", &body).await.json();
     let parts = &answer["candidates"][0]["content"]["parts"];
     assert_eq!(parts[0]["thought"], true);
     assert_eq!(parts[1]["functionCall"]["args"], json!({"city": "Paris"}));
@@ -868,13 +646,11 @@ async fn http2_without_tls_is_served_and_cut() {
     use http_body_util::{BodyExt as _, Full};
     use hyper_util::rt::{TokioExecutor, TokioIo};
     let simulator = start("");
-    let socket = tokio::net::TcpStream::connect(simulator.addr())
-        .await
-        .expect("a listening server");
+    let socket =
+        tokio::net::TcpStream::connect(simulator.addr()).await.expect("a listening server");
     let io = TokioIo::new(socket);
-    let (mut client, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
-        .await
-        .expect("HTTP/2");
+    let (mut client, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.expect("HTTP/2");
     let connection = pinhole::base::task::spawn("test connection", connection);
     let request = |model: &str| {
         let body = json!({"model": model, "stream": true, "messages": []}).to_string();
@@ -883,26 +659,12 @@ async fn http2_without_tls_is_served_and_cut() {
             .expect("a request")
     };
     let answer = client.send_request(request("m")).await.expect("an answer");
-    let body = answer
-        .into_body()
-        .collect()
-        .await
-        .expect("a whole body")
-        .to_bytes();
+    let body = answer.into_body().collect().await.expect("a whole body").to_bytes();
     assert!(body.ends_with(b"data: [DONE]\n\n"));
     assert_eq!(simulator.requests()[0].version, http::Version::HTTP_2);
-    let answer = client
-        .send_request(request("sim-cut-2"))
-        .await
-        .expect("a head");
-    assert!(
-        answer.into_body().collect().await.is_err(),
-        "the body does not end"
-    );
-    assert!(
-        connection.await.expect("no panic").is_err(),
-        "the connection goes with it"
-    );
+    let answer = client.send_request(request("sim-cut-2")).await.expect("a head");
+    assert!(answer.into_body().collect().await.is_err(), "the body does not end");
+    assert!(connection.await.expect("no panic").is_err(), "the connection goes with it");
 }
 
 // ------------------------------------------------------------------------------------------------- the log
@@ -911,21 +673,15 @@ async fn http2_without_tls_is_served_and_cut() {
 async fn the_log_tells_what_came_and_how_it_ended() {
     let simulator = start("");
     let mut connection = raw::connect(simulator.addr()).await;
-    connection
-        .send(&chat("sim-stall-2", true).header("X-Custom", "1"))
-        .await;
+    connection.send(&chat("sim-stall-2", true).header("X-Custom", "1")).await;
     connection.read_head().await.expect("a head");
     connection.read_until("\n\n").await;
     drop(connection);
-    let cancelled = simulator.wait(DEADLINE, |seen| {
-        seen.iter().any(|seen| seen.cancelled_at().is_some())
-    });
+    let cancelled =
+        simulator.wait(DEADLINE, |seen| seen.iter().any(|seen| seen.cancelled_at().is_some()));
     assert!(cancelled.await, "the stalled stream was given up");
     let seen = &simulator.requests()[0];
-    assert_eq!(
-        (seen.target(), seen.header("x-custom")),
-        ("/v1/chat/completions", Some("1"))
-    );
+    assert_eq!((seen.target(), seen.header("x-custom")), ("/v1/chat/completions", Some("1")));
     assert_eq!(seen.json()["model"], "sim-stall-2");
 
     let mut connection = raw::connect(simulator.addr()).await;
@@ -936,14 +692,9 @@ async fn the_log_tells_what_came_and_how_it_ended() {
     let requests = simulator.requests();
     assert_eq!(requests[1].connection, requests[2].connection, "kept alive");
     assert!(
-        requests[1..]
-            .iter()
-            .all(|seen| seen.end.is_some_and(|(end, _)| end == Ended::Complete))
+        requests[1..].iter().all(|seen| seen.end.is_some_and(|(end, _)| end == Ended::Complete))
     );
-    assert_eq!(
-        (simulator.counts().completed, simulator.counts().cancelled),
-        (2, 1)
-    );
+    assert_eq!((simulator.counts().completed, simulator.counts().cancelled), (2, 1));
 }
 
 #[tokio::test]
@@ -953,11 +704,7 @@ async fn a_client_gone_before_the_head_is_noticed() {
     connection.send(&chat("sim-latency-60s", false)).await;
     assert!(simulator.wait(DEADLINE, |seen| seen.len() == 1).await);
     drop(connection);
-    assert!(
-        simulator
-            .wait(DEADLINE, |seen| seen[0].cancelled_at().is_some())
-            .await
-    );
+    assert!(simulator.wait(DEADLINE, |seen| seen[0].cancelled_at().is_some()).await);
 }
 
 #[tokio::test]

@@ -28,23 +28,11 @@ pub(crate) fn hold(rule: &Rule, offenders: &[&[(&str, &str)]], innocent: &[(&str
         );
     }
     let wrongly = listed(&(rule.find)(&tree::Tree::of(innocent)));
-    assert!(
-        wrongly.is_empty(),
-        "rule '{}' blames the innocent:\n{wrongly}",
-        rule.name
-    );
+    assert!(wrongly.is_empty(), "rule '{}' blames the innocent:\n{wrongly}", rule.name);
 
-    assert!(
-        !tree::REPOSITORY.files.is_empty(),
-        "the repository is not where it was built"
-    );
+    assert!(!tree::REPOSITORY.files.is_empty(), "the repository is not where it was built");
     let findings = listed(&(rule.find)(&tree::REPOSITORY));
-    assert!(
-        findings.is_empty(),
-        "rule: {}\n{findings}way out: {}\n",
-        rule.name,
-        rule.way_out
-    );
+    assert!(findings.is_empty(), "rule: {}\n{findings}way out: {}\n", rule.name, rule.way_out);
 }
 
 fn listed(findings: &[Finding]) -> String {

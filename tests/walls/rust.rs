@@ -17,17 +17,11 @@ pub(crate) fn blanked(text: &str) -> String {
         let end = literal_end(bytes, at);
         if end > at {
             code.extend(
-                bytes[at..end]
-                    .iter()
-                    .map(|byte| if *byte == b'\n' { b'\n' } else { b' ' }),
+                bytes[at..end].iter().map(|byte| if *byte == b'\n' { b'\n' } else { b' ' }),
             );
             at = end;
         } else {
-            code.push(if bytes[at].is_ascii() {
-                bytes[at]
-            } else {
-                b' '
-            });
+            code.push(if bytes[at].is_ascii() { bytes[at] } else { b' ' });
             at += 1;
         }
     }
@@ -87,11 +81,9 @@ fn string_end(bytes: &[u8], start: usize) -> usize {
 fn character_end(bytes: &[u8], start: usize) -> usize {
     let rest = &bytes[start + 1..];
     let width = match rest.first() {
-        Some(b'\\') => rest
-            .iter()
-            .skip(2)
-            .position(|byte| *byte == b'\'')
-            .map_or(0, |length| length + 2),
+        Some(b'\\') => {
+            rest.iter().skip(2).position(|byte| *byte == b'\'').map_or(0, |length| length + 2)
+        }
         Some(first) => {
             1 + rest
                 .iter()
@@ -102,18 +94,11 @@ fn character_end(bytes: &[u8], start: usize) -> usize {
         None => 0,
     };
     // Without the closing quote it is a lifetime.
-    if width > 0 && rest.get(width) == Some(&b'\'') {
-        start + width + 2
-    } else {
-        start
-    }
+    if width > 0 && rest.get(width) == Some(&b'\'') { start + width + 2 } else { start }
 }
 
 fn raw_string_end(bytes: &[u8], start: usize) -> usize {
-    let hashes = bytes[start + 1..]
-        .iter()
-        .take_while(|byte| **byte == b'#')
-        .count();
+    let hashes = bytes[start + 1..].iter().take_while(|byte| **byte == b'#').count();
     let open = start + 1 + hashes;
     if bytes.get(open) != Some(&b'"') {
         return start;
@@ -130,14 +115,10 @@ fn raw_string_end(bytes: &[u8], start: usize) -> usize {
 /// Every place where `word` stands alone in `code`.
 pub(crate) fn words<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
     let bytes = code.as_bytes();
-    code.match_indices(word)
-        .map(|(at, _)| at)
-        .filter(move |at| {
-            (*at == 0 || !is_word(bytes[at - 1]))
-                && bytes
-                    .get(at + word.len())
-                    .is_none_or(|byte| !is_word(*byte))
-        })
+    code.match_indices(word).map(|(at, _)| at).filter(move |at| {
+        (*at == 0 || !is_word(bytes[at - 1]))
+            && bytes.get(at + word.len()).is_none_or(|byte| !is_word(*byte))
+    })
 }
 
 /// The paths named after a `prefix::` at `at`, groups opened: `{a::b, c}` gives `a::b` and `c`.
@@ -147,10 +128,7 @@ fn paths_after(code: &str, at: usize) -> Vec<Vec<&str>> {
         let end = rest
             .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'))
             .unwrap_or(rest.len());
-        let mut path: Vec<&str> = rest[..end]
-            .split("::")
-            .filter(|part| !part.is_empty())
-            .collect();
+        let mut path: Vec<&str> = rest[..end].split("::").filter(|part| !part.is_empty()).collect();
         let inner = rest[end..].trim_start();
         if rest[..end].ends_with("::") && inner.starts_with('{') {
             return group(inner)
@@ -238,10 +216,7 @@ pub(crate) fn imports(file: &SourceFile) -> Vec<Import> {
         };
         let start = file.code.len() - rest.len();
         for path in paths_after(&file.code, start) {
-            found.push(Import {
-                offset: at,
-                path: path.into_iter().map(str::to_owned).collect(),
-            });
+            found.push(Import { offset: at, path: path.into_iter().map(str::to_owned).collect() });
         }
     }
     found.extend(super_imports(file));
@@ -263,15 +238,8 @@ fn super_imports(file: &SourceFile) -> Vec<Import> {
             rest += "super::".len();
         }
         for path in paths_after(&file.code, rest) {
-            let whole = place
-                .iter()
-                .chain(path.iter())
-                .map(|part| (*part).to_owned())
-                .collect();
-            found.push(Import {
-                offset: at,
-                path: whole,
-            });
+            let whole = place.iter().chain(path.iter()).map(|part| (*part).to_owned()).collect();
+            found.push(Import { offset: at, path: whole });
         }
     }
     found

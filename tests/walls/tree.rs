@@ -9,13 +9,7 @@ use super::Finding;
 use super::rust::blanked;
 
 /// Folders that hold no committed text.
-const SKIPPED: &[&str] = &[
-    ".git",
-    "target",
-    "node_modules",
-    "__pycache__",
-    ".pytest_cache",
-];
+const SKIPPED: &[&str] = &[".git", "target", "node_modules", "__pycache__", ".pytest_cache"];
 
 /// One committed text file.
 pub(crate) struct SourceFile {
@@ -27,16 +21,8 @@ pub(crate) struct SourceFile {
 
 impl SourceFile {
     fn new(path: &str, text: &str) -> Self {
-        let code = if is_kind(path, "rs") {
-            blanked(text)
-        } else {
-            String::new()
-        };
-        Self {
-            path: path.to_owned(),
-            text: text.to_owned(),
-            code,
-        }
+        let code = if is_kind(path, "rs") { blanked(text) } else { String::new() };
+        Self { path: path.to_owned(), text: text.to_owned(), code }
     }
 
     fn is_rust(&self) -> bool {
@@ -53,10 +39,7 @@ impl SourceFile {
     }
 
     pub(crate) fn finding(&self, line: usize, what: impl Into<String>) -> Finding {
-        Finding {
-            place: format!("{}:{line}", self.path),
-            what: what.into(),
-        }
+        Finding { place: format!("{}:{line}", self.path), what: what.into() }
     }
 
     /// The module path below the crate: `src/proxy/relay.rs` is `["proxy", "relay"]`, `src/lib.rs` is empty.
@@ -77,9 +60,7 @@ impl SourceFile {
         }
         let attributes = self.code.match_indices("#[cfg(test)]");
         let mut modules = attributes.filter(|(at, _)| {
-            let item = self.code[*at..]
-                .lines()
-                .find(|line| !line.trim_start().starts_with("#["));
+            let item = self.code[*at..].lines().find(|line| !line.trim_start().starts_with("#["));
             item.is_some_and(|line| line.starts_with("mod "))
         });
         modules.next().map_or(self.code.len(), |(at, _)| at)
@@ -87,9 +68,7 @@ impl SourceFile {
 }
 
 pub(crate) fn is_kind(path: &str, extension: &str) -> bool {
-    Path::new(path)
-        .extension()
-        .is_some_and(|found| found == extension)
+    Path::new(path).extension().is_some_and(|found| found == extension)
 }
 
 /// All committed files: the text of those that are text, and the path of every file and folder.
@@ -99,10 +78,7 @@ pub(crate) struct Tree {
 }
 
 pub(crate) static REPOSITORY: LazyLock<Tree> = LazyLock::new(|| {
-    let mut tree = Tree {
-        files: Vec::new(),
-        paths: BTreeSet::new(),
-    };
+    let mut tree = Tree { files: Vec::new(), paths: BTreeSet::new() };
     tree.read(Path::new(env!("CARGO_MANIFEST_DIR")), "");
     tree
 });
@@ -115,10 +91,7 @@ impl Tree {
             paths.insert((*path).to_owned());
         }
         Self {
-            files: files
-                .iter()
-                .map(|(path, text)| SourceFile::new(path, text))
-                .collect(),
+            files: files.iter().map(|(path, text)| SourceFile::new(path, text)).collect(),
             paths,
         }
     }
@@ -129,11 +102,7 @@ impl Tree {
         };
         for entry in entries.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let path = if folder.is_empty() {
-                name.clone()
-            } else {
-                format!("{folder}/{name}")
-            };
+            let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
             if SKIPPED.contains(&name.as_str()) {
                 continue;
@@ -156,9 +125,7 @@ impl Tree {
     }
 
     pub(crate) fn gateway(&self) -> impl Iterator<Item = &SourceFile> {
-        self.files
-            .iter()
-            .filter(|file| file.is_rust() && file.path.starts_with("src/"))
+        self.files.iter().filter(|file| file.is_rust() && file.path.starts_with("src/"))
     }
 
     pub(crate) fn file(&self, path: &str) -> Option<&SourceFile> {
@@ -167,9 +134,6 @@ impl Tree {
 
     pub(crate) fn is_folder(&self, path: &str) -> bool {
         let inside = format!("{path}/");
-        self.paths
-            .range(inside.clone()..)
-            .next()
-            .is_some_and(|next| next.starts_with(&inside))
+        self.paths.range(inside.clone()..).next().is_some_and(|next| next.starts_with(&inside))
     }
 }

@@ -61,10 +61,7 @@ pub(crate) fn layout() -> impl Strategy<Value = Vec<u8>> {
 
 /// Writes `value` with white space and escapes as `layout` says.
 pub(crate) fn write(value: &Value, layout: &[u8]) -> String {
-    let mut writer = Writer {
-        out: String::new(),
-        choices: layout.iter().cycle(),
-    };
+    let mut writer = Writer { out: String::new(), choices: layout.iter().cycle() };
     writer.space();
     writer.value(value);
     writer.space();

@@ -91,14 +91,7 @@ pub fn each_member<'a>(
     };
     let end = scanner.at();
     scanner.finish()?;
-    Ok(Layout {
-        root: Value {
-            input,
-            span: start..end,
-            kind,
-        },
-        members,
-    })
+    Ok(Layout { root: Value { input, span: start..end, kind }, members })
 }
 
 /// Checks the whole of `input` and gives its root, for places where a second walk over parts of it costs nothing.
@@ -158,10 +151,7 @@ impl<'a> Value<'a> {
 
     /// The member `key` of an object. The last of several wins, as in most parsers.
     pub fn get(&self, key: &str) -> Option<Value<'a>> {
-        self.members()
-            .filter(|member| member.key == key)
-            .last()
-            .map(|member| member.value)
+        self.members().filter(|member| member.key == key).last().map(|member| member.value)
     }
 }
 

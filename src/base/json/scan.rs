@@ -33,16 +33,8 @@ enum Step {
 impl<'a> Scanner<'a> {
     /// Stands before the root value of `input`.
     pub(super) fn at_root(input: &'a [u8]) -> Result<Self, JsonError> {
-        let at = if input.starts_with(BYTE_ORDER_MARK) {
-            BYTE_ORDER_MARK.len()
-        } else {
-            0
-        };
-        let mut scanner = Self {
-            input,
-            at,
-            state: Iteration::Before,
-        };
+        let at = if input.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+        let mut scanner = Self { input, at, state: Iteration::Before };
         scanner.skip_space();
         if scanner.peek().is_none() {
             return Err(scanner.error("the body is empty"));
@@ -58,11 +50,7 @@ impl<'a> Scanner<'a> {
 
     /// Stands before a value that has been walked over already.
     pub(super) fn before(input: &'a [u8], span: &Range<usize>) -> Option<Self> {
-        Some(Self {
-            input: input.get(..span.end)?,
-            at: span.start,
-            state: Iteration::Before,
-        })
+        Some(Self { input: input.get(..span.end)?, at: span.start, state: Iteration::Before })
     }
 
     pub(super) fn at(&self) -> usize {
@@ -84,20 +72,12 @@ impl<'a> Scanner<'a> {
         self.colon()?;
         let value = self.value()?;
         let key = text::unquote(self.input.get(key_span.clone()).unwrap_or_default());
-        Ok(Some(Member {
-            key,
-            key_span,
-            value,
-        }))
+        Ok(Some(Member { key, key_span, value }))
     }
 
     /// The next element of the array the scanner stands before or in.
     pub(super) fn next_element(&mut self) -> Result<Option<Value<'a>>, JsonError> {
-        if self.next_item(b']')? {
-            self.value().map(Some)
-        } else {
-            Ok(None)
-        }
+        if self.next_item(b']')? { self.value().map(Some) } else { Ok(None) }
     }
 
     /// Moves over the bracket or comma before an item, or over the bracket that ends the container.
@@ -141,11 +121,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn found(&self, start: usize, kind: Kind) -> Value<'a> {
-        Value {
-            input: self.input,
-            span: start..self.at,
-            kind,
-        }
+        Value { input: self.input, span: start..self.at, kind }
     }
 
     /// Nothing but white space may follow the root.
@@ -221,11 +197,7 @@ impl<'a> Scanner<'a> {
             nest.depth -= 1;
             return Ok(Step::AfterValue);
         }
-        Ok(if closer == b'}' {
-            Step::Key
-        } else {
-            Step::Value
-        })
+        Ok(if closer == b'}' { Step::Key } else { Step::Value })
     }
 
     fn scalar(&mut self) -> Result<Kind, JsonError> {
@@ -327,10 +299,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn error(&self, reason: &'static str) -> JsonError {
-        JsonError {
-            at: self.at.min(self.input.len()),
-            reason,
-        }
+        JsonError { at: self.at.min(self.input.len()), reason }
     }
 }
 
@@ -355,9 +324,7 @@ impl Nest {
 
     fn in_object(&self) -> bool {
         let top = self.depth.wrapping_sub(1);
-        self.objects
-            .get(top / 64)
-            .is_some_and(|word| word & (1 << (top % 64)) != 0)
+        self.objects.get(top / 64).is_some_and(|word| word & (1 << (top % 64)) != 0)
     }
 }
 

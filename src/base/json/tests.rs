@@ -86,27 +86,15 @@ fn structural_faults_are_named_with_their_place() {
     rejects(" \n", 2, "the body is empty");
     rejects("{\"a\":1,}", 7, "expected a key in quotes");
     rejects("{\"a\" 1}", 5, "expected a colon after the key");
-    rejects(
-        "{\"a\":1 \"b\":2}",
-        7,
-        "expected a comma or the end of the object or array",
-    );
-    rejects(
-        "{\"a\":[1,2}",
-        9,
-        "expected a comma or the end of the object or array",
-    );
+    rejects("{\"a\":1 \"b\":2}", 7, "expected a comma or the end of the object or array");
+    rejects("{\"a\":[1,2}", 9, "expected a comma or the end of the object or array");
     rejects("{\"a\":[1,]}", 8, "expected a value");
     rejects("{\"a\":tru}", 5, "expected true, false or null");
     rejects("{\"a\":01}", 6, "a number starts with a needless zero");
     rejects("{\"a\":1.}", 7, "expected a digit");
     rejects("{\"a\":\"b}", 5, "the string that begins here has no end");
     rejects("{\"a\":\"b\\", 5, "the string that begins here has no end");
-    rejects(
-        "{\"a\":{\"b\":1",
-        11,
-        "the body ends inside an object or array",
-    );
+    rejects("{\"a\":{\"b\":1", 11, "the body ends inside an object or array");
     rejects("{\"a\":", 5, "the body ends where a value should stand");
     rejects("{} {}", 3, "something follows the end of the JSON value");
     rejects("{'a':1}", 1, "expected a key in quotes");
@@ -122,11 +110,7 @@ fn nesting_is_bounded() {
         5 + DEPTH_MAX,
         "objects and arrays are nested more than 512 deep",
     );
-    rejects(
-        &"[".repeat(1_000_000),
-        DEPTH_MAX,
-        "objects and arrays are nested more than 512 deep",
-    );
+    rejects(&"[".repeat(1_000_000), DEPTH_MAX, "objects and arrays are nested more than 512 deep");
 }
 
 #[test]
@@ -148,10 +132,7 @@ fn members_keep_their_order_their_spans_and_their_duplicates() {
     let input = r#" { "model" : "a", "n":-1.5e3 ,"\u006dodel":"b","x":{"model":"c"}} "#;
     let mut seen = Vec::new();
     let layout = each_member(input.as_bytes(), |member| {
-        assert_eq!(
-            &input[member.value.span.clone()].as_bytes(),
-            &member.value.raw()
-        );
+        assert_eq!(&input[member.value.span.clone()].as_bytes(), &member.value.raw());
         seen.push((
             member.key.into_owned(),
             input[member.key_span].to_owned(),
@@ -184,17 +165,10 @@ fn values_can_be_looked_into() {
     assert_eq!(first.get("d").unwrap().as_u64(), None);
     assert!(first.get("missing").is_none());
     assert_eq!(first.get("t").unwrap().as_str(), None);
-    let elements: Vec<&[u8]> = first
-        .get("s2")
-        .unwrap()
-        .elements()
-        .map(|element| element.raw())
-        .collect();
+    let elements: Vec<&[u8]> =
+        first.get("s2").unwrap().elements().map(|element| element.raw()).collect();
     assert_eq!(elements, [b"1".as_slice(), b"[2]", b"{}"]);
-    assert_eq!(
-        root.get("a").unwrap().get("t").unwrap().as_bool(),
-        Some(false)
-    );
+    assert_eq!(root.get("a").unwrap().get("t").unwrap().as_bool(), Some(false));
     assert_eq!(root.elements().count(), 0);
     assert_eq!(Value::at(input, &first.span).unwrap().raw(), first.raw());
 }

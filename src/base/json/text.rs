@@ -5,9 +5,7 @@ use std::io::Write as _;
 
 /// The text of a string given with its quotes. Invalid escapes, lone surrogates and invalid UTF-8 read as U+FFFD.
 pub(super) fn unquote(quoted: &[u8]) -> Cow<'_, str> {
-    let inner = quoted
-        .get(1..quoted.len().saturating_sub(1))
-        .unwrap_or_default();
+    let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
     if memchr::memchr(b'\\', inner).is_none() {
         return String::from_utf8_lossy(inner);
     }
@@ -68,9 +66,7 @@ fn read_unicode(escape: &[u8]) -> (char, usize) {
 /// The value of `\uXXXX` at the start of `escape`.
 fn hex_unit(escape: &[u8]) -> Option<u32> {
     let digits = escape.strip_prefix(b"\\u")?.get(..4)?;
-    digits.iter().try_fold(0, |unit, digit| {
-        Some(unit << 4 | char::from(*digit).to_digit(16)?)
-    })
+    digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | char::from(*digit).to_digit(16)?))
 }
 
 /// Appends `text` as a JSON string with its quotes. U+2028 and U+2029 are escaped, because some clients split lines there.
@@ -139,10 +135,7 @@ mod tests {
         assert_eq!(unquote(&out), text);
         assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
         let written = String::from_utf8(out).unwrap();
-        assert!(
-            !written.contains(['\u{2028}', '\u{2029}', '\u{85}']),
-            "{written}"
-        );
+        assert!(!written.contains(['\u{2028}', '\u{2029}', '\u{85}']), "{written}");
         assert!(written.contains("\\u2028\\u2029\\u0085"), "{written}");
     }
 

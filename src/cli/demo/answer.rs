@@ -93,9 +93,9 @@ impl Answer {
     }
 
     fn note_error(&mut self, value: &Value) {
-        if let Some(message) = value["error"]["message"].as_str().or(value["message"]
+        if let Some(message) = value["error"]["message"]
             .as_str()
-            .filter(|_| value["type"] == "error"))
+            .or(value["message"].as_str().filter(|_| value["type"] == "error"))
         {
             self.error = Some(message.to_owned());
         }
@@ -203,11 +203,7 @@ impl Answer {
 
     fn gemini(&mut self, value: &Value) {
         let candidate = &value["candidates"][0];
-        for part in candidate["content"]["parts"]
-            .as_array()
-            .into_iter()
-            .flatten()
-        {
+        for part in candidate["content"]["parts"].as_array().into_iter().flatten() {
             self.words(text(&part["text"]));
             let call = &part["functionCall"];
             if call.is_object() {

@@ -55,12 +55,7 @@ impl Arrival {
             Some((SeenEnd::Cancelled, at)) => Some(at),
             _ => None,
         };
-        Self {
-            provider,
-            digest: blake3::hash(&seen.body),
-            leaked,
-            cancelled_at: cancelled,
-        }
+        Self { provider, digest: blake3::hash(&seen.body), leaked, cancelled_at: cancelled }
     }
 }
 
@@ -104,18 +99,11 @@ fn once_each(rows: &[Row<'_>], records: &[Record], audit: &mut Audit) {
         *times.entry(&record.id).or_default() += 1;
     }
     for (id, count) in times.iter().filter(|(_, count)| **count > 1) {
-        audit
-            .differences
-            .push(format!("exchange {id} was recorded {count} times"));
+        audit.differences.push(format!("exchange {id} was recorded {count} times"));
     }
-    let made: HashSet<&str> = rows
-        .iter()
-        .filter_map(|row| row.call.id.as_deref())
-        .collect();
+    let made: HashSet<&str> = rows.iter().filter_map(|row| row.call.id.as_deref()).collect();
     for id in times.keys().filter(|id| !made.contains(**id)) {
-        audit
-            .differences
-            .push(format!("exchange {id} was recorded, but no client made it"));
+        audit.differences.push(format!("exchange {id} was recorded, but no client made it"));
     }
 }
 
@@ -125,39 +113,25 @@ fn compare(row: &Row<'_>, audit: &mut Audit) {
     let name = SESSIONS[call.session].name;
     let what = format!("{name}, {} to {}", call.dialect.label(), call.model);
     let Some(record) = record else {
-        audit
-            .differences
-            .push(format!("{what}: no exchange was recorded"));
+        audit.differences.push(format!("{what}: no exchange was recorded"));
         return;
     };
     let mut differ = |text: String| {
-        audit
-            .differences
-            .push(format!("{} ({what}): {text}", record.id));
+        audit.differences.push(format!("{} ({what}): {text}", record.id));
     };
     let (status, outcome) = (call.expected.status, call.expected.outcome);
     if call.status != Some(status) {
         differ(format!("the client got {:?}, not {status}", call.status));
     }
     if record.status != call.status {
-        differ(format!(
-            "recorded status {:?}, the client got {:?}",
-            record.status, call.status
-        ));
+        differ(format!("recorded status {:?}, the client got {:?}", record.status, call.status));
     }
     if record.outcome != outcome {
-        differ(format!(
-            "outcome {}, not {}",
-            record.outcome.label(),
-            outcome.label()
-        ));
+        differ(format!("outcome {}, not {}", record.outcome.label(), outcome.label()));
     }
     let label = (call.story != Story::WrongKey).then_some(name);
     if record.key_label.as_deref() != label {
-        differ(format!(
-            "recorded for key {:?}, not {label:?}",
-            record.key_label
-        ));
+        differ(format!("recorded for key {:?}, not {label:?}", record.key_label));
     }
     let wanted = match call.story {
         Story::WrongKey | Story::UnknownModel => None,
@@ -168,10 +142,7 @@ fn compare(row: &Row<'_>, audit: &mut Audit) {
     }
     let countable = call.end == End::Whole;
     if countable && record.response_bytes != call.bytes {
-        differ(format!(
-            "{} bytes recorded, {} received",
-            record.response_bytes, call.bytes
-        ));
+        differ(format!("{} bytes recorded, {} received", record.response_bytes, call.bytes));
     }
     read_well(call, &mut differ);
     if countable {
@@ -206,9 +177,7 @@ fn bodies(rows: &[Row<'_>], arrivals: &[Arrival], audit: &mut Audit) {
         }
     }
     for arrival in arrivals {
-        *balance
-            .entry((arrival.provider, arrival.digest))
-            .or_default() -= 1;
+        *balance.entry((arrival.provider, arrival.digest)).or_default() -= 1;
         if arrival.leaked {
             let text = format!("a gateway key or header reached {}", arrival.provider);
             audit.differences.push(text);
@@ -218,10 +187,7 @@ fn bodies(rows: &[Row<'_>], arrivals: &[Arrival], audit: &mut Audit) {
         let text = if count > 0 {
             format!("{count} request bodies did not reach {provider} as they were sent")
         } else {
-            format!(
-                "{} request bodies reached {provider} that no client sent",
-                -count
-            )
+            format!("{} request bodies reached {provider} that no client sent", -count)
         };
         audit.differences.push(text);
     }
@@ -282,15 +248,9 @@ mod tests {
         let changes: [Change<Record>; 7] = [
             (|r| r.id = "id-2".to_owned(), "no exchange was recorded"),
             (|r| r.status = Some(502), "recorded status Some(502)"),
-            (
-                |r| r.outcome = Outcome::Timeout,
-                "outcome timeout, not complete",
-            ),
+            (|r| r.outcome = Outcome::Timeout, "outcome timeout, not complete"),
             (|r| r.key_label = None, "recorded for key None"),
-            (
-                |r| r.provider = Some("fast".into()),
-                "sent to Some(\"fast\")",
-            ),
+            (|r| r.provider = Some("fast".into()), "sent to Some(\"fast\")"),
             (|r| r.provider = None, "sent to None"),
             (|r| r.response_bytes = 99, "99 bytes recorded, 100 received"),
         ];
@@ -306,10 +266,7 @@ mod tests {
     fn every_call_is_held_against_the_script() {
         let changes: [Change<Call>; 6] = [
             (|c| c.id = None, "no client made it"),
-            (
-                |c| c.status = Some(503),
-                "the client got Some(503), not 200",
-            ),
+            (|c| c.status = Some(503), "the client got Some(503), not 200"),
             (|c| c.stream = true, "no last event"),
             (|c| c.answer.usage.output = 0, "tells no usage"),
             (|c| c.story = Story::Cut, "saw a clean end"),
@@ -325,14 +282,8 @@ mod tests {
 
     #[test]
     fn bodies_and_secrets_are_held_against_what_arrived() {
-        let altered = Arrival {
-            digest: blake3::hash(b"other"),
-            ..arrival()
-        };
-        let leaking = Arrival {
-            leaked: true,
-            ..arrival()
-        };
+        let altered = Arrival { digest: blake3::hash(b"other"), ..arrival() };
+        let leaking = Arrival { leaked: true, ..arrival() };
         for (arrivals, words) in [
             (vec![], "did not reach slow"),
             (vec![altered], "that no client sent"),
@@ -354,10 +305,8 @@ mod tests {
         call.end = End::HungUp(at);
         let text = found(&[call.clone()], &[record()], &[arrival()]);
         assert!(text.contains("was not let go"), "{text}");
-        let seen = Arrival {
-            cancelled_at: Some(at + std::time::Duration::from_millis(3)),
-            ..arrival()
-        };
+        let seen =
+            Arrival { cancelled_at: Some(at + std::time::Duration::from_millis(3)), ..arrival() };
         let (calls, records) = ([call], [record()]);
         let audit = audit(&join(&calls, &records), &records, &[seen]);
         assert_eq!(audit.hang_up_us, Some(3_000));

@@ -87,22 +87,13 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     pub(crate) fn new(begun: Instant, stop: Instant) -> Arc<Self> {
-        Arc::new(Self {
-            calls: Mutex::default(),
-            working: AtomicUsize::new(0),
-            begun,
-            stop,
-        })
+        Arc::new(Self { calls: Mutex::default(), working: AtomicUsize::new(0), begun, stop })
     }
 
     /// How far it is: time, agents at work, calls that have ended.
     pub(crate) fn progress(&self) -> (Duration, usize, usize) {
         let elapsed = clock::now().saturating_duration_since(self.begun);
-        (
-            elapsed,
-            self.working.load(Ordering::Relaxed),
-            self.lock().len(),
-        )
+        (elapsed, self.working.load(Ordering::Relaxed), self.lock().len())
     }
 
     pub(crate) fn calls(&self) -> Vec<Call> {
@@ -240,9 +231,7 @@ impl Agent {
                 };
                 let mut talk = Talk::new(Dialect::OpenAiChat);
                 talk.user(&turn);
-                let (call, _) = self
-                    .call(&talk, Dialect::OpenAiChat, &turn, Some(pair))
-                    .await;
+                let (call, _) = self.call(&talk, Dialect::OpenAiChat, &turn, Some(pair)).await;
                 self.ledger.push(call);
             }
         }
@@ -292,10 +281,7 @@ impl Agent {
             call.read(response, sent).await;
             wait
         };
-        let wait = tokio::time::timeout(CALL_MAX, exchange)
-            .await
-            .ok()
-            .flatten();
+        let wait = tokio::time::timeout(CALL_MAX, exchange).await.ok().flatten();
         call.total_us = clock::us_between(sent, clock::now());
         (call, wait)
     }
@@ -363,9 +349,7 @@ fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = text_of(headers, header::RETRY_AFTER.as_str())?
-        .parse()
-        .ok()?;
+    let seconds = text_of(headers, header::RETRY_AFTER.as_str())?.parse().ok()?;
     Some(Duration::from_secs(seconds))
 }
 

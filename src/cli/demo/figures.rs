@@ -7,10 +7,7 @@ use super::traffic::{FAST, PAIRS, SLOW};
 /// The value that `percent` of the values are not above: the one at rank ⌈percent · n / 100⌉. Zero for none.
 pub(crate) fn quantile(values: &mut [u64], percent: usize) -> u64 {
     values.sort_unstable();
-    values
-        .get(place(values.len(), percent))
-        .copied()
-        .unwrap_or_default()
+    values.get(place(values.len(), percent)).copied().unwrap_or_default()
 }
 
 /// Where the quantile stands among `n` sorted values.
@@ -49,10 +46,8 @@ fn compare_pairs(pairs: &[(u64, u64)]) -> Option<Comparison> {
     if n == 0 {
         return None;
     }
-    let mut ratios: Vec<f64> = pairs
-        .iter()
-        .map(|(fast, slow)| *slow as f64 / *fast as f64)
-        .collect();
+    let mut ratios: Vec<f64> =
+        pairs.iter().map(|(fast, slow)| *slow as f64 / *fast as f64).collect();
     ratios.sort_unstable_by(f64::total_cmp);
     let mean = ratios.iter().map(|ratio| ratio.ln()).sum::<f64>() / n as f64;
     let at = |percent| ratios.get(place(n, percent)).copied().unwrap_or(1.0);
@@ -75,11 +70,7 @@ mod tests {
     #[test]
     fn quantiles_are_values_that_occurred() {
         for (percent, expected) in [(50, 20), (95, 40), (0, 10), (25, 10), (100, 40)] {
-            assert_eq!(
-                quantile(&mut [40, 10, 30, 20], percent),
-                expected,
-                "{percent}"
-            );
+            assert_eq!(quantile(&mut [40, 10, 30, 20], percent), expected, "{percent}");
         }
         assert_eq!(quantile(&mut [], 50), 0);
     }
@@ -88,10 +79,7 @@ mod tests {
     fn ratios_are_averaged_as_factors() {
         let comparison = compare_pairs(&[(100, 200), (200, 100), (100, 100)]).expect("pairs");
         assert!((comparison.ratio - 1.0).abs() < 1e-9, "{comparison:?}");
-        assert!(
-            comparison.low < 0.51 && comparison.high > 1.99,
-            "{comparison:?}"
-        );
+        assert!(comparison.low < 0.51 && comparison.high > 1.99, "{comparison:?}");
         assert_eq!((comparison.n, comparison.fast_us), (3, 100));
         assert_eq!(compare_pairs(&[]), None);
     }

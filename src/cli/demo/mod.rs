@@ -54,10 +54,7 @@ struct Traces {
 }
 
 pub fn run(args: &DemoArgs) -> Exit {
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             tell(&format!("error: no runtime: {error}"));
@@ -83,22 +80,17 @@ pub fn run(args: &DemoArgs) -> Exit {
     };
     let page = Page::new(is_utf8(&Environment::of_process()));
     say(summary::render(&report, page).trim_end());
-    if audit.differences.is_empty() {
-        Exit::Done
-    } else {
-        Exit::Failed
-    }
+    if audit.differences.is_empty() { Exit::Done } else { Exit::Failed }
 }
 
 /// Whether the terminal's locale takes more than ASCII.
 fn is_utf8(environment: &Environment) -> bool {
-    ["LC_ALL", "LC_CTYPE", "LANG"]
-        .iter()
-        .find_map(|name| environment.get(name))
-        .is_some_and(|locale| {
+    ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| environment.get(name)).is_some_and(
+        |locale| {
             let locale = locale.to_ascii_lowercase();
             locale.contains("utf-8") || locale.contains("utf8")
-        })
+        },
+    )
 }
 
 /// Sets the stage, plays, clears up.
@@ -107,10 +99,7 @@ async fn perform(limit: Duration) -> io::Result<Traces> {
     let origin = format!("http://{}", stage.gateway.server.address);
     let gateway = as_provider(&stage, &origin)?;
     let begun = clock::now();
-    let ledger = Ledger::new(
-        begun,
-        begun + limit.saturating_sub(LAST_CALLS).max(limit / 2),
-    );
+    let ledger = Ledger::new(begun, begun + limit.saturating_sub(LAST_CALLS).max(limit / 2));
     let progress = io::stderr()
         .is_terminal()
         .then(|| task::spawn("progress line", progress(Arc::clone(&ledger))));
@@ -131,14 +120,7 @@ async fn perform(limit: Duration) -> io::Result<Traces> {
         arrivals.extend(seen.iter().map(|seen| Arrival::of(provider.id, seen)));
         handle.stop();
     }
-    Ok(Traces {
-        calls: ledger.calls(),
-        records,
-        arrivals,
-        elapsed,
-        origin,
-        played_out,
-    })
+    Ok(Traces { calls: ledger.calls(), records, arrivals, elapsed, origin, played_out })
 }
 
 /// The gateway as its clients see it: a provider at another address.
@@ -158,9 +140,7 @@ async fn progress(ledger: Arc<Ledger>) {
     loop {
         let (elapsed, working, done) = ledger.progress();
         let seconds = elapsed.as_secs_f64();
-        draw(&format!(
-            "{working} agents at work, {done} exchanges so far, {seconds:.1} s"
-        ));
+        draw(&format!("{working} agents at work, {done} exchanges so far, {seconds:.1} s"));
         tokio::time::sleep(PROGRESS).await;
     }
 }

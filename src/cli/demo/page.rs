@@ -57,10 +57,7 @@ const ASCII: Marks = Marks {
 
 impl Page {
     pub(crate) fn new(utf8: bool) -> Self {
-        Self {
-            text: String::new(),
-            marks: if utf8 { DRAWN } else { ASCII },
-        }
+        Self { text: String::new(), marks: if utf8 { DRAWN } else { ASCII } }
     }
 
     pub(crate) fn line(&mut self, line: &str) {
@@ -140,12 +137,7 @@ mod tests {
 
     #[test]
     fn numbers_read_well() {
-        for (number, text) in [
-            (0, "0"),
-            (999, "999"),
-            (1_000, "1,000"),
-            (1_234_567, "1,234,567"),
-        ] {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(grouped(number), text);
         }
         for (us, text) in [(310, "0.31 ms"), (112_400, "112 ms"), (1_240_000, "1.24 s")] {

@@ -134,11 +134,7 @@ pub(crate) fn start() -> io::Result<Stage> {
     let sinks = Sinks::default().with(Box::new(Keep(Arc::clone(&records))));
     let listener = serve::bind(settings.server.listen)?;
     let gateway = serve::start(settings, &listener, sinks)?;
-    Ok(Stage {
-        providers,
-        gateway,
-        records,
-    })
+    Ok(Stage { providers, gateway, records })
 }
 
 impl Stage {
@@ -169,17 +165,9 @@ fn settings(providers: &[Provider]) -> io::Result<Settings> {
         let (label, secret) = (session.name, session.key());
         format!("[[keys]]\nlabel = \"{label}\"\nsecret = \"{secret}\"\n")
     });
-    let text: String = std::iter::once(head.to_owned())
-        .chain(blocks)
-        .chain(keys)
-        .collect();
+    let text: String = std::iter::once(head.to_owned()).chain(blocks).chain(keys).collect();
     let name = PathBuf::from("demo.toml");
     let environment = Environment::new(Path::new("."), []);
-    load_text(
-        Text::new(&name, text),
-        Source::File(name),
-        &Overrides::default(),
-        &environment,
-    )
-    .map_err(|findings| io::Error::other(findings.to_string()))
+    load_text(Text::new(&name, text), Source::File(name), &Overrides::default(), &environment)
+        .map_err(|findings| io::Error::other(findings.to_string()))
 }

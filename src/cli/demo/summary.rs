@@ -44,19 +44,13 @@ fn title(report: &Report<'_>, page: &mut Page) {
     page.line("pinhole demo: no keys, no network; real sockets, all inside this one process");
     page.blank();
     let count = |provider: &str| {
-        let sent = report
-            .rows
-            .iter()
-            .filter(|row| provider_of(row) == provider);
+        let sent = report.rows.iter().filter(|row| provider_of(row) == provider);
         sent.count()
     };
     let sessions = SESSIONS.len();
     let [top, middle, bottom] = page.marks.fork;
     let origin = report.origin.trim_start_matches("http://");
-    let left = format!(
-        "  {sessions} sessions {} gateway {origin} ",
-        page.marks.right
-    );
+    let left = format!("  {sessions} sessions {} gateway {origin} ", page.marks.right);
     let space = " ".repeat(left.chars().count());
     let right = |provider: &str| format!(" {provider:<6} {:>3} requests", count(provider));
     page.line(&format!("{space}{top}{}", right("fast")));
@@ -80,9 +74,7 @@ fn title(report: &Report<'_>, page: &mut Page) {
         ),
     );
     if let Some(limit) = report.seconds {
-        page.line(&format!(
-            "  stopped by --seconds {limit} before all sessions had ended"
-        ));
+        page.line(&format!("  stopped by --seconds {limit} before all sessions had ended"));
     }
 }
 
@@ -103,9 +95,7 @@ fn timeline(report: &Report<'_>, page: &mut Page) {
 }
 
 fn provider_of<'a>(row: &Row<'a>) -> &'a str {
-    row.record
-        .and_then(|record| record.provider.as_deref())
-        .unwrap_or_default()
+    row.record.and_then(|record| record.provider.as_deref()).unwrap_or_default()
 }
 
 fn tokens<'a, 'b: 'a>(rows: impl Iterator<Item = &'a Row<'b>>) -> (u64, u64) {
@@ -190,12 +180,7 @@ fn speed(report: &Report<'_>, page: &mut Page) {
     page.heading("how fast");
     page.line("  provider  model         calls    ttft p50       p95   total p50       p95");
     for provider in PROVIDERS {
-        let own = || {
-            report
-                .rows
-                .iter()
-                .filter(|row| provider_of(row) == provider)
-        };
+        let own = || report.rows.iter().filter(|row| provider_of(row) == provider);
         let mut first: Vec<u64> = own().filter_map(|row| row.call.ttft_us).collect();
         let mut total: Vec<u64> = own().map(|row| row.call.total_us).collect();
         page.line(&format!(
@@ -208,11 +193,8 @@ fn speed(report: &Report<'_>, page: &mut Page) {
             time(quantile(&mut total, 95)),
         ));
     }
-    let mut overhead: Vec<u64> = report
-        .rows
-        .iter()
-        .filter_map(|row| row.record.map(|record| record.overhead_us))
-        .collect();
+    let mut overhead: Vec<u64> =
+        report.rows.iter().filter_map(|row| row.record.map(|record| record.overhead_us)).collect();
     page.line(&format!(
         "  the gateway's own part before it asks a provider: p50 {}, p95 {}",
         time(quantile(&mut overhead, 50)),
@@ -226,22 +208,12 @@ fn comparison(report: &Report<'_>, page: &mut Page) {
         page.line("  no prompt got an answer from both in the time given");
         return;
     };
-    let Comparison {
-        n,
-        fast_us,
-        slow_us,
-        ratio,
-        low,
-        high,
-    } = comparison;
+    let Comparison { n, fast_us, slow_us, ratio, low, high } = comparison;
     let longest = fast_us.max(slow_us);
     for (model, us) in [(traffic::FAST, fast_us), (traffic::SLOW, slow_us)] {
         let bar = page.bar(us, longest);
         let space = " ".repeat(Page::BAR_MAX - bar.chars().count());
-        page.line(&format!(
-            "  {model}  {bar}{space}  {:>7} first token (p50)",
-            time(us)
-        ));
+        page.line(&format!("  {model}  {bar}{space}  {:>7} first token (p50)", time(us)));
     }
     let to = page.marks.to;
     page.blank();
@@ -268,10 +240,7 @@ fn troubles(report: &Report<'_>, page: &mut Page) {
             record.outcome.label(),
             record.id,
         ));
-        let kind = record
-            .kind
-            .map(|kind| format!("{kind}: "))
-            .unwrap_or_default();
+        let kind = record.kind.map(|kind| format!("{kind}: ")).unwrap_or_default();
         page.wrapped("       ", &(kind + &happened(row, report)));
     }
 }
@@ -293,10 +262,9 @@ fn happened(row: &Row<'_>, report: &Report<'_>) -> String {
             time(row.call.ttft_us.unwrap_or_default())
         ),
         Story::HangUp => match report.audit.hang_up_us {
-            Some(us) => format!(
-                "the client hung up mid-stream; the provider was let go {} later",
-                time(us)
-            ),
+            Some(us) => {
+                format!("the client hung up mid-stream; the provider was let go {} later", time(us))
+            }
             None => "the client hung up mid-stream".to_owned(),
         },
         // The message's first half names the remedy; the rest of it is for readers of logs.
@@ -348,14 +316,8 @@ fn sums(report: &Report<'_>, page: &mut Page) {
 fn next(report: &Report<'_>, page: &mut Page) {
     page.heading("what to try next");
     for (command, words) in [
-        (
-            "OPENAI_API_KEY=... pinhole serve",
-            "clients: base_url http://127.0.0.1:8000/v1",
-        ),
-        (
-            "pinhole simulate",
-            "a provider to play with, faults included",
-        ),
+        ("OPENAI_API_KEY=... pinhole serve", "clients: base_url http://127.0.0.1:8000/v1"),
+        ("pinhole simulate", "a provider to play with, faults included"),
         ("pinhole route MODEL", "where a model name goes, and why"),
         ("pinhole check", "what a configuration resolves to"),
     ] {
@@ -363,14 +325,8 @@ fn next(report: &Report<'_>, page: &mut Page) {
     }
     page.blank();
     let kept = match report.data_dir {
-        Some(folder) => format!(
-            "this version keeps nothing: {} was not touched",
-            folder.display()
-        ),
+        Some(folder) => format!("this version keeps nothing: {} was not touched", folder.display()),
         None => "this version keeps nothing on disk".to_owned(),
     };
-    page.wrapped(
-        "  ",
-        &format!("{kept}; the store, the terminal UI and replay are not built yet"),
-    );
+    page.wrapped("  ", &format!("{kept}; the store, the terminal UI and replay are not built yet"));
 }

@@ -38,11 +38,7 @@ pub(crate) struct Letter {
 
 impl Talk {
     pub(crate) fn new(dialect: Dialect) -> Self {
-        Self {
-            dialect,
-            history: Vec::new(),
-            with_result: false,
-        }
+        Self { dialect, history: Vec::new(), with_result: false }
     }
 
     pub(crate) fn ends_with_result(&self) -> bool {
@@ -56,9 +52,7 @@ impl Talk {
         let picture = turn.ask == Ask::Picture;
         let url = format!("data:image/png;base64,{PICTURE}");
         let with = |words: Value, image: Value| -> Vec<Value> {
-            std::iter::once(words)
-                .chain(picture.then_some(image))
-                .collect()
+            std::iter::once(words).chain(picture.then_some(image)).collect()
         };
         self.history.push(match self.dialect {
             Dialect::OpenAiChat | Dialect::OpenAiEmbeddings => {
@@ -101,8 +95,7 @@ impl Talk {
             }
             Dialect::OpenAiResponses => {
                 if !answer.text.is_empty() {
-                    self.history
-                        .push(json!({"type": "message", "role": "assistant",
+                    self.history.push(json!({"type": "message", "role": "assistant",
                         "content": [{"type": "output_text", "text": answer.text}]}));
                 }
                 self.history.extend(calls.iter().map(|call| {
@@ -118,8 +111,7 @@ impl Talk {
                         "input": call.object()})
                 });
                 let content: Vec<Value> = text.into_iter().chain(calls).collect();
-                self.history
-                    .push(json!({"role": "assistant", "content": content}));
+                self.history.push(json!({"role": "assistant", "content": content}));
             }
             Dialect::Gemini => {
                 let text = (!answer.text.is_empty()).then(|| json!({"text": answer.text}));
@@ -321,10 +313,7 @@ fn headers(session: &Session, dialect: Dialect, key: &str) -> HeaderMap {
             put("user-agent", "claude-cli/2.1.197 (external, cli)");
             put("x-app", "cli");
             put("x-claude-code-session-id", session.name);
-            put(
-                "anthropic-beta",
-                "claude-code-20250219,interleaved-thinking-2025-05-14",
-            );
+            put("anthropic-beta", "claude-code-20250219,interleaved-thinking-2025-05-14");
         }
         Client::Codex => {
             put("user-agent", "codex_exec/0.169.0");

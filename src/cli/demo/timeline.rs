@@ -19,11 +19,7 @@ pub(crate) fn row<'a>(
     let (mut waits, mut streams, mut troubles) = (Vec::new(), Vec::new(), Vec::new());
     for call in calls {
         let (start, end) = (column(call.sent_us), column(call.sent_us + call.total_us));
-        let waiting = if call.stream {
-            marks.waits
-        } else {
-            marks.plain
-        };
+        let waiting = if call.stream { marks.waits } else { marks.plain };
         waits.push((start, end, waiting));
         if let Some(ttft_us) = call.ttft_us {
             streams.push((column(call.sent_us + ttft_us), end, marks.streams));
@@ -62,12 +58,7 @@ mod tests {
                 total_us: 200_000,
                 ..Call::sample()
             },
-            Call {
-                story: Story::HtmlError,
-                sent_us: 300_000,
-                total_us: 100_000,
-                ..Call::sample()
-            },
+            Call { story: Story::HtmlError, sent_us: 300_000, total_us: 100_000, ..Call::sample() },
         ];
         let marks = Page::new(false).marks;
         let row = row("name", calls.iter(), 600_000, marks);
@@ -77,11 +68,7 @@ mod tests {
 
     #[test]
     fn what_ends_after_the_end_stays_on_the_page() {
-        let late = Call {
-            sent_us: 900,
-            total_us: 900,
-            ..Call::sample()
-        };
+        let late = Call { sent_us: 900, total_us: 900, ..Call::sample() };
         let row = row("name", [late].iter(), 0, Page::new(true).marks);
         assert_eq!(row.chars().count(), WIDTH);
     }

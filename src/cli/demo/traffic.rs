@@ -139,31 +139,19 @@ const fn turn(says: &'static str, ask: Ask) -> Turn {
 }
 
 const fn story(says: &'static str, story: Story) -> Turn {
-    Turn {
-        story,
-        ..turn(says, Ask::Words)
-    }
+    Turn { story, ..turn(says, Ask::Words) }
 }
 
 const fn plain(turn: Turn) -> Turn {
-    Turn {
-        stream: false,
-        ..turn
-    }
+    Turn { stream: false, ..turn }
 }
 
 const fn to(model: &'static str, turn: Turn) -> Turn {
-    Turn {
-        model: Some(model),
-        ..turn
-    }
+    Turn { model: Some(model), ..turn }
 }
 
 const fn speaking(dialect: Dialect, turn: Turn) -> Turn {
-    Turn {
-        dialect: Some(dialect),
-        ..turn
-    }
+    Turn { dialect: Some(dialect), ..turn }
 }
 
 /// The sessions, all at work side by side. The prompts sent to both models come on top.
@@ -175,14 +163,8 @@ pub(crate) const SESSIONS: &[Session] = &[
         turns: &[
             turn("Give this conversation a title.", Ask::Object),
             turn("foo", Ask::CountTokens),
-            turn(
-                "The login test fails since yesterday. Find out why.",
-                Ask::Tool,
-            ),
-            turn(
-                "The clock is the culprit. Freeze it in the fixture.",
-                Ask::Tool,
-            ),
+            turn("The login test fails since yesterday. Find out why.", Ask::Tool),
+            turn("The clock is the culprit. Freeze it in the fixture.", Ask::Tool),
             turn("Run the whole suite once more, please.", Ask::Tool),
             turn("Here is a screenshot of the run. All green?", Ask::Picture),
             turn("Good. Write the commit message.", Ask::Words),
@@ -240,10 +222,7 @@ pub(crate) const SESSIONS: &[Session] = &[
         turns: &[
             story("Summarise yesterday's sales.", Story::RetryAfter),
             turn("And the returns.", Ask::Words),
-            to(
-                "fake/fats",
-                story("The same for last week.", Story::UnknownModel),
-            ),
+            to("fake/fats", story("The same for last week.", Story::UnknownModel)),
             speaking(
                 Dialect::Anthropic,
                 to(FAST, story("With the key of last year.", Story::WrongKey)),
@@ -260,23 +239,12 @@ pub(crate) const SESSIONS: &[Session] = &[
                 Dialect::Anthropic,
                 plain(story("Explain this stack trace.", Story::HtmlError)),
             ),
-            speaking(
-                Dialect::Gemini,
-                story("Explain this stack trace.", Story::SlowFirst),
-            ),
-            speaking(
-                Dialect::Gemini,
-                story("Now the long version.", Story::HangUp),
-            ),
+            speaking(Dialect::Gemini, story("Explain this stack trace.", Story::SlowFirst)),
+            speaking(Dialect::Gemini, story("Now the long version.", Story::HangUp)),
             story("Try again, slowly.", Story::Stall),
         ],
     },
-    Session {
-        name: "fast-or-slow",
-        client: Client::OpenAiPython,
-        model: FAST,
-        turns: &[],
-    },
+    Session { name: "fast-or-slow", client: Client::OpenAiPython, model: FAST, turns: &[] },
 ];
 
 /// The session whose turns are the pairs.

@@ -9,10 +9,7 @@ use crate::upstream::catalog::Preset;
 
 /// The preset's root; `None` when it has none, or a variable in it is not set.
 pub(super) fn of_preset(preset: &Preset, environment: &Environment) -> Option<Uri> {
-    fill(preset.baseurl.as_deref()?, environment)
-        .ok()?
-        .parse()
-        .ok()
+    fill(preset.baseurl.as_deref()?, environment).ok()?.parse().ok()
 }
 
 /// The root of a block. `None` comes with a finding.
@@ -34,14 +31,8 @@ pub(super) fn of_block(
         };
     }
     let Some(template) = &preset.baseurl else {
-        let message = format!(
-            "missing: the preset {} has no address of its own",
-            preset.name
-        );
-        let remedy = preset
-            .note
-            .as_deref()
-            .unwrap_or("write the root of the provider's API");
+        let message = format!("missing: the preset {} has no address of its own", preset.name);
+        let remedy = preset.note.as_deref().unwrap_or("write the root of the provider's API");
         context.error(&path, &message, remedy);
         return None;
     };
@@ -53,15 +44,8 @@ pub(super) fn of_block(
     match fill(template, context.environment()) {
         Ok(filled) => filled.parse().ok(),
         Err(variable) => {
-            let message = format!(
-                "missing: {variable} is not set, which {} needs",
-                preset.name
-            );
-            context.error(
-                &path,
-                &message,
-                "set it, or write the root of the provider's API",
-            );
+            let message = format!("missing: {variable} is not set, which {} needs", preset.name);
+            context.error(&path, &message, "set it, or write the root of the provider's API");
             None
         }
     }
@@ -87,14 +71,8 @@ fn fill(template: &str, environment: &Environment) -> Result<String, String> {
 }
 
 /// The ends of paths that belong to an endpoint, not to a root.
-const ENDPOINTS: [&str; 6] = [
-    "/chat/completions",
-    "/completions",
-    "/responses",
-    "/embeddings",
-    "/messages",
-    "/models",
-];
+const ENDPOINTS: [&str; 6] =
+    ["/chat/completions", "/completions", "/responses", "/embeddings", "/messages", "/models"];
 
 type Fault = (&'static str, &'static str);
 
@@ -115,10 +93,7 @@ fn parse(written: &str) -> Result<Uri, Fault> {
         return Err(("holds a user or password", "put the credential into apikey"));
     }
     if uri.query().is_some() {
-        return Err((
-            "holds a query",
-            "leave out `?` and what follows; keys go into apikey",
-        ));
+        return Err(("holds a query", "leave out `?` and what follows; keys go into apikey"));
     }
     let path = uri.path().trim_end_matches('/');
     let mut segments = path.rsplit('/');
@@ -129,10 +104,7 @@ fn parse(written: &str) -> Result<Uri, Fault> {
         return Err(("names its version twice", "write it once, or not at all"));
     }
     if ENDPOINTS.iter().any(|endpoint| path.ends_with(endpoint)) {
-        return Err((
-            "names an endpoint, not the root",
-            "leave out the endpoint's path",
-        ));
+        return Err(("names an endpoint, not the root", "leave out the endpoint's path"));
     }
     Ok(uri)
 }
@@ -156,18 +128,12 @@ mod tests {
             ("api.openai.com", "neither http nor https"),
             ("ftp://api.openai.com", "neither http nor https"),
             ("https://api .openai.com", "not a URL"),
-            (
-                "https://user:planted@api.openai.com",
-                "holds a user or password",
-            ),
+            ("https://user:planted@api.openai.com", "holds a user or password"),
             ("https://api.openai.com/v1?key=planted", "holds a query"),
             ("https://api.openai.com/#x", "holds a fragment"),
             ("https://api.openai.com/v1/v1", "names its version twice"),
             ("https://api.openai.com/v1/v1/", "names its version twice"),
-            (
-                "https://api.openai.com/v1/chat/completions",
-                "names an endpoint, not the root",
-            ),
+            ("https://api.openai.com/v1/chat/completions", "names an endpoint, not the root"),
         ] {
             assert_eq!(parse(bad).unwrap_err().0, message, "{bad}");
         }
@@ -177,20 +143,11 @@ mod tests {
     fn templates_are_filled_or_name_what_is_missing() {
         let environment = Environment::new(
             std::path::Path::new("."),
-            [
-                ("AWS_DEFAULT_REGION", "eu-west-1"),
-                ("ENDPOINT", "https://x.example/"),
-            ],
+            [("AWS_DEFAULT_REGION", "eu-west-1"), ("ENDPOINT", "https://x.example/")],
         );
         let fill = |template| fill(template, &environment);
-        assert_eq!(
-            fill("a.{AWS_REGION|AWS_DEFAULT_REGION}.b"),
-            Ok("a.eu-west-1.b".to_owned())
-        );
-        assert_eq!(
-            fill("{ENDPOINT}/openai"),
-            Ok("https://x.example/openai".to_owned())
-        );
+        assert_eq!(fill("a.{AWS_REGION|AWS_DEFAULT_REGION}.b"), Ok("a.eu-west-1.b".to_owned()));
+        assert_eq!(fill("{ENDPOINT}/openai"), Ok("https://x.example/openai".to_owned()));
         assert_eq!(fill("{AWS_REGION}"), Err("AWS_REGION".to_owned()));
         assert_eq!(fill("plain"), Ok("plain".to_owned()));
     }

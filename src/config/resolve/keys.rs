@@ -23,10 +23,7 @@ pub(super) fn gateway_keys(
     let from_variable = context.environment().get(API_KEY).map(Secret::new);
     let mut keys: Vec<GatewayKey> = from_variable
         .into_iter()
-        .map(|secret| GatewayKey {
-            label: Arc::from("env"),
-            secret,
-        })
+        .map(|secret| GatewayKey { label: Arc::from("env"), secret })
         .collect();
     for (index, key) in written.into_iter().enumerate() {
         let index = index.to_string();
@@ -40,16 +37,9 @@ pub(super) fn gateway_keys(
         }
         if keys.iter().any(|other| *other.label == *key.label) {
             let message = "the label of another key";
-            context.error(
-                &["keys", &index, "label"],
-                message,
-                "give each key a label of its own",
-            );
+            context.error(&["keys", &index, "label"], message, "give each key a label of its own");
         }
-        keys.push(GatewayKey {
-            label: Arc::from(key.label.as_str()),
-            secret,
-        });
+        keys.push(GatewayKey { label: Arc::from(key.label.as_str()), secret });
     }
     keys
 }
@@ -130,11 +120,7 @@ impl Pool {
         }
         if http::HeaderValue::from_str(secret.reveal()).is_err() {
             let message = "holds characters that no header can carry";
-            context.error(
-                path,
-                message,
-                "look for a line break or a stray control character",
-            );
+            context.error(path, message, "look for a line break or a stray control character");
             return;
         }
         let label = label.unwrap_or_else(|| format!("key-{}", self.keys.len() + 1));
@@ -144,10 +130,7 @@ impl Pool {
     /// The same key twice would only look like a pool.
     fn push(&mut self, label: String, secret: Secret) {
         if self.seen.insert(secret.reveal().to_owned()) {
-            self.keys.push(ProviderKey {
-                label: Arc::from(label),
-                secret,
-            });
+            self.keys.push(ProviderKey { label: Arc::from(label), secret });
         }
     }
 }

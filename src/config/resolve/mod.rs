@@ -49,10 +49,7 @@ pub fn resolve(
     let admin_key = keys::admin_key(&context);
     let capture = sections::capture(&file.capture.unwrap_or_default(), &mut context);
 
-    let defaults = provider::Defaults {
-        timeouts,
-        discover: discovery.enabled,
-    };
+    let defaults = provider::Defaults { timeouts, discover: discovery.enabled };
     let mut providers = match file.providers {
         Some(blocks) if !blocks.is_empty() => {
             provider::from_blocks(blocks, &defaults, &mut context)
@@ -67,11 +64,7 @@ pub fn resolve(
     };
     let rules = rules::rules(written, &mut providers, &defaults, &mut context);
     if providers.is_empty() {
-        context.error(
-            &["providers"],
-            "no provider is configured",
-            &no_provider_remedy(),
-        );
+        context.error(&["providers"], "no provider is configured", &no_provider_remedy());
     }
     let listeners = file.server.unwrap_or_default();
     let server = server::server(listeners, waits.request_body.0, &mut context);
@@ -168,10 +161,7 @@ impl Context<'_, '_> {
         if self.has_finding_on(path) {
             return;
         }
-        let place = self
-            .inputs
-            .read
-            .map(|read| read.text.place(read.root.locate(path)));
+        let place = self.inputs.read.map(|read| read.text.place(read.root.locate(path)));
         self.findings.push(Finding {
             severity,
             place,

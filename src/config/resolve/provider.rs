@@ -31,10 +31,7 @@ pub(super) fn from_blocks(
     defaults: &Defaults,
     context: &mut Context<'_, '_>,
 ) -> Vec<Provider> {
-    blocks
-        .into_iter()
-        .filter_map(|(id, block)| from_block(&id, block, defaults, context))
-        .collect()
+    blocks.into_iter().filter_map(|(id, block)| from_block(&id, block, defaults, context)).collect()
 }
 
 /// One provider for each preset whose key is in the environment, in the order of the catalogue.
@@ -115,11 +112,7 @@ fn from_block(
     let flags = flags(block.r#type.is_some(), block.compatibility, named);
     if flags.is_empty() {
         let remedy = "set one flag to true, or leave the block out";
-        context.warning(
-            &["providers", id, "compatibility"],
-            "every endpoint is off",
-            remedy,
-        );
+        context.warning(&["providers", id, "compatibility"], "every endpoint is off", remedy);
     }
     let can_list = preset.models_path.is_some();
     Some(Provider {
@@ -139,12 +132,7 @@ fn from_block(
         preference: block.preference.unwrap_or(0),
         disabled: block.disabled.unwrap_or(false),
         cost_basis: block.cost_basis,
-        model_costs: block
-            .model_cost_map
-            .into_iter()
-            .flatten()
-            .map(model_cost)
-            .collect(),
+        model_costs: block.model_cost_map.into_iter().flatten().map(model_cost).collect(),
         upstream: block.upstream,
         timeouts: timeouts(id, block.timeouts, defaults.timeouts, context),
         in_flight_max: block.in_flight,
@@ -161,9 +149,7 @@ fn from_block(
 /// The id is part of paths, headers, selectors (`provider:model`) and labels.
 fn check_id(id: &str, context: &mut Context<'_, '_>) {
     let is_fit = !id.is_empty()
-        && id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     if !is_fit {
         let remedy = "use letters, digits, `-`, `_` and `.`; a display name goes into `name`";
         context.error(&["providers", id], "not fit for a provider's id", remedy);
@@ -179,16 +165,10 @@ fn flags(has_type: bool, written: Option<file::Compatibility>, named: Option<&Pr
             _ => Flags::NONE.with(Flag::OpenAiChat),
         };
     };
-    let on: Flags = Flag::ALL
-        .into_iter()
-        .filter(|flag| written_flag(written, *flag) == Some(true))
-        .collect();
+    let on: Flags =
+        Flag::ALL.into_iter().filter(|flag| written_flag(written, *flag) == Some(true)).collect();
     let chat_by_default = written.openai_chat.is_none() && on.is_empty();
-    if chat_by_default {
-        on.with(Flag::OpenAiChat)
-    } else {
-        on
-    }
+    if chat_by_default { on.with(Flag::OpenAiChat) } else { on }
 }
 
 fn written_flag(written: file::Compatibility, flag: Flag) -> Option<bool> {
@@ -215,18 +195,9 @@ fn auth(
     };
     AuthScheme::parse(written).unwrap_or_else(|| {
         let near = nearest(written, AuthScheme::WORDS);
-        let meant = near
-            .first()
-            .map_or_else(String::new, |word| format!("did you mean {word}? "));
-        let remedy = format!(
-            "{meant}write one of {}, header: NAME",
-            AuthScheme::WORDS.join(", ")
-        );
-        context.error(
-            &["providers", id, "authorization"],
-            "not a way to send a key",
-            &remedy,
-        );
+        let meant = near.first().map_or_else(String::new, |word| format!("did you mean {word}? "));
+        let remedy = format!("{meant}write one of {}, header: NAME", AuthScheme::WORDS.join(", "));
+        context.error(&["providers", id, "authorization"], "not a way to send a key", &remedy);
         preset.auth()
     })
 }
@@ -265,14 +236,8 @@ fn no_key(id: &str, preset: &Preset, context: &mut Context<'_, '_>) {
 }
 
 /// Headers that a value of ours would break the connection or the request with.
-const FORBIDDEN_HEADERS: [&str; 6] = [
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "upgrade",
-    "te",
-];
+const FORBIDDEN_HEADERS: [&str; 6] =
+    ["host", "content-length", "transfer-encoding", "connection", "upgrade", "te"];
 
 fn add_headers(
     id: &str,
@@ -293,11 +258,7 @@ fn add_headers(
             context.error(&path, &message, "leave it out");
         } else if auth.header_name().as_ref() == Some(&name) {
             let message = format!("{name} carries the key and is not replaced by this");
-            context.warning(
-                &path,
-                &message,
-                "leave it out, or set authorization = \"none\"",
-            );
+            context.warning(&path, &message, "leave it out, or set authorization = \"none\"");
         } else {
             headers.push((name, value));
         }
@@ -339,10 +300,7 @@ fn models(
 
 fn model(entry: file::Model) -> Model {
     let mut model = match entry {
-        file::Model::Name(id) => Model {
-            id,
-            ..Model::default()
-        },
+        file::Model::Name(id) => Model { id, ..Model::default() },
         file::Model::Table(table) => Model {
             id: table.id,
             aliases: table.aliases,

@@ -11,12 +11,8 @@ pub(super) fn proxy(base_url: &Uri, context: &mut Context<'_, '_>) -> Option<Uri
     let host = bare(base_url.host()?);
     let environment = context.environment();
     let is_https = base_url.scheme_str() == Some("https");
-    let port = base_url
-        .port_u16()
-        .unwrap_or(if is_https { 443 } else { 80 });
-    let exceptions = environment
-        .first(["NO_PROXY", "no_proxy"])
-        .map_or("", |(_, list)| list);
+    let port = base_url.port_u16().unwrap_or(if is_https { 443 } else { 80 });
+    let exceptions = environment.first(["NO_PROXY", "no_proxy"]).map_or("", |(_, list)| list);
     if is_loopback(host) || is_excepted(host, port, exceptions) {
         return None;
     }
@@ -35,11 +31,8 @@ pub(super) fn proxy(base_url: &Uri, context: &mut Context<'_, '_>) -> Option<Uri
 }
 
 fn parse(written: &str) -> Option<Uri> {
-    let with_scheme = if written.contains("://") {
-        written.to_owned()
-    } else {
-        format!("http://{written}")
-    };
+    let with_scheme =
+        if written.contains("://") { written.to_owned() } else { format!("http://{written}") };
     let uri: Uri = with_scheme.parse().ok()?;
     let is_known = matches!(uri.scheme_str(), Some("http" | "https"));
     (is_known && uri.host().is_some_and(|host| !host.is_empty())).then_some(uri)
@@ -48,23 +41,18 @@ fn parse(written: &str) -> Option<Uri> {
 fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host.to_ascii_lowercase().ends_with(".localhost")
-        || host
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// `NO_PROXY`: `*`, names with all names below them (`example.org`, `.example.org`, `*.example.org`), addresses,
 /// networks (`10.0.0.0/8`), each perhaps with a port.
 fn is_excepted(host: &str, port: u16, list: &str) -> bool {
-    list.split([',', ' '])
-        .map(str::trim)
-        .filter(|entry| !entry.is_empty())
-        .any(|entry| {
-            entry == "*" || {
-                let (name, wanted_port) = split_port(entry);
-                wanted_port.is_none_or(|wanted| wanted == port) && matches_host(host, name)
-            }
-        })
+    list.split([',', ' ']).map(str::trim).filter(|entry| !entry.is_empty()).any(|entry| {
+        entry == "*" || {
+            let (name, wanted_port) = split_port(entry);
+            wanted_port.is_none_or(|wanted| wanted == port) && matches_host(host, name)
+        }
+    })
 }
 
 fn matches_host(host: &str, entry: &str) -> bool {
@@ -76,14 +64,9 @@ fn matches_host(host: &str, entry: &str) -> bool {
     }
     let host = host.to_ascii_lowercase();
     let entry = entry.to_ascii_lowercase();
-    let name = entry
-        .strip_prefix("*.")
-        .or_else(|| entry.strip_prefix('.'))
-        .unwrap_or(&entry);
+    let name = entry.strip_prefix("*.").or_else(|| entry.strip_prefix('.')).unwrap_or(&entry);
     !name.is_empty()
-        && host
-            .strip_suffix(name)
-            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        && host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 fn in_network(address: IpAddr, network: &str, bits: &str) -> bool {
@@ -106,18 +89,16 @@ fn in_network(address: IpAddr, network: &str, bits: &str) -> bool {
 /// `host:8080` and `[::1]:8080`; a bare IPv6 address has colons and no port.
 fn split_port(entry: &str) -> (&str, Option<u16>) {
     match entry.rsplit_once(':') {
-        Some((name, port)) if !name.contains(':') || name.ends_with(']') => port
-            .parse()
-            .map_or((entry, None), |port| (name, Some(port))),
+        Some((name, port)) if !name.contains(':') || name.ends_with(']') => {
+            port.parse().map_or((entry, None), |port| (name, Some(port)))
+        }
         _ => (entry, None),
     }
 }
 
 /// `[::1]` without its brackets.
 fn bare(host: &str) -> &str {
-    host.strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .unwrap_or(host)
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 #[cfg(test)]
@@ -148,21 +129,14 @@ mod tests {
             ("", "api.openai.com", 443, false),
             ("10.0.0.0/99", "10.0.0.0", 80, false),
         ] {
-            assert_eq!(
-                is_excepted(host, port, list),
-                excepted,
-                "{host}:{port} in {list:?}"
-            );
+            assert_eq!(is_excepted(host, port, list), excepted, "{host}:{port} in {list:?}");
         }
     }
 
     #[test]
     fn proxies_are_read_with_and_without_a_scheme() {
         assert_eq!(parse("proxy:3128").unwrap(), "http://proxy:3128/");
-        assert_eq!(
-            parse("https://u:p@proxy:3128").unwrap().host(),
-            Some("proxy")
-        );
+        assert_eq!(parse("https://u:p@proxy:3128").unwrap().host(), Some("proxy"));
         assert_eq!(parse("socks5://proxy:1080"), None);
     }
 }

@@ -44,16 +44,9 @@ pub(super) fn rules(
         written.static_route,
         ("--static-route", "static_route"),
     );
-    let force_model = pick(
-        overrides.force_model.clone(),
-        written.force_model,
-        ("--force-model", "force_model"),
-    );
-    let mut names = Names {
-        providers,
-        defaults,
-        context,
-    };
+    let force_model =
+        pick(overrides.force_model.clone(), written.force_model, ("--force-model", "force_model"));
+    let mut names = Names { providers, defaults, context };
     let default_backend = default_backend.and_then(|(text, origin)| names.target(&text, origin));
     let static_route = static_route.filter(|(text, origin)| names.route(text, *origin));
     let aliases = aliases(written.aliases, context);
@@ -103,9 +96,7 @@ impl Names<'_, '_, '_> {
     /// A static route names both, with `:` or `/` between.
     fn route(&mut self, text: &str, origin: Origin) -> bool {
         let before_params = text.split_once('?').map_or(text, |(before, _)| before);
-        let name = before_params
-            .split_once(':')
-            .or_else(|| before_params.split_once('/'));
+        let name = before_params.split_once(':').or_else(|| before_params.split_once('/'));
         match name {
             Some((name, model)) if !model.is_empty() => self.provider(name, origin).is_some(),
             _ => {
@@ -127,12 +118,7 @@ impl Names<'_, '_, '_> {
             let (id, is_disabled) = (provider.id.to_string(), provider.disabled);
             if is_disabled {
                 let message = format!("{id} is disabled");
-                fault(
-                    self.context,
-                    origin,
-                    &message,
-                    "enable it, or name another provider",
-                );
+                fault(self.context, origin, &message, "enable it, or name another provider");
             }
             return Some(id);
         }
@@ -154,8 +140,7 @@ impl Names<'_, '_, '_> {
         };
         if let Some(variable) = preset.env.first().filter(|_| is_keyless) {
             let message = format!("{name} has no key: clients' own credentials pass through");
-            self.context
-                .variable_warning(variable, &message, "set it, or write a block");
+            self.context.variable_warning(variable, &message, "set it, or write a block");
         }
         self.providers.push(provider);
         Some(name.to_owned())
@@ -203,10 +188,9 @@ fn aliases(written: Option<ModelAliases>, context: &mut Context<'_, '_>) -> Vec<
             .enumerate()
             .map(|(index, row)| (index.to_string(), row.pattern, row.replacement))
             .collect(),
-        Some(ModelAliases::Table(rows)) => rows
-            .into_iter()
-            .map(|(pattern, text)| (pattern.clone(), pattern, text))
-            .collect(),
+        Some(ModelAliases::Table(rows)) => {
+            rows.into_iter().map(|(pattern, text)| (pattern.clone(), pattern, text)).collect()
+        }
     };
     for (step, pattern, replacement) in rows {
         match alias(&pattern, &replacement) {
@@ -219,10 +203,7 @@ fn aliases(written: Option<ModelAliases>, context: &mut Context<'_, '_>) -> Vec<
 
 fn alias(pattern: &str, replacement: &str) -> Result<Alias, (String, &'static str)> {
     if pattern.is_empty() {
-        return Err((
-            "an empty pattern matches every name".into(),
-            "write `.*` if that is meant",
-        ));
+        return Err(("an empty pattern matches every name".into(), "write `.*` if that is meant"));
     }
     if replacement.trim().is_empty() {
         return Err(("an empty replacement".into(), "write the model's new name"));
@@ -230,22 +211,11 @@ fn alias(pattern: &str, replacement: &str) -> Result<Alias, (String, &'static st
     let regex = Regex::new(pattern).map_err(|error| {
         // The last line says what is wrong; those before it draw the pattern.
         let text = error.to_string();
-        let reason = text
-            .lines()
-            .last()
-            .unwrap_or_default()
-            .trim()
-            .trim_start_matches("error: ");
-        (
-            format!("not a regular expression: {reason}"),
-            "see https://docs.rs/regex#syntax",
-        )
+        let reason = text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ");
+        (format!("not a regular expression: {reason}"), "see https://docs.rs/regex#syntax")
     })?;
     let replacement = groups(replacement);
-    Ok(Alias {
-        pattern: regex,
-        replacement,
-    })
+    Ok(Alias { pattern: regex, replacement })
 }
 
 /// `\1` and `$1` become `${1}`, so that letters after them are not taken for part of a group's name.
@@ -285,10 +255,9 @@ fn shipped(providers: &[Provider]) -> Vec<Shipped> {
                 .on
                 .iter()
                 .flat_map(|offer| {
-                    named(&offer.preset).into_iter().map(|provider| Target {
-                        provider,
-                        model: Some(offer.model.clone()),
-                    })
+                    named(&offer.preset)
+                        .into_iter()
+                        .map(|provider| Target { provider, model: Some(offer.model.clone()) })
                 })
                 .collect(),
         })

@@ -9,26 +9,14 @@ use crate::config::settings::{
 pub(super) fn limits(written: &file::Limits, context: &mut Context<'_, '_>) -> Limits {
     if written.in_flight == 0 {
         let remedy = "write 1 or more";
-        context.error(
-            &["limits", "in_flight"],
-            "no request would ever be let in",
-            remedy,
-        );
+        context.error(&["limits", "in_flight"], "no request would ever be let in", remedy);
     }
     if written.body.0 == 0 {
-        context.error(
-            &["limits", "body"],
-            "no request body would fit",
-            "write 1KiB or more",
-        );
+        context.error(&["limits", "body"], "no request body would fit", "write 1KiB or more");
     }
     if written.buffered.0 < written.body.0 {
         let message = "smaller than limits.body: the largest request could never be held";
-        context.error(
-            &["limits", "buffered"],
-            message,
-            "write at least the size of limits.body",
-        );
+        context.error(&["limits", "buffered"], message, "write at least the size of limits.body");
     }
     Limits {
         body_bytes_max: written.body.0,
@@ -40,20 +28,14 @@ pub(super) fn limits(written: &file::Limits, context: &mut Context<'_, '_>) -> L
 
 pub(super) fn capture(written: &file::Capture, context: &mut Context<'_, '_>) -> Capture {
     let Some(word) = &context.inputs.overrides.capture_level else {
-        return Capture {
-            level: written.level,
-        };
+        return Capture { level: written.level };
     };
-    let level = CaptureLevel::ALL
-        .into_iter()
-        .find(|level| level.label() == word);
+    let level = CaptureLevel::ALL.into_iter().find(|level| level.label() == word);
     if level.is_none() {
         let remedy = "write one of off, meta, headers, full";
         context.flag_error("--capture", "not a capture level", remedy);
     }
-    Capture {
-        level: level.unwrap_or(written.level),
-    }
+    Capture { level: level.unwrap_or(written.level) }
 }
 
 pub(super) fn retention(written: file::Retention) -> Retention {
@@ -66,34 +48,21 @@ pub(super) fn retention(written: file::Retention) -> Retention {
 }
 
 pub(super) fn discovery(written: &file::Discovery) -> Discovery {
-    Discovery {
-        enabled: written.enabled,
-        every: written.every.0,
-    }
+    Discovery { enabled: written.enabled, every: written.every.0 }
 }
 
 pub(super) fn streams(written: &file::Streams) -> Streams {
-    Streams {
-        include_usage: written.include_usage,
-        keep_alive: written.keep_alive.0,
-    }
+    Streams { include_usage: written.include_usage, keep_alive: written.keep_alive.0 }
 }
 
 pub(super) fn ops(written: &file::Ops) -> Ops {
-    Ops {
-        metrics_public: written.metrics_public,
-    }
+    Ops { metrics_public: written.metrics_public }
 }
 
 pub(super) fn log(written: &file::Log) -> Log {
-    Log {
-        format: written.format,
-        level: written.level,
-    }
+    Log { format: written.format, level: written.level }
 }
 
 pub(super) fn errors(written: &file::Errors) -> Errors {
-    Errors {
-        wrap_502: written.wrap_502,
-    }
+    Errors { wrap_502: written.wrap_502 }
 }

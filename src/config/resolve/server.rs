@@ -19,28 +19,12 @@ pub(super) fn server(
     context: &mut Context<'_, '_>,
 ) -> Server {
     let overrides = context.inputs.overrides;
-    let listen = address(
-        "listen",
-        "--listen",
-        overrides.listen.as_ref(),
-        &written.listen,
-        context,
-    );
+    let listen = address("listen", "--listen", overrides.listen.as_ref(), &written.listen, context);
     let ops_flag = overrides.ops_listen.as_ref();
-    let ops_listen = address(
-        "ops_listen",
-        "--ops-listen",
-        ops_flag,
-        &written.ops_listen,
-        context,
-    );
+    let ops_listen = address("ops_listen", "--ops-listen", ops_flag, &written.ops_listen, context);
     if listen == ops_listen && listen.port() != 0 {
         let message = "traffic and operations have the same address";
-        context.error(
-            &["server", "ops_listen"],
-            message,
-            "give one of them another port",
-        );
+        context.error(&["server", "ops_listen"], message, "give one of them another port");
     }
     if written.workers == Some(0) {
         let remedy = "write 1 or more, or leave the key out for one a core";
@@ -56,11 +40,7 @@ pub(super) fn server(
         cors_origins: cors_origins(written.cors_origins, context),
         workers: written.workers,
         drain: written.drain.0,
-        header_timeout: positive(
-            written.header_timeout.0,
-            &["server", "header_timeout"],
-            context,
-        ),
+        header_timeout: positive(written.header_timeout.0, &["server", "header_timeout"], context),
         request_body_timeout,
     }
 }
@@ -85,30 +65,19 @@ pub(super) fn exposure(
 }
 
 pub(super) fn timeouts(written: &file::Timeouts, context: &mut Context<'_, '_>) -> Timeouts {
-    positive(
-        written.request_body.0,
-        &["timeouts", "request_body"],
-        context,
-    );
+    positive(written.request_body.0, &["timeouts", "request_body"], context);
     Timeouts {
         connect: positive(written.connect.0, &["timeouts", "connect"], context),
         first_byte: positive(written.first_byte.0, &["timeouts", "first_byte"], context),
         idle: positive(written.idle.0, &["timeouts", "idle"], context),
-        total: written
-            .total
-            .0
-            .map(|total| positive(total, &["timeouts", "total"], context)),
+        total: written.total.0.map(|total| positive(total, &["timeouts", "total"], context)),
     }
 }
 
 /// A wait of no time at all would fail every call.
 pub(super) fn positive(span: Duration, path: &[&str], context: &mut Context<'_, '_>) -> Duration {
     if span.is_zero() {
-        context.error(
-            path,
-            "a wait of no time fails every request",
-            "write 1ms or more",
-        );
+        context.error(path, "a wait of no time fails every request", "write 1ms or more");
     }
     span
 }
@@ -166,10 +135,7 @@ fn instance(written: Option<String>, context: &mut Context<'_, '_>) -> Option<St
 }
 
 fn tls_files(written: &file::Tls, context: &mut Context<'_, '_>) -> Tls {
-    let tls = Tls {
-        cert: context.path(&written.cert),
-        key: context.path(&written.key),
-    };
+    let tls = Tls { cert: context.path(&written.cert), key: context.path(&written.key) };
     for (key, path) in [("cert", &tls.cert), ("key", &tls.key)] {
         if !path.is_file() {
             let message = format!("there is no file {}", path.display());
@@ -181,9 +147,7 @@ fn tls_files(written: &file::Tls, context: &mut Context<'_, '_>) -> Tls {
 
 fn cors_origins(written: Vec<String>, context: &mut Context<'_, '_>) -> Vec<String> {
     for (index, origin) in written.iter().enumerate() {
-        let rest = origin
-            .strip_prefix("https://")
-            .or_else(|| origin.strip_prefix("http://"));
+        let rest = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
         let is_origin = rest.is_some_and(|rest| !rest.is_empty() && !rest.contains('/'));
         if origin != "*" && !is_origin {
             let path = ["server", "cors_origins", &index.to_string()];

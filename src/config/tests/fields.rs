@@ -30,10 +30,7 @@ fn authorization_has_every_scheme() {
     let findings = faults("[providers.openai]\nauthorization = \"baerer\"");
     assert_says(
         &findings,
-        &[
-            "pinhole.toml:2:17: error: providers.openai.authorization",
-            "bearer?",
-        ],
+        &["pinhole.toml:2:17: error: providers.openai.authorization", "bearer?"],
     );
 }
 
@@ -44,10 +41,7 @@ fn auth_mode_has_its_three_words() {
         ("passthrough", AuthMode::Passthrough),
         ("none", AuthMode::None),
     ] {
-        assert_eq!(
-            first(&block(&format!("auth_mode = \"{word}\""))).auth_mode,
-            mode
-        );
+        assert_eq!(first(&block(&format!("auth_mode = \"{word}\""))).auth_mode, mode);
     }
 }
 
@@ -87,11 +81,7 @@ fn models_are_names_globs_and_tables() {
         modalities: vec!["text".to_owned(), "image".to_owned()],
     };
     assert_eq!(provider.models[2], expected);
-    assert_eq!(
-        provider.models[3].context_length,
-        Some(128_000),
-        "a published size fills in"
-    );
+    assert_eq!(provider.models[3].context_length, Some(128_000), "a published size fills in");
     assert!(!provider.discover);
     assert!(first(&block("")).discover);
     assert!(!first(&toml("[discovery]\nenabled = false\n[providers.openai]")).discover);
@@ -101,14 +91,8 @@ fn models_are_names_globs_and_tables() {
 fn doubled_and_empty_models_are_warned_of() {
     let settings = block("models = [\"a\", \"b\", \"a\"]");
     assert_eq!(models(first(&settings)), ["a", "b"]);
-    assert_says(
-        &settings.warnings,
-        &["pinhole.toml:3:21: warning: providers.p.models.2"],
-    );
-    assert_says(
-        &block("models = []").warnings,
-        &["providers.p.models: an empty list"],
-    );
+    assert_says(&settings.warnings, &["pinhole.toml:3:21: warning: providers.p.models.2"]);
+    assert_says(&block("models = []").warnings, &["providers.p.models: an empty list"]);
 }
 
 #[test]
@@ -120,27 +104,15 @@ fn added_headers_land_but_never_replace_the_key_or_break_the_connection() {
         .iter()
         .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
         .collect();
-    assert_eq!(
-        headers,
-        [
-            ("x-title", "tests"),
-            ("http-referer", "https://a.example:1")
-        ]
-    );
+    assert_eq!(headers, [("x-title", "tests"), ("http-referer", "https://a.example:1")]);
 
     let settings = block("add_headers = [\"Authorization: Bearer x\"]");
     assert!(first(&settings).add_headers.is_empty());
-    assert_says(
-        &settings.warnings,
-        &["add_headers.0", "authorization carries the key"],
-    );
+    assert_says(&settings.warnings, &["add_headers.0", "authorization carries the key"]);
 
     let findings = faults("[providers.openai]\nadd_headers = [\"no colon\", \"Host: x\"]");
     assert_says(&findings, &["pinhole.toml:2:16:", "not a header"]);
-    assert_says(
-        &findings,
-        &["pinhole.toml:2:28:", "host is the connection's own"],
-    );
+    assert_says(&findings, &["pinhole.toml:2:28:", "host is the connection's own"]);
 }
 
 #[test]
@@ -181,15 +153,9 @@ fn a_providers_waits_win_over_the_gateways() {
 fn a_ca_file_starts_from_the_configurations_folder() {
     let settings = block("ca_file = \"Cargo.toml\"");
     let expected = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
-    assert_eq!(
-        first(&settings).tls.ca_file.as_deref(),
-        Some(expected.as_path())
-    );
+    assert_eq!(first(&settings).tls.ca_file.as_deref(), Some(expected.as_path()));
     let findings = faults("[providers.openai]\nca_file = \"no-such.pem\"");
-    assert_says(
-        &findings,
-        &["providers.openai.ca_file: there is no file", "no-such.pem"],
-    );
+    assert_says(&findings, &["providers.openai.ca_file: there is no file", "no-such.pem"]);
 }
 
 #[test]
@@ -220,16 +186,10 @@ fn the_sections_beside_providers_land() {
     assert_eq!((server.workers, server.drain), (Some(3), seconds(60)));
     assert_eq!(server.header_timeout, seconds(5));
     assert!(settings.ops.metrics_public);
-    assert_eq!(
-        (settings.log.format, settings.log.level),
-        (LogFormat::Json, LogLevel::Debug)
-    );
+    assert_eq!((settings.log.format, settings.log.level), (LogFormat::Json, LogLevel::Debug));
     assert!(settings.errors.wrap_502);
     let limits = settings.limits;
-    assert_eq!(
-        (limits.body_bytes_max, limits.buffered_bytes_max),
-        (1 << 20, 2 << 20)
-    );
+    assert_eq!((limits.body_bytes_max, limits.buffered_bytes_max), (1 << 20, 2 << 20));
     assert_eq!((limits.in_flight_max, limits.wait), (2, seconds(0)));
     assert_eq!(settings.streams.include_usage, IncludeUsage::WhenMissing);
     assert_eq!(settings.streams.keep_alive, Some(seconds(20)));
@@ -237,11 +197,8 @@ fn the_sections_beside_providers_land() {
     assert_eq!(settings.discovery.every, seconds(3600));
     assert_eq!(settings.capture.level, CaptureLevel::Headers);
     assert_eq!(settings.retention.records_age, Some(seconds(86_400)));
-    let keys: Vec<(&str, &str)> = settings
-        .gateway_keys
-        .iter()
-        .map(|key| (&*key.label, key.secret.reveal()))
-        .collect();
+    let keys: Vec<(&str, &str)> =
+        settings.gateway_keys.iter().map(|key| (&*key.label, key.secret.reveal())).collect();
     assert_eq!(keys, [("env", "gw-0"), ("team", "gw-1")]);
     assert_eq!(settings.admin_key.as_ref().unwrap().reveal(), "adm");
     assert_eq!(settings.rules.force_model.as_deref(), Some("m"));
@@ -254,29 +211,17 @@ fn defaults_are_those_of_the_documents() {
     let settings = toml("[providers.openai]");
     assert_eq!(settings.server.listen.to_string(), "127.0.0.1:8000");
     assert_eq!(settings.server.ops_listen.to_string(), "127.0.0.1:9464");
-    assert_eq!(
-        (settings.server.drain, settings.server.header_timeout),
-        (seconds(30), seconds(15))
-    );
+    assert_eq!((settings.server.drain, settings.server.header_timeout), (seconds(30), seconds(15)));
     let limits = settings.limits;
-    assert_eq!(
-        (limits.body_bytes_max, limits.buffered_bytes_max),
-        (64 << 20, 256 << 20)
-    );
+    assert_eq!((limits.body_bytes_max, limits.buffered_bytes_max), (64 << 20, 256 << 20));
     assert_eq!((limits.in_flight_max, limits.wait), (1024, seconds(5)));
     let waits = settings.timeouts;
-    assert_eq!(
-        (waits.connect, waits.first_byte),
-        (seconds(10), seconds(120))
-    );
+    assert_eq!((waits.connect, waits.first_byte), (seconds(10), seconds(120)));
     assert_eq!((waits.idle, waits.total), (seconds(300), None));
     assert_eq!(settings.streams.include_usage, IncludeUsage::Never);
     assert_eq!(settings.streams.keep_alive, None);
     assert!(settings.discovery.enabled);
     assert_eq!(settings.capture.level, CaptureLevel::Meta);
-    assert_eq!(
-        (settings.log.format, settings.log.level),
-        (LogFormat::Text, LogLevel::Info)
-    );
+    assert_eq!((settings.log.format, settings.log.level), (LogFormat::Text, LogLevel::Info));
     assert!(!settings.errors.wrap_502 && !settings.ops.metrics_public);
 }

@@ -24,31 +24,19 @@ fn read(form: Form, content: &str) {
             normalise(&mut root, &text, &mut findings);
             check(&mut root, schema(), &text, &mut findings);
         }
-        None => assert!(
-            findings.has_errors(),
-            "neither tree nor finding: {content:?}"
-        ),
+        None => assert!(findings.has_errors(), "neither tree nor finding: {content:?}"),
     }
     let lines: Vec<&str> = content.split('\n').collect();
     for finding in &findings {
         let place = finding.place.as_ref().unwrap();
-        let line = lines
-            .get(place.line - 1)
-            .unwrap_or_else(|| panic!("{finding}"));
-        assert!(
-            place.column <= line.chars().count() + 1,
-            "{finding} in {content:?}"
-        );
+        let line = lines.get(place.line - 1).unwrap_or_else(|| panic!("{finding}"));
+        assert!(place.column <= line.chars().count() + 1, "{finding} in {content:?}");
     }
 }
 
 #[test]
 fn files_cut_at_any_place_are_read_or_refused() {
-    for (form, content) in [
-        (Form::Toml, EXAMPLE),
-        (Form::Json, JSON),
-        (Form::Yaml, YAML),
-    ] {
+    for (form, content) in [(Form::Toml, EXAMPLE), (Form::Json, JSON), (Form::Yaml, YAML)] {
         for (end, _) in content.char_indices() {
             read(form, &content[..end]);
         }
@@ -76,10 +64,7 @@ fn findings_are_bounded_and_an_error_among_them_is_kept() {
     let content =
         format!("[providers.ollama]\nmodels = [{doubled}]\nin_flight = 1\n[limits]\nbody = 0\n");
     let findings = load("pinhole.toml", &content, &[]).unwrap_err();
-    assert!(
-        findings.to_string().contains("limits.body"),
-        "the error is past the limit"
-    );
+    assert!(findings.to_string().contains("limits.body"), "the error is past the limit");
 }
 
 proptest! {

@@ -5,9 +5,7 @@ use crate::config::diagnostic::Severity;
 
 /// The error lines of one faulty file.
 fn errors(name: &str, content: &str) -> Vec<String> {
-    let findings = load(name, content, &[])
-        .err()
-        .unwrap_or_else(|| panic!("no error in {name}"));
+    let findings = load(name, content, &[]).err().unwrap_or_else(|| panic!("no error in {name}"));
     lines(&findings, Severity::Error)
 }
 
@@ -93,11 +91,7 @@ fn syntax_errors_have_places_in_each_form() {
     for (name, content, place) in [
         ("pinhole.toml", "[server]\nlisten = \n", "pinhole.toml:2:"),
         ("pinhole.yaml", "server:\n  listen: \"a\n", "pinhole.yaml:"),
-        (
-            "pinhole.json",
-            "{\n  \"server\": {]\n}",
-            "pinhole.json:2:14: error: syntax: ",
-        ),
+        ("pinhole.json", "{\n  \"server\": {]\n}", "pinhole.json:2:14: error: syntax: "),
     ] {
         let errors = errors(name, content);
         assert!(errors[0].starts_with(place), "{errors:?}");
@@ -110,18 +104,8 @@ fn toml_shows_several_syntax_errors_and_unknown_keys_beside_them() {
     let content =
         "[server]\nlisten = \n[log]\nlevel = \"info\"\nlevel = \"warn\"\nfromat = \"text\"\n";
     let errors = errors("pinhole.toml", content);
-    assert!(
-        errors
-            .iter()
-            .any(|line| line.starts_with("pinhole.toml:2:")),
-        "{errors:?}"
-    );
-    assert!(
-        errors
-            .iter()
-            .any(|line| line.starts_with("pinhole.toml:5:1: ")),
-        "{errors:?}"
-    );
+    assert!(errors.iter().any(|line| line.starts_with("pinhole.toml:2:")), "{errors:?}");
+    assert!(errors.iter().any(|line| line.starts_with("pinhole.toml:5:1: ")), "{errors:?}");
     let unknown = "pinhole.toml:6:1: error: log.fromat: unknown key; did you mean format?";
     assert!(errors.iter().any(|line| line == unknown), "{errors:?}");
 }
@@ -129,10 +113,7 @@ fn toml_shows_several_syntax_errors_and_unknown_keys_beside_them() {
 #[test]
 fn missing_keys_are_placed_at_their_table() {
     let findings = faults("[providers.openai]\n[[keys]]\nlabel = \"a\"\n");
-    assert_says(
-        &findings,
-        &["pinhole.toml:3:1: error: keys.0.secret: missing"],
-    );
+    assert_says(&findings, &["pinhole.toml:3:1: error: keys.0.secret: missing"]);
 }
 
 #[test]
@@ -141,29 +122,10 @@ fn semantic_faults_are_located_too() {
         "default_backend = \"opneai\"\nmodel_aliases = [{ pattern = \"(\", replacement = \"x\" }]\n\
          [server]\nlisten = \"0.0.0.0:8000\"\n[providers.openai]\ntype = \"opnai\"\n",
     );
-    assert_says(
-        &findings,
-        &[
-            "pinhole.toml:1:19:",
-            "default_backend",
-            "did you mean openai",
-        ],
-    );
-    assert_says(
-        &findings,
-        &[
-            "pinhole.toml:2:18:",
-            "model_aliases.0: not a regular expression",
-        ],
-    );
-    assert_says(
-        &findings,
-        &["pinhole.toml:4:10:", "no gateway key", "PINHOLE_API_KEY"],
-    );
-    assert_says(
-        &findings,
-        &["pinhole.toml:6:8:", "providers.openai.type: no such preset"],
-    );
+    assert_says(&findings, &["pinhole.toml:1:19:", "default_backend", "did you mean openai"]);
+    assert_says(&findings, &["pinhole.toml:2:18:", "model_aliases.0: not a regular expression"]);
+    assert_says(&findings, &["pinhole.toml:4:10:", "no gateway key", "PINHOLE_API_KEY"]);
+    assert_says(&findings, &["pinhole.toml:6:8:", "providers.openai.type: no such preset"]);
 }
 
 #[test]
@@ -181,25 +143,15 @@ fn one_fault_is_said_once() {
 
 #[test]
 fn other_names_of_a_key_are_suggested_too() {
-    assert_says(
-        &faults("[backend.openai]\n"),
-        &["1:2:", "unknown key; did you mean backends?"],
-    );
+    assert_says(&faults("[backend.openai]\n"), &["1:2:", "unknown key; did you mean backends?"]);
 }
 
 #[test]
 fn codex_logins_are_refused_with_the_way_out() {
-    for content in [
-        "[providers.openai-codex]\n",
-        "[providers.c]\ntype = \"openai-codex\"\n",
-    ] {
+    for content in ["[providers.openai-codex]\n", "[providers.c]\ntype = \"openai-codex\"\n"] {
         assert_says(
             &faults(content),
-            &[
-                "ChatGPT logins are not read",
-                "`chatgpt`",
-                "openai_base_url",
-            ],
+            &["ChatGPT logins are not read", "`chatgpt`", "openai_base_url"],
         );
     }
     let findings = faults("default_backend = \"openai-codex\"\n[providers.openai]\n");
@@ -218,10 +170,8 @@ fn aliases_in_yaml_expand_but_do_not_multiply() {
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..9 {
         let before = level - 1;
-        let line = format!(
-            "a{level}: &a{level} [{}]\n",
-            vec![format!("*a{before}"); 10].join(", ")
-        );
+        let line =
+            format!("a{level}: &a{level} [{}]\n", vec![format!("*a{before}"); 10].join(", "));
         bomb.push_str(&line);
     }
     assert!(errors("pinhole.yaml", &bomb)[0].contains("aliases make more than"));

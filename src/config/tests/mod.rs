@@ -27,12 +27,7 @@ fn load_with(
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let environment = Environment::new(folder, variables.iter().copied());
     let text = Text::new(Path::new(name), content.to_owned());
-    load_text(
-        text,
-        Source::File(folder.join(name)),
-        overrides,
-        &environment,
-    )
+    load_text(text, Source::File(folder.join(name)), overrides, &environment)
 }
 
 fn load(name: &str, content: &str, variables: &[(&str, &str)]) -> Result<Settings, Findings> {
@@ -46,16 +41,12 @@ fn toml(content: &str) -> Settings {
 
 /// The findings of TOML that has errors.
 fn faults(content: &str) -> Findings {
-    load("pinhole.toml", content, &[])
-        .err()
-        .unwrap_or_else(|| panic!("no error in:\n{content}"))
+    load("pinhole.toml", content, &[]).err().unwrap_or_else(|| panic!("no error in:\n{content}"))
 }
 
 /// One block `[providers.p]` with a base URL, and further lines.
 fn block(lines: &str) -> Settings {
-    toml(&format!(
-        "[providers.p]\nbaseurl = \"https://p.example\"\n{lines}"
-    ))
+    toml(&format!("[providers.p]\nbaseurl = \"https://p.example\"\n{lines}"))
 }
 
 fn first(settings: &Settings) -> &Provider {
@@ -63,52 +54,30 @@ fn first(settings: &Settings) -> &Provider {
 }
 
 fn provider<'a>(settings: &'a Settings, id: &str) -> &'a Provider {
-    let found = settings
-        .providers
-        .iter()
-        .find(|provider| &*provider.id == id);
+    let found = settings.providers.iter().find(|provider| &*provider.id == id);
     found.unwrap_or_else(|| panic!("no provider {id}"))
 }
 
 fn flags(provider: &Provider) -> Vec<&'static str> {
-    provider
-        .flags
-        .iter()
-        .map(crate::neutral::kind::Flag::key)
-        .collect()
+    provider.flags.iter().map(crate::neutral::kind::Flag::key).collect()
 }
 
 fn keys(provider: &Provider) -> Vec<(&str, &str)> {
-    provider
-        .keys
-        .iter()
-        .map(|key| (&*key.label, key.secret.reveal()))
-        .collect()
+    provider.keys.iter().map(|key| (&*key.label, key.secret.reveal())).collect()
 }
 
 fn models(provider: &Provider) -> Vec<&str> {
-    provider
-        .models
-        .iter()
-        .map(|model| model.id.as_str())
-        .collect()
+    provider.models.iter().map(|model| model.id.as_str()).collect()
 }
 
 /// The findings' lines of one severity.
 fn lines(findings: &Findings, severity: Severity) -> Vec<String> {
-    findings
-        .iter()
-        .filter(|f| f.severity == severity)
-        .map(ToString::to_string)
-        .collect()
+    findings.iter().filter(|f| f.severity == severity).map(ToString::to_string).collect()
 }
 
 /// Some finding holds all of `parts`.
 #[track_caller]
 fn assert_says(findings: &Findings, parts: &[&str]) {
     let says = |line: &str| parts.iter().all(|part| line.contains(part));
-    assert!(
-        findings.iter().any(|finding| says(&finding.to_string())),
-        "{parts:?} in:\n{findings}"
-    );
+    assert!(findings.iter().any(|finding| says(&finding.to_string())), "{parts:?} in:\n{findings}");
 }

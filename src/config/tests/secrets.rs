@@ -50,64 +50,22 @@ const FAULTS: &[(&str, &str)] = &[
     ("toml", "[providers.openai]\napikey = planted-secret\n"),
     ("toml", "[providers.openai]\napikey = \"planted-secret\n"),
     ("toml", "[providers.openai]\nbaseurl = \"planted-secret\"\n"),
-    (
-        "toml",
-        "[providers.openai]\nauthorization = \"planted-secret\"\n",
-    ),
-    (
-        "toml",
-        "[providers.openai]\nauth_mode = \"planted-secret\"\n",
-    ),
+    ("toml", "[providers.openai]\nauthorization = \"planted-secret\"\n"),
+    ("toml", "[providers.openai]\nauth_mode = \"planted-secret\"\n"),
     ("toml", "[providers.openai]\ntype = \"planted-secret\"\n"),
-    (
-        "toml",
-        "[providers.openai]\nadd_headers = [\"planted-secret\"]\n",
-    ),
+    ("toml", "[providers.openai]\nadd_headers = [\"planted-secret\"]\n"),
     ("toml", "[providers.openai]\nmodels = \"planted-secret\"\n"),
-    (
-        "toml",
-        "[providers.openai]\napikey = { planted = \"planted-secret\" }\n",
-    ),
-    (
-        "toml",
-        "[providers.openai]\napikey = \"planted-secret\\u0001\"\n",
-    ),
-    (
-        "toml",
-        "[limits]\nbody = \"planted-secret\"\n[providers.openai]\n",
-    ),
-    (
-        "toml",
-        "[server]\nlisten = \"planted-secret\"\n[providers.openai]\n",
-    ),
-    (
-        "yaml",
-        "providers:\n  openai:\n    apikey: \"planted-secret\n",
-    ),
-    (
-        "yaml",
-        "providers:\n  openai:\n    apikey: [planted-secret\n",
-    ),
-    (
-        "yaml",
-        "providers:\n  openai:\n    apikey: *planted-secret\n",
-    ),
-    (
-        "yaml",
-        "providers:\n  openai:\n    apikey: !planted-secret%zz x: y: z\n",
-    ),
-    (
-        "json",
-        "{\"providers\": {\"openai\": {\"apikey\": planted-secret}}}",
-    ),
-    (
-        "json",
-        "{\"providers\": {\"openai\": {\"apikey\": \"planted-secret}}}",
-    ),
-    (
-        "json",
-        "{\"providers\": {\"openai\": {\"apikey\": \"planted-secret\\q\"}}}",
-    ),
+    ("toml", "[providers.openai]\napikey = { planted = \"planted-secret\" }\n"),
+    ("toml", "[providers.openai]\napikey = \"planted-secret\\u0001\"\n"),
+    ("toml", "[limits]\nbody = \"planted-secret\"\n[providers.openai]\n"),
+    ("toml", "[server]\nlisten = \"planted-secret\"\n[providers.openai]\n"),
+    ("yaml", "providers:\n  openai:\n    apikey: \"planted-secret\n"),
+    ("yaml", "providers:\n  openai:\n    apikey: [planted-secret\n"),
+    ("yaml", "providers:\n  openai:\n    apikey: *planted-secret\n"),
+    ("yaml", "providers:\n  openai:\n    apikey: !planted-secret%zz x: y: z\n"),
+    ("json", "{\"providers\": {\"openai\": {\"apikey\": planted-secret}}}"),
+    ("json", "{\"providers\": {\"openai\": {\"apikey\": \"planted-secret}}}"),
+    ("json", "{\"providers\": {\"openai\": {\"apikey\": \"planted-secret\\q\"}}}"),
 ];
 
 #[test]
@@ -115,10 +73,7 @@ fn findings_do_not_show_values() {
     for (extension, content) in FAULTS {
         let findings = load(&format!("pinhole.{extension}"), content, &[]).err();
         let findings = findings.unwrap_or_else(|| panic!("no error in {content}"));
-        assert!(
-            !findings.to_string().contains(PLANTED),
-            "{content}\n{findings}"
-        );
+        assert!(!findings.to_string().contains(PLANTED), "{content}\n{findings}");
         assert!(!format!("{findings:?}").contains(PLANTED), "{content}");
     }
 }

@@ -64,11 +64,7 @@ impl Reader<'_> {
         for property in &object.properties {
             let key = property.name.as_str().to_owned();
             let node = self.node(&property.value, &join(path, &key));
-            let entry = Entry {
-                key,
-                key_at: property.name.range().start,
-                node,
-            };
+            let entry = Entry { key, key_at: property.name.range().start, node };
             push_entry(self.text, path, &mut entries, entry, self.findings);
         }
         Value::Table(entries)

@@ -56,11 +56,7 @@ pub struct Entry {
 
 impl Node {
     pub fn new(value: Value, at: usize) -> Self {
-        Self {
-            value,
-            at,
-            origin: None,
-        }
+        Self { value, at, origin: None }
     }
 
     /// The entry of `key`, when this is a table that has it.
@@ -102,11 +98,7 @@ impl Node {
                     };
                     // A table's own start may be far from its key (TOML headers), so a table is pointed at by its key.
                     let is_table = matches!(entry.node.value, Value::Table(_) | Value::Null);
-                    at = if is_table {
-                        entry.key_at
-                    } else {
-                        entry.node.at
-                    };
+                    at = if is_table { entry.key_at } else { entry.node.at };
                     node = &entry.node;
                 }
                 Value::List(items) => {
@@ -184,10 +176,7 @@ pub struct Text {
 
 impl Text {
     pub fn new(file: &Path, content: String) -> Self {
-        Self {
-            file: Arc::new(file.to_owned()),
-            content,
-        }
+        Self { file: Arc::new(file.to_owned()), content }
     }
 
     /// Line and column, from one, of a byte; past the end it is the end.
@@ -260,16 +249,10 @@ fn push_entry(
 
 /// `providers` and `openai` make `providers.openai`.
 pub fn join(path: &str, key: &str) -> String {
-    if path.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{path}.{key}")
-    }
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
 fn first_lower(message: &str) -> String {
     let mut letters = message.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_lowercase().chain(letters).collect()
-    })
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }

@@ -50,9 +50,7 @@ impl<'a> Reader<'a> {
                 | Event::DocumentEnd
                 | Event::Nothing => {}
                 _ if document.is_some() => {
-                    return Err(self
-                        .text
-                        .syntax(at, "a second document; a configuration is one"));
+                    return Err(self.text.syntax(at, "a second document; a configuration is one"));
                 }
                 event => document = Some(self.node(event, at, "", 0)?),
             }
@@ -77,10 +75,7 @@ impl<'a> Reader<'a> {
     }
 
     fn byte(&self, span: Span) -> usize {
-        self.byte_of_char
-            .get(span.start.index())
-            .copied()
-            .unwrap_or(self.text.content.len())
+        self.byte_of_char.get(span.start.index()).copied().unwrap_or(self.text.content.len())
     }
 
     fn node(&mut self, event: Event<'a>, at: usize, path: &str, depth: usize) -> Read<Node> {
@@ -101,17 +96,14 @@ impl<'a> Reader<'a> {
         };
         let node = Node::new(value, at);
         if anchor != 0 {
-            self.anchors
-                .insert(anchor, (node.clone(), self.nodes - nodes_before));
+            self.anchors.insert(anchor, (node.clone(), self.nodes - nodes_before));
         }
         Ok(node)
     }
 
     fn alias(&mut self, anchor: usize, at: usize) -> Read<Node> {
         let Some((node, count)) = self.anchors.get(&anchor) else {
-            return Err(self
-                .text
-                .syntax(at, "alias of an anchor that is not complete"));
+            return Err(self.text.syntax(at, "alias of an anchor that is not complete"));
         };
         self.nodes += count;
         if self.nodes > NODES_MAX {

@@ -9,11 +9,7 @@ pub(crate) fn is_terminal(tail: &[u8]) -> bool {
     if events.is_empty() {
         return ends_array(tail) || ends_long_event(tail);
     }
-    events
-        .iter()
-        .rev()
-        .find_map(|event| says_finished(&event.data))
-        .unwrap_or(false)
+    events.iter().rev().find_map(|event| says_finished(&event.data)).unwrap_or(false)
 }
 
 /// Whether one event ends the answer; nothing when it holds no part of the answer (usage alone may follow the end).
@@ -97,11 +93,7 @@ fn is_answer_part(element: &[u8]) -> bool {
 /// Whether the byte at `at` has an odd number of backslashes before it.
 fn is_escaped(bytes: &[u8], at: usize) -> bool {
     let before = bytes.get(..at).unwrap_or_default();
-    let backslashes = before
-        .iter()
-        .rev()
-        .take_while(|byte| **byte == b'\\')
-        .count();
+    let backslashes = before.iter().rev().take_while(|byte| **byte == b'\\').count();
     backslashes % 2 == 1
 }
 
@@ -126,14 +118,8 @@ mod tests {
         check("[{\"candidates\":[]}]", true);
         check("[]", false);
         check("[{\"error\":{\"code\":503}}]", false);
-        check(
-            "[{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]",
-            false,
-        );
-        check(
-            "[{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"[1]",
-            false,
-        );
+        check("[{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]", false);
+        check("[{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"[1]", false);
         check(
             "[{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"{\\\"candidates\\\":[]}]",
             false,
@@ -148,13 +134,7 @@ mod tests {
             "data: {\"candidates\":[{\"finishReason\":\"FINISH_REASON_UNSPECIFIED\"}]}\n\n",
             false,
         );
-        check(
-            "data: {\"candidates\":[{\"finishReason\":\"\"}]}\n\n",
-            false,
-        );
-        check(
-            "data: {\"candidates\":[{},{\"finishReason\":\"MAX_TOKENS\"}]}\n\n",
-            true,
-        );
+        check("data: {\"candidates\":[{\"finishReason\":\"\"}]}\n\n", false);
+        check("data: {\"candidates\":[{},{\"finishReason\":\"MAX_TOKENS\"}]}\n\n", true);
     }
 }

@@ -194,9 +194,7 @@ fn is_usage_chunk(event: &[u8]) -> bool {
     let Ok(root) = json::check(&data) else {
         return false;
     };
-    let has_usage = root
-        .get("usage")
-        .is_some_and(|usage| usage.kind == Kind::Object);
+    let has_usage = root.get("usage").is_some_and(|usage| usage.kind == Kind::Object);
     let no_choices = root
         .get("choices")
         .is_some_and(|choices| choices.kind == Kind::Array && choices.elements().next().is_none());
@@ -267,10 +265,7 @@ mod tests {
     fn an_unfinished_end_is_given_back_unless_it_is_the_chunk() {
         check(&format!("{TEXT}\n\n{CHUNK}"), &format!("{TEXT}\n\n"));
         check(&format!("{TEXT}\n\n{CHUNK}\n"), &format!("{TEXT}\n\n"));
-        check(
-            &format!("{TEXT}\n\n{}", &CHUNK[..40]),
-            &format!("{TEXT}\n\n{}", &CHUNK[..40]),
-        );
+        check(&format!("{TEXT}\n\n{}", &CHUNK[..40]), &format!("{TEXT}\n\n{}", &CHUNK[..40]));
     }
 
     #[test]
@@ -280,28 +275,18 @@ mod tests {
         let mut given = 0;
         for fed in 1..=100 {
             given += filter.feed(&piece).len();
-            assert!(
-                fed * 1_000 - given <= HELD_BYTES_MAX,
-                "{given} of {fed} pieces"
-            );
+            assert!(fed * 1_000 - given <= HELD_BYTES_MAX, "{given} of {fed} pieces");
         }
         assert_eq!(given, 100_000);
         let rest = filter.feed(&Bytes::from(format!("\n\n{CHUNK}\n\n{TEXT}\n\n")));
-        assert_eq!(
-            rest,
-            format!("\n\n{TEXT}\n\n"),
-            "the next event is looked at again"
-        );
+        assert_eq!(rest, format!("\n\n{TEXT}\n\n"), "the next event is looked at again");
     }
 
     #[test]
     fn a_frame_that_passes_whole_is_not_copied() {
         let frame = Bytes::from(format!("{TEXT}\n\n{TEXT}\n\n"));
         let passed = UsageFilter::default().feed(&frame);
-        assert_eq!(
-            (passed.as_ptr(), passed.len()),
-            (frame.as_ptr(), frame.len())
-        );
+        assert_eq!((passed.as_ptr(), passed.len()), (frame.as_ptr(), frame.len()));
     }
 
     proptest! {

@@ -21,9 +21,7 @@ pub(crate) fn is_terminal(tail: &[u8]) -> bool {
 }
 
 fn ends_with_blank_line(tail: &[u8]) -> bool {
-    [b"\n\n".as_slice(), b"\n\r\n", b"\r\r"]
-        .iter()
-        .any(|end| tail.ends_with(end))
+    [b"\n\n".as_slice(), b"\n\r\n", b"\r\r"].iter().any(|end| tail.ends_with(end))
 }
 
 #[cfg(test)]
@@ -49,11 +47,7 @@ mod tests {
         check(&long_event("response.completed", usage), 200, true);
         check(&long_event("response.completed", usage), 2_000, true);
         check(&long_event("response.output_text.done", "null"), 200, false);
-        check(
-            &long_event("response.output_text.done", "null"),
-            2_000,
-            false,
-        );
+        check(&long_event("response.output_text.done", "null"), 2_000, false);
     }
 
     #[test]

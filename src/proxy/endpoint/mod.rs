@@ -135,11 +135,7 @@ fn with_body(rest: &str) -> Option<(Dialect, Operation, Option<Flag>)> {
     Some(match rest {
         "/chat/completions" => (Dialect::OpenAiChat, Operation::Chat, chat),
         "/completions" => (Dialect::OpenAiChat, Operation::TextCompletion, chat),
-        "/responses" => (
-            Dialect::OpenAiResponses,
-            Operation::Chat,
-            Some(Flag::OpenAiResponses),
-        ),
+        "/responses" => (Dialect::OpenAiResponses, Operation::Chat, Some(Flag::OpenAiResponses)),
         "/embeddings" => (Dialect::OpenAiEmbeddings, Operation::Embeddings, None),
         "/messages" => (Dialect::Anthropic, Operation::Chat, messages),
         "/messages/count_tokens" => (Dialect::Anthropic, Operation::CountTokens, messages),
@@ -161,10 +157,7 @@ fn by_shape<'a>(
             return match (method, model.rsplit_once(':')) {
                 (&Method::POST, Some((name, verb))) => gemini(version, rest, name, verb),
                 (&Method::POST, None) => refused(dialect, Refusal::Method("GET, HEAD")),
-                (&Method::GET | &Method::HEAD, _) => Route::Catalogue {
-                    dialect,
-                    id: Some(model),
-                },
+                (&Method::GET | &Method::HEAD, _) => Route::Catalogue { dialect, id: Some(model) },
                 // A fine-tuned model is deleted at its provider.
                 _ => opaque(dialect, version, rest, ModelPlace::Path(model)),
             };
@@ -340,20 +333,12 @@ fn info(path: &str) -> Option<Info> {
 fn split_version(path: &str) -> (Option<&str>, &str) {
     let path = ["/api", "/openai", "/anthropic", "/gemini"]
         .into_iter()
-        .find_map(|alias| {
-            path.strip_prefix(alias)
-                .filter(|rest| rest.starts_with('/'))
-        })
+        .find_map(|alias| path.strip_prefix(alias).filter(|rest| rest.starts_with('/')))
         .map_or(path, one_slash);
-    let path = path
-        .strip_suffix('/')
-        .filter(|shorter| !shorter.is_empty())
-        .unwrap_or(path);
+    let path = path.strip_suffix('/').filter(|shorter| !shorter.is_empty()).unwrap_or(path);
     let mut version = None;
     let mut rest = path;
-    while let Some(segment) = rest
-        .strip_prefix('/')
-        .and_then(|rest| rest.split('/').next())
+    while let Some(segment) = rest.strip_prefix('/').and_then(|rest| rest.split('/').next())
         && is_version(segment)
         && (version.is_none() || version == Some(segment))
     {
@@ -419,9 +404,8 @@ pub fn percent_decode(text: &str) -> String {
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
         let mut ahead = bytes.clone();
-        let pair = (byte == b'%')
-            .then(|| Some((hex(ahead.next()?)?, hex(ahead.next()?)?)))
-            .flatten();
+        let pair =
+            (byte == b'%').then(|| Some((hex(ahead.next()?)?, hex(ahead.next()?)?))).flatten();
         match pair {
             Some((high, low)) => {
                 out.push(high << 4 | low);

@@ -91,15 +91,8 @@ impl Because {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     NoProvider,
-    UnknownModel {
-        asked: String,
-        near: Vec<String>,
-    },
-    FlagMissing {
-        provider: Arc<str>,
-        model: String,
-        flag: Flag,
-    },
+    UnknownModel { asked: String, near: Vec<String> },
+    FlagMissing { provider: Arc<str>, model: String, flag: Flag },
     NoModel,
     BadParam(BadParam),
 }
@@ -129,15 +122,10 @@ fn note(trail: &mut Trail<'_>, step: impl FnOnce() -> String) {
 
 impl Table {
     pub fn new(entries: Vec<Entry>, rules: Rules) -> Self {
-        let mut order: Vec<usize> = (0..entries.len())
-            .filter(|at| !entries[*at].disabled)
-            .collect();
+        let mut order: Vec<usize> =
+            (0..entries.len()).filter(|at| !entries[*at].disabled).collect();
         order.sort_by_key(|at| std::cmp::Reverse(entries[*at].preference));
-        let mut table = Self {
-            order,
-            rules,
-            ..Self::default()
-        };
+        let mut table = Self { order, rules, ..Self::default() };
         for at in table.order.clone() {
             for served in &entries[at].models {
                 let pattern = Glob::new(&served.id);
@@ -145,11 +133,7 @@ impl Table {
                     table.globs.push((at, pattern));
                     continue;
                 }
-                let names = served
-                    .aliases
-                    .iter()
-                    .map(String::as_str)
-                    .chain([&*served.id]);
+                let names = served.aliases.iter().map(String::as_str).chain([&*served.id]);
                 for name in names {
                     let row = table.exact.entry(name.to_owned()).or_default();
                     row.push((at, Arc::clone(&served.id)));
@@ -163,10 +147,7 @@ impl Table {
                 .iter()
                 .filter_map(|target| {
                     let at = table.position(&target.provider)?;
-                    Some((
-                        at,
-                        Arc::from(target.model.as_deref().unwrap_or(&shipped.name)),
-                    ))
+                    Some((at, Arc::from(target.model.as_deref().unwrap_or(&shipped.name))))
                 })
                 .collect::<Vec<_>>();
             if !row.is_empty() {
@@ -210,11 +191,7 @@ impl Table {
         if self.order.is_empty() {
             return Err(Refusal::NoProvider);
         }
-        let forced = self
-            .rules
-            .static_route
-            .as_deref()
-            .or(self.rules.force_model.as_deref());
+        let forced = self.rules.static_route.as_deref().or(self.rules.force_model.as_deref());
         if let Some(selector) = forced {
             note(trail, || format!("forced: every request is for {selector}"));
         }
@@ -242,21 +219,9 @@ impl Table {
     }
 
     fn apply_alias(&self, name: &str, trail: &mut Trail<'_>) -> Option<String> {
-        let alias = self
-            .rules
-            .aliases
-            .iter()
-            .find(|alias| alias.pattern.is_match(name))?;
-        let rewritten = alias
-            .pattern
-            .replace(name, alias.replacement.as_str())
-            .into_owned();
-        note(trail, || {
-            format!(
-                "alias {}: {name} becomes {rewritten}",
-                alias.pattern.as_str()
-            )
-        });
+        let alias = self.rules.aliases.iter().find(|alias| alias.pattern.is_match(name))?;
+        let rewritten = alias.pattern.replace(name, alias.replacement.as_str()).into_owned();
+        note(trail, || format!("alias {}: {name} becomes {rewritten}", alias.pattern.as_str()));
         Some(rewritten)
     }
 
@@ -321,21 +286,13 @@ impl Table {
             return self.first_with_flag(&row, flag, Because::OpenProvider, trail);
         }
         let known = self.names().map(|(name, _, _)| name);
-        let near = nearest(name, known)
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
-        Err(Refusal::UnknownModel {
-            asked: name.to_owned(),
-            near,
-        })
+        let near = nearest(name, known).into_iter().map(str::to_owned).collect();
+        Err(Refusal::UnknownModel { asked: name.to_owned(), near })
     }
 
     fn shipped_name(&self, name: &str, provider: usize) -> Option<Arc<str>> {
         let row = self.shipped.get(name)?;
-        row.iter()
-            .find(|(at, _)| *at == provider)
-            .map(|(_, model)| Arc::clone(model))
+        row.iter().find(|(at, _)| *at == provider).map(|(_, model)| Arc::clone(model))
     }
 
     fn first_with_flag(
@@ -357,13 +314,7 @@ impl Table {
                 });
                 continue;
             }
-            note(trail, || {
-                format!(
-                    "{}: chosen by {}, sent as {model}",
-                    entry.id,
-                    because.label()
-                )
-            });
+            note(trail, || format!("{}: chosen by {}, sent as {model}", entry.id, because.label()));
             return Ok(Choice {
                 provider: *at,
                 model: Some(Arc::clone(model)),
@@ -394,14 +345,8 @@ impl Table {
         if let Some(default) = &self.rules.default_backend
             && let Some(at) = self.position(&default.provider).filter(|at| has(*at))
         {
-            note(trail, || {
-                format!("no model: {} by default_backend", default.provider)
-            });
-            let model = default
-                .model
-                .as_deref()
-                .filter(|_| ask.flag.is_some())
-                .map(Arc::from);
+            note(trail, || format!("no model: {} by default_backend", default.provider));
+            let model = default.model.as_deref().filter(|_| ask.flag.is_some()).map(Arc::from);
             return Ok(choice(at, model, Because::DefaultBackend));
         }
         let first = self.order.iter().copied().find(|at| has(*at));
@@ -410,20 +355,13 @@ impl Table {
         let Some(at) = first else {
             return Err(Refusal::NoModel);
         };
-        note(trail, || {
-            format!(
-                "no model: {} is the first with the endpoint",
-                self.entries[at].id
-            )
-        });
+        note(trail, || format!("no model: {} is the first with the endpoint", self.entries[at].id));
         Ok(choice(at, None, Because::FirstWithEndpoint))
     }
 
     /// The enabled provider of this id.
     pub fn position(&self, id: &str) -> Option<usize> {
-        self.entries
-            .iter()
-            .position(|entry| &*entry.id == id && !entry.disabled)
+        self.entries.iter().position(|entry| &*entry.id == id && !entry.disabled)
     }
 }
 

@@ -12,10 +12,7 @@ const SIGNATURE: &str = "EqQBCkYIBxgCKkDsimulatedSignature==";
 /// The whole answer in one object.
 pub(crate) fn plain(mut reply: Reply) -> Value {
     let id = reply.rng.id("msg_01", 22);
-    let content: Vec<Value> = blocks(&mut reply)
-        .into_iter()
-        .map(|block| block.whole)
-        .collect();
+    let content: Vec<Value> = blocks(&mut reply).into_iter().map(|block| block.whole).collect();
     let mut answer = json!({"id": id, "type": "message", "role": "assistant", "model": reply.model,
         "content": content, "stop_reason": stop(reply.finish), "stop_sequence": null});
     if let Some(told) = reply.told() {
@@ -36,12 +33,7 @@ fn blocks(reply: &mut Reply) -> Vec<Block> {
     if let Some(thoughts) = reply.thoughts() {
         let words = reply.reasoning.iter();
         let mut deltas: Vec<_> = words
-            .map(|token| {
-                (
-                    json!({"type": "thinking_delta", "thinking": token}),
-                    Beat::Token,
-                )
-            })
+            .map(|token| (json!({"type": "thinking_delta", "thinking": token}), Beat::Token))
             .collect();
         let signature = json!({"type": "signature_delta", "signature": SIGNATURE});
         deltas.push((signature, Beat::Now));
@@ -91,11 +83,7 @@ pub(crate) fn stream(mut reply: Reply) -> Vec<Event> {
     if let Some(told) = told {
         opening["usage"] = usage(told, 1);
     }
-    put(
-        "message_start",
-        Beat::Now,
-        json!({"type": "message_start", "message": opening}),
-    );
+    put("message_start", Beat::Now, json!({"type": "message_start", "message": opening}));
     let mut done = 0;
     for (index, block) in blocks(&mut reply).into_iter().enumerate() {
         let start =

@@ -140,11 +140,7 @@ fn grow(total: Usage, events: &mut [Event]) {
     let last = events.len().saturating_sub(1);
     for (position, event) in events.iter_mut().enumerate() {
         done += u64::from(event.beat == Beat::Token);
-        let so_far = if position == last {
-            total
-        } else {
-            total.so_far(done)
-        };
+        let so_far = if position == last { total } else { total.so_far(done) };
         let object = event.text.trim_end().trim_start_matches("data: ");
         if let Ok(mut chunk) = serde_json::from_str::<Value>(object) {
             chunk["usage"] = usage(so_far);

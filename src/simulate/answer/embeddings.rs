@@ -37,11 +37,7 @@ fn openai(ask: &Ask<'_>, vectors: impl Iterator<Item = Vec<f32>>) -> Value {
     let data: Vec<Value> = vectors
         .enumerate()
         .map(|(index, vector)| {
-            let embedding = if ask.base64 {
-                json!(base64(&vector))
-            } else {
-                json!(vector)
-            };
+            let embedding = if ask.base64 { json!(base64(&vector)) } else { json!(vector) };
             json!({"object": "embedding", "index": index, "embedding": embedding})
         })
         .collect();
@@ -51,10 +47,7 @@ fn openai(ask: &Ask<'_>, vectors: impl Iterator<Item = Vec<f32>>) -> Value {
 }
 
 fn base64(vector: &[f32]) -> String {
-    let bytes: Vec<u8> = vector
-        .iter()
-        .flat_map(|value| value.to_le_bytes())
-        .collect();
+    let bytes: Vec<u8> = vector.iter().flat_map(|value| value.to_le_bytes()).collect();
     STANDARD.encode(bytes)
 }
 

@@ -93,10 +93,7 @@ pub(crate) fn stream(ask: &Ask<'_>, mut reply: Reply) -> Vec<Event> {
             _ => Beat::Token,
         };
         if !ask.array {
-            return Event {
-                text: format!("data: {chunk}\r\n\r\n"),
-                beat,
-            };
+            return Event { text: format!("data: {chunk}\r\n\r\n"), beat };
         }
         let open = if position == 0 { "[" } else { ",\r\n" };
         Event::raw(format!("{open}{chunk}"), beat)
@@ -112,9 +109,8 @@ fn chunks(reply: &mut Reply) -> Vec<Value> {
     let id = reply.rng.id("", 22);
     let calls = calls(reply);
     let thoughts = reply.reasoning.iter();
-    let mut parts: Vec<Value> = thoughts
-        .map(|token| json!({"text": token, "thought": true}))
-        .collect();
+    let mut parts: Vec<Value> =
+        thoughts.map(|token| json!({"text": token, "thought": true})).collect();
     if !reply.refusal {
         parts.extend(reply.text.iter().map(|token| json!({"text": token})));
     }
@@ -131,11 +127,7 @@ fn chunks(reply: &mut Reply) -> Vec<Value> {
         let done = chunks.len() as u64 + 1;
         chunks.push(chunk(reply, &id, &[call], None, told(done)));
     }
-    let end = if reply.refusal {
-        Vec::new()
-    } else {
-        vec![json!({"text": ""})]
-    };
+    let end = if reply.refusal { Vec::new() } else { vec![json!({"text": ""})] };
     chunks.push(chunk(reply, &id, &end, Some(reply.finish), reply.told()));
     chunks
 }

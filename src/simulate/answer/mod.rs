@@ -34,25 +34,16 @@ pub(crate) struct Event {
 impl Event {
     /// A server-sent event with data only.
     pub(crate) fn data(data: &Value, beat: Beat) -> Self {
-        Self {
-            text: format!("data: {data}\n\n"),
-            beat,
-        }
+        Self { text: format!("data: {data}\n\n"), beat }
     }
 
     /// A server-sent event with a name.
     pub(crate) fn named(name: &str, data: &Value, beat: Beat) -> Self {
-        Self {
-            text: format!("event: {name}\ndata: {data}\n\n"),
-            beat,
-        }
+        Self { text: format!("event: {name}\ndata: {data}\n\n"), beat }
     }
 
     /// Text that is an event by itself.
     pub(crate) fn raw(text: impl Into<String>, beat: Beat) -> Self {
-        Self {
-            text: text.into(),
-            beat,
-        }
+        Self { text: text.into(), beat }
     }
 }

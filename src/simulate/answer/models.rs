@@ -33,10 +33,7 @@ pub(crate) fn family(head: &Parts) -> Family {
 
 /// The list of models.
 pub(crate) fn list(family: Family, names: &[&str], created: u64) -> Value {
-    let list: Vec<Value> = names
-        .iter()
-        .map(|name| one(family, name, created))
-        .collect();
+    let list: Vec<Value> = names.iter().map(|name| one(family, name, created)).collect();
     match family {
         Family::OpenAi => json!({"object": "list", "data": list}),
         Family::Gemini => json!({"models": list}),

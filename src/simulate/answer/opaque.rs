@@ -20,9 +20,7 @@ pub(crate) fn echo(head: &Parts, body: &Bytes, model: &str) -> Value {
         .iter()
         .map(|(name, value)| json!([name.as_str(), String::from_utf8_lossy(value.as_bytes())]))
         .collect();
-    let text = std::str::from_utf8(body)
-        .ok()
-        .filter(|text| text.len() <= ECHOED_MAX);
+    let text = std::str::from_utf8(body).ok().filter(|text| text.len() <= ECHOED_MAX);
     let mut version = String::new();
     // Writing to a string cannot fail.
     let _ = write!(version, "{:?}", head.version);

@@ -34,10 +34,8 @@ fn items(ask: &Ask<'_>, reply: &mut Reply) -> Vec<Value> {
 }
 
 fn reasoning(ask: &Ask<'_>, id: &str, thoughts: Option<&str>) -> Value {
-    let summary: Vec<Value> = thoughts
-        .iter()
-        .map(|thoughts| json!({"type": "summary_text", "text": thoughts}))
-        .collect();
+    let summary: Vec<Value> =
+        thoughts.iter().map(|thoughts| json!({"type": "summary_text", "text": thoughts})).collect();
     let mut item = json!({"id": id, "type": "reasoning", "summary": summary});
     if ask.encrypted {
         item["encrypted_content"] = json!("gAAAAABsimulated");
@@ -46,11 +44,7 @@ fn reasoning(ask: &Ask<'_>, id: &str, thoughts: Option<&str>) -> Value {
 }
 
 fn function_call(id: &str, call_id: &str, call: &Call, status: &str) -> Value {
-    let arguments = if status == "completed" {
-        call.text()
-    } else {
-        String::new()
-    };
+    let arguments = if status == "completed" { call.text() } else { String::new() };
     json!({"id": id, "type": "function_call", "status": status, "arguments": arguments,
         "call_id": call_id, "name": call.name})
 }
@@ -101,11 +95,7 @@ pub(crate) fn stream(ask: &Ask<'_>, mut reply: Reply) -> Vec<Event> {
     let mut writer = Writer::default();
     let opening = response(ask, &reply, &id, "in_progress", &[]);
     writer.put("response.created", Beat::Now, json!({"response": opening}));
-    writer.put(
-        "response.in_progress",
-        Beat::Now,
-        json!({"response": opening}),
-    );
+    writer.put("response.in_progress", Beat::Now, json!({"response": opening}));
     let output = items(ask, &mut reply);
     for (index, item) in output.iter().enumerate() {
         match item["type"].as_str() {

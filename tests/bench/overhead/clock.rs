@@ -30,10 +30,7 @@ impl Ticker {
             TimerfdClockId::Monotonic,
             TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
         )?;
-        let setting = Itimerspec {
-            it_interval: timespec(every_ns),
-            it_value: timespec(first_ns),
-        };
+        let setting = Itimerspec { it_interval: timespec(every_ns), it_value: timespec(first_ns) };
         timerfd_settime(&fd, TimerfdTimerFlags::ABSTIME, &setting)?;
         Ok(Self(pipe::Receiver::from_owned_fd_unchecked(fd)?))
     }

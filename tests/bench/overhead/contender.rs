@@ -24,16 +24,9 @@ pub(crate) struct Contender {
 enum Kind {
     Direct,
     Floor,
-    Nginx {
-        program: PathBuf,
-    },
-    Pinhole {
-        program: PathBuf,
-        extra: Option<PathBuf>,
-    },
-    Peer {
-        command: String,
-    },
+    Nginx { program: PathBuf },
+    Pinhole { program: PathBuf, extra: Option<PathBuf> },
+    Peer { command: String },
 }
 
 /// How Pinhole's configuration differs from what is shipped.
@@ -49,18 +42,12 @@ const MANY_STREAMS: &str = "[limits]\nin_flight = 16384\n";
 impl Contender {
     /// All that this machine and the command line offer, in the order of the tables.
     pub(crate) fn all(options: &Options) -> Vec<Self> {
-        let mut all = vec![
-            Self::new("direct", Kind::Direct),
-            Self::new("floor", Kind::Floor),
-        ];
+        let mut all = vec![Self::new("direct", Kind::Direct), Self::new("floor", Kind::Floor)];
         match find_program("nginx") {
             Some(program) => all.push(Self::new("nginx", Kind::Nginx { program })),
             None => eprintln!("nginx is not installed and is left out"),
         }
-        let pinhole = |extra| Kind::Pinhole {
-            program: options.pinhole.clone(),
-            extra,
-        };
+        let pinhole = |extra| Kind::Pinhole { program: options.pinhole.clone(), extra };
         all.push(Self::new("pinhole", pinhole(None)));
         for (name, file) in &options.variant {
             all.push(Self::new(name, pinhole(Some(file.into()))));
@@ -74,10 +61,7 @@ impl Contender {
     }
 
     fn new(name: &str, kind: Kind) -> Self {
-        Self {
-            name: name.to_owned(),
-            kind,
-        }
+        Self { name: name.to_owned(), kind }
     }
 
     /// Whether there is a process between client and mock.
@@ -203,10 +187,7 @@ pub(crate) async fn ready(process: &mut Process, address: SocketAddr, log: &Path
 
 async fn ask(address: SocketAddr, request: &[u8]) -> Result<Reply> {
     let mut reply = Reply::default();
-    Connection::open(address)
-        .await?
-        .send(request, &mut reply)
-        .await?;
+    Connection::open(address).await?.send(request, &mut reply).await?;
     Ok(reply)
 }
 
@@ -243,11 +224,7 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
 fn nginx_config(folder: &Path, port: u16, upstream_port: u16) -> String {
     let folder = folder.display();
     // Workers of a root master otherwise become a user who may not enter our folder.
-    let user = if rustix::process::geteuid().is_root() {
-        "user root;"
-    } else {
-        ""
-    };
+    let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
     format!(
         "{user}
 daemon off;

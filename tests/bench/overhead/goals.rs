@@ -69,11 +69,7 @@ impl Goal {
 }
 
 const fn goal(column: Column, limit: Limit, unit: &'static str) -> Goal {
-    Goal {
-        column,
-        limit,
-        unit,
-    }
+    Goal { column, limit, unit }
 }
 
 const TIMES: &str = "× floor";

@@ -34,10 +34,7 @@ impl Head {
         let text = std::str::from_utf8(&bytes[..end]).context("a head that is not text")?;
         let mut lines = text.split("\r\n");
         let first = lines.next().unwrap_or_default();
-        let mut head = Self {
-            is_get: first.starts_with("GET "),
-            ..Self::default()
-        };
+        let mut head = Self { is_get: first.starts_with("GET "), ..Self::default() };
         if let Some(rest) = first.strip_prefix("HTTP/1.") {
             head.status = rest.get(2..5).unwrap_or_default().parse()?;
         }
@@ -113,11 +110,7 @@ impl Body {
                     let count = left.min(rest.len());
                     take(&rest[..count]);
                     used += count;
-                    *self = if count == left {
-                        Self::ChunkEnd
-                    } else {
-                        Self::Chunk(left - count)
-                    };
+                    *self = if count == left { Self::ChunkEnd } else { Self::Chunk(left - count) };
                 }
                 Self::Size | Self::ChunkEnd | Self::Trailers => {
                     let Some(end) = memmem::find(rest, b"\r\n") else {
@@ -136,11 +129,7 @@ impl Body {
                 let text = std::str::from_utf8(line)?;
                 let digits = text.split(';').next().unwrap_or_default().trim();
                 let size = usize::from_str_radix(digits, 16).context("a chunk without a size")?;
-                Ok(if size == 0 {
-                    Self::Trailers
-                } else {
-                    Self::Chunk(size)
-                })
+                Ok(if size == 0 { Self::Trailers } else { Self::Chunk(size) })
             }
             Self::ChunkEnd if line.is_empty() => Ok(Self::Size),
             Self::Trailers if line.is_empty() => Ok(Self::Done),
@@ -171,14 +160,9 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(address)
-            .await
-            .context("cannot connect")?;
+        let stream = TcpStream::connect(address).await.context("cannot connect")?;
         stream.set_nodelay(true)?;
-        Ok(Self {
-            stream,
-            pending: Vec::with_capacity(8 * 1024),
-        })
+        Ok(Self { stream, pending: Vec::with_capacity(8 * 1024) })
     }
 
     pub(crate) async fn send(&mut self, request: &[u8], reply: &mut Reply) -> Result<()> {
@@ -240,10 +224,7 @@ async fn receive(
         let count = stream.read_buf(pending).await?;
         let at = now_ns();
         if count == 0 {
-            ensure!(
-                body == Some(Body::UntilClose),
-                "the connection ended within an answer"
-            );
+            ensure!(body == Some(Body::UntilClose), "the connection ended within an answer");
             reply.done_ns = at;
             return Ok(());
         }

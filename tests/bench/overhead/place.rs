@@ -28,17 +28,11 @@ impl Placement {
     /// The gateway has core 1 to itself, where there is one.
     pub(crate) fn cores() -> Self {
         let split = std::thread::available_parallelism().is_ok_and(|count| count.get() > 1);
-        Self {
-            gateway: split.then_some(1),
-            others: split.then_some(0),
-        }
+        Self { gateway: split.then_some(1), others: split.then_some(0) }
     }
 
     pub(crate) fn none() -> Self {
-        Self {
-            gateway: None,
-            others: None,
-        }
+        Self { gateway: None, others: None }
     }
 }
 
@@ -56,21 +50,13 @@ pub(crate) fn raise_descriptors() -> u64 {
     let now = rustix::process::getrlimit(Resource::Nofile);
     let wish = Rlimit {
         current: Some(DESCRIPTORS),
-        maximum: Some(
-            now.maximum
-                .map_or(DESCRIPTORS, |most| most.max(DESCRIPTORS)),
-        ),
+        maximum: Some(now.maximum.map_or(DESCRIPTORS, |most| most.max(DESCRIPTORS))),
     };
-    let within = Rlimit {
-        current: now.maximum,
-        maximum: now.maximum,
-    };
+    let within = Rlimit { current: now.maximum, maximum: now.maximum };
     if rustix::process::setrlimit(Resource::Nofile, wish).is_err() {
         let _ = rustix::process::setrlimit(Resource::Nofile, within);
     }
-    rustix::process::getrlimit(Resource::Nofile)
-        .current
-        .unwrap_or(DESCRIPTORS)
+    rustix::process::getrlimit(Resource::Nofile).current.unwrap_or(DESCRIPTORS)
 }
 
 /// Begins anew ahead of everything else on the machine, if this process is not there yet. Children inherit the place.

@@ -13,11 +13,7 @@ pub(crate) fn tree(root: u32) -> Vec<u32> {
     let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     for entry in entries {
-        let Some(id) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok())
-        else {
+        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
         if let Some(parent) = stat_fields(id).get(1).and_then(|field| field.parse().ok()) {
@@ -62,11 +58,7 @@ impl Cpu {
     pub(crate) fn since(self, earlier: Self) -> u64 {
         let ticks = self.ticks_ns.saturating_sub(earlier.ticks_ns);
         let fine = self.fine_ns.saturating_sub(earlier.fine_ns);
-        if ticks > fine + ENDED_THREADS_NS {
-            ticks
-        } else {
-            fine
-        }
+        if ticks > fine + ENDED_THREADS_NS { ticks } else { fine }
     }
 }
 

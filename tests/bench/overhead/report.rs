@@ -89,11 +89,7 @@ impl Findings {
             notes: Vec::new(),
             has_failures: false,
             // Ahead of other programs, we leave them only what we do not use.
-            foreign_pct_max: if options.first {
-                100.0
-            } else {
-                FOREIGN_PCT_MAX
-            },
+            foreign_pct_max: if options.first { 100.0 } else { FOREIGN_PCT_MAX },
         }
     }
 
@@ -129,10 +125,7 @@ fn facts(options: &Options) -> Vec<(&'static str, String)> {
         .collect();
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let mut facts = vec![
-        (
-            "machine",
-            format!("{} × {}", models.len(), models.first().unwrap_or(&"?")),
-        ),
+        ("machine", format!("{} × {}", models.len(), models.first().unwrap_or(&"?"))),
         ("kernel", kernel.trim().to_owned()),
         ("pinhole", says(&options.pinhole, "--version")),
         ("rounds", options.round_count().to_string()),
@@ -160,19 +153,13 @@ fn says(program: &Path, question: &str) -> String {
 pub(crate) fn markdown(findings: &Findings) -> String {
     let sheet = &findings.sheet;
     let mut text = String::new();
-    let facts: Vec<String> = findings
-        .facts
-        .iter()
-        .map(|(name, value)| format!("{name}: {value}"))
-        .collect();
+    let facts: Vec<String> =
+        findings.facts.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     let _ = writeln!(text, "{}\n", facts.join("; "));
     goals(&mut text, findings);
     let sections: [(&str, &[Column]); 4] = [
         ("Against the floor of the same round", &RATIOS),
-        (
-            "Not streaming (µs; 2 KiB prompts where nothing else is said)",
-            &REQUESTS,
-        ),
+        ("Not streaming (µs; 2 KiB prompts where nothing else is said)", &REQUESTS),
         (
             "Streaming (µs; paced: 20 streams of 50 frames 20 ms apart; unpaced: 64 streams of 100 frames)",
             &STREAMS,
@@ -280,10 +267,7 @@ fn cell(spread: Option<Spread>, decimals: usize) -> String {
     if spread.least.total_cmp(&spread.most).is_eq() {
         return median;
     }
-    let (least, most) = (
-        grouped(spread.least, decimals),
-        grouped(spread.most, decimals),
-    );
+    let (least, most) = (grouped(spread.least, decimals), grouped(spread.most, decimals));
     format!("{median} ({least}–{most})")
 }
 
@@ -320,11 +304,8 @@ pub(crate) fn json(findings: &Findings) -> serde_json::Value {
             })
         })
         .collect();
-    let facts: serde_json::Map<String, serde_json::Value> = findings
-        .facts
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), json!(value)))
-        .collect();
+    let facts: serde_json::Map<String, serde_json::Value> =
+        findings.facts.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
     json!({
         "schema": 1,
         "facts": facts,
@@ -346,12 +327,9 @@ fn met(verdict: &Verdict) -> Option<bool> {
 /// Replaces what stands between the markers of `docs/performance.md`.
 pub(crate) fn write_docs(results: &str) -> Result<()> {
     let page = std::fs::read_to_string(DOCS).with_context(|| format!("cannot read {DOCS}"))?;
-    let (before, rest) = page
-        .split_once(BEGIN)
-        .with_context(|| format!("{DOCS} has no {BEGIN}"))?;
-    let (_, after) = rest
-        .split_once(END)
-        .with_context(|| format!("{DOCS} has no {END}"))?;
+    let (before, rest) =
+        page.split_once(BEGIN).with_context(|| format!("{DOCS} has no {BEGIN}"))?;
+    let (_, after) = rest.split_once(END).with_context(|| format!("{DOCS} has no {END}"))?;
     let page = format!("{before}{BEGIN}\n\n{}\n\n{END}{after}", results.trim());
     std::fs::write(DOCS, page).with_context(|| format!("cannot write {DOCS}"))
 }

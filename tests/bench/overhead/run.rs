@@ -123,9 +123,7 @@ impl Rig {
             let mut figures = tally.figures(gateway_ns);
             figures.push(("foreign_pct", usage.foreign_pct));
             figures.push(("stolen_pct", usage.stolen_pct));
-            findings
-                .sheet
-                .put(round, &contender.name, load.name, &figures);
+            findings.sheet.put(round, &contender.name, load.name, &figures);
         }
         if contender.is_gateway() {
             let figures = [
@@ -133,9 +131,7 @@ impl Rig {
                 ("idle_mib", idle_mib),
                 ("peak_mib", proc::peak_mib(&running.processes)),
             ];
-            findings
-                .sheet
-                .put(round, &contender.name, "process", &figures);
+            findings.sheet.put(round, &contender.name, "process", &figures);
         }
         Ok(())
     }
@@ -154,19 +150,13 @@ impl Rig {
         for _ in 0..self.tries {
             let (tally, usage) = self.metered(load, running).await?;
             let quiet = usage.foreign_pct <= FOREIGN_PCT_MAX;
-            if best
-                .as_ref()
-                .is_none_or(|(_, held)| usage.foreign_pct < held.foreign_pct)
-            {
+            if best.as_ref().is_none_or(|(_, held)| usage.foreign_pct < held.foreign_pct) {
                 best = Some((tally, usage));
             }
             if quiet {
                 break;
             }
-            eprintln!(
-                "  {}: other programs took over {FOREIGN_PCT_MAX} %",
-                load.name
-            );
+            eprintln!("  {}: other programs took over {FOREIGN_PCT_MAX} %", load.name);
         }
         best.context("no try was made")
     }
@@ -188,11 +178,8 @@ impl Rig {
         ensure!(!running.has_ended(), "died during {}", load.name);
         let foreign_ns = machine.busy.saturating_sub(gateway_ns + own_ns);
         let part = |ns: u64| 100.0 * share(ns as f64, machine.total as f64);
-        let usage = Usage {
-            gateway_ns,
-            foreign_pct: part(foreign_ns),
-            stolen_pct: part(machine.stolen),
-        };
+        let usage =
+            Usage { gateway_ns, foreign_pct: part(foreign_ns), stolen_pct: part(machine.stolen) };
         Ok((tally, usage))
     }
 
@@ -219,9 +206,7 @@ impl Rig {
             if open > 0.0 {
                 figures.push(("mib_per_10000", scaled));
             }
-            findings
-                .sheet
-                .put(0, &contender.name, "idle-streams", &figures);
+            findings.sheet.put(0, &contender.name, "idle-streams", &figures);
             if let Some(fault) = idle.fault {
                 findings.note(format!("{}, idle streams: {fault}", contender.name));
             }
@@ -237,10 +222,8 @@ impl Rig {
                 ("other", all - good),
             ];
             findings.sheet.put(0, &contender.name, "bodies", &figures);
-            let words: Vec<String> = outcomes
-                .iter()
-                .map(|(outcome, count)| format!("{count} × {outcome}"))
-                .collect();
+            let words: Vec<String> =
+                outcomes.iter().map(|(outcome, count)| format!("{count} × {outcome}")).collect();
             findings.note(format!(
                 "{}, {} prompts of 1 MiB at once: {}",
                 contender.name,

@@ -32,11 +32,7 @@ impl Spread {
         } else {
             f64::midpoint(values[middle - 1], values[middle])
         };
-        Some(Self {
-            median,
-            least,
-            most,
-        })
+        Some(Self { median, least, most })
     }
 }
 
@@ -71,13 +67,7 @@ pub(crate) const fn column(
     form: Form,
     decimals: usize,
 ) -> Column {
-    Column {
-        title,
-        load,
-        figure,
-        form,
-        decimals,
-    }
+    Column { title, load, figure, form, decimals }
 }
 
 pub(crate) struct Sheet {
@@ -89,11 +79,7 @@ pub(crate) struct Sheet {
 
 impl Sheet {
     pub(crate) fn new(contenders: Vec<String>) -> Self {
-        Self {
-            cells: BTreeMap::new(),
-            rounds: 0,
-            contenders,
-        }
+        Self { cells: BTreeMap::new(), rounds: 0, contenders }
     }
 
     pub(crate) fn put(
@@ -105,23 +91,13 @@ impl Sheet {
     ) {
         self.rounds = self.rounds.max(round + 1);
         for (figure, value) in figures {
-            let key = (
-                round,
-                contender.to_owned(),
-                load.to_owned(),
-                (*figure).to_owned(),
-            );
+            let key = (round, contender.to_owned(), load.to_owned(), (*figure).to_owned());
             self.cells.insert(key, *value);
         }
     }
 
     fn at(&self, round: usize, contender: &str, column: &Column) -> Option<f64> {
-        let key = (
-            round,
-            contender.to_owned(),
-            column.load.to_owned(),
-            column.figure.to_owned(),
-        );
+        let key = (round, contender.to_owned(), column.load.to_owned(), column.figure.to_owned());
         self.cells.get(&key).copied()
     }
 
@@ -140,9 +116,7 @@ impl Sheet {
             _ if contender == "direct" => None,
             Form::Added => Some(own - of("direct")?),
             Form::OverFloor => Some(own - of("floor")?),
-            Form::TimesFloor => of("floor")
-                .filter(|floor| *floor > 0.0)
-                .map(|floor| own / floor),
+            Form::TimesFloor => of("floor").filter(|floor| *floor > 0.0).map(|floor| own / floor),
         }
     }
 

@@ -36,18 +36,11 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn answer(answer_bytes: usize) -> Self {
-        Self {
-            answer_bytes,
-            ..Self::default()
-        }
+        Self { answer_bytes, ..Self::default() }
     }
 
     pub(crate) fn stream(frames: usize, gap_us: u64) -> Self {
-        Self {
-            frames,
-            gap_us,
-            ..Self::default()
-        }
+        Self { frames, gap_us, ..Self::default() }
     }
 
     fn words(&self) -> String {
@@ -90,11 +83,7 @@ pub(crate) fn request(authority: &str, plan: &Plan, body_bytes: usize) -> Vec<u8
     );
     body.push_str(&plan.words());
     let ending = r#""}],"temperature":0.2}"#;
-    fill(
-        &mut body,
-        PROMPT_FILLER,
-        body_bytes.saturating_sub(ending.len()),
-    );
+    fill(&mut body, PROMPT_FILLER, body_bytes.saturating_sub(ending.len()));
     body.push_str(ending);
     let mut head = format!(
         "POST {PATH} HTTP/1.1\r\nhost: {authority}\r\naccept: application/json\r\n\

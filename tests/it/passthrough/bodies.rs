@@ -12,9 +12,7 @@ use crate::support::upstream::{
 };
 
 fn post(path: &str, body: impl Into<Vec<u8>>) -> Request {
-    Request::post(path)
-        .header("content-type", "application/json")
-        .body(body)
+    Request::post(path).header("content-type", "application/json").body(body)
 }
 
 /// How a splice is to look: the configuration in front of the provider, the path, and the body on both sides.
@@ -29,11 +27,7 @@ struct Splice<'a> {
 async fn check(case: &Splice<'_>) {
     let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
     let models = ["gpt-5", "short"];
-    let toml = format!(
-        "{}\n{}",
-        case.rules,
-        provider("up", &upstream.url(), &models)
-    );
+    let toml = format!("{}\n{}", case.rules, provider("up", &upstream.url(), &models));
     let gateway = Gateway::start(&toml);
     let (response, fact) = gateway.call(&post(case.path, case.body)).await;
     assert_eq!(response.status, 200, "{}: {}", case.body, response.text());
@@ -50,21 +44,8 @@ const CHAT: &str = "/v1/chat/completions";
 async fn a_prefix_is_spliced_off_and_nothing_else_changes() {
     let body = "{\"zeta\" : 1.50,\n \"model\" :\t\"up/gpt-5\" ,\"u\":\"\\u00e9\", \"n\":1e3, \"x\":{\"model\":\"up/gpt-5\"} }\n";
     let sent = body.replacen("up/gpt-5", "gpt-5", 1);
-    for path in [
-        CHAT,
-        "/v1/responses",
-        "/v1/messages",
-        "/v1/embeddings",
-        "/v1/completions",
-    ] {
-        check(&Splice {
-            rules: "",
-            path,
-            body,
-            sent: &sent,
-            edits: &["model"],
-        })
-        .await;
+    for path in [CHAT, "/v1/responses", "/v1/messages", "/v1/embeddings", "/v1/completions"] {
+        check(&Splice { rules: "", path, body, sent: &sent, edits: &["model"] }).await;
     }
 }
 
@@ -114,27 +95,10 @@ async fn aliases_forced_models_and_parameters_are_spliced() {
             r#"{"model":"short","messages":[]}"#,
             &["model"],
         ),
-        (
-            "default_backend = \"up:short\"",
-            "{}",
-            r#"{"model":"short"}"#,
-            &["model"],
-        ),
-        (
-            "",
-            r#"{"model":"up\/gpt-5"}"#,
-            r#"{"model":"gpt-5"}"#,
-            &["model"],
-        ),
+        ("default_backend = \"up:short\"", "{}", r#"{"model":"short"}"#, &["model"]),
+        ("", r#"{"model":"up\/gpt-5"}"#, r#"{"model":"gpt-5"}"#, &["model"]),
     ] {
-        check(&Splice {
-            rules,
-            path: CHAT,
-            body,
-            sent,
-            edits,
-        })
-        .await;
+        check(&Splice { rules, path: CHAT, body, sent, edits }).await;
     }
 }
 
@@ -161,11 +125,7 @@ async fn parameters_stand_where_each_dialect_keeps_them() {
             r#"{"generationConfig":{"topK":1}}"#,
             r#"{"generationConfig":{"temperature":0.5,"topK":1}}"#,
         ),
-        (
-            CHAT,
-            "\u{feff} {\"model\" :\"up/gpt-5\"}",
-            "\u{feff} {\"model\" :\"gpt-5\"}",
-        ),
+        (CHAT, "\u{feff} {\"model\" :\"up/gpt-5\"}", "\u{feff} {\"model\" :\"gpt-5\"}"),
     ] {
         let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
         let gateway = Gateway::start(&provider("up", &upstream.url(), &["gpt-5"]));
@@ -181,21 +141,12 @@ async fn parameters_stand_where_each_dialect_keeps_them() {
 async fn parameters_out_of_range_are_refused() {
     let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
     let gateway = Gateway::start(&provider("up", &upstream.url(), &["gpt-5"]));
-    for model in [
-        "gpt-5?temperature=hot",
-        "gpt-5?temperature=-1",
-        "gpt-5?temperature=99",
-        "gpt-5?warmth=1",
-    ] {
-        let (response, _) = gateway
-            .call(&post(CHAT, format!(r#"{{"model":"{model}"}}"#)))
-            .await;
+    for model in
+        ["gpt-5?temperature=hot", "gpt-5?temperature=-1", "gpt-5?temperature=99", "gpt-5?warmth=1"]
+    {
+        let (response, _) = gateway.call(&post(CHAT, format!(r#"{{"model":"{model}"}}"#))).await;
         assert_eq!(response.status, 400, "{model}: {}", response.text());
-        assert_eq!(
-            response.json()["error"]["code"],
-            "invalid_parameter",
-            "{model}"
-        );
+        assert_eq!(response.json()["error"]["code"], "invalid_parameter", "{model}");
     }
     assert!(upstream.got().is_empty());
 }
@@ -204,16 +155,8 @@ async fn parameters_out_of_range_are_refused() {
 async fn include_usage_is_added_by_policy_alone() {
     const POLICY: &str = "[streams]\ninclude_usage = \"when_missing\"\n";
     for (rules, body, sent) in [
-        (
-            "",
-            r#"{"model":"gpt-5","stream":true}"#,
-            r#"{"model":"gpt-5","stream":true}"#,
-        ),
-        (
-            POLICY,
-            r#"{"model":"gpt-5","stream":false}"#,
-            r#"{"model":"gpt-5","stream":false}"#,
-        ),
+        ("", r#"{"model":"gpt-5","stream":true}"#, r#"{"model":"gpt-5","stream":true}"#),
+        (POLICY, r#"{"model":"gpt-5","stream":false}"#, r#"{"model":"gpt-5","stream":false}"#),
         (
             POLICY,
             r#"{"model":"gpt-5","stream":true}"#,
@@ -231,10 +174,8 @@ async fn include_usage_is_added_by_policy_alone() {
         ),
     ] {
         let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
-        let gateway = Gateway::start(&format!(
-            "{rules}{}",
-            provider("up", &upstream.url(), &["gpt-5"])
-        ));
+        let gateway =
+            Gateway::start(&format!("{rules}{}", provider("up", &upstream.url(), &["gpt-5"])));
         assert_eq!(gateway.send(&post(CHAT, body)).await.status, 200);
         assert_eq!(upstream.only().text(), sent, "{rules} {body}");
     }
@@ -247,20 +188,12 @@ async fn the_usage_chunk_is_hidden_from_a_client_that_did_not_ask() {
         "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n\n";
     let done = "data: [DONE]\n\n";
     let upstream = Upstream::always(stream_of(&[word, usage, done])).await;
-    let toml = format!(
-        "[streams]\ninclude_usage = \"when_missing\"\n{}",
-        one(&upstream.url())
-    );
+    let toml = format!("[streams]\ninclude_usage = \"when_missing\"\n{}", one(&upstream.url()));
     let gateway = Gateway::start(&toml);
-    let (response, fact) = gateway
-        .call(&post(CHAT, r#"{"model":"m","stream":true}"#))
-        .await;
+    let (response, fact) = gateway.call(&post(CHAT, r#"{"model":"m","stream":true}"#)).await;
     assert_eq!(response.text(), [word, done].concat());
     assert_eq!(response.end, End::Clean);
-    assert_eq!(
-        fact.attempt().bytes,
-        [word, usage, done].concat().len() as u64
-    );
+    assert_eq!(fact.attempt().bytes, [word, usage, done].concat().len() as u64);
     assert_eq!(fact.response_bytes, response.body.len() as u64);
     let asking = r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#;
     let response = gateway.send(&post(CHAT, asking)).await;
@@ -318,10 +251,7 @@ async fn compressed_requests_are_routed_and_forwarded_as_they_came() {
         let (response, fact) = gateway.call(&request).await;
         assert_eq!(response.text(), "2", "{coding}");
         let got = upstreams[1].request(1).await;
-        assert_eq!(
-            got.body, text,
-            "{coding}: with the model rewritten it is sent decoded"
-        );
+        assert_eq!(got.body, text, "{coding}: with the model rewritten it is sent decoded");
         assert_eq!(got.header("content-encoding"), None);
         assert_eq!(fact.attempt().edits, ["model", "content-encoding"]);
     }
@@ -331,10 +261,7 @@ async fn compressed_requests_are_routed_and_forwarded_as_they_came() {
 async fn compressed_answers_are_untouched() {
     for coding in ["gzip", "br", "zstd"] {
         let body = encode(coding, br#"{"choices":[]}"#);
-        let headers = [
-            ("content-encoding", coding),
-            ("content-type", "application/json"),
-        ];
+        let headers = [("content-encoding", coding), ("content-type", "application/json")];
         let upstream = Upstream::always(vec![Step::Send(answer(200, &headers, &body))]).await;
         let gateway = Gateway::start(&one(&upstream.url()));
         let request = post(CHAT, r#"{"model":"m"}"#).header("accept-encoding", coding);
@@ -397,10 +324,7 @@ async fn the_model_in_a_path_is_rewritten_there() {
         let (response, fact) = gateway.call(&post(&path, r#"{ "contents":[] }"#)).await;
         assert_eq!(response.status, 200, "{asked}: {}", response.text());
         let got = upstream.only();
-        assert_eq!(
-            got.target,
-            format!("/v1beta/models/{target}:generateContent?x=1")
-        );
+        assert_eq!(got.target, format!("/v1beta/models/{target}:generateContent?x=1"));
         assert_eq!(got.text(), r#"{ "contents":[] }"#);
         assert_eq!(fact.attempt().edits, ["path"]);
     }
@@ -409,18 +333,9 @@ async fn the_model_in_a_path_is_rewritten_there() {
 #[tokio::test]
 async fn a_short_name_is_replaced_where_it_stands_and_not_in_the_verb() {
     for (path, target) in [
-        (
-            "/v1beta/models/m:streamGenerateContent",
-            "/v1beta/models/long:streamGenerateContent",
-        ),
-        (
-            "/v1/projects/m/models/m:streamRawPredict",
-            "/v1/projects/m/models/long:streamRawPredict",
-        ),
-        (
-            "/bedrock/model/m/invoke-with-response-stream",
-            "/model/long/invoke-with-response-stream",
-        ),
+        ("/v1beta/models/m:streamGenerateContent", "/v1beta/models/long:streamGenerateContent"),
+        ("/v1/projects/m/models/m:streamRawPredict", "/v1/projects/m/models/long:streamRawPredict"),
+        ("/bedrock/model/m/invoke-with-response-stream", "/model/long/invoke-with-response-stream"),
     ] {
         let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
         let rule = "model_aliases = [{ pattern = \"^m$\", replacement = \"long\" }]";
@@ -435,14 +350,9 @@ async fn a_short_name_is_replaced_where_it_stands_and_not_in_the_verb() {
 #[tokio::test]
 async fn flags_rewrite_as_configuration_does() {
     let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
-    let overrides = Overrides {
-        model_aliases: vec!["^claude=gpt-5".to_owned()],
-        ..Overrides::default()
-    };
-    let setting = Setting {
-        overrides,
-        ..Setting::default()
-    };
+    let overrides =
+        Overrides { model_aliases: vec!["^claude=gpt-5".to_owned()], ..Overrides::default() };
+    let setting = Setting { overrides, ..Setting::default() };
     let toml = provider("up", &upstream.url(), &["gpt-5"]);
     let gateway = Gateway::start_with("pinhole.toml", &toml, &setting);
     let response = gateway.send(&post(CHAT, r#"{"model":"claude"}"#)).await;
@@ -460,12 +370,7 @@ async fn empty_and_interim_answers() {
     for (bytes, closes, status, body) in [
         (answer(200, &[], ""), false, 200, ""),
         (b"HTTP/1.1 204 No Content\r\n\r\n".to_vec(), false, 204, ""),
-        (
-            b"HTTP/1.1 304 Not Modified\r\n\r\n".to_vec(),
-            false,
-            304,
-            "",
-        ),
+        (b"HTTP/1.1 304 Not Modified\r\n\r\n".to_vec(), false, 304, ""),
         (empty_chunks, false, 200, ""),
         (after_interim, false, 200, "{}"),
         (until_close, true, 200, "to the end"),
@@ -487,18 +392,11 @@ async fn empty_and_interim_answers() {
 
 #[tokio::test]
 async fn a_head_request_has_a_head_alone() {
-    let upstream = Upstream::always(vec![Step::send(
-        "HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\n",
-    )])
-    .await;
+    let upstream =
+        Upstream::always(vec![Step::send("HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\n")]).await;
     let gateway = Gateway::start(&one(&upstream.url()));
-    let (response, fact) = gateway
-        .call(&Request::new("HEAD", "/v1/files/f/content"))
-        .await;
-    assert_eq!(
-        (response.status, response.header("content-length")),
-        (200, Some("5000"))
-    );
+    let (response, fact) = gateway.call(&Request::new("HEAD", "/v1/files/f/content")).await;
+    assert_eq!((response.status, response.header("content-length")), (200, Some("5000")));
     assert_eq!(fact.outcome, "complete");
 }
 

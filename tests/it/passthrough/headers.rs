@@ -7,9 +7,7 @@ use crate::support::upstream::{Got, Step, Upstream, answer, chunk, chunked, json
 const CHAT: &str = "/v1/chat/completions";
 
 fn chat() -> Request {
-    Request::post(CHAT)
-        .header("content-type", "application/json")
-        .body(r#"{"model":"m"}"#)
+    Request::post(CHAT).header("content-type", "application/json").body(r#"{"model":"m"}"#)
 }
 
 /// What arrives at the provider of a request with `headers`.
@@ -37,10 +35,7 @@ async fn request_headers_pass_but_for_a_deny_list() {
         ("idempotency-key", "k-1"),
         ("accept", "text/event-stream"),
         ("accept-encoding", "gzip, br"),
-        (
-            "traceparent",
-            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-        ),
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         ("x-request-id", "client-1"),
         ("x-unknown", "a, b"),
         ("x-empty", ""),
@@ -73,12 +68,7 @@ async fn request_headers_pass_but_for_a_deny_list() {
 
 #[tokio::test]
 async fn repeated_headers_keep_their_order() {
-    let got = sent(&[
-        ("anthropic-beta", "a"),
-        ("x-other", "1"),
-        ("anthropic-beta", "b"),
-    ])
-    .await;
+    let got = sent(&[("anthropic-beta", "a"), ("x-other", "1"), ("anthropic-beta", "b")]).await;
     let betas: Vec<&str> = got
         .headers
         .iter()
@@ -105,11 +95,7 @@ const ANSWERED: [(&str, &str); 12] = [
 
 fn check_answered(response: &Response) {
     for (name, value) in &ANSWERED[..7] {
-        assert_eq!(
-            response.head.header_all(name),
-            [*value],
-            "{name}: {response:?}"
-        );
+        assert_eq!(response.head.header_all(name), [*value], "{name}: {response:?}");
     }
     for (name, _) in &ANSWERED[7..11] {
         assert_eq!(response.header(name), None, "{name}: {response:?}");
@@ -131,10 +117,7 @@ async fn response_headers_pass_but_for_a_deny_list() {
         assert_eq!((response.status, response.text().as_str()), (status, "{}"));
         check_answered(&response);
         let failed = (status >= 400).then(|| status.to_string());
-        assert_eq!(
-            response.header("x-pinhole-upstream-status"),
-            failed.as_deref()
-        );
+        assert_eq!(response.header("x-pinhole-upstream-status"), failed.as_deref());
         assert_eq!(response.header("x-cache"), None, "not a stream");
     }
     headers.push(("content-type", "text/event-stream"));
@@ -152,20 +135,13 @@ async fn response_headers_pass_but_for_a_deny_list() {
 
 /// The answer's `x-request-id`, given what client and provider sent.
 async fn check_request_id(client: Option<&str>, provider: Option<&str>, expected: Option<&str>) {
-    let headers: Vec<(&str, &str)> = provider
-        .map(|id| ("x-request-id", id))
-        .into_iter()
-        .collect();
+    let headers: Vec<(&str, &str)> = provider.map(|id| ("x-request-id", id)).into_iter().collect();
     let upstream = Upstream::always(vec![Step::Send(answer(200, &headers, "{}"))]).await;
     let gateway = Gateway::start(&one(&upstream.url()));
     let request = client.map_or_else(chat, |id| chat().header("x-request-id", id));
     let response = gateway.send(&request).await;
     let expected = expected.or(response.header("x-pinhole-id"));
-    assert_eq!(
-        response.header("x-request-id"),
-        expected,
-        "{client:?} {provider:?}"
-    );
+    assert_eq!(response.header("x-request-id"), expected, "{client:?} {provider:?}");
 }
 
 #[tokio::test]
@@ -194,9 +170,7 @@ async fn own_headers_say_what_was_done() {
     ] {
         assert_eq!(response.header(name), expected, "{name}");
     }
-    let named = Gateway::start(&own(
-        "[server]\ninstance = \"sgp1\"\naperture_headers = true\n",
-    ));
+    let named = Gateway::start(&own("[server]\ninstance = \"sgp1\"\naperture_headers = true\n"));
     let response = named.send(&chat()).await;
     for (name, expected) in [
         ("x-pinhole-instance", "sgp1"),
@@ -210,10 +184,8 @@ async fn own_headers_say_what_was_done() {
 #[tokio::test]
 async fn pages_of_other_origins_are_refused_and_named_ones_may_read() {
     let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
-    let toml = format!(
-        "[server]\ncors_origins = [\"https://good.example\"]\n{}",
-        one(&upstream.url())
-    );
+    let toml =
+        format!("[server]\ncors_origins = [\"https://good.example\"]\n{}", one(&upstream.url()));
     let gateway = Gateway::start(&toml);
     for (origin, status) in [
         ("https://evil.example", 403),
@@ -225,31 +197,16 @@ async fn pages_of_other_origins_are_refused_and_named_ones_may_read() {
         let response = gateway.send(&chat().header("origin", origin)).await;
         assert_eq!(response.status, status, "{origin}");
         let readable = (status == 200).then_some(origin);
-        assert_eq!(
-            response.header("access-control-allow-origin"),
-            readable,
-            "{origin}"
-        );
+        assert_eq!(response.header("access-control-allow-origin"), readable, "{origin}");
         let preflight = Request::new("OPTIONS", CHAT)
             .header("origin", origin)
             .header("access-control-request-method", "POST")
-            .header(
-                "access-control-request-headers",
-                "authorization, x-stainless-os",
-            );
+            .header("access-control-request-headers", "authorization, x-stainless-os");
         let response = gateway.send(&preflight).await;
         assert_eq!(response.status, 204, "{origin}");
-        assert_eq!(
-            response.header("access-control-allow-origin"),
-            readable,
-            "{origin}"
-        );
+        assert_eq!(response.header("access-control-allow-origin"), readable, "{origin}");
         let asked = readable.map(|_| "authorization, x-stainless-os");
-        assert_eq!(
-            response.header("access-control-allow-headers"),
-            asked,
-            "{origin}"
-        );
+        assert_eq!(response.header("access-control-allow-headers"), asked, "{origin}");
     }
 }
 
@@ -258,26 +215,19 @@ async fn a_page_may_use_every_method_that_is_forwarded() {
     let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
     let gateway = Gateway::start(&one(&upstream.url()));
     let origin = "http://localhost:3000";
-    for (number, method) in ["GET", "POST", "PUT", "PATCH", "DELETE"]
-        .into_iter()
-        .enumerate()
-    {
+    for (number, method) in ["GET", "POST", "PUT", "PATCH", "DELETE"].into_iter().enumerate() {
         let path = "/providers/up/v1/things/1";
         let preflight = Request::new("OPTIONS", path)
             .header("origin", origin)
             .header("access-control-request-method", method);
         let asked = gateway.send(&preflight).await;
         assert_eq!(asked.status, 204, "{method}: {asked:?}");
-        let methods = asked
-            .header("access-control-allow-methods")
-            .expect("the methods");
+        let methods = asked.header("access-control-allow-methods").expect("the methods");
         assert!(
             methods.split(", ").any(|allowed| allowed == method),
             "{method} is not in {methods}"
         );
-        let answer = gateway
-            .send(&Request::new(method, path).header("origin", origin))
-            .await;
+        let answer = gateway.send(&Request::new(method, path).header("origin", origin)).await;
         assert_eq!(answer.status, 200, "{method}: {answer:?}");
         assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
         assert_eq!(upstream.request(number).await.method, method);
@@ -288,12 +238,9 @@ async fn a_page_may_use_every_method_that_is_forwarded() {
 async fn a_page_that_bound_a_name_to_this_address_reads_nothing() {
     let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
     let config = one(&upstream.url());
-    let open = Gateway::start(&format!(
-        "[server]\ncors_origins = [\"http://named.example\"]\n{config}"
-    ));
-    let keyed = Gateway::start(&format!(
-        "{config}\n[[keys]]\nlabel = \"k\"\nsecret = \"pk-1\"\n"
-    ));
+    let open =
+        Gateway::start(&format!("[server]\ncors_origins = [\"http://named.example\"]\n{config}"));
+    let keyed = Gateway::start(&format!("{config}\n[[keys]]\nlabel = \"k\"\nsecret = \"pk-1\"\n"));
     let browser = "Mozilla/5.0 (X11; Linux x86_64) Chrome/156.0";
     for (gateway, host, agent, status) in [
         (&open, "evil.example:8000", browser, 403),
@@ -307,11 +254,7 @@ async fn a_page_that_bound_a_name_to_this_address_reads_nothing() {
             .header("host", host)
             .header("user-agent", agent)
             .header("x-pinhole-key", "pk-1");
-        assert_eq!(
-            gateway.send(&request).await.status,
-            status,
-            "{host} {agent}"
-        );
+        assert_eq!(gateway.send(&request).await.status, status, "{host} {agent}");
     }
 }
 
@@ -321,11 +264,7 @@ async fn options_without_an_origin_tells_the_methods() {
     let gateway = Gateway::start(&one(&upstream.url()));
     let response = gateway.send(&Request::new("OPTIONS", CHAT)).await;
     assert_eq!(response.status, 204, "{response:?}");
-    assert!(
-        response
-            .header("allow")
-            .is_some_and(|allow| allow.contains("POST"))
-    );
+    assert!(response.header("allow").is_some_and(|allow| allow.contains("POST")));
 }
 
 #[tokio::test]
@@ -337,10 +276,7 @@ async fn redirects_are_not_followed() {
         let upstream = Upstream::always(vec![Step::Send(answer(status, &headers, "moved"))]).await;
         let gateway = Gateway::start(&one(&upstream.url()));
         let (response, fact) = gateway.call(&chat()).await;
-        assert_eq!(
-            (response.status, response.text().as_str()),
-            (status, "moved")
-        );
+        assert_eq!((response.status, response.text().as_str()), (status, "moved"));
         assert_eq!(response.header("location"), Some(location.as_str()));
         assert_eq!(fact.outcome, "complete");
     }

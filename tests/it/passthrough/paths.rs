@@ -18,9 +18,7 @@ async fn check(method: &str, path: &str, target: &str) {
     let bodied = method == "POST";
     let mut request = Request::new(method, path);
     if bodied {
-        request = request
-            .header("content-type", "application/json")
-            .body(BODY);
+        request = request.header("content-type", "application/json").body(BODY);
     }
     let (response, fact) = gateway.call(&request).await;
     assert_eq!(response.status, 200, "{method} {path}: {}", response.text());
@@ -54,38 +52,19 @@ async fn openai_paths() {
             check("POST", &format!("{prefix}{path}"), &target).await;
         }
     }
-    check(
-        "GET",
-        "/v1/files?limit=2&after=%20x",
-        "/v1/files?limit=2&after=%20x",
-    )
-    .await;
+    check("GET", "/v1/files?limit=2&after=%20x", "/v1/files?limit=2&after=%20x").await;
     check("GET", "/v1/responses/resp_1", "/v1/responses/resp_1").await;
     check("DELETE", "/v1/responses/resp_1", "/v1/responses/resp_1").await;
-    check(
-        "GET",
-        "/v1/files/file_1/content",
-        "/v1/files/file_1/content",
-    )
-    .await;
-    check(
-        "POST",
-        "/v1/anything/new?beta=true",
-        "/v1/anything/new?beta=true",
-    )
-    .await;
+    check("GET", "/v1/files/file_1/content", "/v1/files/file_1/content").await;
+    check("POST", "/v1/anything/new?beta=true", "/v1/anything/new?beta=true").await;
 }
 
 #[tokio::test]
 async fn anthropic_paths() {
     for prefix in ["/v1", "/anthropic/v1", "/api/v1", ""] {
         check("POST", &format!("{prefix}/messages"), "/v1/messages").await;
-        check(
-            "POST",
-            &format!("{prefix}/messages/count_tokens"),
-            "/v1/messages/count_tokens",
-        )
-        .await;
+        check("POST", &format!("{prefix}/messages/count_tokens"), "/v1/messages/count_tokens")
+            .await;
     }
     check("POST", "/v1/messages?beta=true", "/v1/messages?beta=true").await;
     check("POST", "/v1/messages/batches", "/v1/messages/batches").await;
@@ -93,25 +72,12 @@ async fn anthropic_paths() {
 
 #[tokio::test]
 async fn gemini_paths() {
-    for verb in [
-        "generateContent",
-        "streamGenerateContent",
-        "countTokens",
-        "embedContent",
-    ] {
-        for (prefix, root) in [
-            ("/v1beta", "/v1beta"),
-            ("/gemini/v1beta", "/v1beta"),
-            ("/v1", "/v1"),
-            ("", "/v1beta"),
-        ] {
+    for verb in ["generateContent", "streamGenerateContent", "countTokens", "embedContent"] {
+        for (prefix, root) in
+            [("/v1beta", "/v1beta"), ("/gemini/v1beta", "/v1beta"), ("/v1", "/v1"), ("", "/v1beta")]
+        {
             let path = format!("{prefix}/models/m:{verb}?alt=sse&x=1");
-            check(
-                "POST",
-                &path,
-                &format!("{root}/models/m:{verb}?alt=sse&x=1"),
-            )
-            .await;
+            check("POST", &path, &format!("{root}/models/m:{verb}?alt=sse&x=1")).await;
         }
     }
 }
@@ -119,44 +85,16 @@ async fn gemini_paths() {
 #[tokio::test]
 async fn cloud_and_named_paths() {
     let vertex = "/v1/projects/p/locations/l/publishers/a/models/m";
-    for verb in [
-        "rawPredict",
-        "streamRawPredict",
-        "generateContent",
-        "streamGenerateContent",
-    ] {
-        check(
-            "POST",
-            &format!("{vertex}:{verb}"),
-            &format!("{vertex}:{verb}"),
-        )
-        .await;
+    for verb in ["rawPredict", "streamRawPredict", "generateContent", "streamGenerateContent"] {
+        check("POST", &format!("{vertex}:{verb}"), &format!("{vertex}:{verb}")).await;
     }
-    for verb in [
-        "invoke",
-        "invoke-with-response-stream",
-        "converse",
-        "converse-stream",
-    ] {
-        check(
-            "POST",
-            &format!("/bedrock/model/m.v1:0/{verb}"),
-            &format!("/model/m.v1:0/{verb}"),
-        )
-        .await;
-        check(
-            "POST",
-            &format!("/bedrock/model/m%3A0/{verb}"),
-            &format!("/model/m%3A0/{verb}"),
-        )
-        .await;
+    for verb in ["invoke", "invoke-with-response-stream", "converse", "converse-stream"] {
+        check("POST", &format!("/bedrock/model/m.v1:0/{verb}"), &format!("/model/m.v1:0/{verb}"))
+            .await;
+        check("POST", &format!("/bedrock/model/m%3A0/{verb}"), &format!("/model/m%3A0/{verb}"))
+            .await;
     }
-    check(
-        "POST",
-        "/providers/up/v1/chat/completions",
-        "/v1/chat/completions",
-    )
-    .await;
+    check("POST", "/providers/up/v1/chat/completions", "/v1/chat/completions").await;
     check("POST", "/providers/up/no/version", "/no/version").await;
     check("GET", "/providers/up/api/tags?x=1", "/api/tags?x=1").await;
     check("DELETE", "/providers/up/v1/files/f", "/v1/files/f").await;
@@ -166,9 +104,7 @@ async fn cloud_and_named_paths() {
 async fn check_root(root: &str, path: &str, target: &str) {
     let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
     let gateway = Gateway::start(&one(&format!("{}{root}", upstream.url())));
-    let request = Request::post(path)
-        .header("content-type", "application/json")
-        .body(BODY);
+    let request = Request::post(path).header("content-type", "application/json").body(BODY);
     assert_eq!(gateway.send(&request).await.status, 200, "{root} {path}");
     assert_eq!(upstream.only().target, target, "{root} + {path}");
 }
@@ -182,12 +118,7 @@ async fn roots_with_versions_and_prefixes() {
         check_root("/v1", path, chat).await;
         check_root("/v1/", path, chat).await;
         check_root("/api/", path, "/api/v1/chat/completions").await;
-        check_root(
-            "/api/coding/paas/v4",
-            path,
-            "/api/coding/paas/v4/chat/completions",
-        )
-        .await;
+        check_root("/api/coding/paas/v4", path, "/api/coding/paas/v4/chat/completions").await;
         check_root("/v1beta/openai/", path, "/v1beta/openai/chat/completions").await;
     }
 }
@@ -206,12 +137,7 @@ async fn slashes_in_excess() {
     }
     check_root("", "//v1/messages", "/v1/messages").await;
     check_root("", "/anthropic//v1/messages", "/v1/messages").await;
-    check_root(
-        "",
-        "//v1beta/models/m:generateContent",
-        "/v1beta/models/m:generateContent",
-    )
-    .await;
+    check_root("", "//v1beta/models/m:generateContent", "/v1beta/models/m:generateContent").await;
 }
 
 /// A stream at `path`: the same bytes, in the same pieces, and marked as a stream.
@@ -224,39 +150,23 @@ async fn check_stream(path: &str, body: &str, events: &[&str]) {
     steps.push(Step::Send(last_chunk()));
     let upstream = Upstream::always(steps).await;
     let gateway = Gateway::start(&one(&upstream.url()));
-    let request = Request::post(path)
-        .header("content-type", "application/json")
-        .body(body);
+    let request = Request::post(path).header("content-type", "application/json").body(body);
     let (response, fact) = gateway.call(&request).await;
     assert_eq!((response.status, response.end), (200, End::Clean), "{path}");
     assert_eq!(response.text(), events.concat(), "{path}");
     assert_eq!(response.header("content-type"), Some("text/event-stream"));
     assert_eq!(response.header("x-cache"), Some("MISS"), "{path}");
     assert_eq!(upstream.only().text(), body, "{path}");
-    assert!(
-        fact.stream && fact.outcome == "complete",
-        "{path}: {fact:?}"
-    );
+    assert!(fact.stream && fact.outcome == "complete", "{path}: {fact:?}");
     let arrivals = &fact.attempt().arrivals;
-    assert_eq!(
-        arrivals.len(),
-        events.len(),
-        "{path}: each event is a frame of its own"
-    );
-    assert!(
-        arrivals.is_sorted() && arrivals.first() < arrivals.last(),
-        "{arrivals:?}"
-    );
+    assert_eq!(arrivals.len(), events.len(), "{path}: each event is a frame of its own");
+    assert!(arrivals.is_sorted() && arrivals.first() < arrivals.last(), "{arrivals:?}");
 }
 
 #[tokio::test]
 async fn streams_of_every_dialect() {
     let asked = r#"{"model":"m", "stream" : true}"#;
-    let chat = [
-        "data: {\"choices\":[]}\n\n",
-        "data: {}\n\n",
-        "data: [DONE]\n\n",
-    ];
+    let chat = ["data: {\"choices\":[]}\n\n", "data: {}\n\n", "data: [DONE]\n\n"];
     check_stream("/v1/chat/completions", asked, &chat).await;
     check_stream("/v1/completions", asked, &chat).await;
     check_stream("/api/v1/chat/completions", asked, &chat).await;
@@ -275,12 +185,7 @@ async fn streams_of_every_dialect() {
         "data: {\"candidates\":[{}]}\r\n\r\n",
         "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\r\n\r\n",
     ];
-    check_stream(
-        "/v1beta/models/m:streamGenerateContent?alt=sse",
-        "{}",
-        &gemini,
-    )
-    .await;
+    check_stream("/v1beta/models/m:streamGenerateContent?alt=sse", "{}", &gemini).await;
     check_stream("/providers/up/v1/chat/completions", asked, &chat).await;
     let vertex = "/v1/projects/p/locations/l/publishers/a/models/m:streamRawPredict";
     check_stream(vertex, asked, &messages).await;
@@ -288,15 +193,9 @@ async fn streams_of_every_dialect() {
 
 #[tokio::test]
 async fn geminis_other_stream_is_an_array_in_pieces() {
-    let pieces = [
-        "[{\"candidates\":[]}\n",
-        ",\r\n{\"candidates\":[{\"finishReason\":\"STOP\"}]}\n",
-        "]\n",
-    ];
-    let mut steps = vec![Step::Send(chunked(
-        200,
-        &[("content-type", "application/json")],
-    ))];
+    let pieces =
+        ["[{\"candidates\":[]}\n", ",\r\n{\"candidates\":[{\"finishReason\":\"STOP\"}]}\n", "]\n"];
+    let mut steps = vec![Step::Send(chunked(200, &[("content-type", "application/json")]))];
     steps.extend(pieces.iter().map(|piece| Step::Send(chunk(piece))));
     steps.push(Step::Send(last_chunk()));
     let upstream = Upstream::always(steps).await;
@@ -315,11 +214,7 @@ async fn check_model(asked: &str, provider_id: &str, sent: &str) {
     ];
     let toml = format!(
         "{}{}",
-        provider(
-            "one",
-            &upstreams[0].url(),
-            &["gpt-5", "org/model:free", "llama3:8b", "ft:*"]
-        ),
+        provider("one", &upstreams[0].url(), &["gpt-5", "org/model:free", "llama3:8b", "ft:*"]),
         provider("two", &upstreams[1].url(), &["claude", "two/own", "gpt-5"]),
     );
     let gateway = Gateway::start(&toml);
@@ -328,18 +223,10 @@ async fn check_model(asked: &str, provider_id: &str, sent: &str) {
         Request::post("/v1/chat/completions").json(&serde_json::from_str(&body).expect("JSON"));
     let (response, fact) = gateway.call(&request).await;
     assert_eq!(response.status, 200, "{asked}: {}", response.text());
-    assert_eq!(
-        response.header("x-pinhole-upstream"),
-        Some(provider_id),
-        "{asked}"
-    );
+    assert_eq!(response.header("x-pinhole-upstream"), Some(provider_id), "{asked}");
     assert_eq!(response.header("x-pinhole-model"), Some(sent), "{asked}");
     let at = usize::from(provider_id == "two");
-    assert_eq!(
-        upstreams[at].only().text(),
-        format!(r#"{{"model":"{sent}"}}"#),
-        "{asked}"
-    );
+    assert_eq!(upstreams[at].only().text(), format!(r#"{{"model":"{sent}"}}"#), "{asked}");
     assert_eq!(fact.model_requested.as_deref(), Some(asked));
     assert_eq!(fact.attempt().model.as_deref(), Some(sent));
 }
@@ -387,18 +274,10 @@ async fn what_is_answered_without_a_provider() {
         ("POST", "/providers/nobody/v1/chat/completions", 404),
     ] {
         let response = gateway.send(&Request::new(method, path)).await;
-        assert_eq!(
-            response.status,
-            status,
-            "{method} {path}: {}",
-            response.text()
-        );
+        assert_eq!(response.status, status, "{method} {path}: {}", response.text());
         assert!(response.header("x-pinhole-id").is_some(), "{method} {path}");
         if status == 405 {
-            assert!(
-                response.header("allow").is_some(),
-                "{method} {path}: {response:?}"
-            );
+            assert!(response.header("allow").is_some(), "{method} {path}: {response:?}");
         }
     }
     assert!(upstream.got().is_empty());
@@ -436,11 +315,7 @@ async fn a_disabled_provider_is_reached_by_no_way() {
     let off = provider("off", &upstream.url(), &["hidden"]);
     let gateway = Gateway::start(&format!("{open}{off}disabled = true\n"));
     for (path, model, code) in [
-        (
-            "/providers/off/v1/chat/completions",
-            "hidden",
-            "provider_not_found",
-        ),
+        ("/providers/off/v1/chat/completions", "hidden", "provider_not_found"),
         ("/v1/chat/completions", "hidden", "model_not_found"),
         ("/v1/chat/completions", "off/hidden", "model_not_found"),
         ("/v1/chat/completions", "off:hidden", "model_not_found"),

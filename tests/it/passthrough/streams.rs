@@ -15,9 +15,7 @@ fn streaming(path: &str) -> Request {
     } else {
         r#"{"model":"m","stream":true}"#
     };
-    Request::post(path)
-        .header("content-type", "application/json")
-        .body(body)
+    Request::post(path).header("content-type", "application/json").body(body)
 }
 
 const PATHS: [&str; 4] = [
@@ -31,29 +29,10 @@ const PATHS: [&str; 4] = [
 async fn any_bytes_pass_untouched() {
     let long = format!("data: {}\n\n", "é".repeat(400_000));
     for pieces in [
-        vec![
-            ": comment\n\n".as_bytes(),
-            b"data: 1\r\n\r\n",
-            b": \n\n",
-            b"data: 2\n\n",
-        ],
-        vec![
-            b"event: no.such.event\nid: 7\nretry: 10\nx: y\ndata: {\n\n",
-            b"data: [DONE]\n\n",
-        ],
-        vec![
-            b"data: \xf0\x9f",
-            b"\x98",
-            b"\x80\n",
-            b"\n",
-            b"d",
-            b"ata: [DO",
-            b"NE]\n\n",
-        ],
-        vec![
-            b"data: \xff\xfe\x00 not text\n\n",
-            b"\xef\xbb\xbfdata: bom\n\n",
-        ],
+        vec![": comment\n\n".as_bytes(), b"data: 1\r\n\r\n", b": \n\n", b"data: 2\n\n"],
+        vec![b"event: no.such.event\nid: 7\nretry: 10\nx: y\ndata: {\n\n", b"data: [DONE]\n\n"],
+        vec![b"data: \xf0\x9f", b"\x98", b"\x80\n", b"\n", b"d", b"ata: [DO", b"NE]\n\n"],
+        vec![b"data: \xff\xfe\x00 not text\n\n", b"\xef\xbb\xbfdata: bom\n\n"],
         vec![long.as_bytes(), b"data: end\n\n"],
         vec![b"no event at all", b"\r", b"\n\r\n\r\n"],
         vec![
@@ -69,16 +48,10 @@ async fn any_bytes_pass_untouched() {
             let upstream = Upstream::always(steps).await;
             let gateway = Gateway::start(&one(&upstream.url()));
             let (response, fact) = gateway.call(&streaming(path)).await;
-            let shown: String = String::from_utf8_lossy(&pieces.concat())
-                .chars()
-                .take(80)
-                .collect();
+            let shown: String =
+                String::from_utf8_lossy(&pieces.concat()).chars().take(80).collect();
             assert!(response.body == pieces.concat(), "{path}: {shown:?}");
-            assert_eq!(
-                (response.end, fact.outcome),
-                (End::Clean, "complete"),
-                "{path} {shown:?}"
-            );
+            assert_eq!((response.end, fact.outcome), (End::Clean, "complete"), "{path} {shown:?}");
         }
     }
 }
@@ -102,10 +75,7 @@ async fn each_frame_is_handed_on_before_the_next_one_comes() {
         assert!(came && first == b"data: 0\n\n", "{path}");
         upstream.release();
         let (rest, end) = connection.read_body().await;
-        assert_eq!(
-            (rest.as_slice(), end),
-            (b"data: 1\n\ndata: 2\n\n".as_slice(), End::Clean)
-        );
+        assert_eq!((rest.as_slice(), end), (b"data: 1\n\ndata: 2\n\n".as_slice(), End::Clean));
     }
 }
 
@@ -129,10 +99,9 @@ async fn the_head_comes_before_the_first_frame() {
 
 #[tokio::test]
 async fn quiet_streams_are_kept_alive_between_events_alone() {
-    for (path, comment) in [
-        (PATHS[0], ": keep-alive\n\n"),
-        (PATHS[2], "event: ping\ndata: {\"type\":\"ping\"}\n\n"),
-    ] {
+    for (path, comment) in
+        [(PATHS[0], ": keep-alive\n\n"), (PATHS[2], "event: ping\ndata: {\"type\":\"ping\"}\n\n")]
+    {
         let steps = vec![
             Step::Send(event_stream()),
             Step::Send(chunk("data: 1\n\n")),
@@ -154,11 +123,7 @@ async fn quiet_streams_are_kept_alive_between_events_alone() {
         upstream.release();
         let (rest, end) = connection.read_body().await;
         let text = String::from_utf8_lossy(&rest).into_owned();
-        assert_eq!(
-            text.replace(comment, ""),
-            "data: {\"half\": 2}\n\n",
-            "{path}"
-        );
+        assert_eq!(text.replace(comment, ""), "data: {\"half\": 2}\n\n", "{path}");
         assert_eq!(end, End::Clean);
     }
 }
@@ -166,16 +131,8 @@ async fn quiet_streams_are_kept_alive_between_events_alone() {
 #[tokio::test]
 async fn a_stream_is_opened_early_and_kept_alive_until_its_answer_comes() {
     for (path, comment, error) in [
-        (
-            PATHS[0],
-            ": keep-alive\n\n",
-            "data: {\"error\":{\"message\":\"slow down\"",
-        ),
-        (
-            PATHS[1],
-            ": keep-alive\n\n",
-            "event: error\ndata: {\"type\":\"error\"",
-        ),
+        (PATHS[0], ": keep-alive\n\n", "data: {\"error\":{\"message\":\"slow down\""),
+        (PATHS[1], ": keep-alive\n\n", "event: error\ndata: {\"type\":\"error\""),
         (PATHS[2], "event: ping\n", "event: error\ndata: {"),
     ] {
         let rest = [
@@ -195,10 +152,7 @@ async fn a_stream_is_opened_early_and_kept_alive_until_its_answer_comes() {
             let gateway = Gateway::start(&toml);
             let mut connection = gateway.connect().await;
             connection.send(&streaming(path)).await;
-            let head = connection
-                .read_head()
-                .await
-                .expect("a head before the answer");
+            let head = connection.read_head().await.expect("a head before the answer");
             assert_eq!(
                 (head.status, head.header("content-type")),
                 (200, Some("text/event-stream"))
@@ -240,10 +194,7 @@ fn gzipped(pieces: &[&str]) -> Vec<Vec<u8>> {
 }
 
 fn gzip_stream() -> Vec<u8> {
-    let headers = [
-        ("content-type", "text/event-stream"),
-        ("content-encoding", "gzip"),
-    ];
+    let headers = [("content-type", "text/event-stream"), ("content-encoding", "gzip")];
     chunked(200, &headers)
 }
 
@@ -254,10 +205,7 @@ async fn nothing_is_written_into_a_compressed_stream() {
         // Quiet for longer than the keep-alive, then on: untouched.
         let mut steps = vec![Step::Send(gzip_stream())];
         for piece in &pieces {
-            steps.extend([
-                Step::Send(chunk(piece)),
-                Step::Wait(Duration::from_millis(80)),
-            ]);
+            steps.extend([Step::Send(chunk(piece)), Step::Wait(Duration::from_millis(80))]);
         }
         steps.push(Step::Send(last_chunk()));
         let upstream = Upstream::always(steps).await;
@@ -268,22 +216,12 @@ async fn nothing_is_written_into_a_compressed_stream() {
         let gateway = Gateway::start(&toml);
         let (response, fact) = gateway.call(&streaming(path)).await;
         assert_eq!(response.body, pieces.concat(), "{path}");
-        assert_eq!(
-            (response.end, fact.outcome),
-            (End::Clean, "complete"),
-            "{path}"
-        );
+        assert_eq!((response.end, fact.outcome), (End::Clean, "complete"), "{path}");
         // Stalled: cut, for an event in clear text would be garbage there.
-        let steps = vec![
-            Step::Send(gzip_stream()),
-            Step::Send(chunk(&pieces[0])),
-            Step::Hold,
-        ];
+        let steps = vec![Step::Send(gzip_stream()), Step::Send(chunk(&pieces[0])), Step::Hold];
         let upstream = Upstream::always(steps).await;
-        let gateway = Gateway::start(&format!(
-            "[timeouts]\nidle = \"100ms\"\n{}",
-            one(&upstream.url())
-        ));
+        let gateway =
+            Gateway::start(&format!("[timeouts]\nidle = \"100ms\"\n{}", one(&upstream.url())));
         let (response, fact) = gateway.call(&streaming(path)).await;
         assert_eq!(response.body, pieces[0], "{path}");
         assert_ne!(response.end, End::Clean, "{path}");
@@ -296,10 +234,7 @@ async fn a_stream_whose_usage_is_asked_for_comes_uncompressed() {
     let done = "data: [DONE]\n\n";
     let usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\n";
     let upstream = Upstream::always(stream_of(&[usage, done])).await;
-    let toml = format!(
-        "[streams]\ninclude_usage = \"when_missing\"\n{}",
-        one(&upstream.url())
-    );
+    let toml = format!("[streams]\ninclude_usage = \"when_missing\"\n{}", one(&upstream.url()));
     let gateway = Gateway::start(&toml);
     let request = streaming(PATHS[0]).header("accept-encoding", "gzip, br, zstd");
     let (response, fact) = gateway.call(&request).await;
@@ -319,10 +254,8 @@ async fn an_event_that_stalls_half_way_is_cut_there() {
                 Step::Hold,
             ];
             let upstream = Upstream::always(steps).await;
-            let gateway = Gateway::start(&format!(
-                "[timeouts]\nidle = \"100ms\"\n{}",
-                one(&upstream.url())
-            ));
+            let gateway =
+                Gateway::start(&format!("[timeouts]\nidle = \"100ms\"\n{}", one(&upstream.url())));
             let (response, fact) = gateway.call(&streaming(path)).await;
             assert_eq!(response.text(), format!("data: 1\n\n{half}"), "{path}");
             assert_ne!(response.end, End::Clean, "{path}");

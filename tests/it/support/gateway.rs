@@ -65,10 +65,7 @@ impl Fact {
             id: exchange.id.to_string(),
             outcome: exchange.outcome.label(),
             status: exchange.status.map(|status| status.as_u16()),
-            failure: exchange
-                .failure
-                .as_ref()
-                .map(|blame| (blame.source.label(), blame.kind)),
+            failure: exchange.failure.as_ref().map(|blame| (blame.source.label(), blame.kind)),
             dialect: format!("{:?}", exchange.dialect),
             model_requested: exchange.model_requested.clone(),
             key_label: exchange.key_label.as_deref().map(str::to_owned),
@@ -92,10 +89,7 @@ struct Kept(Arc<Mutex<Vec<Fact>>>);
 impl Sink for Kept {
     fn take(&mut self, batch: &[Box<Exchange>], _dropped: u64) {
         let facts = batch.iter().map(|exchange| Fact::of(exchange));
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(facts);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(facts);
     }
 }
 
@@ -144,11 +138,7 @@ impl Gateway {
         let kept = Kept::default();
         let sinks = Sinks::default().with(Box::new(kept.clone()));
         let running = serve::start(settings, &listener, sinks).expect("a gateway");
-        Self {
-            addr: running.server.address,
-            kept,
-            running: Some(running),
-        }
+        Self { addr: running.server.address, kept, running: Some(running) }
     }
 
     pub fn shared(&self) -> &Arc<Shared> {
@@ -158,8 +148,7 @@ impl Gateway {
     /// Puts another configuration in force.
     pub fn reload(&self, toml: &str) {
         let settings = settings("pinhole.toml", toml, &Setting::default());
-        self.shared()
-            .replace(settings.expect("a valid configuration"));
+        self.shared().replace(settings.expect("a valid configuration"));
     }
 
     /// Drains and stops, as SIGTERM does.

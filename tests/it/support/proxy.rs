@@ -49,18 +49,12 @@ async fn lead(mut client: TcpStream, to: SocketAddr, heads: Arc<Mutex<Vec<String
     };
     let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
     let tunnel = head.starts_with("CONNECT ");
-    heads
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(head);
+    heads.lock().unwrap_or_else(PoisonError::into_inner).push(head);
     let Ok(mut server) = TcpStream::connect(to).await else {
         return;
     };
     let (to_client, to_server): (&[u8], &[u8]) = if tunnel {
-        (
-            b"HTTP/1.1 200 Connection established\r\n\r\n",
-            &buffer[end..],
-        )
+        (b"HTTP/1.1 200 Connection established\r\n\r\n", &buffer[end..])
     } else {
         (b"", &buffer)
     };

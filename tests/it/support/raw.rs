@@ -60,8 +60,7 @@ impl Request {
     /// A JSON body with its content type.
     #[must_use]
     pub fn json(self, body: &Value) -> Self {
-        self.header("content-type", "application/json")
-            .body(body.to_string())
+        self.header("content-type", "application/json").body(body.to_string())
     }
 
     /// Head and body. `host` and `content-length` are added unless the test set them (or `transfer-encoding`).
@@ -105,10 +104,7 @@ impl Head {
     }
 
     pub fn header_all(&self, name: &str) -> Vec<&str> {
-        let fitting = self
-            .headers
-            .iter()
-            .filter(|(own, _)| own.eq_ignore_ascii_case(name));
+        let fitting = self.headers.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name));
         fitting.map(|(_, value)| value.as_str()).collect()
     }
 }
@@ -161,9 +157,7 @@ pub fn events(text: &str) -> Vec<(String, String)> {
     let read = |block: &str| {
         let field = |name: &str| {
             let lines = block.lines().filter_map(|line| line.strip_prefix(name));
-            lines
-                .map(|value| value.strip_prefix(' ').unwrap_or(value))
-                .collect::<Vec<_>>()
+            lines.map(|value| value.strip_prefix(' ').unwrap_or(value)).collect::<Vec<_>>()
         };
         let data = field("data:");
         (!data.is_empty()).then(|| (field("event:").concat(), data.join("\n")))
@@ -196,12 +190,7 @@ pub struct Connection {
 pub async fn connect(addr: SocketAddr) -> Connection {
     let socket = TcpStream::connect(addr).await.expect("a listening server");
     socket.set_nodelay(true).expect("a fresh socket");
-    Connection {
-        socket,
-        buffer: Vec::new(),
-        framing: Framing::Done(End::Clean),
-        headless: false,
-    }
+    Connection { socket, buffer: Vec::new(), framing: Framing::Done(End::Clean), headless: false }
 }
 
 /// One request on a connection of its own, and the whole answer.
@@ -318,20 +307,10 @@ impl Connection {
     /// Reads a whole answer. A connection that ends before the head gives status 0.
     pub async fn read_response(&mut self) -> Response {
         let Some(head) = self.read_head().await else {
-            return Response {
-                status: 0,
-                head: Head::default(),
-                body: Vec::new(),
-                end: End::Cut,
-            };
+            return Response { status: 0, head: Head::default(), body: Vec::new(), end: End::Cut };
         };
         let (body, end) = self.read_body().await;
-        Response {
-            status: head.status,
-            head,
-            body,
-            end,
-        }
+        Response { status: head.status, head, body, end }
     }
 
     /// Whether the server closes the connection, read to its end.
@@ -388,26 +367,18 @@ impl Connection {
 
 fn parse_head(text: &str) -> Head {
     let mut lines = text.lines();
-    let status = lines
-        .next()
-        .and_then(|line| line.split(' ').nth(1)?.parse().ok());
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
     let pairs = lines.filter_map(|line| line.split_once(':'));
     Head {
         status: status.unwrap_or_else(|| panic!("{text:?} is not the head of an answer")),
-        headers: pairs
-            .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
-            .collect(),
+        headers: pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect(),
         interim: Vec::new(),
     }
 }
 
 fn framing(head: &Head, headless: bool) -> Framing {
-    let chunked = head
-        .header("transfer-encoding")
-        .is_some_and(|value| value.contains("chunked"));
-    let length = head
-        .header("content-length")
-        .and_then(|value| value.parse().ok());
+    let chunked = head.header("transfer-encoding").is_some_and(|value| value.contains("chunked"));
+    let length = head.header("content-length").and_then(|value| value.parse().ok());
     match (head.status, chunked, length) {
         _ if headless => Framing::Done(End::Clean),
         (101 | 204 | 304, _, _) => Framing::Done(End::Clean),
@@ -419,7 +390,5 @@ fn framing(head: &Head, headless: bool) -> Framing {
 
 /// Where `needle` first stands in `bytes`.
 pub fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
-    bytes
-        .windows(needle.len())
-        .position(|window| window == needle)
+    bytes.windows(needle.len()).position(|window| window == needle)
 }

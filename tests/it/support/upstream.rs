@@ -130,10 +130,7 @@ impl Upstream {
             kept_max,
             released: watch::channel(false).0,
         });
-        task::spawn(
-            "scripted provider",
-            accept(listener, acceptor, Arc::clone(&inner)),
-        );
+        task::spawn("scripted provider", accept(listener, acceptor, Arc::clone(&inner)));
         Self { addr, inner }
     }
 
@@ -155,10 +152,7 @@ impl Upstream {
 
     /// Waits for the request with this number.
     pub async fn request(&self, number: usize) -> Got {
-        eventually("a request at the provider", || {
-            self.got().into_iter().nth(number)
-        })
-        .await
+        eventually("a request at the provider", || self.got().into_iter().nth(number)).await
     }
 
     /// Waits until the other side has closed `connection`, and says when that was.
@@ -166,9 +160,7 @@ impl Upstream {
         eventually("the provider's connection closed", || {
             let log = self.inner.log();
             let mut closed = log.closed.iter();
-            closed
-                .find(|(own, _)| *own == connection)
-                .map(|(_, at)| *at)
+            closed.find(|(own, _)| *own == connection).map(|(_, at)| *at)
         })
         .await
     }
@@ -180,10 +172,7 @@ impl Upstream {
 
     /// Waits until a connection has brought something, if only half a head.
     pub async fn heard(&self) {
-        eventually("a word at the provider", || {
-            self.inner.log().heard.then_some(())
-        })
-        .await;
+        eventually("a word at the provider", || self.inner.log().heard.then_some(())).await;
     }
 
     /// Lets every [`Step::Hold`] go on, now and later.
@@ -292,20 +281,13 @@ async fn read_request(
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
         .collect();
-    let mut got = Got {
-        method,
-        target,
-        headers,
-        body: Vec::new(),
-        connection,
-    };
+    let mut got = Got { method, target, headers, body: Vec::new(), connection };
     assert!(
         got.header("transfer-encoding").is_none(),
         "the gateway knows the length of what it sends: {got:?}"
     );
-    let length = got
-        .header("content-length")
-        .map_or(0, |text| text.parse().expect("a content-length"));
+    let length =
+        got.header("content-length").map_or(0, |text| text.parse().expect("a content-length"));
     let mut left = length;
     loop {
         let taken = buffer.drain(..left.min(buffer.len()));

@@ -63,12 +63,7 @@ pub(super) struct Caller {
 
 impl Caller {
     pub(super) fn new(script: Arc<Script>) -> Self {
-        Self {
-            script,
-            connection: None,
-            reply: Reply::default(),
-            tally: Tally::default(),
-        }
+        Self { script, connection: None, reply: Reply::default(), tally: Tally::default() }
     }
 
     /// Sends one request that was due at `due`; whether it was answered well.

@@ -30,10 +30,7 @@ pub(crate) struct Idle {
 }
 
 pub(crate) async fn idle_streams(address: SocketAddr, count: usize) -> Result<Idle> {
-    let plan = Plan {
-        stall: true,
-        ..Plan::stream(2, 0)
-    };
+    let plan = Plan { stall: true, ..Plan::stream(2, 0) };
     let request: Arc<[u8]> = wire::request(&address.to_string(), &plan, STREAM_BODY_BYTES).into();
     let mut openers = JoinSet::new();
     for number in 0..OPENERS {
@@ -48,11 +45,7 @@ pub(crate) async fn idle_streams(address: SocketAddr, count: usize) -> Result<Id
             opened
         });
     }
-    let mut idle = Idle {
-        connections: Vec::with_capacity(count),
-        failed: 0,
-        fault: None,
-    };
+    let mut idle = Idle { connections: Vec::with_capacity(count), failed: 0, fault: None };
     while let Some(opened) = openers.join_next().await {
         for one in opened? {
             match one {
@@ -85,10 +78,7 @@ pub(crate) async fn long_prompts(
     address: SocketAddr,
     count: usize,
 ) -> Result<BTreeMap<String, u64>> {
-    let plan = Plan {
-        delay_us: HELD_US,
-        ..Plan::answer(512)
-    };
+    let plan = Plan { delay_us: HELD_US, ..Plan::answer(512) };
     let request: Arc<[u8]> = wire::request(&address.to_string(), &plan, BODY_BYTES).into();
     let together = Arc::new(Barrier::new(count));
     let mut callers = JoinSet::new();

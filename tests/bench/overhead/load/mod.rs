@@ -27,84 +27,45 @@ pub(crate) struct Load {
 #[derive(Clone, Copy)]
 pub(crate) enum Shape {
     /// So many connections, each sending its next request when the last was answered.
-    Closed {
-        connections: usize,
-        body_bytes: usize,
-        answer_bytes: usize,
-    },
+    Closed { connections: usize, body_bytes: usize, answer_bytes: usize },
     /// So many requests a second, whatever comes back.
     Open { rate: u64, body_bytes: usize },
     /// So many streams at a time, started over and over.
-    Streams {
-        streams: usize,
-        frames: usize,
-        gap_us: u64,
-    },
+    Streams { streams: usize, frames: usize, gap_us: u64 },
 }
 
 pub(crate) const WARM_UP: Load = Load {
     name: "warm-up",
     seconds: 0.5,
-    shape: Shape::Closed {
-        connections: 16,
-        body_bytes: 2 * KIB,
-        answer_bytes: 512,
-    },
+    shape: Shape::Closed { connections: 16, body_bytes: 2 * KIB, answer_bytes: 512 },
 };
 
 pub(crate) const LOADS: [Load; 6] = [
     Load {
         name: "one",
         seconds: 2.5,
-        shape: Shape::Closed {
-            connections: 1,
-            body_bytes: 2 * KIB,
-            answer_bytes: 512,
-        },
+        shape: Shape::Closed { connections: 1, body_bytes: 2 * KIB, answer_bytes: 512 },
     },
     Load {
         name: "closed64",
         seconds: 3.0,
-        shape: Shape::Closed {
-            connections: 64,
-            body_bytes: 2 * KIB,
-            answer_bytes: 512,
-        },
+        shape: Shape::Closed { connections: 64, body_bytes: 2 * KIB, answer_bytes: 512 },
     },
-    Load {
-        name: "open1000",
-        seconds: 4.0,
-        shape: Shape::Open {
-            rate: 1000,
-            body_bytes: 2 * KIB,
-        },
-    },
+    Load { name: "open1000", seconds: 4.0, shape: Shape::Open { rate: 1000, body_bytes: 2 * KIB } },
     Load {
         name: "large",
         seconds: 2.5,
-        shape: Shape::Closed {
-            connections: 1,
-            body_bytes: 256 * KIB,
-            answer_bytes: 4096,
-        },
+        shape: Shape::Closed { connections: 1, body_bytes: 256 * KIB, answer_bytes: 4096 },
     },
     Load {
         name: "paced20",
         seconds: 4.0,
-        shape: Shape::Streams {
-            streams: 20,
-            frames: 50,
-            gap_us: 20_000,
-        },
+        shape: Shape::Streams { streams: 20, frames: 50, gap_us: 20_000 },
     },
     Load {
         name: "unpaced64",
         seconds: 2.5,
-        shape: Shape::Streams {
-            streams: 64,
-            frames: 100,
-            gap_us: 0,
-        },
+        shape: Shape::Streams { streams: 64, frames: 100, gap_us: 0 },
     },
 ];
 
@@ -155,10 +116,7 @@ impl Tally {
         for (names, values) in [
             (["p50", "p99", "p999"], &mut self.latencies_ns),
             (["first_p50", "first_p99", "first_p999"], &mut self.first_ns),
-            (
-                ["delay_p50", "delay_p99", "delay_p999"],
-                &mut self.delays_ns,
-            ),
+            (["delay_p50", "delay_p99", "delay_p999"], &mut self.delays_ns),
         ] {
             values.sort_unstable();
             let parts = names.into_iter().zip([0.5, 0.99, 0.999]);
@@ -187,20 +145,14 @@ pub(crate) async fn drive(shape: Shape, address: SocketAddr, seconds: f64) -> Re
     let start = now_ns();
     let until = start + Duration::from_secs_f64(seconds).as_nanos() as u64;
     let mut tally = match shape {
-        Shape::Closed {
-            connections,
-            body_bytes,
-            answer_bytes,
-        } => {
+        Shape::Closed { connections, body_bytes, answer_bytes } => {
             let plan = Plan::answer(answer_bytes);
             closed::drive(address, connections, plan, body_bytes, until).await?
         }
         Shape::Open { rate, body_bytes } => open::drive(address, rate, body_bytes, until).await?,
-        Shape::Streams {
-            streams,
-            frames,
-            gap_us,
-        } => stream::drive(address, streams, Plan::stream(frames, gap_us), until).await?,
+        Shape::Streams { streams, frames, gap_us } => {
+            stream::drive(address, streams, Plan::stream(frames, gap_us), until).await?
+        }
     };
     if tally.wall_ns == 0 {
         tally.wall_ns = now_ns() - start;

@@ -24,11 +24,7 @@ pub(super) async fn drive(
 ) -> Result<Tally> {
     let script = Arc::new(Script {
         address,
-        request: wire::request(
-            &address.to_string(),
-            &Plan::answer(ANSWER_BYTES),
-            body_bytes,
-        ),
+        request: wire::request(&address.to_string(), &Plan::answer(ANSWER_BYTES), body_bytes),
         answer: wire::answer_body(ANSWER_BYTES),
     });
     let mut busy = JoinSet::new();

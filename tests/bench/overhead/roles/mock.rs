@@ -70,11 +70,8 @@ pub(super) async fn serve(port: u16) -> Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        let caller = Caller {
-            stream,
-            prepared: prepared.clone(),
-            pending: Vec::with_capacity(4096),
-        };
+        let caller =
+            Caller { stream, prepared: prepared.clone(), pending: Vec::with_capacity(4096) };
         TokioExecutor::new().execute(async {
             // A caller that goes away is part of the day's work.
             let _ = caller.attend().await;
@@ -95,9 +92,7 @@ impl Caller {
         while let Some((head, length)) = self.head().await? {
             self.pending.drain(..length);
             if head.expects_continue {
-                self.stream
-                    .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
-                    .await?;
+                self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
             }
             let opening = self.body(head.body()).await?;
             if head.is_get {
