@@ -1,9 +1,11 @@
 //! Says that the configuration file changed. What then happens (load, compare, swap) is the caller's affair; so is SIGHUP.
 //!
-//! The folder is watched, not the file: editors and deployment tools put a new file in place of the old one, or turn a
-//! symbolic link, and a watch on the file would stay with what is gone.
+//! The file is watched, not its folder: a folder is often where the log is written too, and every line would wake this
+//! process. Editors and deployment tools put a new file in place of the old one, or turn a symbolic link, where a watch
+//! stays with what is gone; so which file the path leads to is looked at every second, and the watch set anew.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +19,9 @@ use crate::base::clock;
 
 /// An editor's save is several events; the file is looked at when it has been quiet for this long.
 const QUIET: Duration = Duration::from_millis(200);
-/// Limit: in a folder that is never quiet, the file is looked at this often.
+/// How often it is looked whether the path leads to another file. One `stat`.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Limit: a file that is never quiet is read this often.
 const QUIET_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// Watches until dropped.
@@ -54,13 +58,13 @@ impl Watch {
             last: digest(&file),
             file,
             watcher,
-            folders: Vec::new(),
+            seen: None,
             woken,
             stopped: Arc::clone(&stopped),
             changed,
         };
-        looker.follow().map_err(io::Error::other)?;
-        // What changed before the folder was watched is seen by looking once.
+        looker.follow();
+        // What changed before the file was watched is seen by looking once.
         let _ = wake.try_send(());
         std::thread::Builder::new().name("config-watch".to_owned()).spawn(move || looker.run())?;
         Ok(Self { stopped, wake })
@@ -76,8 +80,8 @@ fn is_telling(kind: EventKind) -> bool {
 struct Looker<F> {
     file: PathBuf,
     watcher: RecommendedWatcher,
-    /// The file's folder, and that of the file a symbolic link leads to.
-    folders: Vec<PathBuf>,
+    /// The file that is watched; `None`: there was none to watch.
+    seen: Option<Identity>,
     /// Digest of the content that was reported last; `None`: there was no file yet.
     last: Option<blake3::Hash>,
     woken: Receiver<()>,
@@ -87,11 +91,16 @@ struct Looker<F> {
 
 impl<F: FnMut()> Looker<F> {
     fn run(mut self) {
-        while self.woken.recv().is_ok() && self.settle() {
-            // A link may lead elsewhere now. Without the new folder only later changes there go unseen.
-            if let Err(error) = self.follow() {
-                tracing::warn!(file = %self.file.display(), %error, "configuration file is not fully watched");
+        loop {
+            match self.woken.recv_timeout(LOOK_EVERY) {
+                Err(RecvTimeoutError::Timeout) if identity(&self.file) == self.seen => continue,
+                Ok(()) | Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
             }
+            if !self.settle() {
+                return;
+            }
+            self.follow();
             let now = digest(&self.file);
             if now.is_some() && now != self.last {
                 self.last = now;
@@ -117,18 +126,43 @@ impl<F: FnMut()> Looker<F> {
         }
     }
 
-    /// Watches the folders the file stands in now.
-    fn follow(&mut self) -> notify::Result<()> {
-        let target = self.file.canonicalize().ok();
-        let wanted = [Some(self.file.as_path()), target.as_deref()];
-        for folder in wanted.into_iter().flatten().filter_map(Path::parent) {
-            if !self.folders.iter().any(|known| known == folder) {
-                self.watcher.watch(folder, RecursiveMode::NonRecursive)?;
-                self.folders.push(folder.to_owned());
+    /// Watches the file that the path leads to now.
+    fn follow(&mut self) {
+        let now = identity(&self.file);
+        if now.map(Identity::inode) != self.seen.map(Identity::inode) {
+            // The watch on a file that is gone may have ended by itself.
+            let _ended = self.watcher.unwatch(&self.file);
+            if now.is_some()
+                && let Err(error) = self.watcher.watch(&self.file, RecursiveMode::NonRecursive)
+            {
+                tracing::debug!(file = %self.file.display(), %error, "looked at every second only");
             }
         }
-        Ok(())
+        self.seen = now;
     }
+}
+
+/// Which file a path leads to, and its state as far as `stat` tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    inode: (u64, u64),
+    changed: (i64, i64),
+    bytes: u64,
+}
+
+impl Identity {
+    fn inode(self) -> (u64, u64) {
+        self.inode
+    }
+}
+
+fn identity(file: &Path) -> Option<Identity> {
+    let metadata = std::fs::metadata(file).ok()?;
+    Some(Identity {
+        inode: (metadata.dev(), metadata.ino()),
+        changed: (metadata.mtime(), metadata.mtime_nsec()),
+        bytes: metadata.size(),
+    })
 }
 
 fn digest(file: &Path) -> Option<blake3::Hash> {
@@ -212,5 +246,27 @@ mod tests {
         drop(watch);
         // The callback, and with it the sender, goes with the thread.
         assert_eq!(reported.recv_timeout(SOON), Err(RecvTimeoutError::Disconnected));
+    }
+
+    #[test]
+    fn a_busy_folder_does_not_hold_up_a_report() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pinhole.toml");
+        fs::write(&file, "one").unwrap();
+        let (_watch, reported) = reports(&file);
+        let done = Arc::new(AtomicBool::new(false));
+        let (over, log) = (Arc::clone(&done), folder.path().join("log"));
+        let writer = std::thread::spawn(move || {
+            while !over.load(Ordering::SeqCst) {
+                fs::write(&log, "line\n").unwrap();
+                std::thread::yield_now();
+            }
+        });
+        fs::write(&file, "two").unwrap();
+        // A watch on the folder would wait for a quiet moment until its limit of two seconds.
+        let report = reported.recv_timeout(QUIET_WAIT_MAX.saturating_sub(QUIET));
+        done.store(true, Ordering::SeqCst);
+        writer.join().unwrap();
+        assert_eq!(report.unwrap(), "two");
     }
 }
