@@ -204,7 +204,11 @@ impl Client {
         let request = self.http1_request(call);
         let mut pending = std::pin::pin!(connection.sender.try_send_request(request));
         let answer = std::future::poll_fn(|cx| {
-            if let Poll::Ready(answer) = pending.as_mut().poll(cx) {
+            // Only the codec moves `pending`, and it is driven here: woken by `pending` as well, the task would be polled
+            // once more for nothing. The second look has the real waker, for what else may make it wait (tokio's
+            // budget for one poll).
+            let mut unwatched = Context::from_waker(std::task::Waker::noop());
+            if let Poll::Ready(answer) = pending.as_mut().poll(&mut unwatched) {
                 return Poll::Ready(answer);
             }
             connection.drive(cx);
@@ -375,13 +379,19 @@ impl Body for AnswerBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
-        let mut polled = Pin::new(&mut this.incoming).poll_frame(cx);
-        if polled.is_pending()
-            && let Some(connection) = &mut this.connection
-        {
-            connection.drive(cx);
-            polled = Pin::new(&mut this.incoming).poll_frame(cx);
-        }
+        let polled = match &mut this.connection {
+            None => Pin::new(&mut this.incoming).poll_frame(cx),
+            Some(connection) => {
+                // As with the head: the codec wakes the task, its channel need not.
+                let mut unwatched = Context::from_waker(std::task::Waker::noop());
+                let mut polled = Pin::new(&mut this.incoming).poll_frame(&mut unwatched);
+                if polled.is_pending() {
+                    connection.drive(cx);
+                    polled = Pin::new(&mut this.incoming).poll_frame(cx);
+                }
+                polled
+            }
+        };
         if matches!(polled, Poll::Ready(None)) {
             this.finish();
         }
