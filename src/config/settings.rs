@@ -9,7 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::base::secret::Secret;
+use crate::base::trace::Sampler;
 use crate::config::diagnostic::Findings;
+use crate::exchange::trace::Incoming;
 use crate::policy::identity::GatewayKey;
 use crate::route::rules::Rules;
 use crate::upstream::provider::{Provider, Timeouts};
@@ -29,6 +31,7 @@ pub struct Settings {
     pub capture: Capture,
     pub retention: Retention,
     pub errors: Errors,
+    pub traces: Traces,
     /// In the order of the file; disabled ones are among them.
     pub providers: Vec<Arc<Provider>>,
     pub rules: Rules,
@@ -200,6 +203,28 @@ pub struct Retention {
     pub bodies_age: Option<Duration>,
     pub bodies_bytes_max: Option<u64>,
     pub records_age: Option<Duration>,
+}
+
+/// Trace context in and out, and which traces are recorded.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Traces {
+    /// Whether `traceparent` is read and written at all; off, it passes as any other header.
+    pub propagate: bool,
+    /// Spans go somewhere. Where they do not, a caller's context passes as it came, so that its trace has no hole.
+    pub recording: bool,
+    pub incoming: Incoming,
+    pub sampler: Sampler,
+}
+
+impl Default for Traces {
+    fn default() -> Self {
+        Self {
+            propagate: true,
+            recording: false,
+            incoming: Incoming::Continue,
+            sampler: Sampler::OFF,
+        }
+    }
 }
 
 /// The shape of error answers.

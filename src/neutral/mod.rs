@@ -3,3 +3,5 @@
 pub mod facts;
 pub mod failure;
 pub mod kind;
+pub mod reading;
+pub mod usage;

@@ -105,7 +105,7 @@ fn fields(exchange: &Exchange, mut field: impl FnMut(&'static str, Value<'_>)) {
         field("first_byte_ms", Value::Millis(first));
     }
     field("duration_ms", Value::Millis(exchange.ended_us));
-    field("overhead_ms", Value::Millis(exchange.overhead_us()));
+    field("overhead_ms", Value::Millis(exchange.summary.times.overhead_us));
     if let Some(label) = exchange.key_label.as_deref() {
         field("key", Value::Text(label));
     }

@@ -5,6 +5,7 @@
 //!              drop guard                bounded
 //! ```
 
+pub mod digest;
 pub mod line;
 pub mod queue;
 pub mod recorder;

@@ -15,10 +15,14 @@ use std::time::Duration;
 
 use crate::exchange::Exchange;
 use crate::exchange::leg::Keep;
+use crate::exchange::room::Room;
+use crate::observe::digest::Digester;
 use crate::observe::sink::Sinks;
 
 /// Limit: finished exchanges waiting for the worker. Past it they are dropped and counted.
 pub const QUEUE_MAX: usize = 65_536;
+/// Limit: bytes kept of running exchanges, prompts and answers.
+const ROOM_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// How long a woken worker waits for more before it takes the batch.
 const COMPANY: Duration = Duration::from_millis(10);
 
@@ -29,6 +33,8 @@ pub struct Queue {
     dropped: AtomicU64,
     /// What the sinks want kept of each exchange.
     keep: Keep,
+    /// Memory for what is kept of running exchanges.
+    room: Arc<Room>,
     closed: AtomicBool,
     cutting: AtomicBool,
     worker: Mutex<Option<Thread>>,
@@ -47,6 +53,7 @@ impl Queue {
             waiting: Mutex::new(Vec::with_capacity(256)),
             dropped: AtomicU64::new(0),
             keep: sinks.keep(),
+            room: Room::new(ROOM_BYTES_MAX),
             closed: AtomicBool::new(false),
             cutting: AtomicBool::new(false),
             worker: Mutex::new(None),
@@ -77,6 +84,10 @@ impl Queue {
         }
     }
 
+    pub fn room(&self) -> &Arc<Room> {
+        &self.room
+    }
+
     pub fn keep(&self) -> Keep {
         self.keep
     }
@@ -103,6 +114,7 @@ impl Queue {
 
     fn run(&self, mut sinks: Sinks) {
         let mut batch: Vec<Box<Exchange>> = Vec::with_capacity(256);
+        let mut digester = Digester::default();
         loop {
             let closing = self.closed.load(Ordering::SeqCst);
             std::mem::swap(
@@ -110,6 +122,9 @@ impl Queue {
                 &mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner),
             );
             if !batch.is_empty() {
+                for exchange in &mut batch {
+                    digester.digest(exchange);
+                }
                 sinks.take(&batch, self.dropped());
                 batch.clear();
             } else if closing {

@@ -2,62 +2,16 @@
 
 use std::sync::{Arc, Mutex};
 
-use http::{Method, StatusCode};
-
-use crate::base::clock;
-use crate::base::id::ExchangeId;
-use crate::exchange::leg::Leg;
 use crate::exchange::outcome::Outcome;
-use crate::exchange::{Attempt, Blame, Exchange, Frames};
+use crate::exchange::{Blame, Exchange, fixture};
 use crate::neutral::failure::Code;
-use crate::neutral::kind::{Dialect, Operation};
 use crate::observe::line::{LineSink, LogForm};
 use crate::observe::queue::Queue;
 use crate::observe::recorder::Recorder;
 use crate::observe::sink::{Sink, Sinks};
 
 fn exchange() -> Box<Exchange> {
-    Box::new(Exchange {
-        id: ExchangeId::new(1_763_625_600_123_456),
-        started: clock::now(),
-        wall_us: 1_763_625_600_123_456,
-        client: None,
-        key_label: Some("ci".into()),
-        method: Method::POST,
-        path: "/v1/chat/completions".to_owned(),
-        dialect: Dialect::OpenAiChat,
-        operation: Operation::Chat,
-        model_requested: Some("gpt-5".to_owned()),
-        stream: true,
-        client_request_id: None,
-        request: Leg::default(),
-        request_bytes: 2_048,
-        request_read_us: 40,
-        attempts: vec![Attempt {
-            provider: "openai".into(),
-            model: Some("gpt-5".into()),
-            key_label: None,
-            because: "exact model id",
-            edits: Vec::new(),
-            request: Leg::default(),
-            sent_us: 55,
-            head_us: Some(1_234),
-            reused: true,
-            connect_us: 0,
-            peer: None,
-            status: Some(StatusCode::OK),
-            upstream_request_id: Some("req_1".to_owned()),
-            response: Leg::default(),
-            frames: Frames::default(),
-            failure: None,
-        }],
-        status: Some(StatusCode::OK),
-        response: Leg::default(),
-        response_bytes: 512,
-        outcome: Outcome::GatewayError,
-        failure: None,
-        ended_us: 0,
-    })
+    Box::new(fixture::exchange())
 }
 
 /// Keeps the outcomes it is given.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
+use crate::base::trace::traceparent;
 use crate::dialect::openai_chat::usage_filter::UsageFilter;
 use crate::exchange::Blame;
 use crate::neutral::failure::{Failure, Source};
@@ -86,6 +87,13 @@ impl Job {
         answered.insert(headers::X_PINHOLE_ID, reply::id_value(self.id));
         let exchange = self.recorder.exchange();
         let attempts = exchange.as_ref().map_or(0, |exchange| exchange.attempts.len());
+        if let Some(trace) = exchange.as_ref().map(|exchange| exchange.trace)
+            && self.snapshot.settings.traces.propagate
+            && let Ok(value) =
+                HeaderValue::from_bytes(&traceparent(trace.id, trace.server, trace.sampled))
+        {
+            answered.insert(headers::TRACEPARENT, value);
+        }
         if !answered.contains_key(headers::X_REQUEST_ID) {
             let client = exchange.and_then(|exchange| exchange.client_request_id.as_deref());
             let value = client.and_then(|id| HeaderValue::from_str(id).ok());

@@ -8,10 +8,13 @@ use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
+use crate::base::trace::SpanId;
 use crate::config::settings::{IncludeUsage, Settings};
 use crate::dialect::edit::{self, Edit};
+use crate::exchange::Blame;
+use crate::exchange::attempt::{Attempt, Link, RateLimit};
+use crate::exchange::frames::Frames;
 use crate::exchange::leg::{Keep, Leg};
-use crate::exchange::{Attempt, Blame, Frames};
 use crate::neutral::failure::{Code, Failure};
 use crate::neutral::kind::{Dialect, Operation};
 use crate::observe::recorder::Recorder;
@@ -19,9 +22,9 @@ use crate::policy::identity::{Caller, Place, X_PINHOLE_KEY, query_key};
 use crate::proxy::endpoint::{Endpoint, ModelPlace, percent_encode};
 use crate::proxy::headers::{self, provider_request_id};
 use crate::proxy::intake::Understood;
-use crate::route::table::Choice;
+use crate::route::table::{Choice, OTHER};
 use crate::upstream::auth::{self, ClientCredential, Outbound, X_GOOG_API_KEY};
-use crate::upstream::client::{AnswerBody, Call, Client, Link, SendError, Unsent};
+use crate::upstream::client::{AnswerBody, Call, Client, SendError, Unsent};
 use crate::upstream::connect::ConnectError;
 use crate::upstream::outgoing::Outgoing;
 use crate::upstream::provider::Provider;
@@ -47,6 +50,10 @@ pub struct Prepared {
     pub key_label: Option<Arc<str>>,
     /// The gateway asked for usage the client did not ask for: its chunk is to be hidden.
     pub usage_added: bool,
+    /// What metrics call the model; set by whoever knows the routing table.
+    pub model_label: Arc<str>,
+    /// The span that the provider is told of.
+    pub span: SpanId,
 }
 
 /// Decides what goes to `provider`: path, headers, and the body with its edits. Pure.
@@ -99,6 +106,8 @@ pub fn prepare(
         edits,
         key_label,
         usage_added,
+        model_label: Arc::clone(&OTHER),
+        span: SpanId::random(),
     })
 }
 
@@ -277,17 +286,22 @@ pub fn begin(recorder: &mut Recorder, provider: &Provider, choice: &Choice, prep
     exchange.attempts.push(Attempt {
         provider: Arc::clone(&provider.id),
         model: choice.model.clone(),
+        model_label: Arc::clone(&prepared.model_label),
         key_label: prepared.key_label.clone(),
         because: choice.because.label(),
         edits: prepared.edits.clone(),
+        usage_added: prepared.usage_added,
+        span: prepared.span,
         request: request_leg(keep, prepared),
         sent_us,
+        link: Link::default(),
         head_us: None,
-        reused: false,
-        connect_us: 0,
-        peer: None,
+        ended_us: None,
         status: None,
+        events: false,
+        coding: None,
         upstream_request_id: None,
+        rate_limit: RateLimit::default(),
         response: Leg::default(),
         frames: Frames::default(),
         failure: None,
@@ -332,19 +346,21 @@ pub async fn send(
     };
     let now_us = exchange.offset_us();
     if let Some(attempt) = exchange.attempts.last_mut() {
-        attempt.reused = link.reused;
-        attempt.connect_us = link.opened.resolve_us + link.opened.connect_us + link.opened.tls_us;
-        attempt.peer = link.opened.peer;
+        attempt.link = link;
         match &result {
             Ok(response) => {
                 attempt.head_us = Some(now_us);
                 attempt.status = Some(response.status());
+                attempt.events = headers::is_event_stream(response.headers());
+                attempt.coding = headers::coding(response.headers());
+                attempt.rate_limit = headers::rate_limit(response.headers());
                 attempt.response.note_headers(keep, response.headers());
                 attempt.upstream_request_id = provider_request_id(response.headers())
                     .and_then(|value| value.to_str().ok())
                     .map(str::to_owned);
             }
             Err(failure) => {
+                attempt.ended_us = Some(now_us);
                 attempt.failure = Some(Blame::of(failure.code, Some(failure.message.to_string())));
             }
         }

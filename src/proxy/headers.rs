@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crate::exchange::attempt::RateLimit;
 use crate::policy::identity::{Caller, Place};
 
 pub const X_PINHOLE_ID: HeaderName = HeaderName::from_static("x-pinhole-id");
@@ -15,6 +16,23 @@ pub const X_APERTURE_UPSTREAM: HeaderName = HeaderName::from_static("x-aperture-
 pub const X_APERTURE_REGION: HeaderName = HeaderName::from_static("x-aperture-region");
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+pub const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
+const X_PINHOLE_TAG: HeaderName = HeaderName::from_static("x-pinhole-tag");
+
+/// Where clients name their session, the first of them wins: any client, Claude Code, Codex, OpenCode.
+const SESSION: [HeaderName; 5] = [
+    HeaderName::from_static("x-session-id"),
+    HeaderName::from_static("x-claude-code-session-id"),
+    HeaderName::from_static("session-id"),
+    HeaderName::from_static("session_id"),
+    HeaderName::from_static("x-session-affinity"),
+];
+
+/// Limits on tags; what is over them is left out.
+const TAGS_MAX: usize = 16;
+const TAG_BYTES_MAX: usize = 256;
 
 /// Belongs to one connection, never to the next one.
 const HOP_BY_HOP: [HeaderName; 7] = [
@@ -101,6 +119,56 @@ pub fn provider_request_id(headers: &HeaderMap) -> Option<&HeaderValue> {
     ]
     .iter()
     .find_map(|name| headers.get(name))
+}
+
+/// The session that the client names.
+pub fn session(headers: &HeaderMap) -> Option<&HeaderValue> {
+    SESSION.iter().find_map(|name| headers.get(name)).filter(|value| !value.is_empty())
+}
+
+/// `x-pinhole-tag: team=search`, repeatable; anything without a name and a value is none.
+pub fn tags(headers: &HeaderMap) -> Vec<(String, String)> {
+    let values = headers.get_all(X_PINHOLE_TAG).iter();
+    values
+        .filter(|value| value.len() <= TAG_BYTES_MAX)
+        .filter_map(|value| value.to_str().ok()?.split_once('='))
+        .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+        .filter(|(name, value)| !name.is_empty() && !value.is_empty())
+        .take(TAGS_MAX)
+        .collect()
+}
+
+/// Takes off what would tell a provider of the caller's trace.
+pub fn strip_trace(headers: &mut HeaderMap) {
+    for name in [TRACEPARENT, TRACESTATE, BAGGAGE] {
+        headers.remove(name);
+    }
+}
+
+/// The coding of a body, when it has one.
+pub fn coding(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_ENCODING)?.to_str().ok()?.trim();
+    (!value.is_empty() && !value.eq_ignore_ascii_case("identity")).then(|| value.to_owned())
+}
+
+/// What the provider says of its limits, in OpenAI's words or in Anthropic's.
+pub fn rate_limit(headers: &HeaderMap) -> RateLimit {
+    let mut found = RateLimit::default();
+    for (name, value) in headers {
+        let name = name.as_str();
+        let rest = name.strip_prefix("x-ratelimit-");
+        let rest = rest.or_else(|| name.strip_prefix("anthropic-ratelimit-"));
+        let slot = match rest.unwrap_or(name) {
+            "limit-requests" | "requests-limit" => &mut found.requests_limit,
+            "remaining-requests" | "requests-remaining" => &mut found.requests_remaining,
+            "limit-tokens" | "tokens-limit" => &mut found.tokens_limit,
+            "remaining-tokens" | "tokens-remaining" => &mut found.tokens_remaining,
+            "retry-after" => &mut found.retry_after_s,
+            _ => continue,
+        };
+        *slot = value.to_str().ok().and_then(|text| text.trim().parse().ok());
+    }
+    found
 }
 
 /// Server-sent events, by the content type.

@@ -1,6 +1,5 @@
 //! Which provider handed out an id: a stored response, a file or a batch is fetched where it was made.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,6 +15,8 @@ const IDS_MAX: usize = 65_536;
 /// Limits on what is taken for an id.
 const ID_BYTES_MIN: usize = 6;
 const ID_BYTES_MAX: usize = 128;
+/// Limit: how far into an answer an id is looked for.
+const HEAD_MAX: usize = 2 * 1024;
 /// Limit: how far into a compressed answer an id is looked for.
 const DECODED_MAX: usize = 4 * 1024;
 
@@ -43,11 +44,10 @@ impl Ids {
             return;
         };
         let coding = coding.and_then(|coding| coding.to_str().ok());
+        let head = attempt.frames.beginning(HEAD_MAX);
         let head = match coding {
-            Some(coding) => {
-                Cow::Owned(coding::beginning(coding, &attempt.frames.head, DECODED_MAX))
-            }
-            None => Cow::Borrowed(&attempt.frames.head),
+            Some(coding) => coding::beginning(coding, &head, DECODED_MAX),
+            None => head,
         };
         let Some(id) = first_id(&head) else {
             return;

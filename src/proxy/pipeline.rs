@@ -7,12 +7,18 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::base::clock;
 use crate::base::id::ExchangeId;
+use crate::base::trace::{Parent, traceparent};
+use crate::config::settings::Settings;
 use crate::exchange::Exchange;
 use crate::exchange::leg::Leg;
 use crate::exchange::outcome::Outcome;
+use crate::exchange::room::Share;
+use crate::exchange::summary::Summary;
+use crate::exchange::trace::Trace;
 use crate::neutral::failure::{Code, Failure};
 use crate::neutral::kind::{Dialect, Operation};
 use crate::observe::recorder::Recorder;
@@ -115,9 +121,16 @@ impl Job {
             model_requested: None,
             stream: false,
             client_request_id: text(&parts.headers, &headers::X_REQUEST_ID),
+            user_agent: parts.headers.get(header::USER_AGENT).cloned(),
+            session: headers::session(&parts.headers).cloned(),
+            tags: headers::tags(&parts.headers),
+            trace: trace(&snapshot.settings, &parts.headers),
             request: Leg::default(),
             request_bytes: 0,
+            prompt: None,
+            share: Share::new(worker.shared.queue.room()),
             request_read_us: 0,
+            queued_us: 0,
             attempts: Vec::with_capacity(1),
             status: None,
             response: Leg::default(),
@@ -125,6 +138,7 @@ impl Job {
             outcome: Outcome::GatewayError,
             failure: None,
             ended_us: 0,
+            summary: Summary::default(),
         };
         let mut recorder = Recorder::new(Box::new(exchange), Arc::clone(&worker.shared.queue));
         let keep = recorder.keep();
@@ -151,7 +165,7 @@ impl Job {
             Route::Refused { refusal, .. } => return Err(refusal::of_path(refusal, uri.path())),
             Route::Info(_) => return Err(refusal::of_path(Refusal::Unknown, uri.path())),
         };
-        self.places.gateway = Some(places::in_gateway(&self.snapshot).await?);
+        self.places.gateway = Some(self.wait_in_gateway().await?);
         let body = self.read(body).await?;
         let decoded = self.decode(&endpoint, &parts.headers, &body).await?;
         let understood = intake::understand(&endpoint, &parts.headers, &body, decoded)?;
@@ -160,6 +174,9 @@ impl Job {
         if let Some(exchange) = self.recorder.exchange() {
             exchange.model_requested = asked.map(str::to_owned);
             exchange.stream = stream;
+            if stream || exchange.trace.sampled {
+                exchange.keep_prompt(understood.decoded.as_ref().unwrap_or(&body));
+            }
         }
         let choice = match fixed {
             Some(provider) => verbatim_choice(provider, asked, Because::ProviderPath),
@@ -167,8 +184,8 @@ impl Job {
         };
         let provider = self.provider_at(choice.provider)?;
         self.provider = Some(Arc::clone(&provider));
-        self.places.provider =
-            places::at_provider(&self.snapshot, choice.provider, &provider).await?;
+        self.places.provider = self.wait_at_provider(choice.provider, &provider).await?;
+        let label = self.snapshot.table.label(choice.provider, choice.model.as_deref());
         let original = Original {
             method: parts.method,
             headers: parts.headers,
@@ -176,13 +193,15 @@ impl Job {
             query: uri.query(),
             verbatim_path: fixed.is_some(),
         };
-        let prepared = attempt::prepare(
+        let mut prepared = attempt::prepare(
             &provider,
             &self.snapshot.settings,
             &endpoint,
             (original, &caller),
             (&understood, &choice),
         )?;
+        prepared.model_label = label;
+        self.tell_trace(&provider, &mut prepared);
         drop(understood);
         self.send(worker, choice, &provider, prepared).await
     }
@@ -204,6 +223,64 @@ impl Job {
             exchange.key_label = Some(Arc::clone(label));
         }
         Ok(caller)
+    }
+
+    async fn wait_in_gateway(&mut self) -> Result<OwnedSemaphorePermit, Failure> {
+        let began = self.offset_us();
+        let place = places::in_gateway(&self.snapshot).await;
+        self.waited(began);
+        place
+    }
+
+    async fn wait_at_provider(
+        &mut self,
+        at: usize,
+        provider: &Provider,
+    ) -> Result<Option<OwnedSemaphorePermit>, Failure> {
+        if self.snapshot.provider_places(at).is_none() {
+            return Ok(None);
+        }
+        let began = self.offset_us();
+        let place = places::at_provider(&self.snapshot, at, provider).await;
+        self.waited(began);
+        place
+    }
+
+    fn offset_us(&mut self) -> u64 {
+        self.recorder.exchange().map_or(0, |exchange| exchange.offset_us())
+    }
+
+    fn waited(&mut self, began_us: u64) {
+        if let Some(exchange) = self.recorder.exchange() {
+            exchange.queued_us += exchange.offset_us() - began_us;
+        }
+    }
+
+    /// The provider is told the trace, with the attempt's span as parent, unless it is not to know. Baggage is meant for
+    /// the caller's own services and goes no further.
+    fn tell_trace(&mut self, provider: &Provider, prepared: &mut Prepared) {
+        let Some(exchange) = self.recorder.exchange() else { return };
+        if !self.snapshot.settings.traces.propagate {
+            return;
+        }
+        let outgoing = &mut prepared.call.headers;
+        if !provider.trace_context {
+            headers::strip_trace(outgoing);
+            return;
+        }
+        let trace = &exchange.trace;
+        outgoing.remove(headers::BAGGAGE);
+        if trace.parent.is_some() && !self.snapshot.settings.traces.recording {
+            return;
+        }
+        let parent = traceparent(trace.id, prepared.span, trace.sampled);
+        if let Ok(value) = HeaderValue::from_bytes(&parent) {
+            outgoing.insert(headers::TRACEPARENT, value);
+        }
+        if trace.parent.is_none() {
+            // It is another trace's state.
+            outgoing.remove(headers::TRACESTATE);
+        }
     }
 
     fn catalogue(
@@ -383,6 +460,13 @@ fn wants_events(dialect: Dialect, query: Option<&str>) -> bool {
 
 fn verbatim_choice(provider: usize, asked: Option<&str>, because: Because) -> Choice {
     Choice { provider, model: asked.map(Arc::from), params: Params::default(), because }
+}
+
+/// The caller's trace continued, or a new one.
+fn trace(settings: &Settings, headers: &HeaderMap) -> Trace {
+    let parent = headers.get(headers::TRACEPARENT).filter(|_| settings.traces.propagate);
+    let parent = parent.and_then(|value| Parent::parse(value.as_bytes()));
+    Trace::begin(parent, settings.traces.incoming, &settings.traces.sampler)
 }
 
 fn text(headers: &HeaderMap, name: &http::HeaderName) -> Option<String> {

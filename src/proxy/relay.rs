@@ -175,8 +175,8 @@ impl Relay {
         let keep = self.recorder.keep();
         if let Some(exchange) = self.recorder.exchange() {
             let at = clock::us_between(exchange.started, now);
+            exchange.note_frame(at, &data);
             if let Some(attempt) = exchange.attempts.last_mut() {
-                attempt.frames.push(at, &data);
                 attempt.response.note_body(keep, &data);
             }
         }
@@ -236,6 +236,10 @@ impl Relay {
         self.body = None;
         if let Some(exchange) = self.recorder.exchange() {
             exchange.compare_answers();
+            let now_us = exchange.offset_us();
+            if let Some(attempt) = exchange.attempts.last_mut() {
+                attempt.ended_us = Some(now_us);
+            }
         }
         self.recorder.finish(outcome);
         self.places.give_back();
@@ -397,9 +401,7 @@ async fn read_tail(mut body: AnswerBody, mut recorder: Recorder, places: Places)
             read += data.len() as u64;
             if let Some(exchange) = recorder.exchange() {
                 let at = exchange.offset_us();
-                if let Some(attempt) = exchange.attempts.last_mut() {
-                    attempt.frames.push(at, data);
-                }
+                exchange.note_frame(at, data);
             }
             if read > TAIL_BYTES_MAX {
                 return;

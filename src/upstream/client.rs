@@ -24,7 +24,8 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
 use crate::base::{clock, task};
-use crate::upstream::connect::{ConnectError, Opened, Origin, Socket};
+use crate::exchange::attempt::Link;
+use crate::upstream::connect::{ConnectError, Origin, Socket};
 use crate::upstream::outgoing::Outgoing;
 use crate::upstream::provider::Provider;
 
@@ -40,7 +41,8 @@ pub struct Connection {
     sender: http1::SendRequest<Outgoing>,
     /// `None` once it ended. Dropping it is what tells `sender` and a waiting answer so.
     driver: Option<Pin<Box<Driver>>>,
-    peer: Option<std::net::SocketAddr>,
+    /// How it came about, for the attempts that use it again.
+    link: Link,
 }
 
 impl Connection {
@@ -52,6 +54,18 @@ impl Connection {
             self.driver = None;
         }
     }
+}
+
+/// The HTTP/2 connection that requests share.
+#[derive(Clone)]
+struct Shared {
+    sender: http2::SendRequest<Outgoing>,
+    link: Link,
+}
+
+/// A connection as the next request finds it: there already.
+fn again(link: &Link) -> Link {
+    Link { reused: true, resolve_us: 0, connect_us: 0, tls_us: 0, ..link.clone() }
 }
 
 struct Idle {
@@ -68,7 +82,7 @@ pub struct Client {
     /// Written by `put_back`, emptied by `take` and `sweep`. Never held across an await.
     idle: Mutex<Vec<Idle>>,
     /// The shared HTTP/2 connection, once one was agreed on. Never held across an await.
-    http2: Mutex<Option<http2::SendRequest<Outgoing>>>,
+    http2: Mutex<Option<Shared>>,
 }
 
 /// What is sent: head and body as they shall stand on the wire.
@@ -78,14 +92,6 @@ pub struct Call {
     /// Without `host` and `content-length`; the client adds both.
     pub headers: HeaderMap,
     pub body: Outgoing,
-}
-
-/// How the connection of one attempt came about.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Link {
-    /// Taken from the pool; then `opened` holds only the peer.
-    pub reused: bool,
-    pub opened: Opened,
 }
 
 /// Why a call brought no answer.
@@ -129,28 +135,26 @@ impl Client {
     /// A connection to send on: the newest idle one, the shared HTTP/2 one, or a new one. `link` says which.
     pub async fn connection(&self, link: &mut Link) -> Result<Line, SendError> {
         if let Some(connection) = self.take() {
-            *link = Link { reused: true, opened: Opened::default() };
-            link.opened.peer = connection.peer;
+            link.clone_from(&connection.link);
             return Ok(Line::Http1(connection));
         }
-        if let Some(sender) = self.shared_http2() {
-            *link = Link { reused: true, opened: Opened { http2: true, ..Opened::default() } };
-            return Ok(Line::Http2(sender));
+        if let Some(shared) = self.shared_http2() {
+            *link = shared.link;
+            return Ok(Line::Http2(shared.sender));
         }
-        link.reused = false;
         let origin = self.origin.as_ref().map_err(|reason| ConnectError::Setup(reason.clone()))?;
         let (socket, opened) = origin.open().await?;
-        link.opened = opened;
-        if link.opened.http2 {
-            return self.start_http2(socket).await.map(Line::Http2);
+        *link = opened;
+        if link.http == "2" {
+            return self.start_http2(socket, link).await.map(Line::Http2);
         }
         let (sender, driver) = http1::Builder::new()
             .max_headers(256)
             .handshake(TokioIo::new(socket))
             .await
             .map_err(SendError::Reset)?;
-        let peer = link.opened.peer;
-        Ok(Line::Http1(Connection { sender, driver: Some(Box::pin(driver)), peer }))
+        let link = again(link);
+        Ok(Line::Http1(Connection { sender, driver: Some(Box::pin(driver)), link }))
     }
 
     /// Sends `call` on `line` and returns the head of the answer, with a body that drives the connection.
@@ -266,15 +270,19 @@ impl Client {
         Uri::from_parts(parts).unwrap_or_default()
     }
 
-    fn shared_http2(&self) -> Option<http2::SendRequest<Outgoing>> {
+    fn shared_http2(&self) -> Option<Shared> {
         let mut slot = self.http2.lock().unwrap_or_else(PoisonError::into_inner);
-        if slot.as_ref().is_some_and(http2::SendRequest::is_closed) {
+        if slot.as_ref().is_some_and(|shared| shared.sender.is_closed()) {
             *slot = None;
         }
         slot.clone()
     }
 
-    async fn start_http2(&self, socket: Socket) -> Result<http2::SendRequest<Outgoing>, SendError> {
+    async fn start_http2(
+        &self,
+        socket: Socket,
+        link: &Link,
+    ) -> Result<http2::SendRequest<Outgoing>, SendError> {
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .adaptive_window(true)
@@ -287,7 +295,8 @@ impl Client {
                 tracing::debug!(%error, "http2 connection to a provider ended");
             }
         });
-        *self.http2.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender.clone());
+        let shared = Shared { sender: sender.clone(), link: again(link) };
+        *self.http2.lock().unwrap_or_else(PoisonError::into_inner) = Some(shared);
         Ok(sender)
     }
 

@@ -15,6 +15,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::base::clock;
+use crate::exchange::attempt::Link;
 use crate::upstream::provider::{HttpVersion, Provider};
 use crate::upstream::tls;
 
@@ -22,17 +23,6 @@ use crate::upstream::tls;
 pub(crate) enum Socket {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
-}
-
-/// What opening a connection took, in microseconds, and what it reached.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Opened {
-    pub resolve_us: u64,
-    pub connect_us: u64,
-    pub tls_us: u64,
-    pub peer: Option<SocketAddr>,
-    /// HTTP/2 was agreed on.
-    pub http2: bool,
 }
 
 /// Why no connection was made.
@@ -108,7 +98,7 @@ impl Origin {
     }
 
     /// Opens a connection within the provider's connect timeout.
-    pub(crate) async fn open(&self) -> Result<(Socket, Opened), ConnectError> {
+    pub(crate) async fn open(&self) -> Result<(Socket, Link), ConnectError> {
         match tokio::time::timeout(self.timeout, self.open_untimed()).await {
             Ok(result) => result,
             Err(_elapsed) => {
@@ -117,8 +107,8 @@ impl Origin {
         }
     }
 
-    async fn open_untimed(&self) -> Result<(Socket, Opened), ConnectError> {
-        let mut opened = Opened { http2: self.prior_knowledge, ..Opened::default() };
+    async fn open_untimed(&self) -> Result<(Socket, Link), ConnectError> {
+        let mut opened = Link { http: http_version(self.prior_knowledge), ..Link::default() };
         let (host, port) = match &self.proxy {
             Some(proxy) => (proxy.host.as_str(), proxy.port),
             None => (self.host.as_str(), self.port),
@@ -129,6 +119,7 @@ impl Origin {
         opened.resolve_us = clock::us_between(started, resolved);
         let mut stream = dial(host, &addresses).await?;
         opened.peer = stream.peer_addr().ok();
+        opened.local = stream.local_addr().ok();
         let Some((connector, name)) = &self.tls else {
             opened.connect_us = clock::us_between(resolved, clock::now());
             return Ok((Socket::Plain(stream), opened));
@@ -143,8 +134,22 @@ impl Origin {
             .await
             .map_err(|source| ConnectError::Tls { host: self.host.clone(), source })?;
         opened.tls_us = clock::us_between(connected, clock::now());
-        opened.http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let session = stream.get_ref().1;
+        opened.http = http_version(session.alpn_protocol() == Some(b"h2"));
+        opened.tls = session.protocol_version().and_then(tls_version);
         Ok((Socket::Tls(Box::new(stream)), opened))
+    }
+}
+
+fn http_version(two: bool) -> &'static str {
+    if two { "2" } else { "1.1" }
+}
+
+fn tls_version(version: rustls::ProtocolVersion) -> Option<&'static str> {
+    match version {
+        rustls::ProtocolVersion::TLSv1_2 => Some("1.2"),
+        rustls::ProtocolVersion::TLSv1_3 => Some("1.3"),
+        _ => None,
     }
 }
 

@@ -49,6 +49,8 @@ pub struct Provider {
     pub http: HttpVersion,
     /// Proxy to reach it through, from `HTTPS_PROXY`/`HTTP_PROXY`/`NO_PROXY`.
     pub proxy: Option<Uri>,
+    /// It may know the caller's trace: `traceparent` goes with each request.
+    pub trace_context: bool,
     /// Path versions are joined by rule (`/v1` once, `/v4` roots); set: the client's version segment is dropped.
     pub versionless: bool,
 }

@@ -10,8 +10,9 @@ use http_body_util::BodyExt;
 
 use crate::base::sse::Splitter;
 use crate::base::{clock, task};
+use crate::exchange::attempt::Link;
 use crate::neutral::kind::Dialect;
-use crate::upstream::client::{AnswerBody, Call as Outbound, Client, Link, Unsent};
+use crate::upstream::client::{AnswerBody, Call as Outbound, Client, Unsent};
 use crate::upstream::outgoing::Outgoing;
 use crate::upstream::provider::Provider;
 

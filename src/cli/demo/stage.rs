@@ -115,7 +115,7 @@ impl Record {
             status: exchange.status.map(|status| status.as_u16()),
             outcome: exchange.outcome,
             kind: exchange.failure.as_ref().map(|failure| failure.kind),
-            overhead_us: exchange.overhead_us(),
+            overhead_us: exchange.summary.times.overhead_us,
             response_bytes: exchange.response_bytes,
         }
     }

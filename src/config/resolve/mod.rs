@@ -16,7 +16,7 @@ use std::sync::Arc;
 use crate::config::diagnostic::{Finding, Findings, Severity};
 use crate::config::env::Environment;
 use crate::config::file::File;
-use crate::config::settings::{Overrides, Settings, Source};
+use crate::config::settings::{Overrides, Settings, Source, Traces};
 use crate::config::tree::{Node, Text};
 use crate::upstream::catalog;
 use crate::upstream::provider::Provider;
@@ -80,6 +80,7 @@ pub fn resolve(
         discovery,
         capture,
         retention: sections::retention(file.retention.unwrap_or_default()),
+        traces: Traces::default(),
         errors: sections::errors(&file.errors.unwrap_or_default()),
         providers: providers.into_iter().map(Arc::new).collect(),
         rules,

@@ -84,6 +84,7 @@ pub(super) fn from_preset(
         in_flight_max: None,
         tls: TlsOptions::default(),
         http: HttpVersion::Auto,
+        trace_context: true,
         versionless: preset.versionless,
     })
 }
@@ -142,6 +143,7 @@ fn from_block(
             Some(file::Http::Two) => HttpVersion::Http2,
             Some(file::Http::Auto) | None => HttpVersion::Auto,
         },
+        trace_context: true,
         versionless: block.versionless.unwrap_or(preset.versionless),
     })
 }

@@ -3,15 +3,18 @@
 //! The order is the contract's: forced, static, aliases, exact model id, provider prefix, shipped alias, open provider
 //! (one whose models are not known), default provider; else a refusal that names what is near.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::base::glob::Glob;
 use crate::base::near::nearest;
 use crate::neutral::kind::{Flag, Flags};
 use crate::route::rules::Rules;
 use crate::route::selector::{BadParam, Params, Selector};
+
+/// What metrics call a model that nobody configured.
+pub static OTHER: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("other"));
 
 /// What the table knows of one provider.
 #[derive(Debug, Clone)]
@@ -106,6 +109,8 @@ pub struct Table {
     /// Patterns, best provider first.
     globs: Vec<(usize, Glob)>,
     shipped: HashMap<String, Vec<(usize, Arc<str>)>>,
+    /// By provider: its model ids, for labels.
+    ids: Vec<HashSet<Arc<str>>>,
     /// Providers in order of preference, then of the file; disabled ones left out.
     order: Vec<usize>,
     rules: Rules,
@@ -140,6 +145,9 @@ impl Table {
                 }
             }
         }
+        let ids =
+            |entry: &Entry| entry.models.iter().map(|served| Arc::clone(&served.id)).collect();
+        table.ids = entries.iter().map(ids).collect();
         table.entries = entries;
         for shipped in table.rules.shipped.clone() {
             let row = shipped
@@ -185,6 +193,19 @@ impl Table {
         let mut steps = Vec::new();
         let result = self.decide_with(ask, &mut Some(&mut steps));
         (steps, result)
+    }
+
+    /// What metrics call `model` at this provider: its id, the pattern that admits it, or `other`. Never a client's word.
+    pub fn label(&self, provider: usize, model: Option<&str>) -> Arc<str> {
+        let known = model.and_then(|model| {
+            let id = self.ids.get(provider)?.get(model).cloned();
+            id.or_else(|| {
+                let mut globs = self.globs.iter().filter(|(at, _)| *at == provider);
+                let (_, glob) = globs.find(|(_, glob)| glob.matches(model))?;
+                Some(Arc::from(glob.as_str()))
+            })
+        });
+        known.unwrap_or_else(|| Arc::clone(&OTHER))
     }
 
     fn decide_with(&self, ask: Ask<'_>, trail: &mut Trail<'_>) -> Result<Choice, Refusal> {

@@ -55,7 +55,7 @@ impl Fact {
             provider: attempt.provider.to_string(),
             model: attempt.model.as_deref().map(str::to_owned),
             status: attempt.status.map(|status| status.as_u16()),
-            reused: attempt.reused,
+            reused: attempt.link.reused,
             edits: attempt.edits.clone(),
             bytes: attempt.frames.bytes,
             arrivals: attempt.frames.table.iter().map(|(at, _)| *at).collect(),

@@ -1,0 +1,77 @@
+//! An exchange as tests want one: a chat stream that went well, to be altered field by field.
+
+use http::{Method, StatusCode};
+
+use crate::base::clock;
+use crate::base::id::ExchangeId;
+use crate::base::trace::{Sampler, SpanId};
+use crate::exchange::Exchange;
+use crate::exchange::attempt::{Attempt, Link, RateLimit};
+use crate::exchange::frames::Frames;
+use crate::exchange::leg::Leg;
+use crate::exchange::outcome::Outcome;
+use crate::exchange::room::{Room, Share};
+use crate::exchange::summary::{Summary, Times};
+use crate::exchange::trace::{Incoming, Trace};
+use crate::neutral::kind::{Dialect, Operation};
+
+pub(crate) fn exchange() -> Exchange {
+    Exchange {
+        id: ExchangeId::new(1_763_625_600_123_456),
+        started: clock::now(),
+        wall_us: 1_763_625_600_123_456,
+        client: None,
+        key_label: Some("ci".into()),
+        method: Method::POST,
+        path: "/v1/chat/completions".to_owned(),
+        dialect: Dialect::OpenAiChat,
+        operation: Operation::Chat,
+        model_requested: Some("gpt-5".to_owned()),
+        stream: true,
+        client_request_id: None,
+        user_agent: None,
+        session: None,
+        tags: Vec::new(),
+        trace: Trace::begin(None, Incoming::Continue, &Sampler::OFF),
+        request: Leg::default(),
+        request_bytes: 2_048,
+        prompt: None,
+        share: Share::new(&Room::new(1_000)),
+        queued_us: 0,
+        request_read_us: 40,
+        attempts: vec![Attempt {
+            provider: "openai".into(),
+            model: Some("gpt-5".into()),
+            model_label: "gpt-5".into(),
+            usage_added: false,
+            span: SpanId::random(),
+            link: Link { reused: true, ..Link::default() },
+            ended_us: None,
+            events: true,
+            coding: None,
+            rate_limit: RateLimit::default(),
+            key_label: None,
+            because: "exact model id",
+            edits: Vec::new(),
+            request: Leg::default(),
+            sent_us: 55,
+            head_us: Some(1_234),
+            status: Some(StatusCode::OK),
+            upstream_request_id: Some("req_1".to_owned()),
+            response: Leg::default(),
+            frames: Frames::default(),
+            failure: None,
+        }],
+        status: Some(StatusCode::OK),
+        response: Leg::default(),
+        response_bytes: 512,
+        outcome: Outcome::GatewayError,
+        failure: None,
+        ended_us: 0,
+        summary: Summary {
+            times: Times { overhead_us: 15, ..Times::default() },
+            agent: "none",
+            ..Summary::default()
+        },
+    }
+}

@@ -1,0 +1,269 @@
+//! Arrival of an answer's body: when each piece came, how long it was, and its bytes for reading them later.
+//!
+//! Small pieces are copied, because a reference would hold the whole read buffer that a 200-byte event came in. Large
+//! ones are kept as references: copying a quarter of a megabyte costs more than all the rest of the gateway's work.
+
+use bytes::Bytes;
+
+/// Limit: rows of the table; later pieces are only counted.
+pub const TABLE_MAX: usize = 65_536;
+/// Limit: bytes kept from the front. The piece that goes over it is still kept whole.
+pub const HEAD_MAX: usize = 1024 * 1024;
+/// Limit: bytes kept from the end, once the front is full.
+pub const TAIL_MAX: usize = 64 * 1024;
+/// Pieces from this length on are kept as references.
+const LARGE: usize = 4_096;
+/// How much of the end tells whether an answer is over.
+const ENDING: usize = 1_024;
+
+/// The pieces of one answer.
+#[derive(Debug, Default)]
+pub struct Frames {
+    /// (offset from the exchange's start in µs, length).
+    pub table: Vec<(u64, u32)>,
+    /// Pieces that the table had no row for.
+    pub untabled: u64,
+    pub bytes: u64,
+    /// The first `head_pieces` pieces, in order: small ones end to end here …
+    small: Vec<u8>,
+    /// … and large ones here. A piece's length says which.
+    large: Vec<Bytes>,
+    head_pieces: usize,
+    head_bytes: u64,
+    /// Only the end is kept: set by `shed`.
+    ends_only: bool,
+    /// What came after the head was full: the last bytes; holds up to twice its limit before it is cut.
+    tail: Vec<u8>,
+}
+
+impl Frames {
+    /// Notes one piece of the answer.
+    pub fn push(&mut self, at_us: u64, data: &Bytes) {
+        self.bytes += data.len() as u64;
+        let tabled = self.table.len() < TABLE_MAX;
+        if tabled {
+            self.table.push((at_us, u32::try_from(data.len()).unwrap_or(u32::MAX)));
+        } else {
+            self.untabled += 1;
+        }
+        // Once a piece is not kept, none after it is: the head has no holes.
+        let unbroken = self.head_bytes + data.len() as u64 == self.bytes;
+        if tabled && unbroken && self.keeps_head() {
+            self.head_bytes += data.len() as u64;
+            self.head_pieces += 1;
+            if data.len() < LARGE {
+                self.small.extend_from_slice(data);
+            } else {
+                self.large.push(data.clone());
+            }
+            return;
+        }
+        let last = data.get(data.len().saturating_sub(TAIL_MAX)..).unwrap_or_default();
+        self.tail.extend_from_slice(last);
+        if self.tail.len() > 2 * TAIL_MAX {
+            self.tail.drain(..self.tail.len() - TAIL_MAX);
+        }
+    }
+
+    /// Whether the next piece may still be kept as part of the front.
+    pub fn keeps_head(&self) -> bool {
+        !self.ends_only && self.head_bytes < HEAD_MAX as u64
+    }
+
+    /// The pieces from the front that were kept, each with its arrival.
+    pub fn head(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let mut small = self.small.as_slice();
+        let mut large = self.large.iter();
+        self.table.iter().take(self.head_pieces).map(move |(at, length)| {
+            let length = *length as usize;
+            if length >= LARGE {
+                return (*at, large.next().map(Bytes::as_ref).unwrap_or_default());
+            }
+            let (piece, rest) = small.split_at(length.min(small.len()));
+            small = rest;
+            (*at, piece)
+        })
+    }
+
+    /// Bytes between the head and the tail that were not kept.
+    pub fn missing_bytes(&self) -> u64 {
+        self.bytes - self.head_bytes - self.tail().len() as u64
+    }
+
+    /// The last bytes, when the head does not hold the whole answer.
+    pub fn tail(&self) -> &[u8] {
+        let start = self.tail.len().saturating_sub(TAIL_MAX);
+        self.tail.get(start..).unwrap_or_default()
+    }
+
+    /// Lets go of the front and keeps the end: what an overloaded gateway can still count usage from.
+    pub fn shed(&mut self) {
+        self.ends_only = true;
+        if self.head_bytes == 0 {
+            return;
+        }
+        let mut end = self.last(TAIL_MAX);
+        std::mem::swap(&mut self.tail, &mut end);
+        (self.small, self.large) = (Vec::new(), Vec::new());
+        (self.head_pieces, self.head_bytes) = (0, 0);
+    }
+
+    /// Bytes of memory that the kept pieces take.
+    pub fn kept_bytes(&self) -> usize {
+        let large: usize = self.large.iter().map(Bytes::len).sum();
+        self.small.len() + large + self.tail.len()
+    }
+
+    /// The whole answer in one piece, when all of it was kept.
+    pub fn whole(&self) -> Option<Vec<u8>> {
+        (self.head_bytes == self.bytes).then(|| {
+            let mut all = Vec::with_capacity(self.head_bytes as usize);
+            self.head().for_each(|(_, piece)| all.extend_from_slice(piece));
+            all
+        })
+    }
+
+    /// The first bytes, at most `max`.
+    pub fn beginning(&self, max: usize) -> Vec<u8> {
+        let mut first = Vec::new();
+        for (_, piece) in self.head() {
+            let room = max - first.len();
+            first.extend_from_slice(&piece[..room.min(piece.len())]);
+            if first.len() == max {
+                break;
+            }
+        }
+        first
+    }
+
+    /// The last bytes of the answer, at most 1 KiB, in one piece.
+    pub fn ending(&self) -> Vec<u8> {
+        self.last(ENDING)
+    }
+
+    fn last(&self, max: usize) -> Vec<u8> {
+        if self.tail.len() >= max || self.missing_bytes() > 0 {
+            return self.tail[self.tail.len().saturating_sub(max)..].to_vec();
+        }
+        // From the back: the tail, then the pieces of the head.
+        let mut pieces = vec![self.tail.as_slice()];
+        let mut length = self.tail.len();
+        let (mut small, mut large) = (self.small.as_slice(), self.large.iter());
+        for (_, piece) in self.table[..self.head_pieces].iter().rev() {
+            if length >= max {
+                break;
+            }
+            let piece = if *piece as usize >= LARGE {
+                large.next_back().map(Bytes::as_ref).unwrap_or_default()
+            } else {
+                let (rest, piece) = small.split_at(small.len().saturating_sub(*piece as usize));
+                small = rest;
+                piece
+            };
+            length += piece.len();
+            pieces.push(piece);
+        }
+        pieces.reverse();
+        let all = pieces.concat();
+        all[all.len().saturating_sub(max)..].to_vec()
+    }
+
+    /// Arrival of the first piece.
+    pub fn first_us(&self) -> Option<u64> {
+        self.table.first().map(|(at, _)| *at)
+    }
+
+    /// Arrival of the last piece that the table has.
+    pub fn last_us(&self) -> Option<u64> {
+        self.table.last().map(|(at, _)| *at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noted(answer: &[u8], size: usize) -> Frames {
+        let mut frames = Frames::default();
+        for (at, piece) in answer.chunks(size).enumerate() {
+            frames.push(at as u64, &Bytes::copy_from_slice(piece));
+        }
+        frames
+    }
+
+    fn bytes(length: usize) -> Vec<u8> {
+        (0..length).map(|n| (n / 7) as u8).collect()
+    }
+
+    #[test]
+    fn an_answer_up_to_the_limit_is_whole_however_it_was_cut() {
+        for (length, sizes) in
+            [(1_000, &[1, 7, 999, 1_000][..]), (100_000, &[100, 5_000, 4_096, 100_000])]
+        {
+            let answer = bytes(length);
+            for size in sizes {
+                let frames = noted(&answer, *size);
+                assert_eq!(frames.whole().unwrap(), answer, "pieces of {size}");
+                assert_eq!(frames.ending(), answer[length.saturating_sub(ENDING)..], "of {size}");
+                assert_eq!(frames.beginning(500), answer[..500], "pieces of {size}");
+                let times: Vec<u64> = frames.head().map(|(at, _)| at).collect();
+                assert_eq!(times.len(), length.div_ceil(*size));
+                assert!(times.is_sorted());
+            }
+        }
+    }
+
+    #[test]
+    fn small_and_large_pieces_stay_in_order() {
+        let mut frames = Frames::default();
+        let mut all = Vec::new();
+        for (at, length) in [10, 5_000, 20, 9_000, 4_095, 4_096, 1].into_iter().enumerate() {
+            let piece = Bytes::from(vec![at as u8; length]);
+            all.extend_from_slice(&piece);
+            frames.push(at as u64, &piece);
+        }
+        assert_eq!(frames.whole().unwrap(), all);
+        assert_eq!(frames.ending(), all[all.len() - ENDING..]);
+        assert_eq!(frames.large.len(), 3);
+    }
+
+    #[test]
+    fn a_long_answer_keeps_both_ends() {
+        let answer = bytes(3 * HEAD_MAX);
+        for size in [100, 5_000, 700_000] {
+            let frames = noted(&answer, size);
+            let head: Vec<u8> = frames.head().flat_map(|(_, piece)| piece.to_vec()).collect();
+            assert!(head.len() >= HEAD_MAX && head.len() < HEAD_MAX + size, "{}", head.len());
+            assert_eq!(head, answer[..head.len()]);
+            assert_eq!(frames.tail(), &answer[answer.len() - TAIL_MAX..], "pieces of {size}");
+            assert_eq!(frames.missing_bytes() as usize, answer.len() - head.len() - TAIL_MAX);
+            assert_eq!(frames.ending(), answer[answer.len() - ENDING..]);
+            assert_eq!(frames.whole(), None);
+        }
+    }
+
+    #[test]
+    fn what_was_shed_still_has_its_end() {
+        let answer = bytes(200_000);
+        let mut frames = noted(&answer, 3_000);
+        frames.shed();
+        assert_eq!(frames.head().count(), 0);
+        assert_eq!(frames.tail(), &answer[answer.len() - TAIL_MAX..]);
+        assert_eq!(frames.ending(), answer[answer.len() - ENDING..]);
+        frames.push(9, &Bytes::from_static(b"more"));
+        assert!(frames.ending().ends_with(b"more"));
+        assert_eq!(frames.bytes, 200_004);
+    }
+
+    #[test]
+    fn rows_past_the_table_are_counted() {
+        let mut frames = Frames::default();
+        for at in 0..TABLE_MAX as u64 + 5 {
+            frames.push(at, &Bytes::from_static(b"x"));
+        }
+        assert_eq!(frames.table.len(), TABLE_MAX);
+        assert_eq!(frames.untabled, 5);
+        assert_eq!(frames.head().count(), TABLE_MAX);
+        assert_eq!(frames.tail(), b"xxxxx");
+    }
+}

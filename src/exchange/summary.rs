@@ -1,0 +1,87 @@
+//! What the digest worked out of an exchange once it was over: tokens, cost, times. Every sink reads these, none works
+//! them out anew. The formulas are published in `docs/telemetry.md`.
+
+use std::sync::Arc;
+
+use crate::base::money::Nanodollars;
+use crate::neutral::reading::Reading;
+use crate::neutral::usage::{Usage, UsageSource};
+
+/// Filled by `observe::digest`, empty before.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// One per attempt, in their order.
+    pub tallies: Vec<Tally>,
+    /// The sum of what all attempts cost; `None`: no attempt has a price.
+    pub cost: Option<Nanodollars>,
+    pub times: Times,
+    /// A closed name for the client program, from its user agent: `claude-code`, `codex`, …, `other`; `none`.
+    pub agent: &'static str,
+}
+
+/// Tokens and cost of one attempt.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// What reading the answer found.
+    pub reading: Reading,
+    /// What counts: the provider's numbers, or the gateway's estimate where they are missing.
+    pub usage: Option<Usage>,
+    pub source: Option<UsageSource>,
+    /// The answer ended before the provider had told its final usage.
+    pub partial: bool,
+    /// The answer should have told its usage and did not.
+    pub missing: bool,
+    pub cost: Option<Cost>,
+    /// Why there is no cost, though there was usage.
+    pub unpriced: bool,
+}
+
+/// An estimate of what an answer costs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cost {
+    pub amount: Nanodollars,
+    /// Which entry it was made of: `openai/gpt-5`.
+    pub basis: Arc<str>,
+    /// The version of the price list.
+    pub version: Arc<str>,
+}
+
+/// Times of the last attempt's answer, in microseconds. Offsets count from the exchange's start.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Times {
+    /// First byte of the answer's body.
+    pub first_byte_us: Option<u64>,
+    /// First content of any kind: text, reasoning, tool arguments. Of a document: its last byte.
+    pub first_content_us: Option<u64>,
+    /// First content that is not reasoning.
+    pub first_answer_us: Option<u64>,
+    pub last_content_us: Option<u64>,
+    /// Events with content.
+    pub contents: u64,
+    /// Differences between the arrivals of neighbouring contents.
+    pub gaps: Gaps,
+    /// The gateway's own time; see [`Times::overhead_us`] in `observe::digest`.
+    pub overhead_us: u64,
+}
+
+/// The distribution of gaps between contents.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Gaps {
+    pub p50_us: u64,
+    pub p99_us: u64,
+    pub max_us: u64,
+    /// Gaps over ten times the median and over 250 ms.
+    pub stalls: u32,
+}
+
+impl Summary {
+    /// The attempt whose answer went to the client.
+    pub fn last(&self) -> Option<&Tally> {
+        self.tallies.last()
+    }
+
+    /// What the client was told: the last attempt's usage, never the sum.
+    pub fn usage(&self) -> Option<&Usage> {
+        self.last()?.usage.as_ref()
+    }
+}

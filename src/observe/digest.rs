@@ -1,0 +1,207 @@
+//! From what passed to what it means: frames in, tokens, cost and times out. Runs on the observer's thread, once an
+//! exchange, before any sink.
+//!
+//! ```text
+//!  frames ─► (decoded) ─► dialect::Reader ─► Reading ──► usage ──► price ──► Tally   one per attempt
+//!     └ arrival of each content ───────────────────────► Times                       of the last attempt
+//! ```
+//!
+//! Formulas, all on the monotonic clock, offsets from the arrival of the request's head:
+//!
+//! - time to first token = first content − sent; content is text, reasoning or tool arguments, an empty string is none
+//! - time per output token = (last content − first content) / (output tokens − 1), for two tokens and more
+//! - gap = arrival of a content − arrival of the content before it
+//! - overhead = end − the union of the times spent waiting for others: the client's body, each attempt
+
+use crate::base::coding;
+use crate::dialect::reader::Reader;
+use crate::exchange::Exchange;
+use crate::exchange::attempt::Attempt;
+use crate::exchange::frames::Frames;
+use crate::exchange::summary::{Gaps, Tally, Times};
+use crate::neutral::kind::{Dialect, Operation};
+use crate::neutral::reading::{Content, Reading};
+use crate::neutral::usage::UsageSource;
+
+/// Limit: bytes of a compressed answer once it is decoded.
+const DECODED_MAX: usize = 16 * 1024 * 1024;
+/// A gap is a stall when it is over ten times the median and over this.
+const STALL_US: u64 = 250_000;
+
+/// Reads finished exchanges. Holds buffers between them, and nothing of what it read.
+#[derive(Default)]
+pub struct Digester {
+    /// Arrivals of contents of the answer under reading.
+    arrivals: Vec<(u64, Content)>,
+    gaps: Vec<u64>,
+}
+
+impl Digester {
+    /// Fills `exchange.summary`.
+    pub fn digest(&mut self, exchange: &mut Exchange) {
+        let mut tallies = Vec::with_capacity(exchange.attempts.len());
+        for attempt in &exchange.attempts {
+            self.arrivals.clear();
+            let reading = self.read(exchange.dialect, exchange.operation, attempt);
+            tallies.push(tally(reading));
+        }
+        let mut times = self.times(exchange.attempts.last());
+        times.overhead_us = overhead_us(exchange);
+        exchange.summary.times = times;
+        exchange.summary.tallies = tallies;
+    }
+
+    fn read(&mut self, dialect: Dialect, operation: Operation, attempt: &Attempt) -> Reading {
+        let mut reader = Reader::new(dialect, operation, false);
+        let frames = &attempt.frames;
+        let decoded = attempt.coding.as_deref().map(|coding| decoded(coding, frames));
+        match (attempt.events, decoded) {
+            (true, None) => {
+                let arrivals = &mut self.arrivals;
+                let mut note = |at, content| arrivals.push((at, content));
+                for (at, piece) in frames.head() {
+                    reader.feed(at, piece, &mut note);
+                }
+                if !frames.tail().is_empty() {
+                    if frames.missing_bytes() > 0 {
+                        reader.skip();
+                    }
+                    reader.feed(frames.last_us().unwrap_or_default(), frames.tail(), &mut note);
+                }
+            }
+            (true, Some(text)) => {
+                // What arrived when cannot be told apart inside a coding; the end is known.
+                let at = frames.last_us().unwrap_or_default();
+                let arrivals = &mut self.arrivals;
+                reader.feed(at, &text, &mut |at, content| arrivals.push((at, content)));
+            }
+            (false, text) => {
+                let whole = text.or_else(|| frames.whole());
+                let content = if let Some(whole) = &whole {
+                    reader.document(whole)
+                } else {
+                    reader.document_end(frames.tail());
+                    Content::NONE
+                };
+                if !content.is_none() {
+                    self.arrivals.push((frames.last_us().unwrap_or_default(), content));
+                }
+            }
+        }
+        reader.finish()
+    }
+
+    fn times(&mut self, attempt: Option<&Attempt>) -> Times {
+        let Some(attempt) = attempt else { return Times::default() };
+        let answered =
+            |content: &(u64, Content)| content.1.has(Content::TEXT) || content.1.has(Content::TOOL);
+        self.gaps.clear();
+        let pairs = self.arrivals.iter().zip(self.arrivals.iter().skip(1));
+        self.gaps.extend(pairs.map(|((before, _), (at, _))| at - before));
+        Times {
+            first_byte_us: attempt.frames.first_us(),
+            first_content_us: self.arrivals.first().map(|(at, _)| *at),
+            first_answer_us: self.arrivals.iter().find(|one| answered(one)).map(|(at, _)| *at),
+            last_content_us: self.arrivals.last().map(|(at, _)| *at),
+            contents: self.arrivals.len() as u64,
+            gaps: gaps(&mut self.gaps),
+            overhead_us: 0,
+        }
+    }
+}
+
+fn decoded(coding: &str, frames: &Frames) -> Vec<u8> {
+    let kept: Vec<u8> = frames.head().flat_map(|(_, piece)| piece.iter().copied()).collect();
+    coding::beginning(coding, &kept, DECODED_MAX)
+}
+
+fn tally(reading: Reading) -> Tally {
+    let usage = reading.usage;
+    Tally {
+        source: usage.map(|_| UsageSource::Provider),
+        partial: usage.is_some() && !reading.ended,
+        usage,
+        reading,
+        ..Tally::default()
+    }
+}
+
+/// Median, 99th percentile and maximum by the nearest rank; stalls.
+fn gaps(gaps: &mut [u64]) -> Gaps {
+    if gaps.is_empty() {
+        return Gaps::default();
+    }
+    gaps.sort_unstable();
+    let rank = |share: f64| {
+        #[expect(clippy::cast_sign_loss, reason = "shares are positive")]
+        let rank = (share * gaps.len() as f64).ceil() as usize;
+        gaps.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+    };
+    let p50_us = rank(0.5);
+    let stalled = |gap: &&u64| **gap > STALL_US && **gap > p50_us.saturating_mul(10);
+    Gaps {
+        p50_us,
+        p99_us: rank(0.99),
+        max_us: gaps.last().copied().unwrap_or_default(),
+        stalls: u32::try_from(gaps.iter().filter(stalled).count()).unwrap_or(u32::MAX),
+    }
+}
+
+/// The gateway's own time: the whole, less the union of the intervals in which it waited for somebody else.
+fn overhead_us(exchange: &Exchange) -> u64 {
+    let mut waits = vec![(0, exchange.request_read_us)];
+    waits.extend(
+        exchange
+            .attempts
+            .iter()
+            .map(|attempt| (attempt.sent_us, attempt.ended_us.unwrap_or(exchange.ended_us))),
+    );
+    exchange.ended_us.saturating_sub(union_us(&mut waits, exchange.ended_us))
+}
+
+/// How much of `0..end` the intervals cover, overlaps once.
+fn union_us(intervals: &mut [(u64, u64)], end: u64) -> u64 {
+    intervals.sort_unstable();
+    let (mut covered, mut reached) = (0, 0);
+    for (from, to) in intervals.iter() {
+        let (from, to) = ((*from).max(reached), (*to).min(end));
+        if to > from {
+            covered += to - from;
+            reached = to;
+        }
+    }
+    covered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overlaps_are_counted_once() {
+        for (mut intervals, end, covered) in [
+            (vec![], 100, 0),
+            (vec![(0, 10), (20, 30)], 100, 20),
+            (vec![(20, 30), (0, 25)], 100, 30),
+            (vec![(0, 50), (10, 20), (40, 60)], 100, 60),
+            (vec![(90, 200)], 100, 10),
+            (vec![(50, 40)], 100, 0),
+        ] {
+            assert_eq!(union_us(&mut intervals, end), covered, "{intervals:?}");
+        }
+    }
+
+    #[test]
+    fn percentiles_are_by_nearest_rank_and_stalls_stand_out() {
+        assert_eq!(gaps(&mut []), Gaps::default());
+        assert_eq!(gaps(&mut [7]), Gaps { p50_us: 7, p99_us: 7, max_us: 7, stalls: 0 });
+        let mut even: Vec<u64> = (1..=100).collect();
+        let found = gaps(&mut even);
+        assert_eq!((found.p50_us, found.p99_us, found.max_us), (50, 99, 100));
+        let mut stalled = vec![20_000; 9];
+        stalled.push(2_000_000);
+        assert_eq!(gaps(&mut stalled).stalls, 1);
+        let mut slow = vec![1_000_000; 10];
+        assert_eq!(gaps(&mut slow).stalls, 0, "slow all along is no stall");
+    }
+}
