@@ -18,9 +18,10 @@ use crate::config::env::Environment;
 use crate::config::load::load;
 use crate::config::reload::Watch;
 use crate::config::settings::{
-    Log, LogFormat, LogLevel, Overrides, Server as ServerSettings, Settings, Source,
+    Log, LogLevel, Overrides, Server as ServerSettings, Settings, Source,
 };
-use crate::observe::line::{LineSink, LogForm};
+use crate::observe::line::LineSink;
+use crate::observe::pipe::Pipe;
 use crate::observe::queue::{Queue, Worker};
 use crate::observe::sink::Sinks;
 use crate::proxy::discovery;
@@ -40,7 +41,13 @@ pub fn run(args: &ServeArgs) -> Exit {
             return Exit::Usage;
         }
     };
-    logging::init(settings.log);
+    let log = match logging::init(settings.log) {
+        Ok(pipe) => pipe,
+        Err(error) => {
+            tell(&format!("error: no thread for the log: {error}"));
+            return Exit::Environment;
+        }
+    };
     for finding in &settings.warnings {
         tracing::warn!("{}", finding.told());
     }
@@ -57,7 +64,9 @@ pub fn run(args: &ServeArgs) -> Exit {
         environment,
         started: (settings.server.clone(), settings.log),
     };
-    runtime.block_on(serve(settings, Arc::new(again)))
+    let exit = runtime.block_on(serve(settings, Arc::new(again), &log));
+    log.drain();
+    exit
 }
 
 /// What a reload needs to read the configuration once more.
@@ -89,18 +98,14 @@ pub fn start(settings: Settings, listener: &TcpListener, sinks: Sinks) -> io::Re
 }
 
 /// The sinks that `serve` feeds.
-fn sinks(settings: &Settings) -> Sinks {
+fn sinks(settings: &Settings, log: &Pipe) -> Sinks {
     if matches!(settings.log.level, LogLevel::Error | LogLevel::Warn) {
         return Sinks::default();
     }
-    let form = match settings.log.format {
-        LogFormat::Text => LogForm::Text,
-        LogFormat::Json => LogForm::Json,
-    };
-    Sinks::default().with(Box::new(LineSink::new(form, io::stderr())))
+    Sinks::default().with(Box::new(LineSink::new(logging::form(settings.log), log.clone())))
 }
 
-async fn serve(settings: Settings, again: Arc<Again>) -> Exit {
+async fn serve(settings: Settings, again: Arc<Again>, log: &Pipe) -> Exit {
     let (listen, ops_listen) = (settings.server.listen, settings.server.ops_listen);
     let listener = match bind(listen) {
         Ok(listener) => listener,
@@ -117,7 +122,7 @@ async fn serve(settings: Settings, again: Arc<Again>) -> Exit {
         }
     };
     let ops_address = ops_listener.local_addr().unwrap_or(ops_listen);
-    let sinks = sinks(&settings);
+    let sinks = sinks(&settings, log);
     let gateway = match start(settings, &listener, sinks) {
         Ok(gateway) => gateway,
         Err(error) => {

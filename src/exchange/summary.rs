@@ -24,8 +24,11 @@ pub struct Summary {
 pub struct Tally {
     /// What reading the answer found.
     pub reading: Reading,
-    /// What counts: the provider's numbers, or the gateway's estimate where they are missing.
+    /// What counts: the provider's numbers, and the gateway's estimate where they are missing.
     pub usage: Option<Usage>,
+    /// The kinds in `usage` that the gateway estimated, each with its number; empty when the provider said it all.
+    pub estimated: Usage,
+    /// `Estimated` as soon as one kind is.
     pub source: Option<UsageSource>,
     /// The answer ended before the provider had told its final usage.
     pub partial: bool,
@@ -72,6 +75,17 @@ pub struct Gaps {
     pub max_us: u64,
     /// Gaps over ten times the median and over 250 ms.
     pub stalls: u32,
+}
+
+impl Tally {
+    /// The kinds of `usage` that `source` counted: each kind belongs to exactly one.
+    pub fn counted_by(&self, source: UsageSource) -> Usage {
+        let Some(usage) = &self.usage else { return Usage::default() };
+        match source {
+            UsageSource::Estimated => self.estimated,
+            UsageSource::Provider => usage.without(&self.estimated),
+        }
+    }
 }
 
 impl Summary {

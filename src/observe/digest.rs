@@ -13,9 +13,12 @@
 //! - gap = arrival of a content − arrival of the content before it
 //! - overhead = end − the union of the times spent waiting for others: the client's body, each attempt
 
+use http::HeaderValue;
+
 use crate::base::coding;
 use crate::dialect::reader::Reader;
 use crate::exchange::Exchange;
+use crate::exchange::agent;
 use crate::exchange::attempt::Attempt;
 use crate::exchange::frames::Frames;
 use crate::exchange::summary::{Gaps, Tally, Times};
@@ -48,6 +51,8 @@ impl Digester {
         let mut times = self.times(exchange.attempts.last());
         times.overhead_us = overhead_us(exchange);
         exchange.summary.times = times;
+        exchange.summary.agent =
+            agent::name(exchange.user_agent.as_ref().map(HeaderValue::as_bytes));
         exchange.summary.tallies = tallies;
     }
 

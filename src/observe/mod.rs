@@ -7,6 +7,7 @@
 
 pub mod digest;
 pub mod line;
+pub mod pipe;
 pub mod queue;
 pub mod recorder;
 pub mod sink;
