@@ -20,6 +20,7 @@ use crate::config::reload::Watch;
 use crate::config::settings::{
     Log, LogLevel, Overrides, Server as ServerSettings, Settings, Source,
 };
+use crate::observe::digest::Digester;
 use crate::observe::line::LineSink;
 use crate::observe::pipe::Pipe;
 use crate::observe::queue::{Queue, Worker};
@@ -91,7 +92,7 @@ pub fn start(settings: Settings, listener: &TcpListener, sinks: Sinks) -> io::Re
         .server
         .workers
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
-    let (queue, observer) = Queue::start(sinks)?;
+    let (queue, observer) = Queue::start(Digester::default(), sinks)?;
     let shared = Shared::new(settings, workers, queue);
     let server = server::start(listener, &shared, workers)?;
     Ok(Gateway { server, shared, observer })

@@ -10,6 +10,8 @@ use crate::neutral::usage::{Usage, UsageSource};
 /// Filled by `observe::digest`, empty before.
 #[derive(Debug, Default)]
 pub struct Summary {
+    /// The exchange has been read; nobody reads it twice.
+    pub is_read: bool,
     /// One per attempt, in their order.
     pub tallies: Vec<Tally>,
     /// The sum of what all attempts cost; `None`: no attempt has a price.
@@ -84,6 +86,39 @@ impl Tally {
         match source {
             UsageSource::Estimated => self.estimated,
             UsageSource::Provider => usage.without(&self.estimated),
+        }
+    }
+}
+
+/// What exchanges of one provider and model cost, added up where their records were lost.
+#[derive(Debug, Clone)]
+pub struct Account {
+    pub provider: Arc<str>,
+    pub model_label: Arc<str>,
+    pub answers: u64,
+    pub told: Usage,
+    pub estimated: Usage,
+    pub cost: Nanodollars,
+}
+
+impl Account {
+    pub fn new(provider: &Arc<str>, model_label: &Arc<str>) -> Self {
+        Self {
+            provider: Arc::clone(provider),
+            model_label: Arc::clone(model_label),
+            answers: 0,
+            told: Usage::default(),
+            estimated: Usage::default(),
+            cost: Nanodollars::default(),
+        }
+    }
+
+    pub fn add(&mut self, tally: &Tally) {
+        self.answers += 1;
+        self.told = self.told.plus(&tally.counted_by(UsageSource::Provider));
+        self.estimated = self.estimated.plus(&tally.counted_by(UsageSource::Estimated));
+        if let Some(cost) = &tally.cost {
+            self.cost = self.cost.plus(cost.amount);
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::exchange::summary::Tally;
 use crate::exchange::{Blame, Exchange, fixture};
 use crate::neutral::failure::Code;
 use crate::neutral::usage::{Usage, UsageSource};
+use crate::observe::digest::Digester;
 use crate::observe::line::{LineSink, LogForm};
 use crate::observe::queue::Queue;
 use crate::observe::recorder::Recorder;
@@ -30,7 +31,8 @@ impl Sink for Outcomes {
 /// The outcomes that reach the sinks when `end` is done to a recorder.
 fn outcomes_of(end: impl FnOnce(Recorder, &Queue)) -> Vec<Outcome> {
     let sink = Outcomes::default();
-    let (queue, worker) = Queue::start(Sinks::default().with(Box::new(sink.clone()))).unwrap();
+    let (queue, worker) =
+        Queue::start(Digester::default(), Sinks::default().with(Box::new(sink.clone()))).unwrap();
     end(Recorder::new(exchange(), Arc::clone(&queue)), &queue);
     worker.stop();
     let outcomes = sink.0.lock().unwrap();
@@ -102,7 +104,8 @@ fn a_full_queue_drops_and_counts() {
     let (let_go, held) = std::sync::mpsc::channel();
     let seen = Arc::new(Mutex::new((0, 0)));
     let sink = Held(held, Arc::clone(&seen));
-    let (queue, worker) = Queue::start(Sinks::default().with(Box::new(sink))).unwrap();
+    let (queue, worker) =
+        Queue::start(Digester::default(), Sinks::default().with(Box::new(sink))).unwrap();
     let pushed = 2 * QUEUE_MAX + 10;
     for _ in 0..pushed {
         queue.push(exchange());
