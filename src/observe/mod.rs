@@ -7,6 +7,7 @@
 
 pub mod digest;
 pub mod line;
+pub mod meter;
 pub mod queue;
 pub mod recorder;
 pub mod sink;
