@@ -23,9 +23,12 @@ use crate::config::settings::{
 use crate::observe::line::{LineSink, LogForm};
 use crate::observe::queue::{Queue, Worker};
 use crate::observe::sink::Sinks;
+use crate::observe::span::{Origins, SpanSink};
 use crate::proxy::discovery;
 use crate::proxy::server::{self, Server};
 use crate::proxy::state::Shared;
+use crate::telemetry::otlp::Otlp;
+use crate::telemetry::settings::Telemetry;
 
 /// How often a drain looks whether the last request has ended.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
@@ -55,7 +58,8 @@ pub fn run(args: &ServeArgs) -> Exit {
         path: args.config.config.clone(),
         overrides,
         environment,
-        started: (settings.server.clone(), settings.log),
+        started: (settings.server.clone(), settings.log, settings.telemetry.clone()),
+        origins: Origins::of(&settings.providers),
     };
     runtime.block_on(serve(settings, Arc::new(again)))
 }
@@ -65,8 +69,10 @@ struct Again {
     path: Option<std::path::PathBuf>,
     overrides: Overrides,
     environment: Environment,
-    /// What the listeners and the log were started with; a reload does not reach them.
-    started: (ServerSettings, Log),
+    /// What the listeners, the log and the exporters were started with; a reload does not reach them.
+    started: (ServerSettings, Log, Telemetry),
+    /// What spans say of providers; a reload replaces it.
+    origins: Origins,
 }
 
 /// A running gateway.
@@ -89,15 +95,35 @@ pub fn start(settings: Settings, listener: &TcpListener, sinks: Sinks) -> io::Re
 }
 
 /// The sinks that `serve` feeds.
-fn sinks(settings: &Settings) -> Sinks {
+fn sinks(settings: &Settings, origins: &Origins) -> Sinks {
+    let sinks = with_spans(Sinks::default(), settings, origins);
     if matches!(settings.log.level, LogLevel::Error | LogLevel::Warn) {
-        return Sinks::default();
+        return sinks;
     }
     let form = match settings.log.format {
         LogFormat::Text => LogForm::Text,
         LogFormat::Json => LogForm::Json,
     };
-    Sinks::default().with(Box::new(LineSink::new(form, io::stderr())))
+    sinks.with(Box::new(LineSink::new(form, io::stderr())))
+}
+
+/// Adds the sink of spans and metrics by OTLP, where something is to be exported. An exporter that cannot be built is
+/// reported, and the gateway goes on without it.
+pub fn with_spans(sinks: Sinks, settings: &Settings, origins: &Origins) -> Sinks {
+    let telemetry = &settings.telemetry;
+    if telemetry.traces.is_none() && telemetry.metrics.is_none() {
+        return sinks;
+    }
+    match Otlp::start(telemetry) {
+        Ok(otlp) => {
+            let https = settings.server.tls.is_some();
+            sinks.with(Box::new(SpanSink::new(otlp, telemetry, https, origins.clone())))
+        }
+        Err(error) => {
+            tracing::error!(error, "nothing is exported by OTLP; mend [telemetry] and start again");
+            sinks
+        }
+    }
 }
 
 async fn serve(settings: Settings, again: Arc<Again>) -> Exit {
@@ -117,7 +143,7 @@ async fn serve(settings: Settings, again: Arc<Again>) -> Exit {
         }
     };
     let ops_address = ops_listener.local_addr().unwrap_or(ops_listen);
-    let sinks = sinks(&settings);
+    let sinks = sinks(&settings, &again.origins);
     let gateway = match start(settings, &listener, sinks) {
         Ok(gateway) => gateway,
         Err(error) => {
@@ -214,14 +240,17 @@ async fn reload(shared: &Arc<Shared>, again: &Arc<Again>) {
             for finding in &settings.warnings {
                 tracing::warn!("{}", finding.told());
             }
-            let (server, log) = &again.started;
+            let (server, log, telemetry) = &again.started;
             if let Some(reason) = exposes(server, &settings) {
                 tracing::error!("{reason}; configuration not reloaded, the old one stays in force");
                 return;
             }
-            for key in waiting_for_restart(server, *log, &settings) {
+            let waiting = waiting_for_restart(server, *log, &settings);
+            let exporters = (*telemetry != settings.telemetry).then_some("telemetry");
+            for key in waiting.into_iter().chain(exporters) {
                 tracing::warn!("{key} has changed; that takes effect at the next start");
             }
+            again.origins.replace(&settings.providers);
             shared.replace(settings);
             tracing::info!("configuration reloaded; running streams keep the old one");
         }

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::file_provider::Provider;
+use crate::config::file_telemetry::Telemetry;
 use crate::config::settings::{CaptureLevel, IncludeUsage, LogFormat, LogLevel};
 use crate::config::text::SecretText;
 use crate::config::units::{Size, Span, SpanOrOff};
@@ -65,6 +66,8 @@ pub struct File {
     pub capture: Option<Capture>,
     /// When what was kept is removed. Read and checked now; acts when the store lands.
     pub retention: Option<Retention>,
+    /// Traces and metrics by OpenTelemetry. Off until an endpoint is given.
+    pub telemetry: Option<Telemetry>,
 }
 
 /// The traffic listener and what surrounds it.

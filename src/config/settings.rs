@@ -14,6 +14,7 @@ use crate::config::diagnostic::Findings;
 use crate::exchange::trace::Incoming;
 use crate::policy::identity::GatewayKey;
 use crate::route::rules::Rules;
+use crate::telemetry::settings::Telemetry;
 use crate::upstream::provider::{Provider, Timeouts};
 
 /// Everything one run (or one reload) of the gateway is configured with.
@@ -32,6 +33,8 @@ pub struct Settings {
     pub retention: Retention,
     pub errors: Errors,
     pub traces: Traces,
+    /// What is exported, and where to; a change acts at the next start.
+    pub telemetry: Telemetry,
     /// In the order of the file; disabled ones are among them.
     pub providers: Vec<Arc<Provider>>,
     pub rules: Rules,

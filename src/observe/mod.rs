@@ -10,6 +10,7 @@ pub mod line;
 pub mod queue;
 pub mod recorder;
 pub mod sink;
+pub mod span;
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,8 @@
+//! What the gateway tells others of its traffic: spans and metrics by OTLP.
+
+mod call;
+pub mod emit;
+pub mod otlp;
+pub mod semconv;
+pub mod settings;
+pub mod spans;
