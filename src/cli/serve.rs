@@ -18,16 +18,17 @@ use crate::config::env::Environment;
 use crate::config::load::load;
 use crate::config::reload::Watch;
 use crate::config::settings::{
-    Log, LogFormat, LogLevel, Overrides, Server as ServerSettings, Settings, Source,
+    Log, LogLevel, Overrides, Server as ServerSettings, Settings, Source,
 };
-use crate::observe::line::{LineSink, LogForm};
+use crate::observe::digest::Digester;
+use crate::observe::line::LineSink;
+use crate::observe::pipe::Pipe;
 use crate::observe::queue::{Queue, Worker};
 use crate::observe::sink::Sinks;
 use crate::observe::span::{Origins, SpanSink};
 use crate::proxy::discovery;
 use crate::proxy::server::{self, Server};
 use crate::proxy::state::Shared;
-use crate::telemetry::otlp::Otlp;
 use crate::telemetry::settings::Telemetry;
 
 /// How often a drain looks whether the last request has ended.
@@ -43,7 +44,13 @@ pub fn run(args: &ServeArgs) -> Exit {
             return Exit::Usage;
         }
     };
-    logging::init(settings.log);
+    let log = match logging::init(settings.log) {
+        Ok(pipe) => pipe,
+        Err(error) => {
+            tell(&format!("error: no thread for the log: {error}"));
+            return Exit::Environment;
+        }
+    };
     for finding in &settings.warnings {
         tracing::warn!("{}", finding.told());
     }
@@ -61,7 +68,9 @@ pub fn run(args: &ServeArgs) -> Exit {
         started: (settings.server.clone(), settings.log, settings.telemetry.clone()),
         origins: Origins::of(&settings.providers),
     };
-    runtime.block_on(serve(settings, Arc::new(again)))
+    let exit = runtime.block_on(serve(settings, Arc::new(again), &log));
+    log.drain();
+    exit
 }
 
 /// What a reload needs to read the configuration once more.
@@ -88,45 +97,30 @@ pub fn start(settings: Settings, listener: &TcpListener, sinks: Sinks) -> io::Re
         .server
         .workers
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
-    let (queue, observer) = Queue::start(sinks)?;
+    let (queue, observer) = Queue::start(Digester::default(), sinks)?;
     let shared = Shared::new(settings, workers, queue);
     let server = server::start(listener, &shared, workers)?;
     Ok(Gateway { server, shared, observer })
 }
 
 /// The sinks that `serve` feeds.
-fn sinks(settings: &Settings, origins: &Origins) -> Sinks {
+fn sinks(settings: &Settings, log: &Pipe, origins: &Origins) -> Sinks {
     let sinks = with_spans(Sinks::default(), settings, origins);
     if matches!(settings.log.level, LogLevel::Error | LogLevel::Warn) {
         return sinks;
     }
-    let form = match settings.log.format {
-        LogFormat::Text => LogForm::Text,
-        LogFormat::Json => LogForm::Json,
-    };
-    sinks.with(Box::new(LineSink::new(form, io::stderr())))
+    sinks.with(Box::new(LineSink::new(logging::form(settings.log), log.clone())))
 }
 
-/// Adds the sink of spans and metrics by OTLP, where something is to be exported. An exporter that cannot be built is
-/// reported, and the gateway goes on without it.
+/// Adds the sink of spans and metrics by OTLP, where something is to be exported.
 pub fn with_spans(sinks: Sinks, settings: &Settings, origins: &Origins) -> Sinks {
-    let telemetry = &settings.telemetry;
-    if telemetry.traces.is_none() && telemetry.metrics.is_none() {
-        return sinks;
-    }
-    match Otlp::start(telemetry) {
-        Ok(otlp) => {
-            let https = settings.server.tls.is_some();
-            sinks.with(Box::new(SpanSink::new(otlp, telemetry, https, origins.clone())))
-        }
-        Err(error) => {
-            tracing::error!(error, "nothing is exported by OTLP; mend [telemetry] and start again");
-            sinks
-        }
+    match SpanSink::start(&settings.telemetry, settings.server.tls.is_some(), origins.clone()) {
+        Some(sink) => sinks.with(Box::new(sink)),
+        None => sinks,
     }
 }
 
-async fn serve(settings: Settings, again: Arc<Again>) -> Exit {
+async fn serve(settings: Settings, again: Arc<Again>, log: &Pipe) -> Exit {
     let (listen, ops_listen) = (settings.server.listen, settings.server.ops_listen);
     let listener = match bind(listen) {
         Ok(listener) => listener,
@@ -143,7 +137,7 @@ async fn serve(settings: Settings, again: Arc<Again>) -> Exit {
         }
     };
     let ops_address = ops_listener.local_addr().unwrap_or(ops_listen);
-    let sinks = sinks(&settings, &again.origins);
+    let sinks = sinks(&settings, log, &again.origins);
     let gateway = match start(settings, &listener, sinks) {
         Ok(gateway) => gateway,
         Err(error) => {

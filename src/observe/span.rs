@@ -54,15 +54,26 @@ pub struct SpanSink {
 }
 
 impl SpanSink {
+    /// `None`: nothing is to be exported, or an exporter cannot be built, which is reported: the gateway goes on without.
     /// `https`: the traffic listener speaks TLS.
-    pub fn new(otlp: Otlp, settings: &Telemetry, https: bool, origins: Origins) -> Self {
+    pub fn start(settings: &Telemetry, https: bool, origins: Origins) -> Option<Self> {
+        if settings.traces.is_none() && settings.metrics.is_none() {
+            return None;
+        }
+        let otlp = match Otlp::start(settings) {
+            Ok(otlp) => otlp,
+            Err(error) => {
+                tracing::error!(error, "nothing is exported by OTLP; mend [telemetry] and restart");
+                return None;
+            }
+        };
         let mapping = Mapping {
             profile: settings.semconv,
             content: settings.content,
             content_bytes_max: settings.limits.content_bytes_max,
             https,
         };
-        Self { otlp: Some(otlp), mapping, origins }
+        Some(Self { otlp: Some(otlp), mapping, origins })
     }
 }
 
