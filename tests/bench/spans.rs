@@ -175,6 +175,11 @@ fn exchange() -> Exchange {
         outcome: Outcome::Complete,
         failure: None,
         ended_us: 9_010,
-        summary: Summary { tallies: vec![tally], cost: None, times, agent: "openai-python" },
+        summary: Summary {
+            tallies: vec![tally],
+            times,
+            agent: "openai-python",
+            ..Summary::default()
+        },
     }
 }
