@@ -70,6 +70,11 @@ const DIALECTS_LACK: &[(&str, &[&str], &str)] = &[
         "only chat lets a client ask for no usage chunk",
     ),
     ("stream.rs", &["openai_embeddings"], "embeddings do not stream"),
+    (
+        "messages.rs",
+        &["openai_embeddings"],
+        "vectors are no words, and what was embedded is rarely worth showing",
+    ),
     ("error.rs", &["openai_embeddings"], "OpenAI's envelope is written by openai_chat"),
 ];
 
