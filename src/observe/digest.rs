@@ -23,7 +23,7 @@ use crate::dialect::reader::Reader;
 use crate::exchange::Exchange;
 use crate::exchange::agent;
 use crate::exchange::attempt::Attempt;
-use crate::exchange::frames::Frames;
+use crate::exchange::frames::{Extent, Frames};
 use crate::exchange::summary::{Gaps, Tally, Times};
 use crate::neutral::kind::Operation;
 use crate::neutral::reading::{Billing, Content, Reading};
@@ -40,6 +40,7 @@ const STALL_US: u64 = 250_000;
 #[derive(Default, Clone)]
 pub struct Digester {
     awaited: Arc<Awaited>,
+    extent: Extent,
     /// Words are measured by their length.
     hurried: bool,
     /// Arrivals of contents of the answer under reading.
@@ -50,6 +51,16 @@ pub struct Digester {
 impl Digester {
     pub fn new(awaited: Arc<Awaited>) -> Self {
         Self { awaited, ..Self::default() }
+    }
+
+    /// One that reads nothing: no tokens, no cost, no times of content.
+    pub fn off() -> Self {
+        Self { extent: Extent::Ends, ..Self::default() }
+    }
+
+    /// How much of answers it wants kept.
+    pub fn extent(&self) -> Extent {
+        self.extent
     }
 
     /// One that does not load the tokenizer's tables: for threads that have other work to do.
@@ -68,6 +79,11 @@ impl Digester {
         if std::mem::replace(&mut exchange.summary.is_read, true) {
             return;
         }
+        exchange.summary.agent = agent(exchange);
+        exchange.summary.times.overhead_us = overhead_us(exchange);
+        if self.extent == Extent::Ends {
+            return;
+        }
         let mut attempts = std::mem::take(&mut exchange.attempts);
         let mut tallies = Vec::with_capacity(attempts.len());
         for attempt in &mut attempts {
@@ -79,12 +95,9 @@ impl Digester {
             tallies.push(tally);
         }
         exchange.attempts = attempts;
-        let mut times = self.times(exchange.attempts.last());
-        times.overhead_us = overhead_us(exchange);
-        let summary = &mut exchange.summary;
-        summary.times = times;
-        summary.tallies = tallies;
-        summary.agent = agent::name(exchange.user_agent.as_ref().map(HeaderValue::as_bytes));
+        let overhead_us = exchange.summary.times.overhead_us;
+        exchange.summary.times = Times { overhead_us, ..self.times(exchange.attempts.last()) };
+        exchange.summary.tallies = tallies;
     }
 
     fn read(&mut self, exchange: &Exchange, attempt: &Attempt, words: Words) -> Reading {
@@ -256,6 +269,10 @@ impl Digester {
 enum Words {
     Leave,
     Collect,
+}
+
+fn agent(exchange: &Exchange) -> &'static str {
+    agent::name(exchange.user_agent.as_ref().map(HeaderValue::as_bytes))
 }
 
 fn decoded(coding: &str, frames: &Frames) -> Vec<u8> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::exchange::frames::Extent;
 use crate::exchange::leg::Keep;
 use crate::exchange::outcome::Outcome;
 use crate::exchange::{Blame, Exchange};
@@ -23,6 +24,11 @@ pub struct Recorder {
 impl Recorder {
     pub fn new(exchange: Box<Exchange>, queue: Arc<Queue>) -> Self {
         Self { exchange: Some(exchange), queue }
+    }
+
+    /// How much of answers is kept for reading.
+    pub fn extent(&self) -> Extent {
+        self.queue.digester().extent()
     }
 
     /// What reads answers, for a thread that has other work to do.

@@ -25,4 +25,6 @@ mod presets;
 mod routing;
 mod seeds;
 mod simulate;
+mod stuck;
 mod support;
+mod trace;
