@@ -18,3 +18,6 @@ pub mod openmetrics;
 pub mod record;
 pub mod series;
 pub mod states;
+
+#[cfg(test)]
+mod tests;
