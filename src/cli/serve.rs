@@ -17,11 +17,11 @@ use crate::config::diagnostic::Findings;
 use crate::config::env::Environment;
 use crate::config::load::load;
 use crate::config::reload::Watch;
-use crate::config::settings::{
-    LogFormat, LogLevel, Overrides, Server as ServerSettings, Settings, Source,
-};
-use crate::observe::line::{LineSink, LogForm};
+use crate::config::settings::{LogLevel, Overrides, Server as ServerSettings, Settings, Source};
+use crate::observe::digest::Digester;
+use crate::observe::line::LineSink;
 use crate::observe::meter::MeterSink;
+use crate::observe::pipe::Pipe;
 use crate::observe::queue::{Queue, Worker};
 use crate::observe::sink::Sinks;
 use crate::proxy::discovery;
@@ -43,7 +43,13 @@ pub fn run(args: &ServeArgs) -> Exit {
             return Exit::Usage;
         }
     };
-    logging::init(settings.log);
+    let log = match logging::init(settings.log) {
+        Ok(pipe) => pipe,
+        Err(error) => {
+            tell(&format!("error: no thread for the log: {error}"));
+            return Exit::Environment;
+        }
+    };
     for finding in &settings.warnings {
         tracing::warn!("{}", finding.told());
     }
@@ -60,7 +66,9 @@ pub fn run(args: &ServeArgs) -> Exit {
         environment,
         started: settings.clone(),
     };
-    runtime.block_on(serve(settings, Arc::new(again)))
+    let exit = runtime.block_on(serve(settings, Arc::new(again), &log));
+    log.drain();
+    exit
 }
 
 /// What a reload needs to read the configuration once more.
@@ -87,7 +95,7 @@ pub fn start(settings: Settings, listener: &TcpListener, sinks: Sinks) -> io::Re
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
     let telemetry = Telemetry::new(settings.telemetry.series_max).map_err(io::Error::other)?;
     let meter = MeterSink::new(Arc::clone(&telemetry));
-    let (queue, observer) = Queue::start(sinks.first(Box::new(meter)))?;
+    let (queue, observer) = Queue::start(Digester::default(), sinks.first(Box::new(meter)))?;
     watch_losses(&telemetry, &queue);
     let shared = Shared::new(settings, workers, queue, telemetry);
     let server = server::start(listener, &shared, workers)?;
@@ -99,6 +107,9 @@ fn watch_losses(telemetry: &Telemetry, queue: &Arc<Queue>) {
     let counted = Arc::clone(queue);
     let read = move || counted.dropped();
     telemetry.watch(Metric::ObservationsLost, &["exchange", "queue_full"], read);
+    let counted = Arc::clone(queue);
+    let read = move || counted.unread();
+    telemetry.watch(Metric::ObservationsLost, &["exchange", "unread"], read);
     let room = Arc::clone(queue.room());
     let read = move || room.refused();
     telemetry.watch(Metric::ObservationsLost, &["prompt", "memory"], read);
@@ -108,18 +119,14 @@ fn watch_losses(telemetry: &Telemetry, queue: &Arc<Queue>) {
 }
 
 /// The sinks that `serve` feeds.
-fn sinks(settings: &Settings) -> Sinks {
+fn sinks(settings: &Settings, log: &Pipe) -> Sinks {
     if matches!(settings.log.level, LogLevel::Error | LogLevel::Warn) {
         return Sinks::default();
     }
-    let form = match settings.log.format {
-        LogFormat::Text => LogForm::Text,
-        LogFormat::Json => LogForm::Json,
-    };
-    Sinks::default().with(Box::new(LineSink::new(form, io::stderr())))
+    Sinks::default().with(Box::new(LineSink::new(logging::form(settings.log), log.clone())))
 }
 
-async fn serve(settings: Settings, again: Arc<Again>) -> Exit {
+async fn serve(settings: Settings, again: Arc<Again>, log: &Pipe) -> Exit {
     let (listen, ops_listen) = (settings.server.listen, settings.server.ops_listen);
     let listener = match bind(listen) {
         Ok(listener) => listener,
@@ -136,7 +143,7 @@ async fn serve(settings: Settings, again: Arc<Again>) -> Exit {
         }
     };
     let ops_address = ops_listener.local_addr().unwrap_or(ops_listen);
-    let sinks = sinks(&settings);
+    let sinks = sinks(&settings, log);
     let gateway = match start(settings, &listener, sinks) {
         Ok(gateway) => gateway,
         Err(error) => {
@@ -152,6 +159,8 @@ async fn serve(settings: Settings, again: Arc<Again>) -> Exit {
             return Exit::Environment;
         }
     };
+    let lines = log.clone();
+    gateway.shared.telemetry.watch(Metric::LogLinesDropped, &[], move || lines.dropped());
     banner(&gateway, ops_address);
     task::spawn("operations listener", admin::serve(ops_listener, Arc::clone(&gateway.shared)));
     let discovering = task::spawn("discovery", discovery::run(Arc::clone(&gateway.shared)));

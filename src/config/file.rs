@@ -84,6 +84,8 @@ pub struct Server {
     pub instance: Option<String>,
     /// Also send `x-aperture-upstream` and `x-aperture-region`.
     pub aperture_headers: bool,
+    /// Also send `x-pinhole-cost` before documents of priced models; short ones wait for their end, 100 ms at most.
+    pub cost_header: bool,
     /// Serve HTTPS with this certificate and key.
     pub tls: Option<Tls>,
     /// Origins from which browsers may call; `*` is any.
@@ -104,6 +106,7 @@ impl Default for Server {
             data_dir: None,
             instance: None,
             aperture_headers: false,
+            cost_header: true,
             tls: None,
             cors_origins: Vec::new(),
             workers: None,

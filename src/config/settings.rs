@@ -63,6 +63,8 @@ pub struct Server {
     pub instance: Option<String>,
     /// Also send seed names `x-aperture-upstream` and `x-aperture-region`.
     pub aperture_headers: bool,
+    /// Also send `x-pinhole-cost` before documents.
+    pub cost_header: bool,
     pub tls: Option<Tls>,
     /// Origins browsers may call from; `*` is any.
     pub cors_origins: Vec<String>,

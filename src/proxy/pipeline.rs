@@ -449,7 +449,7 @@ impl Job {
             return Err(refusal::wrapped(provider, answer).await);
         }
         let ids = Arc::clone(&worker.shared.ids);
-        Ok(self.relay(&choice, provider, usage_added, ids, answer))
+        Ok(self.relay(&choice, provider, usage_added, ids, answer).await)
     }
 }
 

@@ -10,7 +10,7 @@ use http::StatusCode;
 use crate::base::money::Nanodollars;
 use crate::exchange::attempt::{Link, RateLimit};
 use crate::exchange::outcome::Outcome;
-use crate::exchange::summary::{Cost, Gaps, Tally, Times};
+use crate::exchange::summary::{Account, Cost, Gaps, Tally, Times};
 use crate::exchange::{Blame, Exchange, fixture};
 use crate::neutral::failure::{Code, Source};
 use crate::neutral::reading::{Billing, Reading, ToolCalls};
@@ -137,6 +137,7 @@ fn what_the_gateway_counted_stands_apart() {
     // Input came with the first event; the output was counted after the stream was cut.
     let mut part = tally(usage(100, 1));
     part.usage = Some(usage(100, 40));
+    part.estimated = Usage { output: Some(40), ..Usage::default() };
     part.source = Some(UsageSource::Estimated);
     (part.partial, part.missing) = (true, true);
     let mut exchange = complete();
@@ -152,6 +153,18 @@ fn what_the_gateway_counted_stands_apart() {
     let pair = r#"{provider="openai",model="gpt-5"} "#;
     assert_eq!(bench.value(&format!("pinhole_usage_missing_total{pair}")), 1.0);
     assert_eq!(bench.value(&format!("pinhole_usage_partial_total{pair}")), 1.0);
+}
+
+#[test]
+fn what_lost_exchanges_cost_is_counted_all_the_same() {
+    let mut account = Account::new(&Arc::from("openai"), &Arc::from("gpt-5"));
+    for _ in 0..3 {
+        account.add(&tally(usage(1_000_000_000, 2)));
+    }
+    let mut bench = Bench::new(SERIES_MAX);
+    bench.meter.account(&account);
+    assert_eq!(bench.sum("pinhole_tokens_total"), 3_000_000_006.0);
+    assert!(!bench.has("pinhole_requests_total") && !bench.has("pinhole_cost_usd_total"));
 }
 
 #[test]
