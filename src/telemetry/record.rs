@@ -31,8 +31,11 @@ const NONE: &str = "none";
 /// Limit: nanodollars of one attempt. A larger amount is a defect of a price.
 const COST_MAX: u64 = 1_000_000 * 1_000_000_000;
 
+/// Reads one kind of tokens.
+type Tokens = fn(&Usage) -> Option<u64>;
+
 /// The kinds of tokens, as the label `type` has them.
-const TOKEN_TYPES: [(&str, fn(&Usage) -> Option<u64>); 5] = [
+const TOKEN_TYPES: [(&str, Tokens); 5] = [
     ("input", |usage| usage.input),
     ("output", |usage| usage.output),
     ("cache_read", |usage| usage.cache_read),

@@ -1,5 +1,7 @@
 //! What an exchange adds to which series, and what it must never do to them.
 
+#![expect(clippy::float_cmp, reason = "counts are whole, and sums of one observation are exact")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

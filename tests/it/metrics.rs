@@ -1,5 +1,7 @@
 //! `/metrics` of a real gateway: what it says, to whom, in which form, and that no client can make it grow.
 
+#![expect(clippy::float_cmp, reason = "counts are whole numbers")]
+
 use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::Arc;
