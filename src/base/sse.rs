@@ -251,13 +251,12 @@ fn read_line<'a>(line: &'a [u8], first_line: &mut bool) -> Line<'a> {
     if line.is_empty() {
         return Line::Blank;
     }
-    let (name, value) = match line.strip_prefix(b"data:") {
-        Some(value) => (b"data".as_slice(), value),
-        None => {
-            let colon = memchr::memchr(b':', line).unwrap_or(line.len());
-            let (name, value) = line.split_at(colon);
-            (name, value.get(1..).unwrap_or_default())
-        }
+    let (name, value) = if let Some(value) = line.strip_prefix(b"data:") {
+        (b"data".as_slice(), value)
+    } else {
+        let colon = memchr::memchr(b':', line).unwrap_or(line.len());
+        let (name, value) = line.split_at(colon);
+        (name, value.get(1..).unwrap_or_default())
     };
     let value = value.strip_prefix(b" ").unwrap_or(value);
     match name {

@@ -332,12 +332,14 @@ mod tests {
     #[test]
     fn values_are_taken_only_when_they_are_of_the_kind() {
         let mut seen = Vec::new();
-        Walk::new(br#"{"a\u0062":"x","n":12.0,"m":7,"t":true,"z":null,"bad":NaN,"o":{"d":[1,"]"]}}"#)
-            .members(|walk, key| {
-                let key = String::from_utf8_lossy(key).into_owned();
-                let text = walk.text().map(|text| text.read().into_owned());
-                seen.push(format!("{key} {text:?} {:?} {:?}", walk.boolean(), walk.clone().count()));
-            });
+        Walk::new(
+            br#"{"a\u0062":"x","n":12.0,"m":7,"t":true,"z":null,"bad":NaN,"o":{"d":[1,"]"]}}"#,
+        )
+        .members(|walk, key| {
+            let key = String::from_utf8_lossy(key).into_owned();
+            let text = walk.text().map(|text| text.read().into_owned());
+            seen.push(format!("{key} {text:?} {:?} {:?}", walk.boolean(), walk.clone().count()));
+        });
         assert_eq!(
             seen,
             [

@@ -2,5 +2,6 @@
 
 pub mod error;
 pub mod peek;
+pub(crate) mod read;
 pub mod stream;
 pub mod usage_filter;

@@ -2,4 +2,5 @@
 
 pub mod error;
 pub mod peek;
+pub(crate) mod read;
 pub mod stream;
