@@ -1,6 +1,7 @@
-//! The operations listener: health, readiness, providers, routing decisions. Errors are problem documents.
+//! The operations listener: health, readiness, providers, routing decisions, prices. Errors are problem documents.
 
 pub mod guard;
+pub mod pricing;
 pub mod problem;
 pub mod views;
 
@@ -22,6 +23,8 @@ fn app(shared: Arc<Shared>) -> Router {
     let api = Router::new()
         .route("/api/providers", get(views::providers))
         .route("/api/route", get(views::route))
+        .route("/api/pricing", get(pricing::all))
+        .route("/api/pricing/{*model}", get(pricing::one))
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), guard::admit));
     Router::new()
         .route("/health", get(views::health))

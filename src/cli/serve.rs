@@ -16,13 +16,16 @@ use crate::cli::{Exit, logging};
 use crate::config::diagnostic::Findings;
 use crate::config::env::Environment;
 use crate::config::load::load;
+use crate::config::prices;
 use crate::config::reload::Watch;
 use crate::config::settings::{
     Log, LogFormat, LogLevel, Overrides, Server as ServerSettings, Settings, Source,
 };
 use crate::observe::line::{LineSink, LogForm};
+use crate::observe::prices::PricesInForce;
 use crate::observe::queue::{Queue, Worker};
 use crate::observe::sink::Sinks;
+use crate::price::date::Day;
 use crate::proxy::discovery;
 use crate::proxy::server::{self, Server};
 use crate::proxy::state::Shared;
@@ -41,9 +44,7 @@ pub fn run(args: &ServeArgs) -> Exit {
         }
     };
     logging::init(settings.log);
-    for finding in &settings.warnings {
-        tracing::warn!("{}", finding.told());
-    }
+    warn(&settings);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -58,6 +59,14 @@ pub fn run(args: &ServeArgs) -> Exit {
         started: (settings.server.clone(), settings.log),
     };
     runtime.block_on(serve(settings, Arc::new(again)))
+}
+
+/// Logs what is odd about a configuration, and whether its prices have grown old.
+fn warn(settings: &Settings) {
+    let stale = prices::stale(settings, Day::of_us(clock::wall_us()));
+    for finding in settings.warnings.iter().chain(&stale) {
+        tracing::warn!("{}", finding.told());
+    }
 }
 
 /// What a reload needs to read the configuration once more.
@@ -83,7 +92,8 @@ pub fn start(settings: Settings, listener: &TcpListener, sinks: Sinks) -> io::Re
         .workers
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
     let (queue, observer) = Queue::start(sinks)?;
-    let shared = Shared::new(settings, workers, queue);
+    let prices = PricesInForce::new(Arc::clone(&settings.prices.book));
+    let shared = Shared::new(settings, workers, queue, prices);
     let server = server::start(listener, &shared, workers)?;
     Ok(Gateway { server, shared, observer })
 }
@@ -211,9 +221,7 @@ async fn reload(shared: &Arc<Shared>, again: &Arc<Again>) {
     });
     match read.await {
         Ok(Ok(settings)) => {
-            for finding in &settings.warnings {
-                tracing::warn!("{}", finding.told());
-            }
+            warn(&settings);
             let (server, log) = &again.started;
             if let Some(reason) = exposes(server, &settings) {
                 tracing::error!("{reason}; configuration not reloaded, the old one stays in force");

@@ -19,6 +19,7 @@ pub mod file;
 pub mod file_provider;
 pub mod load;
 pub mod normalise;
+pub mod prices;
 pub mod print;
 pub mod reload;
 pub mod resolve;

@@ -13,6 +13,7 @@ use crate::base::trace::Sampler;
 use crate::config::diagnostic::Findings;
 use crate::exchange::trace::Incoming;
 use crate::policy::identity::GatewayKey;
+use crate::price::book::Book;
 use crate::route::rules::Rules;
 use crate::upstream::provider::{Provider, Timeouts};
 
@@ -31,6 +32,7 @@ pub struct Settings {
     pub capture: Capture,
     pub retention: Retention,
     pub errors: Errors,
+    pub prices: Prices,
     pub traces: Traces,
     /// In the order of the file; disabled ones are among them.
     pub providers: Vec<Arc<Provider>>,
@@ -203,6 +205,17 @@ pub struct Retention {
     pub bodies_age: Option<Duration>,
     pub bodies_bytes_max: Option<u64>,
     pub records_age: Option<Duration>,
+}
+
+/// What tokens cost.
+#[derive(Debug, Clone)]
+pub struct Prices {
+    /// The price lists, and which provider bills by which.
+    pub book: Arc<Book>,
+    /// The list that the configuration names.
+    pub file: Option<PathBuf>,
+    /// Age of the newest list from which it is stale; `None`: never.
+    pub stale_after: Option<Duration>,
 }
 
 /// Trace context in and out, and which traces are recorded.

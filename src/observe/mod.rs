@@ -7,6 +7,7 @@
 
 pub mod digest;
 pub mod line;
+pub mod prices;
 pub mod queue;
 pub mod recorder;
 pub mod sink;

@@ -9,6 +9,7 @@ use http::HeaderValue;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::config::settings::Settings;
+use crate::observe::prices::PricesInForce;
 use crate::observe::queue::Queue;
 use crate::proxy::ids::Ids;
 use crate::route::table::{Entry, Served, Table};
@@ -30,6 +31,8 @@ pub struct Shared {
     pub connections: AtomicU64,
     /// What providers handed out, for the calls that come back for it.
     pub ids: Arc<Ids>,
+    /// What the observer prices by; follows the configuration.
+    prices: Arc<PricesInForce>,
 }
 
 /// What discovery found out, by provider id.
@@ -188,7 +191,12 @@ pub fn table(settings: &Settings, learned: &LearnedModels) -> Table {
 }
 
 impl Shared {
-    pub fn new(settings: Settings, workers: usize, queue: Arc<Queue>) -> Arc<Self> {
+    pub fn new(
+        settings: Settings,
+        workers: usize,
+        queue: Arc<Queue>,
+        prices: Arc<PricesInForce>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             snapshot: ArcSwap::from_pointee(Snapshot::new(settings, workers, HashMap::new())),
             queue,
@@ -199,6 +207,7 @@ impl Shared {
             replaced: Notify::new(),
             connections: AtomicU64::new(0),
             ids: Arc::default(),
+            prices,
         })
     }
 
@@ -217,6 +226,7 @@ impl Shared {
             let asked = asked.find(|provider| provider.id == *id);
             asked.is_some_and(|asked| has(&settings, asked))
         });
+        self.prices.replace(Arc::clone(&settings.prices.book));
         let mut next = Snapshot::new(settings, self.workers, learned.clone());
         next.keep_counts(&current);
         self.snapshot.store(Arc::new(next));
