@@ -38,14 +38,23 @@ impl Layers {
 
 /// Reads the list at `path`; the error names place and remedy.
 pub fn read(path: &Path) -> Result<Catalog, String> {
+    parse(path, &read_text(path)?)
+}
+
+/// Reads `text`, which stood at `path`.
+pub fn parse(path: &Path, text: &str) -> Result<Catalog, String> {
+    Catalog::parse(text).map_err(|fault| format!("{}: {fault}", path.display()))
+}
+
+/// The text at `path`, within the limit.
+pub fn read_text(path: &Path) -> Result<String, String> {
     let shown = path.display();
     let unreadable = |error: std::io::Error| format!("{shown} cannot be read: {error}");
     let metadata = std::fs::metadata(path).map_err(unreadable)?;
     if metadata.len() > BYTES_MAX as u64 {
         return Err(format!("{shown} is larger than {BYTES_MAX} bytes"));
     }
-    let text = std::fs::read_to_string(path).map_err(unreadable)?;
-    Catalog::parse(&text).map_err(|fault| format!("{shown}: {fault}"))
+    std::fs::read_to_string(path).map_err(unreadable)
 }
 
 /// The installed list, if there is one.

@@ -261,6 +261,8 @@ mod tests {
             "traffic        http://127.0.0.1:8000",
             "data           /h/.local/share/pinhole",
             "provider openai (preset openai)",
+            "  prices       openai",
+            "  prices       none",
             "  base URL     https://api.openai.com/",
             "  endpoints    openai_chat",
             "  credential   bearer, override",

@@ -21,6 +21,7 @@ mod models;
 mod operations;
 mod passthrough;
 mod presets;
+mod prices;
 mod routing;
 mod seeds;
 mod simulate;
