@@ -18,6 +18,7 @@ mod legs;
 mod limits;
 mod live;
 mod metrics;
+mod metering;
 mod models;
 mod operations;
 mod otlp;
