@@ -57,12 +57,18 @@ COLOURS = {
     "input": "blue", "input, uncached": "blue", "input, cache read": "light-blue", "input, cache write": "purple",
     "output": "green", "output, answer": "green", "output, reasoning": "yellow",
     "client": "blue", "gateway": "red", "upstream": "orange",
+    "ok": "green", "cancelled": "blue", "client_error": "yellow", "rate_limited": "orange", "server_error": "red",
+    "unreachable": "dark-red", "reset": "semi-dark-red", "invalid": "semi-dark-orange",
+    "queue": "purple", "resolve": "blue", "connect": "light-blue", "tls": "yellow", "first_byte": "green",
 }
 # The values of labels that are closed sets, so that each has its colour before it is first seen.
 CLOSED = {
     "{{outcome}}": ["complete", "client_cancelled", "rejected", "upstream_error", "upstream_reset", "timeout",
                     "gateway_error"],
     "{{source}}": ["client", "gateway", "upstream"],
+    "{{result}}": ["ok", "client_error", "rate_limited", "server_error", "unreachable", "timeout", "reset", "invalid",
+                   "cancelled"],
+    "{{phase}}": ["queue", "resolve", "connect", "tls", "first_byte"],
 }
 
 
@@ -200,7 +206,8 @@ def lines(title, description, targets, unit, *, stack=False, thresholds=None, ma
 
 
 def quantiles(metric, *matchers):
-    return [series(quantile(q, metric, *matchers), name, exemplar=True)
+    """Three lines, and the exemplars once: they are the same for each."""
+    return [series(quantile(q, metric, *matchers), name, exemplar=name == "p99")
             for q, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))]
 
 

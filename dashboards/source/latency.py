@@ -21,16 +21,17 @@ NUMBERS = [
              series(quantile(0.95, ANSWER), "p95"), "s", thresholds=steps((None, "green"), (5, "orange"), (30, "red")))),
     (4, stat("Output tokens per second, p50", "Of one stream, after its first token: 1 divided by the median time for "
              "each output token.", series(f"1 / {quantile(0.5, TOKEN)}", "tokens"), "short", decimals=0)),
-    (4, stat("Stalls in this range", "Pauses in the middle of streams that were longer than the gateway's mark for a "
-             "stall.", now(zero(increase("pinhole_stream_stalls_total"))), "short", decimals=0,
+    (4, stat("Stalls in this range", "Waits in the middle of streams of more than ten times the stream's median, and "
+             "more than 250 ms.", now(zero(increase("pinhole_stream_stalls_total"))), "short", decimals=0,
              thresholds=steps((None, "green"), (1, "orange")))),
-    (4, stat("Overhead, p99", "The gateway's own part of the time: total minus every wait for provider and client.",
+    (4, stat("Overhead, p99", "The gateway's own part of the time: the duration less every wait for a provider or the "
+             "client's body.",
              series(quantile(0.99, OVERHEAD), "p99"), "s",
              thresholds=steps((None, "green"), (0.001, "orange"), (0.01, "red")))),
 ]
 
 FIRST_TOKEN = [
-    (8, lines("Time to first token", "From the request to the first content of any kind: text, reasoning or tool "
+    (8, lines("Time to first token", "From the attempt sent to its first content of any kind: text, reasoning or tool "
               "arguments. An empty opening event is no token. The dots are examples: each opens its trace.",
               quantiles(FIRST), "s")),
     (8, lines("Time to first token, p95 by model", "A model's name opens its tokens and cost.",
@@ -41,8 +42,8 @@ FIRST_TOKEN = [
 ]
 
 AFTER = [
-    (8, lines("First answer token, p95 by model", "From the request to the first token of the answer itself, reasoning "
-              "left out.", [series(quantile(0.95, ANSWER, by="model"), "{{model}}", exemplar=True)], "s",
+    (8, lines("First answer token, p95 by model", "From the attempt sent to the first token of the answer itself, "
+              "reasoning left out.", [series(quantile(0.95, ANSWER, by="model"), "{{model}}", exemplar=True)], "s",
               link=TO_MODEL)),
     (8, lines("Time per output token, p50 by model", "(last content − first content) ÷ (output tokens − 1), for "
               "streams of two tokens and more.",
@@ -53,7 +54,7 @@ AFTER = [
 ]
 
 WHOLE = [
-    (8, lines("Duration, p95 by model", "From the request's first byte to the end of the answer.",
+    (8, lines("Duration, p95 by model", "From the request's head read to the last byte of the answer.",
               [series(quantile(0.95, DURATION, by="model"), "{{model}}", exemplar=True)], "s", link=TO_MODEL)),
     (8, lines("Duration, p95: streams and plain answers", "Streams last as long as their tokens take; compare each with "
               "its own kind.", [series(quantile(0.95, DURATION, f'stream="{flag}"'), name, exemplar=True)
@@ -65,8 +66,7 @@ WHOLE = [
 
 OURS = [
     (8, lines("Gateway's overhead", "The gateway's own part of the time. Not filtered by provider or model.",
-              [series(quantile(q, OVERHEAD), name, exemplar=True)
-               for q, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))], "s")),
+              quantiles(OVERHEAD), "s")),
     (8, lines("Attempt, mean by phase", "Where the time before the first byte goes. Means add up, so the height of the "
               "stack is the mean wait; a connection used again has no resolve, connect and tls.",
               [series(f"{rate(f'{PHASES}_sum', by='phase')} / ignoring (phase) group_left "

@@ -29,7 +29,7 @@ TRAFFIC = [
     (8, lines("Failed share by provider", "As the number above, for each provider. 1 % is the budget that the shipped "
               "alerts watch.", [series(failed_share(by="provider"), "{{provider}}")], "percentunit",
               thresholds=SHARE, link=("provider", "pinhole-providers", "Providers"))),
-    (8, lines("Duration", "From the request's first byte to the end of the answer. The dots are examples: each opens its "
+    (8, lines("Duration", "From the request's head read to the last byte of the answer. The dots are examples: each opens its "
               "trace.", quantiles("pinhole_request_duration_seconds"), "s")),
 ]
 
@@ -46,7 +46,7 @@ VOLUME = [
 
 MODELS = [
     (16, table("Models", "Every model in the time range. A model's name opens its latency.", ("model",), [
-        ("Requests", increase(REQUESTS, by="model"), "short", {"decimals": 0}),
+        ("Requests", increase(REQUESTS, by="model"), "locale", {"decimals": 0}),
         ("Failed", failed_share(RANGE, "model", call="increase"), "percentunit",
          coloured((None, "text"), (0.01, "orange"), (0.05, "red"))),
         ("First token p95", quantile(0.95, "pinhole_time_to_first_token_seconds", by="model", window=RANGE), "s"),
@@ -60,9 +60,9 @@ MODELS = [
 ]
 
 GATEWAY = [
-    (6, lines("Gateway's overhead", "The gateway's own part of the time: total minus every wait for provider and client. "
-              "Not filtered by provider or model.",
-              [series(quantile(q, "pinhole_overhead_seconds"), name, exemplar=True)
+    (6, lines("Gateway's overhead", "The gateway's own part of the time: the duration less every wait for a provider or the client's "
+              "body. Not filtered by provider or model.",
+              [series(quantile(q, "pinhole_overhead_seconds"), name, exemplar=q == 0.99)
                for q, name in ((0.5, "p50"), (0.99, "p99"))], "s")),
     (6, lines("Processor", "Processor seconds used each second, by gateway; 1 is one core.",
               [series(rate("process_cpu_seconds_total", by="instance"), "{{instance}}")], "short")),

@@ -18,7 +18,7 @@ SIDE_BY_SIDE = [
          {"mappings": [{"type": "value", "options": {"1": {"text": "up", "color": "green", "index": 0},
                                                      "0": {"text": "down", "color": "red", "index": 1}}}],
           "custom.cellOptions": {"type": "color-text"}}),
-        ("Requests", increase("pinhole_requests_total", by="provider"), "short", {"decimals": 0}),
+        ("Requests", increase("pinhole_requests_total", by="provider"), "locale", {"decimals": 0}),
         ("Failed", failed_share(RANGE, "provider", call="increase"), "percentunit",
          coloured((None, "text"), (0.01, "orange"), (0.05, "red"))),
         ("First token p50", quantile(0.5, FIRST, by="provider", window=RANGE), "s"),
@@ -45,7 +45,8 @@ COMPARED = [
 ]
 
 WRONG = [
-    (8, states("Up and down", "Whether the gateway would send a request to the provider now.",
+    (8, states("Up and down", "Down from an attempt that failed to connect, timed out, broke or was answered 5xx, until the next "
+               "answer below 500.",
                series(f"min by (provider) ({select('pinhole_provider_up')})", "{{provider}}"),
                {1: ("up", "green"), 0: ("down", "red")})),
     (8, lines("Errors by provider and kind", "Failures each second by stable code; docs/errors.md says what each means.",

@@ -1,6 +1,6 @@
 """What is used and what it costs: by model and type, the cache's share, the pace, and how far the numbers can be trusted."""
 
-from .grafana import RANGE, RATE, dashboard, increase, lines, now, rate, select, series, stat, steps, table, total, zero
+from .grafana import RANGE, RATE, dashboard, increase, lines, now, rate, series, stat, steps, table, zero
 
 TOKENS = "pinhole_tokens_total"
 COST = "pinhole_cost_usd_total"
@@ -57,10 +57,10 @@ KINDS = [
 SPEND = [
     (8, lines("Spend per hour by model", "What an hour at the present pace costs.",
               [series(f"3600 * {rate(COST, by='model')}", "{{model}}")], "currencyUSD", stack=True, link=TO_LATENCY)),
-    (8, lines("Spend, and six hours ahead", "The running total since the gateway's start, and where a straight line through "
-              "the last hour puts it six hours from now. A total that bends away from the line is a change of pace.", [
-                  series(total(select(COST)), "spent"),
-                  series(total(f"predict_linear({select(COST)}[1h], 6 * 3600)"), "in six hours")],
+    (8, lines("Forecast: a month of 30 days", "What a month costs at three paces. A gateway that has run for less than the "
+              "hour or the day shows too little for it.", [
+                  series(f"2592000 * {rate(COST, window=window)}", name)
+                  for window, name in ((RATE, "at the pace of now"), ("1h", "of the last hour"), ("1d", "of the last day"))],
               "currencyUSD")),
     (8, lines("Price of a million tokens by model", "Spend divided by input and output tokens together: cache and mix "
               "included, so the same model may differ between users.",
