@@ -59,8 +59,8 @@ WHOLE = [
     (8, lines("Duration, p95: streams and plain answers", "Streams last as long as their tokens take; compare each with "
               "its own kind.", [series(quantile(0.95, DURATION, f'stream="{flag}"'), name, exemplar=True)
                                 for flag, name in (("true", "streams"), ("false", "plain answers"))], "s")),
-    (8, lines("Stalls by model", "Stalls each minute.",
-              [series(f"60 * {rate('pinhole_stream_stalls_total', by='model')}", "{{model}}")], "short",
+    (8, lines("Stalls by model", "Waits of more than ten times the stream's median and 250 ms, each minute.",
+              [series(f"60 * {rate('pinhole_stream_stalls_total', by='model')}", "{{model}}")], "suffix:/min",
               stack=True)),
 ]
 

@@ -16,7 +16,7 @@ NUMBERS = [
              "sooner than this.", series(quantile(0.95, "pinhole_time_to_first_token_seconds"), "p95"), "s",
              thresholds=steps((None, "green"), (2, "orange"), (10, "red")))),
     (4, stat("Tokens per second", "Input and output tokens that providers reported, each second.",
-             series(rate("pinhole_tokens_total", 'type=~"input|output"'), "tokens"), "short", decimals=0)),
+             series(rate("pinhole_tokens_total", 'type=~"input|output"'), "tokens"), "si:tok/s")),
     (4, stat("Spend in this range", "Estimated from the price list; models without a price count nothing here and stand "
              "under Tokens and cost.", now(increase("pinhole_cost_usd_total")), "currencyUSD")),
     (4, stat("In flight", "Requests being answered now.",
@@ -35,7 +35,7 @@ TRAFFIC = [
 
 VOLUME = [
     (8, lines("Tokens", "Input counts every token of the prompt, cached or not; output counts reasoning too.",
-              [series(rate("pinhole_tokens_total", f'type="{kind}"'), kind) for kind in ("input", "output")], "short")),
+              [series(rate("pinhole_tokens_total", f'type="{kind}"'), kind) for kind in ("input", "output")], "si:tok/s")),
     (8, lines("Spend per hour by model", "What an hour at the present pace costs, estimated from the price list.",
               [series(f"3600 * {rate('pinhole_cost_usd_total', by='model')}", "{{model}}")], "currencyUSD", stack=True,
               link=("model", "pinhole-tokens-cost", "Tokens and cost"))),

@@ -45,9 +45,9 @@ KINDS = [
                   series(tokens("cache_read"), "input, cache read"),
                   series(tokens("cache_write"), "input, cache write"),
                   series(f"{tokens('output')} - {zero(tokens('reasoning'))}", "output, answer"),
-                  series(tokens("reasoning"), "output, reasoning")], "short", stack=True)),
+                  series(tokens("reasoning"), "output, reasoning")], "si:tok/s", stack=True)),
     (8, lines("Tokens by model", "Input and output tokens each second.",
-              [series(rate(TOKENS, BOTH, by="model"), "{{model}}")], "short", stack=True,
+              [series(rate(TOKENS, BOTH, by="model"), "{{model}}")], "si:tok/s", stack=True,
               link=TO_LATENCY)),
     (8, lines("Input from cache by model", "Share of a model's input that its provider read from the prompt cache.",
               [series(share("cache_read", "input", by="model"), "{{model}}")], "percentunit", maximum=1,
@@ -89,18 +89,18 @@ TRUST = [
     (6, lines("Usage missing, partial, malformed", "Answers each minute whose usage was absent, cut off with the stream, "
               "or not to be believed. What could be counted is in the totals as estimated.", [
                   series(f"60 * {zero(rate(f'pinhole_usage_{name}_total'))}", name)
-                  for name in ("missing", "partial", "malformed")], "short")),
+                  for name in ("missing", "partial", "malformed")], "suffix:/min")),
     (6, lines("Answers without a price", "Answers each minute of models that the price list does not know. They cost "
               "something and count nothing; `model_cost_map` gives them a price.",
-              [series(f"60 * {rate('pinhole_unpriced_total', by='model')}", "{{model}}")], "short")),
+              [series(f"60 * {rate('pinhole_unpriced_total', by='model')}", "{{model}}")], "suffix:/min")),
     (6, lines("Tool calls by model", "Calls of tools that models asked for, each minute.",
-              [series(f"60 * {rate('pinhole_tool_calls_total', by='model')}", "{{model}}")], "short", stack=True)),
+              [series(f"60 * {rate('pinhole_tool_calls_total', by='model')}", "{{model}}")], "suffix:/min", stack=True)),
     (6, lines("Web searches by model", "Searches that providers ran and bill beside the tokens, each minute.",
-              [series(f"60 * {rate('pinhole_web_searches_total', by='model')}", "{{model}}")], "short", stack=True)),
+              [series(f"60 * {rate('pinhole_web_searches_total', by='model')}", "{{model}}")], "suffix:/min", stack=True)),
 ]
 
 
 def build():
     about = "Tokens and spend by model and type, pace, and how far to trust them."
     return dashboard("tokens-cost", "Tokens and cost", about, [
-        (None, 4, NUMBERS), (None, 8, KINDS), (None, 8, SPEND), (None, 8, MODELS), ("What the totals leave out", 7, TRUST)])
+        (None, 4, NUMBERS), (None, 8, KINDS), (None, 8, SPEND), (None, 8, MODELS), ("What the totals leave out, and what else was called", 7, TRUST)])

@@ -73,6 +73,11 @@ def shown(value, unit, decimals=None):
     if unit == "bytes":
         number, suffix = scaled(value, ["B", "KiB", "MiB", "GiB"], 1024)
         return f"{digits(number, decimals)} {suffix}"
+    if unit.startswith("si:"):
+        number, prefix = scaled(value, ["", "k", "M", "G"])
+        return f"{digits(number, decimals)} {prefix}{unit[3:]}"
+    if unit.startswith("suffix:"):
+        return f"{digits(value, decimals)}{unit[7:]}"
     if unit == "locale":
         return f"{value:,.0f}"
     number, suffix = scaled(value, ["", " K", " Mil", " Bil"])

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import shutil
 import signal
 import socket
@@ -20,10 +19,9 @@ PATIENCE_S = 30.0
 
 
 def program(name):
-    """`prometheus` or `promtool`: from $PROMETHEUS_BIN, a folder, else from the path."""
-    folder = os.environ.get("PROMETHEUS_BIN")
-    found = shutil.which(name, path=folder) if folder else shutil.which(name)
-    assert found, f"{name} is missing: install Prometheus, or name its folder in PROMETHEUS_BIN"
+    """`prometheus` or `promtool` from the path."""
+    found = shutil.which(name)
+    assert found, f"{name} is missing: install Prometheus 2.42 or newer"
     return found
 
 
