@@ -9,6 +9,7 @@ pub mod exchange;
 // 2 parts
 pub mod policy;
 pub mod route;
+pub mod telemetry;
 pub mod upstream;
 // 3 assembly
 pub mod config;

@@ -20,6 +20,7 @@ const REQUEST_BODY_TIMEOUT: Span = seconds(120);
 const BODY_MAX: Size = Size(64 << 20);
 const BUFFERED_MAX: Size = Size(256 << 20);
 const IN_FLIGHT_MAX: usize = 1_024;
+const SERIES_MAX: usize = 10_000;
 const WAIT: Span = seconds(5);
 const DISCOVERY_EVERY: Span = seconds(600);
 
@@ -38,6 +39,8 @@ pub struct File {
     pub ops: Option<Ops>,
     /// Log lines on standard error.
     pub log: Option<Log>,
+    /// Bounds of what the gateway tells of itself.
+    pub telemetry: Option<Telemetry>,
     /// The providers, in order of trial; the key of a block is the provider's id. `backends` is the same.
     #[schemars(extend("x-alias" = "backends"))]
     pub providers: Option<IndexMap<String, Provider>>,
@@ -81,6 +84,8 @@ pub struct Server {
     pub instance: Option<String>,
     /// Also send `x-aperture-upstream` and `x-aperture-region`.
     pub aperture_headers: bool,
+    /// Also send `x-pinhole-cost` before documents of priced models; short ones wait for their end, 100 ms at most.
+    pub cost_header: bool,
     /// Serve HTTPS with this certificate and key.
     pub tls: Option<Tls>,
     /// Origins from which browsers may call; `*` is any.
@@ -101,6 +106,7 @@ impl Default for Server {
             data_dir: None,
             instance: None,
             aperture_headers: false,
+            cost_header: true,
             tls: None,
             cors_origins: Vec::new(),
             workers: None,
@@ -126,6 +132,20 @@ pub struct Tls {
 pub struct Ops {
     /// `/metrics` needs no admin key, also beyond loopback.
     pub metrics_public: bool,
+}
+
+/// Bounds of what the gateway tells of itself.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Telemetry {
+    /// Time series of all metrics together; past it, labels collapse to `other`, and that is counted.
+    pub series_max: usize,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { series_max: SERIES_MAX }
+    }
 }
 
 /// Log lines on standard error.

@@ -23,6 +23,7 @@ pub struct Settings {
     pub server: Server,
     pub ops: Ops,
     pub log: Log,
+    pub telemetry: Telemetry,
     pub limits: Limits,
     /// Gateway-wide waits; each provider carries its own, already merged.
     pub timeouts: Timeouts,
@@ -62,6 +63,8 @@ pub struct Server {
     pub instance: Option<String>,
     /// Also send seed names `x-aperture-upstream` and `x-aperture-region`.
     pub aperture_headers: bool,
+    /// Also send `x-pinhole-cost` before documents.
+    pub cost_header: bool,
     pub tls: Option<Tls>,
     /// Origins browsers may call from; `*` is any.
     pub cors_origins: Vec<String>,
@@ -87,6 +90,13 @@ pub struct Tls {
 pub struct Ops {
     /// `/metrics` needs no admin key, also beyond loopback.
     pub metrics_public: bool,
+}
+
+/// What metrics may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Telemetry {
+    /// Time series of all metrics together; past it, labels collapse to `other`.
+    pub series_max: usize,
 }
 
 /// Log lines on standard error.

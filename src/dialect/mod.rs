@@ -8,6 +8,7 @@ mod golden;
 pub mod openai_chat;
 pub mod openai_embeddings;
 pub mod openai_responses;
+pub mod prompt;
 pub mod reader;
 pub mod sight;
 mod tail;

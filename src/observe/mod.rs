@@ -5,8 +5,13 @@
 //!              drop guard                bounded
 //! ```
 
+pub mod awaited;
 pub mod digest;
+pub mod estimate;
 pub mod line;
+pub mod meter;
+pub mod overflow;
+pub mod pipe;
 pub mod queue;
 pub mod recorder;
 pub mod sink;

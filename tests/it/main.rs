@@ -24,4 +24,6 @@ mod presets;
 mod routing;
 mod seeds;
 mod simulate;
+mod stuck;
 mod support;
+mod trace;

@@ -74,6 +74,7 @@ pub fn resolve(
         server,
         ops: sections::ops(&file.ops.unwrap_or_default()),
         log: sections::log(&file.log.unwrap_or_default()),
+        telemetry: sections::telemetry(&file.telemetry.unwrap_or_default(), &mut context),
         limits: sections::limits(&file.limits.unwrap_or_default(), &mut context),
         timeouts,
         streams: sections::streams(&file.streams.unwrap_or_default()),

@@ -3,8 +3,11 @@
 use super::Context;
 use crate::config::file;
 use crate::config::settings::{
-    Capture, CaptureLevel, Discovery, Errors, Limits, Log, Ops, Retention, Streams,
+    self, Capture, CaptureLevel, Discovery, Errors, Limits, Log, Ops, Retention, Streams,
 };
+
+/// Fewer time series than this are taken up by one provider with a handful of models.
+const SERIES_LEAST: usize = 1_000;
 
 pub(super) fn limits(written: &file::Limits, context: &mut Context<'_, '_>) -> Limits {
     if written.in_flight == 0 {
@@ -61,6 +64,21 @@ pub(super) fn ops(written: &file::Ops) -> Ops {
 
 pub(super) fn log(written: &file::Log) -> Log {
     Log { format: written.format, level: written.level }
+}
+
+pub(super) fn telemetry(
+    written: &file::Telemetry,
+    context: &mut Context<'_, '_>,
+) -> settings::Telemetry {
+    if written.series_max < SERIES_LEAST {
+        let remedy = "write 1000 or more, or leave the key out for 10000";
+        context.error(
+            &["telemetry", "series_max"],
+            "too few for any provider to be told apart",
+            remedy,
+        );
+    }
+    settings::Telemetry { series_max: written.series_max }
 }
 
 pub(super) fn errors(written: &file::Errors) -> Errors {
