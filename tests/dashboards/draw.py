@@ -409,8 +409,9 @@ def main():
         return
     from rig import Rig
 
-    with Rig(seconds=60 * chosen.minutes) as rig:
-        draw(rig.prometheus, rig.start, rig.end, chosen.out, rate_window_s=30)
+    # The first half minute is left out: rates have no window yet, and connections are new.
+    with Rig(seconds=60 * chosen.minutes + 30) as rig:
+        draw(rig.prometheus, rig.loaded_until - 60 * chosen.minutes, rig.loaded_until, chosen.out, rate_window_s=30)
 
 
 if __name__ == "__main__":

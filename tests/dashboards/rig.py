@@ -1,6 +1,7 @@
 """Simulated providers, the gateway, a sink for its spans, load, and a Prometheus that scrapes it all.
 
-    with Rig(seconds=25) as rig: …    the load has ended and is scraped; `rig.start` to `rig.end` is its time
+    with Rig(seconds=25) as rig: …    the load has ended and is scraped; `rig.start` to `rig.end` is its time,
+                                      up to `rig.loaded_until` at full force
 """
 
 import http.client
@@ -58,10 +59,12 @@ first_token = { lognormal = { median = "350ms", sigma = 0.3 } }
 cadence = { lognormal = { median = "10ms", sigma = 0.6 } }
 cached = 0.7
 cache_write = 0.1
-headers = [
-    ["anthropic-ratelimit-tokens-limit", "400000"], ["anthropic-ratelimit-tokens-remaining", "310000"],
-    ["anthropic-ratelimit-requests-remaining", "1460"],
-]
+headers = [["anthropic-ratelimit-tokens-limit", "400000"], ["anthropic-ratelimit-tokens-remaining", "310000"]]
+
+[models."claude-haiku-*"]
+first_token = { lognormal = { median = "160ms", sigma = 0.3 } }
+cadence = "5ms"
+headers = [["anthropic-ratelimit-tokens-limit", "400000"], ["anthropic-ratelimit-tokens-remaining", "310000"]]
 
 [models."gemini-*"]
 first_token = { lognormal = { median = "500ms", sigma = 0.4 } }
@@ -172,7 +175,7 @@ TRAFFIC = (
     (5, lambda lot: streamed_chat("llama3:8b", lot)),
 )
 
-# Sent once each by every third worker, so that no panel depends on luck.
+# Each is sent once at the start by one of every third worker, so that no panel depends on luck, and now and then after.
 CERTAIN = (
     lambda lot: streamed_chat("sim-error-429", lot),
     lambda lot: chat("sim-error-500", lot),
@@ -212,6 +215,8 @@ class Load:
         if number % 3 == 0:
             self.send(*CERTAIN[number // 3 % len(CERTAIN)](lot))
         while not self.stopping.is_set():
+            if lot.random() < 0.01:
+                self.send(*lot.choice(CERTAIN)(lot))
             self.send(*lot.choice(makers)(lot), cancel=lot.random() < 0.02)
             # Traffic swells and ebbs, so that lines have a shape; a third of the workers rests at low tide.
             tide = (time.monotonic() - self.began) / 40 % 2
@@ -311,6 +316,7 @@ class Rig:
         self.start = time.time()
         self.load.start()
         time.sleep(self.seconds)
+        self.loaded_until = time.time()
         self.load.stop()
         # The last exchange is counted, scraped and seen by the rules before anything is asked.
         counted = "sum(pinhole_requests_total)"

@@ -12,13 +12,11 @@ OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 TARGETS = [pytest.param(panel, target, id=f"{name}: {panel['title']} {target['refId']}")
            for name in boards.NAMES for panel in boards.panels(boards.load(name)) for target in panel["targets"]]
 
-# Series that half a minute of good weather does not have, and why. Their metrics must be declared all the same
-# (test_shape.py), and a panel over them must parse.
+# Series that half a minute of good weather does not have, and why. A panel over them must parse all the same, and the
+# gateway must declare them.
 HONESTLY_EMPTY = {
     "pinhole_web_searches_total": "the simulated providers run no searches",
     "pinhole_usage_malformed_total": "the simulated providers tell no malformed usage",
-    "pinhole_price_list_timestamp_seconds": "",
-    "pinhole_capture_exchanges_total": "",
 }
 
 
@@ -58,6 +56,10 @@ def test_what_a_query_selects_exists(rig, panel, target):
     chosen = filled(rig, provider=values_of(rig, "provider"), model=values_of(rig, "model"))
     for selector in boards.selectors(target["expr"]):
         assert series(rig, boards.expand(selector, chosen)) or empty_for_a_reason(selector), f"no series: {selector}"
+
+
+def test_what_may_be_empty_is_declared():
+    assert set(HONESTLY_EMPTY) <= boards.metrics((boards.ROOT / "docs/telemetry.md").read_text())
 
 
 @pytest.mark.parametrize("name", boards.NAMES)
