@@ -24,6 +24,7 @@ use crate::observe::meter::MeterSink;
 use crate::observe::pipe::Pipe;
 use crate::observe::queue::{Queue, Worker};
 use crate::observe::sink::Sinks;
+use crate::observe::span::{Origins, SpanSink};
 use crate::proxy::discovery;
 use crate::proxy::server::{self, Server};
 use crate::proxy::state::Shared;
@@ -64,6 +65,7 @@ pub fn run(args: &ServeArgs) -> Exit {
         path: args.config.config.clone(),
         overrides,
         environment,
+        origins: Origins::of(&settings.providers),
         started: settings.clone(),
     };
     let exit = runtime.block_on(serve(settings, Arc::new(again), &log));
@@ -76,8 +78,10 @@ struct Again {
     path: Option<std::path::PathBuf>,
     overrides: Overrides,
     environment: Environment,
-    /// What the listeners and the log were started with; a reload does not reach them.
+    /// What the listeners, the log and the exporters were started with; a reload does not reach them.
     started: Settings,
+    /// What spans say of providers; a reload replaces it.
+    origins: Origins,
 }
 
 /// A running gateway.
@@ -93,9 +97,10 @@ pub fn start(settings: Settings, listener: &TcpListener, sinks: Sinks) -> io::Re
         .server
         .workers
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
-    let telemetry = Telemetry::new(settings.telemetry.series_max).map_err(io::Error::other)?;
+    let telemetry = Telemetry::new(settings.metering.series_max).map_err(io::Error::other)?;
     let meter = MeterSink::new(Arc::clone(&telemetry));
-    let (queue, observer) = Queue::start(Digester::default(), sinks.first(Box::new(meter)))?;
+    let digester = if settings.metering.enabled { Digester::default() } else { Digester::off() };
+    let (queue, observer) = Queue::start(digester, sinks.first(Box::new(meter)))?;
     watch_losses(&telemetry, &queue);
     let shared = Shared::new(settings, workers, queue, telemetry);
     let server = server::start(listener, &shared, workers)?;
@@ -116,11 +121,20 @@ fn watch_losses(telemetry: &Telemetry, queue: &Arc<Queue>) {
 }
 
 /// The sinks that `serve` feeds.
-fn sinks(settings: &Settings, log: &Pipe) -> Sinks {
+fn sinks(settings: &Settings, log: &Pipe, origins: &Origins) -> Sinks {
+    let sinks = with_spans(Sinks::default(), settings, origins);
     if matches!(settings.log.level, LogLevel::Error | LogLevel::Warn) {
-        return Sinks::default();
+        return sinks;
     }
-    Sinks::default().with(Box::new(LineSink::new(logging::form(settings.log), log.clone())))
+    sinks.with(Box::new(LineSink::new(logging::form(settings.log), log.clone())))
+}
+
+/// Adds the sink of spans and metrics by OTLP, where something is to be exported.
+pub fn with_spans(sinks: Sinks, settings: &Settings, origins: &Origins) -> Sinks {
+    match SpanSink::start(&settings.telemetry, settings.server.tls.is_some(), origins.clone()) {
+        Some(sink) => sinks.with(Box::new(sink)),
+        None => sinks,
+    }
 }
 
 async fn serve(settings: Settings, again: Arc<Again>, log: &Pipe) -> Exit {
@@ -140,7 +154,7 @@ async fn serve(settings: Settings, again: Arc<Again>, log: &Pipe) -> Exit {
         }
     };
     let ops_address = ops_listener.local_addr().unwrap_or(ops_listen);
-    let sinks = sinks(&settings, log);
+    let sinks = sinks(&settings, log, &again.origins);
     let gateway = match start(settings, &listener, sinks) {
         Ok(gateway) => gateway,
         Err(error) => {
@@ -245,6 +259,7 @@ async fn reload(shared: &Arc<Shared>, again: &Arc<Again>) {
             for key in waiting_for_restart(started, &settings) {
                 tracing::warn!("{key} has changed; that takes effect at the next start");
             }
+            again.origins.replace(&settings.providers);
             shared.replace(settings);
             tracing::info!("configuration reloaded; running streams keep the old one");
         }
@@ -288,6 +303,7 @@ fn waiting_for_restart(before: &Settings, new: &Settings) -> Vec<&'static str> {
         (started.workers != server.workers, "server.workers"),
         (started.header_timeout != server.header_timeout, "server.header_timeout"),
         (before.telemetry != new.telemetry, "telemetry"),
+        (before.metering != new.metering, "telemetry.metering and telemetry.series_max"),
         (before.log != new.log, "log"),
     ]
     .into_iter()

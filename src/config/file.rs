@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::file_provider::Provider;
+use crate::config::file_telemetry::Telemetry;
 use crate::config::settings::{CaptureLevel, IncludeUsage, LogFormat, LogLevel};
 use crate::config::text::SecretText;
 use crate::config::units::{Size, Span, SpanOrOff};
@@ -20,7 +21,6 @@ const REQUEST_BODY_TIMEOUT: Span = seconds(120);
 const BODY_MAX: Size = Size(64 << 20);
 const BUFFERED_MAX: Size = Size(256 << 20);
 const IN_FLIGHT_MAX: usize = 1_024;
-const SERIES_MAX: usize = 10_000;
 const WAIT: Span = seconds(5);
 const DISCOVERY_EVERY: Span = seconds(600);
 
@@ -39,8 +39,6 @@ pub struct File {
     pub ops: Option<Ops>,
     /// Log lines on standard error.
     pub log: Option<Log>,
-    /// Bounds of what the gateway tells of itself.
-    pub telemetry: Option<Telemetry>,
     /// The providers, in order of trial; the key of a block is the provider's id. `backends` is the same.
     #[schemars(extend("x-alias" = "backends"))]
     pub providers: Option<IndexMap<String, Provider>>,
@@ -68,6 +66,8 @@ pub struct File {
     pub capture: Option<Capture>,
     /// When what was kept is removed. Read and checked now; acts when the store lands.
     pub retention: Option<Retention>,
+    /// What the gateway tells of its traffic: metrics, and traces by OpenTelemetry once an endpoint is given.
+    pub telemetry: Option<Telemetry>,
 }
 
 /// The traffic listener and what surrounds it.
@@ -132,20 +132,6 @@ pub struct Tls {
 pub struct Ops {
     /// `/metrics` needs no admin key, also beyond loopback.
     pub metrics_public: bool,
-}
-
-/// Bounds of what the gateway tells of itself.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Telemetry {
-    /// Time series of all metrics together; past it, labels collapse to `other`, and that is counted.
-    pub series_max: usize,
-}
-
-impl Default for Telemetry {
-    fn default() -> Self {
-        Self { series_max: SERIES_MAX }
-    }
 }
 
 /// Log lines on standard error.

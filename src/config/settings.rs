@@ -14,6 +14,7 @@ use crate::config::diagnostic::Findings;
 use crate::exchange::trace::Incoming;
 use crate::policy::identity::GatewayKey;
 use crate::route::rules::Rules;
+use crate::telemetry::settings::Telemetry;
 use crate::upstream::provider::{Provider, Timeouts};
 
 /// Everything one run (or one reload) of the gateway is configured with.
@@ -23,7 +24,7 @@ pub struct Settings {
     pub server: Server,
     pub ops: Ops,
     pub log: Log,
-    pub telemetry: Telemetry,
+    pub metering: Metering,
     pub limits: Limits,
     /// Gateway-wide waits; each provider carries its own, already merged.
     pub timeouts: Timeouts,
@@ -33,6 +34,8 @@ pub struct Settings {
     pub retention: Retention,
     pub errors: Errors,
     pub traces: Traces,
+    /// What is exported, and where to; a change acts at the next start.
+    pub telemetry: Telemetry,
     /// In the order of the file; disabled ones are among them.
     pub providers: Vec<Arc<Provider>>,
     pub rules: Rules,
@@ -92,9 +95,11 @@ pub struct Ops {
     pub metrics_public: bool,
 }
 
-/// What metrics may take.
+/// What is read of answers, and what metrics may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Telemetry {
+pub struct Metering {
+    /// Answers are read for tokens, cost and times of content.
+    pub enabled: bool,
     /// Time series of all metrics together; past it, labels collapse to `other`.
     pub series_max: usize,
 }

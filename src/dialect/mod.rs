@@ -5,6 +5,7 @@ pub mod edit;
 pub mod gemini_generate;
 #[cfg(test)]
 mod golden;
+pub mod messages;
 pub mod openai_chat;
 pub mod openai_embeddings;
 pub mod openai_responses;

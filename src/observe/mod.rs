@@ -15,6 +15,7 @@ pub mod pipe;
 pub mod queue;
 pub mod recorder;
 pub mod sink;
+pub mod span;
 
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,7 @@ mod limits;
 mod live;
 mod models;
 mod operations;
+mod otlp;
 mod passthrough;
 mod presets;
 mod routing;

@@ -1,13 +1,14 @@
 //! The plain sections: what the file says, in the units the gateway counts in.
 
 use super::Context;
-use crate::config::file;
 use crate::config::settings::{
-    self, Capture, CaptureLevel, Discovery, Errors, Limits, Log, Ops, Retention, Streams,
+    Capture, CaptureLevel, Discovery, Errors, Limits, Log, Metering, Ops, Retention, Streams,
 };
+use crate::config::{file, file_telemetry};
 
 /// Fewer time series than this are taken up by one provider with a handful of models.
 const SERIES_LEAST: usize = 1_000;
+const SERIES_MAX: usize = 10_000;
 
 pub(super) fn limits(written: &file::Limits, context: &mut Context<'_, '_>) -> Limits {
     if written.in_flight == 0 {
@@ -66,11 +67,12 @@ pub(super) fn log(written: &file::Log) -> Log {
     Log { format: written.format, level: written.level }
 }
 
-pub(super) fn telemetry(
-    written: &file::Telemetry,
+pub(super) fn metering(
+    written: Option<&file_telemetry::Telemetry>,
     context: &mut Context<'_, '_>,
-) -> settings::Telemetry {
-    if written.series_max < SERIES_LEAST {
+) -> Metering {
+    let series_max = written.and_then(|written| written.series_max).unwrap_or(SERIES_MAX);
+    if series_max < SERIES_LEAST {
         let remedy = "write 1000 or more, or leave the key out for 10000";
         context.error(
             &["telemetry", "series_max"],
@@ -78,7 +80,8 @@ pub(super) fn telemetry(
             remedy,
         );
     }
-    settings::Telemetry { series_max: written.series_max }
+    let enabled = written.and_then(|written| written.metering).unwrap_or(true);
+    Metering { enabled, series_max }
 }
 
 pub(super) fn errors(written: &file::Errors) -> Errors {
