@@ -112,6 +112,9 @@ fn watch_losses(telemetry: &Telemetry, queue: &Arc<Queue>) {
     let counted = Arc::clone(queue);
     let read = move || counted.dropped();
     telemetry.watch(Metric::ObservationsLost, &["exchange", "queue_full"], read);
+    let counted = Arc::clone(queue);
+    let read = move || counted.unread();
+    telemetry.watch(Metric::ObservationsLost, &["exchange", "unread"], read);
     let room = Arc::clone(queue.room());
     let read = move || room.refused();
     telemetry.watch(Metric::ObservationsLost, &["prompt", "memory"], read);
@@ -170,6 +173,8 @@ async fn serve(settings: Settings, again: Arc<Again>, log: &Pipe) -> Exit {
             return Exit::Environment;
         }
     };
+    let lines = log.clone();
+    gateway.shared.telemetry.watch(Metric::LogLinesDropped, &[], move || lines.dropped());
     banner(&gateway, ops_address);
     task::spawn("operations listener", admin::serve(ops_listener, Arc::clone(&gateway.shared)));
     let discovering = task::spawn("discovery", discovery::run(Arc::clone(&gateway.shared)));

@@ -73,9 +73,12 @@ impl Snapshot {
         telemetry: &Telemetry,
     ) -> Self {
         telemetry.configure(configured(&settings));
-        let in_flight = settings.providers.iter().map(|provider| match provider.disabled {
-            true => Gauge::default(),
-            false => telemetry.gauge(Metric::InFlight, &[&provider.id]),
+        let in_flight = settings.providers.iter().map(|provider| {
+            if provider.disabled {
+                Gauge::default()
+            } else {
+                telemetry.gauge(Metric::InFlight, &[&provider.id])
+            }
         });
         let clients = (0..workers)
             .map(|_| settings.providers.iter().map(|one| Arc::new(Client::new(one))).collect())

@@ -27,3 +27,6 @@ pub mod series;
 pub mod settings;
 pub mod spans;
 pub mod states;
+
+#[cfg(test)]
+mod tests;
