@@ -23,6 +23,7 @@ mod operations;
 mod otlp;
 mod passthrough;
 mod presets;
+mod prices;
 mod routing;
 mod seeds;
 mod simulate;

@@ -4,6 +4,7 @@
 mod base_url;
 mod keys;
 mod preset;
+mod prices;
 mod provider;
 mod proxy;
 mod rules;
@@ -69,6 +70,11 @@ pub fn resolve(
     }
     let listeners = file.server.unwrap_or_default();
     let server = server::server(listeners, waits.request_body.0, &mut context);
+    let book = prices::Written {
+        prices: file.prices.unwrap_or_default(),
+        auto_basis: file.auto_cost_basis.unwrap_or(true),
+    };
+    let prices = prices::prices(&book, &server.data_dir, &providers, &mut context);
     server::exposure(&server, &gateway_keys, admin_key.is_some(), &mut context);
     let metering = sections::metering(file.telemetry.as_ref(), &mut context);
     let (telemetry, traces) =
@@ -85,6 +91,7 @@ pub fn resolve(
         discovery,
         capture,
         retention: sections::retention(file.retention.unwrap_or_default()),
+        prices,
         traces,
         telemetry,
         errors: sections::errors(&file.errors.unwrap_or_default()),
