@@ -115,3 +115,24 @@ def test_every_alert_has_a_paragraph_and_two_tests():
         assert f"docs/alerts.md#{alert.lower()}\n" in rules
         cases = re.findall(rf"alertname: {alert}\n.*\n +exp_alerts:( \[\])?", tests)
         assert "" in cases and " []" in cases, f"{alert} needs a case that fires and one that does not"
+
+
+def test_the_compose_file_pins_versions_and_mounts_what_exists():
+    text = (boards.ROOT / "grafana/compose.yaml").read_text()
+    images = re.findall(r"image: (\S+)", text)
+    assert len(images) == 4
+    for image in images:
+        assert re.fullmatch(r"[\w./-]+:v?\d+\.\d+\.\d+", image), image
+    mounts = re.findall(r"^ +- (\.\.?/[^:]+):", text, re.MULTILINE)
+    assert mounts
+    for mount in mounts:
+        assert (boards.ROOT / "grafana" / mount).exists(), mount
+    provisioned = (boards.ROOT / "grafana/provisioning/dashboards/pinhole.yaml").read_text()
+    folder = re.search(r"path: (\S+)", provisioned)[1]
+    assert f"../dashboards:{folder}:ro" in text
+
+
+def test_an_exemplar_opens_its_trace_in_a_data_source_that_is_there():
+    text = (boards.ROOT / "grafana/provisioning/datasources/pinhole.yaml").read_text()
+    uids = re.findall(r"^ +uid: (\S+)", text, re.MULTILINE)
+    assert re.findall(r"name: trace_id\n +datasourceUid: (\S+)", text) == [uid for uid in uids if uid == "tempo"]
