@@ -10,6 +10,7 @@ pub mod price;
 // 2 parts
 pub mod policy;
 pub mod route;
+pub mod telemetry;
 pub mod upstream;
 // 3 assembly
 pub mod config;

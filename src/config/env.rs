@@ -38,6 +38,15 @@ impl Environment {
         self.variables.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
+    /// Names of the variables that begin with `prefix` and are set, sorted.
+    pub fn starting_with(&self, prefix: &str) -> impl Iterator<Item = &str> {
+        let names = self.variables.range(prefix.to_owned()..).map(|(name, _)| name.as_str());
+        let prefix = prefix.to_owned();
+        names
+            .take_while(move |name| name.starts_with(&prefix))
+            .filter(|name| self.get(name).is_some())
+    }
+
     /// The variables of a pool that are set: `NAME`, then `NAME_1` to `NAME_99`, each with its value.
     pub fn pool(&self, name: &str) -> Vec<(String, &str)> {
         let numbered = (1..=POOL_MAX).map(|number| format!("{name}_{number}"));

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::file_provider::Provider;
+use crate::config::file_telemetry::Telemetry;
 use crate::config::settings::{CaptureLevel, IncludeUsage, LogFormat, LogLevel};
 use crate::config::text::SecretText;
 use crate::config::units::{Size, Span, SpanOrOff};
@@ -70,6 +71,8 @@ pub struct File {
     pub capture: Option<Capture>,
     /// When what was kept is removed. Read and checked now; acts when the store lands.
     pub retention: Option<Retention>,
+    /// What the gateway tells of its traffic: metrics, and traces by OpenTelemetry once an endpoint is given.
+    pub telemetry: Option<Telemetry>,
 }
 
 /// The traffic listener and what surrounds it.
@@ -86,6 +89,8 @@ pub struct Server {
     pub instance: Option<String>,
     /// Also send `x-aperture-upstream` and `x-aperture-region`.
     pub aperture_headers: bool,
+    /// Also send `x-pinhole-cost` before documents of priced models; short ones wait for their end, 100 ms at most.
+    pub cost_header: bool,
     /// Serve HTTPS with this certificate and key.
     pub tls: Option<Tls>,
     /// Origins from which browsers may call; `*` is any.
@@ -106,6 +111,7 @@ impl Default for Server {
             data_dir: None,
             instance: None,
             aperture_headers: false,
+            cost_header: true,
             tls: None,
             cors_origins: Vec::new(),
             workers: None,

@@ -53,6 +53,8 @@ pub struct Provider {
     pub http: Option<Http>,
     /// Its paths have no version segment: a client's `/v1` is dropped. Default: the preset's.
     pub versionless: Option<bool>,
+    /// It may know the caller's trace: `traceparent` goes with each request. Default: `true`.
+    pub trace_context: Option<bool>,
 }
 
 /// A model: its name, or a table that says more.

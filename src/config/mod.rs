@@ -17,6 +17,7 @@ pub mod env;
 pub mod expand;
 pub mod file;
 pub mod file_provider;
+pub mod file_telemetry;
 pub mod load;
 pub mod normalise;
 pub mod prices;

@@ -7,8 +7,11 @@ use serde_json::{Value, json};
 
 use crate::config::settings::{Settings, Source};
 use crate::config::units::{show_size, show_span};
+use crate::exchange::trace::Incoming;
 use crate::neutral::kind::Flag;
 use crate::route::rules::{Rules, Target};
+use crate::telemetry::otlp::shown;
+use crate::telemetry::settings::Export;
 use crate::upstream::provider::{AuthMode, HttpVersion, Provider, Timeouts};
 
 /// Lines for people.
@@ -47,6 +50,7 @@ pub fn json(settings: &Settings) -> Value {
             "date": settings.prices.book.lists().date().map(|date| date.to_string()),
             "stale_after": settings.prices.stale_after.map_or_else(|| "off".to_owned(), show_span),
         },
+        "telemetry": telemetry_json(settings),
         "keys": settings.gateway_keys.iter().map(|key| &*key.label).collect::<Vec<_>>(),
         "admin_key": settings.admin_key.is_some(),
         "providers": settings.providers.iter().map(|provider| provider_json(provider)).collect::<Vec<_>>(),
@@ -66,6 +70,7 @@ fn write_text(out: &mut String, settings: &Settings) -> std::fmt::Result {
     writeln!(out, "operations     http://{}", server.ops_listen)?;
     writeln!(out, "data           {}", server.data_dir.display())?;
     writeln!(out, "capture        {}", settings.capture.level.label())?;
+    write_telemetry(out, settings)?;
     let labels: Vec<&str> = settings.gateway_keys.iter().map(|key| &*key.label).collect();
     let keys = if labels.is_empty() { "none".to_owned() } else { labels.join(", ") };
     writeln!(out, "gateway keys   {keys}")?;
@@ -77,6 +82,55 @@ fn write_text(out: &mut String, settings: &Settings) -> std::fmt::Result {
         writeln!(out, "  prices       {}", bases(settings, provider).join(", "))?;
     }
     write_rules(out, &settings.rules)
+}
+
+/// What is exported, where to, and which traces are recorded.
+fn write_telemetry(out: &mut String, settings: &Settings) -> std::fmt::Result {
+    let telemetry = &settings.telemetry;
+    let destination = |export: &Option<Export>| match export {
+        Some(export) => format!("{} by {}", shown(&export.endpoint), export.protocol.label()),
+        None => "not exported".to_owned(),
+    };
+    let traces = &settings.traces;
+    writeln!(out, "traces         {}", destination(&telemetry.traces))?;
+    if telemetry.traces.is_some() {
+        let parent = if traces.sampler.parent { "the caller's choice, else " } else { "" };
+        writeln!(out, "  recorded     {parent}a share of {}", traces.sampler.ratio)?;
+        let names = telemetry.semconv.label();
+        writeln!(out, "  names        {names}, content {}", telemetry.content.label())?;
+    }
+    if !traces.propagate {
+        writeln!(out, "  context      traceparent passes as it comes")?;
+    }
+    writeln!(out, "metrics        /metrics; by OTLP: {}", destination(&telemetry.metrics))
+}
+
+fn telemetry_json(settings: &Settings) -> Value {
+    let telemetry = &settings.telemetry;
+    let destination = |export: &Option<Export>| {
+        export.as_ref().map(|export| {
+            json!({
+                "endpoint": shown(&export.endpoint),
+                "protocol": export.protocol.label(),
+                "headers": export.headers.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+                "timeout": show_span(export.timeout),
+                "gzip": export.gzip,
+            })
+        })
+    };
+    json!({
+        "service_name": telemetry.service_name,
+        "traces": destination(&telemetry.traces),
+        "metrics": destination(&telemetry.metrics),
+        "semconv": telemetry.semconv.label(),
+        "content": telemetry.content.label(),
+        "propagate": settings.traces.propagate,
+        "incoming": match settings.traces.incoming {
+            Incoming::Continue => "continue",
+            Incoming::Restart => "restart",
+        },
+        "sampler": { "parent": settings.traces.sampler.parent, "ratio": settings.traces.sampler.ratio },
+    })
 }
 
 fn write_provider(out: &mut String, provider: &Provider) -> std::fmt::Result {

@@ -15,6 +15,7 @@ use crate::exchange::trace::Incoming;
 use crate::policy::identity::GatewayKey;
 use crate::price::book::Book;
 use crate::route::rules::Rules;
+use crate::telemetry::settings::Telemetry;
 use crate::upstream::provider::{Provider, Timeouts};
 
 /// Everything one run (or one reload) of the gateway is configured with.
@@ -24,6 +25,7 @@ pub struct Settings {
     pub server: Server,
     pub ops: Ops,
     pub log: Log,
+    pub metering: Metering,
     pub limits: Limits,
     /// Gateway-wide waits; each provider carries its own, already merged.
     pub timeouts: Timeouts,
@@ -34,6 +36,8 @@ pub struct Settings {
     pub errors: Errors,
     pub prices: Prices,
     pub traces: Traces,
+    /// What is exported, and where to; a change acts at the next start.
+    pub telemetry: Telemetry,
     /// In the order of the file; disabled ones are among them.
     pub providers: Vec<Arc<Provider>>,
     pub rules: Rules,
@@ -64,6 +68,8 @@ pub struct Server {
     pub instance: Option<String>,
     /// Also send seed names `x-aperture-upstream` and `x-aperture-region`.
     pub aperture_headers: bool,
+    /// Also send `x-pinhole-cost` before documents.
+    pub cost_header: bool,
     pub tls: Option<Tls>,
     /// Origins browsers may call from; `*` is any.
     pub cors_origins: Vec<String>,
@@ -89,6 +95,15 @@ pub struct Tls {
 pub struct Ops {
     /// `/metrics` needs no admin key, also beyond loopback.
     pub metrics_public: bool,
+}
+
+/// What is read of answers, and what metrics may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metering {
+    /// Answers are read for tokens, cost and times of content.
+    pub enabled: bool,
+    /// Time series of all metrics together; past it, labels collapse to `other`.
+    pub series_max: usize,
 }
 
 /// Log lines on standard error.

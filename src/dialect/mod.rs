@@ -5,9 +5,11 @@ pub mod edit;
 pub mod gemini_generate;
 #[cfg(test)]
 mod golden;
+pub mod messages;
 pub mod openai_chat;
 pub mod openai_embeddings;
 pub mod openai_responses;
+pub mod prompt;
 pub mod reader;
 pub mod sight;
 mod tail;

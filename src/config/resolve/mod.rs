@@ -10,6 +10,7 @@ mod proxy;
 mod rules;
 mod sections;
 mod server;
+pub mod telemetry;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use crate::config::diagnostic::{Finding, Findings, Severity};
 use crate::config::env::Environment;
 use crate::config::file::File;
-use crate::config::settings::{Overrides, Settings, Source, Traces};
+use crate::config::settings::{Overrides, Settings, Source};
 use crate::config::tree::{Node, Text};
 use crate::upstream::catalog;
 use crate::upstream::provider::Provider;
@@ -75,11 +76,15 @@ pub fn resolve(
     };
     let prices = prices::prices(&book, &server.data_dir, &providers, &mut context);
     server::exposure(&server, &gateway_keys, admin_key.is_some(), &mut context);
+    let metering = sections::metering(file.telemetry.as_ref(), &mut context);
+    let (telemetry, traces) =
+        telemetry::telemetry(file.telemetry.unwrap_or_default(), &mut context);
     Settings {
         source,
         server,
         ops: sections::ops(&file.ops.unwrap_or_default()),
         log: sections::log(&file.log.unwrap_or_default()),
+        metering,
         limits: sections::limits(&file.limits.unwrap_or_default(), &mut context),
         timeouts,
         streams: sections::streams(&file.streams.unwrap_or_default()),
@@ -87,7 +92,8 @@ pub fn resolve(
         capture,
         retention: sections::retention(file.retention.unwrap_or_default()),
         prices,
-        traces: Traces::default(),
+        traces,
+        telemetry,
         errors: sections::errors(&file.errors.unwrap_or_default()),
         providers: providers.into_iter().map(Arc::new).collect(),
         rules,

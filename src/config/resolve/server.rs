@@ -36,6 +36,7 @@ pub(super) fn server(
         data_dir: data_dir(written.data_dir.as_deref(), context),
         instance: instance(written.instance, context),
         aperture_headers: written.aperture_headers,
+        cost_header: written.cost_header,
         tls: written.tls.map(|tls| tls_files(&tls, context)),
         cors_origins: cors_origins(written.cors_origins, context),
         workers: written.workers,
