@@ -9,7 +9,7 @@ mod proxy;
 mod rules;
 mod sections;
 mod server;
-pub mod telemetry;
+mod telemetry;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -14,7 +14,6 @@ use crate::exchange::trace::Incoming;
 use crate::telemetry::semconv::Profile;
 use crate::telemetry::settings::{Batch, Content, Limits, Telemetry, Temporality};
 use export::Signal;
-pub use variables::{HONOURED, REFUSED};
 use variables::{flag, items, number, text, word};
 
 /// What is exported, and what the hot path needs to know of it.
