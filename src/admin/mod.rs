@@ -1,6 +1,7 @@
-//! The operations listener: health, readiness, providers, routing decisions. Errors are problem documents.
+//! The operations listener: health, readiness, metrics, providers, routing decisions. Errors are problem documents.
 
 pub mod guard;
+pub mod metrics;
 pub mod problem;
 pub mod views;
 
@@ -23,10 +24,14 @@ fn app(shared: Arc<Shared>) -> Router {
         .route("/api/providers", get(views::providers))
         .route("/api/route", get(views::route))
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), guard::admit));
+    let metrics = Router::new()
+        .route("/metrics", get(metrics::scrape))
+        .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), guard::scraper));
     Router::new()
         .route("/health", get(views::health))
         .route("/ready", get(views::ready))
         .merge(api)
+        .merge(metrics)
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::not_allowed)
         .with_state(shared)

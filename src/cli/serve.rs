@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -17,11 +18,10 @@ use crate::config::diagnostic::Findings;
 use crate::config::env::Environment;
 use crate::config::load::load;
 use crate::config::reload::Watch;
-use crate::config::settings::{
-    Log, LogLevel, Overrides, Server as ServerSettings, Settings, Source,
-};
+use crate::config::settings::{LogLevel, Overrides, Server as ServerSettings, Settings, Source};
 use crate::observe::digest::Digester;
 use crate::observe::line::LineSink;
+use crate::observe::meter::MeterSink;
 use crate::observe::pipe::Pipe;
 use crate::observe::queue::{Queue, Worker};
 use crate::observe::sink::Sinks;
@@ -29,7 +29,9 @@ use crate::observe::span::{Origins, SpanSink};
 use crate::proxy::discovery;
 use crate::proxy::server::{self, Server};
 use crate::proxy::state::Shared;
-use crate::telemetry::settings::Telemetry;
+use crate::telemetry::instruments::Telemetry;
+use crate::telemetry::metrics::Metric;
+use crate::telemetry::otlp::Counters;
 
 /// How often a drain looks whether the last request has ended.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
@@ -65,7 +67,7 @@ pub fn run(args: &ServeArgs) -> Exit {
         path: args.config.config.clone(),
         overrides,
         environment,
-        started: (settings.server.clone(), settings.log, settings.telemetry.clone()),
+        started: settings.clone(),
         origins: Origins::of(&settings.providers),
     };
     let exit = runtime.block_on(serve(settings, Arc::new(again), &log));
@@ -79,7 +81,7 @@ struct Again {
     overrides: Overrides,
     environment: Environment,
     /// What the listeners, the log and the exporters were started with; a reload does not reach them.
-    started: (ServerSettings, Log, Telemetry),
+    started: Settings,
     /// What spans say of providers; a reload replaces it.
     origins: Origins,
 }
@@ -97,15 +99,30 @@ pub fn start(settings: Settings, listener: &TcpListener, sinks: Sinks) -> io::Re
         .server
         .workers
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
-    let (queue, observer) = Queue::start(Digester::default(), sinks)?;
-    let shared = Shared::new(settings, workers, queue);
+    let telemetry = Telemetry::new(settings.telemetry.series_max).map_err(io::Error::other)?;
+    let meter = MeterSink::new(Arc::clone(&telemetry));
+    let (queue, observer) = Queue::start(Digester::default(), sinks.first(Box::new(meter)))?;
+    watch_losses(&telemetry, &queue);
+    let shared = Shared::new(settings, workers, queue, telemetry);
     let server = server::start(listener, &shared, workers)?;
     Ok(Gateway { server, shared, observer })
 }
 
+/// Scrapes read what the queue and the room for answers count themselves.
+fn watch_losses(telemetry: &Telemetry, queue: &Arc<Queue>) {
+    let counted = Arc::clone(queue);
+    let read = move || counted.dropped();
+    telemetry.watch(Metric::ObservationsLost, &["exchange", "queue_full"], read);
+    let room = Arc::clone(queue.room());
+    let read = move || room.refused();
+    telemetry.watch(Metric::ObservationsLost, &["prompt", "memory"], read);
+    let room = Arc::clone(queue.room());
+    let read = move || u64::try_from(room.held_bytes()).unwrap_or(u64::MAX);
+    telemetry.watch(Metric::CaptureQueueBytes, &[], read);
+}
+
 /// The sinks that `serve` feeds.
-fn sinks(settings: &Settings, log: &Pipe, origins: &Origins) -> Sinks {
-    let sinks = with_spans(Sinks::default(), settings, origins);
+fn sinks(sinks: Sinks, settings: &Settings, log: &Pipe) -> Sinks {
     if matches!(settings.log.level, LogLevel::Error | LogLevel::Warn) {
         return sinks;
     }
@@ -113,11 +130,30 @@ fn sinks(settings: &Settings, log: &Pipe, origins: &Origins) -> Sinks {
 }
 
 /// Adds the sink of spans and metrics by OTLP, where something is to be exported.
-pub fn with_spans(sinks: Sinks, settings: &Settings, origins: &Origins) -> Sinks {
-    match SpanSink::start(&settings.telemetry, settings.server.tls.is_some(), origins.clone()) {
-        Some(sink) => sinks.with(Box::new(sink)),
-        None => sinks,
+pub fn with_spans(
+    sinks: Sinks,
+    settings: &Settings,
+    origins: &Origins,
+) -> (Sinks, Option<Arc<Counters>>) {
+    let https = settings.server.tls.is_some();
+    match SpanSink::start(&settings.telemetry, https, origins.clone()) {
+        Some((sink, counters)) => (sinks.with(Box::new(sink)), Some(counters)),
+        None => (sinks, None),
     }
+}
+
+/// Scrapes read what the exporters count themselves.
+fn watch_exports(telemetry: &Telemetry, counters: &Arc<Counters>) {
+    let watch = |metric, labels: [&str; 2], read: fn(&Counters) -> &AtomicU64| {
+        let counters = Arc::clone(counters);
+        telemetry.watch(metric, &labels, move || read(&counters).load(Ordering::Relaxed));
+    };
+    watch(Metric::ObservationsLost, ["span", "queue_full"], |own| &own.spans_dropped_full);
+    watch(Metric::ObservationsLost, ["span", "export_failed"], |own| &own.spans_dropped_failed);
+    watch(Metric::OtlpExports, ["traces", "ok"], |own| &own.trace_exports);
+    watch(Metric::OtlpExports, ["traces", "failed"], |own| &own.trace_exports_failed);
+    watch(Metric::OtlpExports, ["metrics", "ok"], |own| &own.metric_exports);
+    watch(Metric::OtlpExports, ["metrics", "failed"], |own| &own.metric_exports_failed);
 }
 
 async fn serve(settings: Settings, again: Arc<Again>, log: &Pipe) -> Exit {
@@ -137,7 +173,8 @@ async fn serve(settings: Settings, again: Arc<Again>, log: &Pipe) -> Exit {
         }
     };
     let ops_address = ops_listener.local_addr().unwrap_or(ops_listen);
-    let sinks = sinks(&settings, log, &again.origins);
+    let (exporting, counters) = with_spans(Sinks::default(), &settings, &again.origins);
+    let sinks = sinks(exporting, &settings, log);
     let gateway = match start(settings, &listener, sinks) {
         Ok(gateway) => gateway,
         Err(error) => {
@@ -145,6 +182,9 @@ async fn serve(settings: Settings, again: Arc<Again>, log: &Pipe) -> Exit {
             return Exit::Environment;
         }
     };
+    if let Some(counters) = &counters {
+        watch_exports(&gateway.shared.telemetry, counters);
+    }
     // Before the banner: whoever has read it may change the file or send a signal.
     let mut calls = match Calls::watch(&gateway.shared) {
         Ok(calls) => calls,
@@ -234,14 +274,12 @@ async fn reload(shared: &Arc<Shared>, again: &Arc<Again>) {
             for finding in &settings.warnings {
                 tracing::warn!("{}", finding.told());
             }
-            let (server, log, telemetry) = &again.started;
-            if let Some(reason) = exposes(server, &settings) {
+            let started = &again.started;
+            if let Some(reason) = exposes(&started.server, &settings) {
                 tracing::error!("{reason}; configuration not reloaded, the old one stays in force");
                 return;
             }
-            let waiting = waiting_for_restart(server, *log, &settings);
-            let exporters = (*telemetry != settings.telemetry).then_some("telemetry");
-            for key in waiting.into_iter().chain(exporters) {
+            for key in waiting_for_restart(started, &settings) {
                 tracing::warn!("{key} has changed; that takes effect at the next start");
             }
             again.origins.replace(&settings.providers);
@@ -279,15 +317,16 @@ fn exposes(started: &ServerSettings, new: &Settings) -> Option<&'static str> {
 }
 
 /// Keys whose new values a running process cannot take up.
-fn waiting_for_restart(started: &ServerSettings, log: Log, new: &Settings) -> Vec<&'static str> {
-    let server = &new.server;
+fn waiting_for_restart(before: &Settings, new: &Settings) -> Vec<&'static str> {
+    let (started, server) = (&before.server, &new.server);
     [
         (started.listen != server.listen, "server.listen"),
         (started.ops_listen != server.ops_listen, "server.ops_listen"),
         (started.tls != server.tls, "server.tls"),
         (started.workers != server.workers, "server.workers"),
         (started.header_timeout != server.header_timeout, "server.header_timeout"),
-        (log != new.log, "log"),
+        (before.telemetry != new.telemetry, "telemetry"),
+        (before.log != new.log, "log"),
     ]
     .into_iter()
     .filter_map(|(changed, key)| changed.then_some(key))

@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 use crate::config::text::SecretText;
 use crate::config::units::{Size, Span};
 
-/// Traces and metrics by OpenTelemetry. Off until an endpoint is given.
+/// Metrics, and traces by OpenTelemetry, which are off until an endpoint is given.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Telemetry {
+    /// Time series of all metrics together; past it, labels collapse to `other`, and that is counted. Default: 10000.
+    pub series_max: Option<usize>,
     /// `service.name` of the resource. Default: `pinhole`.
     pub service_name: Option<String>,
     /// Further attributes of the resource, such as `deployment.environment.name`.

@@ -33,7 +33,7 @@ pub struct Settings {
     pub retention: Retention,
     pub errors: Errors,
     pub traces: Traces,
-    /// What is exported, and where to; a change acts at the next start.
+    /// What metrics may take, what is exported, and where to; a change acts at the next start.
     pub telemetry: Telemetry,
     /// In the order of the file; disabled ones are among them.
     pub providers: Vec<Arc<Provider>>,

@@ -9,6 +9,7 @@ pub mod awaited;
 pub mod digest;
 pub mod estimate;
 pub mod line;
+pub mod meter;
 pub mod overflow;
 pub mod pipe;
 pub mod queue;

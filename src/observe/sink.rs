@@ -30,6 +30,13 @@ impl Sinks {
         self
     }
 
+    /// Adds a sink that sees each batch before all others.
+    #[must_use]
+    pub fn first(mut self, sink: Box<dyn Sink>) -> Self {
+        self.0.insert(0, sink);
+        self
+    }
+
     /// The most that any sink wants.
     pub(crate) fn keep(&self) -> Keep {
         self.0.iter().map(|sink| sink.wants()).max().unwrap_or_default()

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 
 use crate::exchange::Exchange;
 use crate::observe::sink::Sink;
-use crate::telemetry::otlp::Otlp;
+use crate::telemetry::otlp::{Counters, Otlp};
 use crate::telemetry::settings::Telemetry;
 use crate::telemetry::spans::{self, Mapping, Origin};
 use crate::upstream::catalog;
@@ -56,7 +56,11 @@ pub struct SpanSink {
 impl SpanSink {
     /// `None`: nothing is to be exported, or an exporter cannot be built, which is reported: the gateway goes on without.
     /// `https`: the traffic listener speaks TLS.
-    pub fn start(settings: &Telemetry, https: bool, origins: Origins) -> Option<Self> {
+    pub fn start(
+        settings: &Telemetry,
+        https: bool,
+        origins: Origins,
+    ) -> Option<(Self, Arc<Counters>)> {
         if settings.traces.is_none() && settings.metrics.is_none() {
             return None;
         }
@@ -73,7 +77,8 @@ impl SpanSink {
             content_bytes_max: settings.limits.content_bytes_max,
             https,
         };
-        Some(Self { otlp: Some(otlp), mapping, origins })
+        let counters = Arc::clone(otlp.counters());
+        Some((Self { otlp: Some(otlp), mapping, origins }, counters))
     }
 }
 

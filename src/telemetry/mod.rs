@@ -1,10 +1,30 @@
-//! What the gateway tells others of its traffic: spans and metrics by OTLP.
+//! What the gateway tells of itself to machines that watch it. The only room that names the metrics library.
+//!
+//! ```text
+//!  metrics (the table) ─► instruments (registry, budget, exemplars) ◄── record: one exchange ─► adds
+//!                              │                                    ◄── watched: counters that others keep
+//!                              └─► series (plain values) ─► exposition: OpenMetrics 1.0, or text 0.0.4
+//!
+//!  spans (plain data) ─► emit (through tracing) ─► otlp (counted exporters) ─► a collector
+//! ```
 
+pub mod buckets;
 mod call;
+pub mod cardinality;
 mod content;
+pub mod docs;
 pub mod emit;
+pub mod exemplar;
+pub mod handles;
+pub mod instruments;
+pub mod metrics;
+pub mod negotiate;
+pub mod openmetrics;
 pub mod otlp;
+pub mod record;
 pub mod semconv;
+pub mod series;
 pub mod settings;
 pub mod spans;
+pub mod states;
 pub mod variables;
