@@ -3,4 +3,5 @@
 pub mod error;
 pub mod messages;
 pub mod peek;
+pub(crate) mod read;
 pub mod stream;

@@ -3,5 +3,6 @@
 pub mod error;
 pub mod messages;
 pub mod peek;
+pub(crate) mod read;
 pub mod stream;
 pub mod usage_filter;
