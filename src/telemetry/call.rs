@@ -93,7 +93,7 @@ fn short(text: &str) -> String {
 }
 
 /// Why the call as a whole failed: the last attempt's reason. A client that left is no failure of the call.
-fn error(exchange: &Exchange) -> Option<Value> {
+pub(crate) fn error(exchange: &Exchange) -> Option<Value> {
     let last = exchange.attempts.last()?;
     match exchange.outcome {
         Outcome::ClientCancelled => None,

@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod negotiate;
 pub mod openmetrics;
 pub mod otlp;
+pub mod otlp_metrics;
 pub mod record;
 pub mod semconv;
 pub mod series;

@@ -236,7 +236,7 @@ fn server(exchange: &Exchange, mapping: &Mapping) -> SpanModel {
 
 /// An answer of 400 to 499 is the client's affair, and a client that left is no failure of ours: neither is an error of
 /// the server span. An answer that began well and broke is one.
-fn server_error(exchange: &Exchange) -> Option<Value> {
+pub(crate) fn server_error(exchange: &Exchange) -> Option<Value> {
     if let Some(code) = exchange.status.filter(|code| code.is_server_error()) {
         return Some(code.as_u16().to_string().into());
     }
@@ -261,7 +261,7 @@ pub(crate) fn session(exchange: &Exchange) -> Option<String> {
 }
 
 /// The endpoint in its canonical spelling: few of them, whatever paths clients try.
-fn route(exchange: &Exchange) -> Option<&'static str> {
+pub(crate) fn route(exchange: &Exchange) -> Option<&'static str> {
     Some(match (exchange.dialect, exchange.operation) {
         (Dialect::Gemini, Operation::Models) => "/v1beta/models",
         (_, Operation::Models) if exchange.path.ends_with("/models") => "/v1/models",
