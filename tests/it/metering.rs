@@ -52,7 +52,8 @@ async fn a_document_is_told_and_its_cost_stands_in_the_head() {
         "prompt_tokens_details": {"cached_tokens": 400},
         "completion_tokens_details": {"reasoning_tokens": 10},
     });
-    let (response, fact) = one(vec![Step::Send(json_answer(&completion(&usage)))], &chat(false)).await;
+    let (response, fact) =
+        one(vec![Step::Send(json_answer(&completion(&usage)))], &chat(false)).await;
     let told = fact.attempt().usage.expect("usage");
     assert_eq!((told.input, told.output), (Some(1_000), Some(50)));
     assert_eq!((told.cache_read, told.reasoning), (Some(400), Some(10)));
@@ -107,7 +108,8 @@ async fn a_stream_without_usage_is_estimated_and_says_so() {
         delta(""),
         delta("hello"),
         delta(" world"),
-        "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n".to_owned(),
+        "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+            .to_owned(),
         "data: [DONE]\n\n".to_owned(),
     ]);
     let (_, fact) = one(steps, &chat(true)).await;
@@ -193,7 +195,8 @@ async fn a_compressed_document_is_decoded_for_reading_only() {
     encoder.write_all(body.as_bytes()).expect("memory");
     let packed = encoder.finish().expect("memory");
     let headers = [("content-type", "application/json"), ("content-encoding", "gzip")];
-    let (response, fact) = one(vec![Step::Send(answer(200, &headers, &packed))], &chat(false)).await;
+    let (response, fact) =
+        one(vec![Step::Send(answer(200, &headers, &packed))], &chat(false)).await;
     assert_eq!(response.body, packed, "as it came");
     let usage = fact.attempt().usage.expect("usage");
     assert_eq!((usage.input, usage.output), (Some(5), Some(6)));
@@ -204,7 +207,11 @@ async fn errors_and_embeddings_and_hostile_numbers() {
     let error = r#"{"error":{"type":"rate_limit","message":"slow down"}}"#;
     let headers = [("content-type", "application/json"), ("x-ratelimit-remaining-tokens", "12")];
     let (_, fact) = one(vec![Step::Send(answer(429, &headers, error))], &chat(false)).await;
-    assert_eq!((fact.attempt().usage, fact.attempt().missing), (None, false), "an error is no answer");
+    assert_eq!(
+        (fact.attempt().usage, fact.attempt().missing),
+        (None, false),
+        "an error is no answer"
+    );
 
     let body = r#"{"object":"list","data":[],"model":"text-embedding-3-small","usage":{"prompt_tokens":8,"total_tokens":8}}"#;
     let request = Request::post("/v1/embeddings")
