@@ -108,10 +108,11 @@ pub fn start(settings: Settings, listener: &TcpListener, sinks: Sinks) -> io::Re
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
     let telemetry = Telemetry::new(settings.metering.series_max).map_err(io::Error::other)?;
     let meter = MeterSink::new(Arc::clone(&telemetry));
+    let prices = PricesInForce::new(Arc::clone(&settings.prices.book));
     let digester = if settings.metering.enabled { Digester::default() } else { Digester::off() };
+    let digester = digester.priced_by(Arc::clone(&prices));
     let (queue, observer) = Queue::start(digester, sinks.first(Box::new(meter)))?;
     watch_losses(&telemetry, &queue);
-    let prices = PricesInForce::new(Arc::clone(&settings.prices.book));
     let shared = Shared::new(settings, workers, queue, prices, telemetry);
     let server = server::start(listener, &shared, workers)?;
     Ok(Gateway { server, shared, observer })

@@ -18,18 +18,21 @@ use std::sync::Arc;
 use http::{HeaderValue, Method};
 
 use crate::base::coding;
+use crate::base::money::Nanodollars;
 use crate::dialect;
 use crate::dialect::reader::Reader;
 use crate::exchange::Exchange;
 use crate::exchange::agent;
 use crate::exchange::attempt::Attempt;
 use crate::exchange::frames::{Extent, Frames};
-use crate::exchange::summary::{Gaps, Tally, Times};
+use crate::exchange::summary::{Cost, Gaps, Tally, Times};
 use crate::neutral::kind::Operation;
 use crate::neutral::reading::{Billing, Content, Reading};
 use crate::neutral::usage::{Usage, UsageSource};
 use crate::observe::awaited::{Awaited, Owner};
 use crate::observe::estimate;
+use crate::observe::prices::PricesInForce;
+use crate::price::book::Book;
 
 /// Limit: bytes of a compressed answer once it is decoded.
 const DECODED_MAX: usize = 16 * 1024 * 1024;
@@ -40,6 +43,7 @@ const STALL_US: u64 = 250_000;
 #[derive(Default, Clone)]
 pub struct Digester {
     awaited: Arc<Awaited>,
+    prices: Arc<PricesInForce>,
     extent: Extent,
     /// Words are measured by their length.
     hurried: bool,
@@ -58,6 +62,12 @@ impl Digester {
         Self { extent: Extent::Ends, ..Self::default() }
     }
 
+    /// One that prices by these.
+    #[must_use]
+    pub fn priced_by(self, prices: Arc<PricesInForce>) -> Self {
+        Self { prices, ..self }
+    }
+
     /// How much of answers it wants kept.
     pub fn extent(&self) -> Extent {
         self.extent
@@ -70,8 +80,8 @@ impl Digester {
     }
 
     /// Whether an answer of this model can have a cost.
-    pub fn has_price(&self, _provider: &str, _model: &str) -> bool {
-        false
+    pub fn has_price(&self, provider: &str, model: &str) -> bool {
+        self.prices.load().lookup(provider, model).is_some()
     }
 
     /// Fills `exchange.summary`.
@@ -84,6 +94,7 @@ impl Digester {
         if self.extent == Extent::Ends {
             return;
         }
+        let book = self.prices.load();
         let mut attempts = std::mem::take(&mut exchange.attempts);
         let mut tallies = Vec::with_capacity(attempts.len());
         for attempt in &mut attempts {
@@ -92,11 +103,14 @@ impl Digester {
             if exchange.operation == Operation::Opaque {
                 self.settle(exchange, attempt, &mut tally);
             }
+            price(&book, attempt, &mut tally);
             tallies.push(tally);
         }
         exchange.attempts = attempts;
         let overhead_us = exchange.summary.times.overhead_us;
         exchange.summary.times = Times { overhead_us, ..self.times(exchange.attempts.last()) };
+        let costs = tallies.iter().filter_map(|tally| Some(tally.cost.as_ref()?.amount));
+        exchange.summary.cost = costs.reduce(Nanodollars::plus);
         exchange.summary.tallies = tallies;
     }
 
@@ -262,6 +276,22 @@ impl Digester {
             overhead_us: 0,
         }
     }
+}
+
+/// What an attempt cost, by the model that the provider was asked for.
+fn price(book: &Book, attempt: &Attempt, tally: &mut Tally) {
+    let Some(usage) = &tally.usage else { return };
+    let tier = tally.reading.service_tier.as_deref();
+    let amount = attempt
+        .model
+        .as_deref()
+        .and_then(|model| book.price(&attempt.provider, model, usage, tier));
+    tally.unpriced = amount.is_none();
+    tally.cost = amount.map(|amount| Cost {
+        amount: amount.nanodollars,
+        basis: amount.basis,
+        version: amount.version,
+    });
 }
 
 /// Whether the answer's words are wanted.
