@@ -16,16 +16,24 @@ use crate::cli::{Exit, logging};
 use crate::config::diagnostic::Findings;
 use crate::config::env::Environment;
 use crate::config::load::load;
+use crate::config::prices;
 use crate::config::reload::Watch;
-use crate::config::settings::{
-    Log, LogFormat, LogLevel, Overrides, Server as ServerSettings, Settings, Source,
-};
-use crate::observe::line::{LineSink, LogForm};
+use crate::config::settings::{LogLevel, Overrides, Server as ServerSettings, Settings, Source};
+use crate::observe::awaited::Awaited;
+use crate::observe::digest::Digester;
+use crate::observe::line::LineSink;
+use crate::observe::meter::MeterSink;
+use crate::observe::pipe::Pipe;
+use crate::observe::prices::PricesInForce;
 use crate::observe::queue::{Queue, Worker};
 use crate::observe::sink::Sinks;
+use crate::observe::span::{Origins, SpanSink};
+use crate::price::date::Day;
 use crate::proxy::discovery;
 use crate::proxy::server::{self, Server};
 use crate::proxy::state::Shared;
+use crate::telemetry::instruments::Telemetry;
+use crate::telemetry::metrics::Metric;
 
 /// How often a drain looks whether the last request has ended.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
@@ -40,10 +48,14 @@ pub fn run(args: &ServeArgs) -> Exit {
             return Exit::Usage;
         }
     };
-    logging::init(settings.log);
-    for finding in &settings.warnings {
-        tracing::warn!("{}", finding.told());
-    }
+    let log = match logging::init(settings.log) {
+        Ok(pipe) => pipe,
+        Err(error) => {
+            tell(&format!("error: no thread for the log: {error}"));
+            return Exit::Environment;
+        }
+    };
+    warn(&settings);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -55,9 +67,20 @@ pub fn run(args: &ServeArgs) -> Exit {
         path: args.config.config.clone(),
         overrides,
         environment,
-        started: (settings.server.clone(), settings.log),
+        origins: Origins::of(&settings.providers),
+        started: settings.clone(),
     };
-    runtime.block_on(serve(settings, Arc::new(again)))
+    let exit = runtime.block_on(serve(settings, Arc::new(again), &log));
+    log.drain();
+    exit
+}
+
+/// Logs what is odd about a configuration, and whether its prices have grown old.
+fn warn(settings: &Settings) {
+    let stale = prices::stale(settings, Day::of_us(clock::wall_us()));
+    for finding in settings.warnings.iter().chain(&stale) {
+        tracing::warn!("{}", finding.told());
+    }
 }
 
 /// What a reload needs to read the configuration once more.
@@ -65,8 +88,10 @@ struct Again {
     path: Option<std::path::PathBuf>,
     overrides: Overrides,
     environment: Environment,
-    /// What the listeners and the log were started with; a reload does not reach them.
-    started: (ServerSettings, Log),
+    /// What the listeners, the log and the exporters were started with; a reload does not reach them.
+    started: Settings,
+    /// What spans say of providers; a reload replaces it.
+    origins: Origins,
 }
 
 /// A running gateway.
@@ -82,25 +107,55 @@ pub fn start(settings: Settings, listener: &TcpListener, sinks: Sinks) -> io::Re
         .server
         .workers
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
-    let (queue, observer) = Queue::start(sinks)?;
-    let shared = Shared::new(settings, workers, queue);
+    let telemetry = Telemetry::new(settings.metering.series_max).map_err(io::Error::other)?;
+    let meter = MeterSink::new(Arc::clone(&telemetry));
+    let prices = PricesInForce::new(Arc::clone(&settings.prices.book));
+    let digester = if settings.metering.enabled {
+        Digester::new(Arc::<Awaited>::default(), Arc::clone(&prices))
+    } else {
+        Digester::off()
+    };
+    let (queue, observer) = Queue::start(digester, sinks.first(Box::new(meter)))?;
+    watch_losses(&telemetry, &queue);
+    let shared = Shared::new(settings, workers, queue, prices, telemetry);
     let server = server::start(listener, &shared, workers)?;
     Ok(Gateway { server, shared, observer })
 }
 
-/// The sinks that `serve` feeds.
-fn sinks(settings: &Settings) -> Sinks {
-    if matches!(settings.log.level, LogLevel::Error | LogLevel::Warn) {
-        return Sinks::default();
-    }
-    let form = match settings.log.format {
-        LogFormat::Text => LogForm::Text,
-        LogFormat::Json => LogForm::Json,
-    };
-    Sinks::default().with(Box::new(LineSink::new(form, io::stderr())))
+/// Scrapes read what the queue and the room for answers count themselves.
+fn watch_losses(telemetry: &Telemetry, queue: &Arc<Queue>) {
+    let counted = Arc::clone(queue);
+    let read = move || counted.dropped();
+    telemetry.watch(Metric::ObservationsLost, &["exchange", "queue_full"], read);
+    let counted = Arc::clone(queue);
+    let read = move || counted.unread();
+    telemetry.watch(Metric::ObservationsLost, &["exchange", "unread"], read);
+    let room = Arc::clone(queue.room());
+    let read = move || room.refused();
+    telemetry.watch(Metric::ObservationsLost, &["prompt", "memory"], read);
+    let room = Arc::clone(queue.room());
+    let read = move || u64::try_from(room.held_bytes()).unwrap_or(u64::MAX);
+    telemetry.watch(Metric::CaptureQueueBytes, &[], read);
 }
 
-async fn serve(settings: Settings, again: Arc<Again>) -> Exit {
+/// The sinks that `serve` feeds.
+fn sinks(settings: &Settings, log: &Pipe, origins: &Origins) -> Sinks {
+    let sinks = with_spans(Sinks::default(), settings, origins);
+    if matches!(settings.log.level, LogLevel::Error | LogLevel::Warn) {
+        return sinks;
+    }
+    sinks.with(Box::new(LineSink::new(logging::form(settings.log), log.clone())))
+}
+
+/// Adds the sink of spans and metrics by OTLP, where something is to be exported.
+pub fn with_spans(sinks: Sinks, settings: &Settings, origins: &Origins) -> Sinks {
+    match SpanSink::start(&settings.telemetry, settings.server.tls.is_some(), origins.clone()) {
+        Some(sink) => sinks.with(Box::new(sink)),
+        None => sinks,
+    }
+}
+
+async fn serve(settings: Settings, again: Arc<Again>, log: &Pipe) -> Exit {
     let (listen, ops_listen) = (settings.server.listen, settings.server.ops_listen);
     let listener = match bind(listen) {
         Ok(listener) => listener,
@@ -117,7 +172,7 @@ async fn serve(settings: Settings, again: Arc<Again>) -> Exit {
         }
     };
     let ops_address = ops_listener.local_addr().unwrap_or(ops_listen);
-    let sinks = sinks(&settings);
+    let sinks = sinks(&settings, log, &again.origins);
     let gateway = match start(settings, &listener, sinks) {
         Ok(gateway) => gateway,
         Err(error) => {
@@ -133,6 +188,8 @@ async fn serve(settings: Settings, again: Arc<Again>) -> Exit {
             return Exit::Environment;
         }
     };
+    let lines = log.clone();
+    gateway.shared.telemetry.watch(Metric::LogLinesDropped, &[], move || lines.dropped());
     banner(&gateway, ops_address);
     task::spawn("operations listener", admin::serve(ops_listener, Arc::clone(&gateway.shared)));
     let discovering = task::spawn("discovery", discovery::run(Arc::clone(&gateway.shared)));
@@ -211,17 +268,16 @@ async fn reload(shared: &Arc<Shared>, again: &Arc<Again>) {
     });
     match read.await {
         Ok(Ok(settings)) => {
-            for finding in &settings.warnings {
-                tracing::warn!("{}", finding.told());
-            }
-            let (server, log) = &again.started;
-            if let Some(reason) = exposes(server, &settings) {
+            warn(&settings);
+            let started = &again.started;
+            if let Some(reason) = exposes(&started.server, &settings) {
                 tracing::error!("{reason}; configuration not reloaded, the old one stays in force");
                 return;
             }
-            for key in waiting_for_restart(server, *log, &settings) {
+            for key in waiting_for_restart(started, &settings) {
                 tracing::warn!("{key} has changed; that takes effect at the next start");
             }
+            again.origins.replace(&settings.providers);
             shared.replace(settings);
             tracing::info!("configuration reloaded; running streams keep the old one");
         }
@@ -256,15 +312,17 @@ fn exposes(started: &ServerSettings, new: &Settings) -> Option<&'static str> {
 }
 
 /// Keys whose new values a running process cannot take up.
-fn waiting_for_restart(started: &ServerSettings, log: Log, new: &Settings) -> Vec<&'static str> {
-    let server = &new.server;
+fn waiting_for_restart(before: &Settings, new: &Settings) -> Vec<&'static str> {
+    let (started, server) = (&before.server, &new.server);
     [
         (started.listen != server.listen, "server.listen"),
         (started.ops_listen != server.ops_listen, "server.ops_listen"),
         (started.tls != server.tls, "server.tls"),
         (started.workers != server.workers, "server.workers"),
         (started.header_timeout != server.header_timeout, "server.header_timeout"),
-        (log != new.log, "log"),
+        (before.telemetry != new.telemetry, "telemetry"),
+        (before.metering != new.metering, "telemetry.metering and telemetry.series_max"),
+        (before.log != new.log, "log"),
     ]
     .into_iter()
     .filter_map(|(changed, key)| changed.then_some(key))

@@ -5,6 +5,7 @@ pub mod edit;
 pub mod gemini_generate;
 #[cfg(test)]
 mod golden;
+pub mod messages;
 mod notes;
 mod opaque;
 pub mod openai_chat;

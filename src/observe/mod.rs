@@ -5,11 +5,18 @@
 //!              drop guard                bounded
 //! ```
 
+pub mod awaited;
 pub mod digest;
+pub mod estimate;
 pub mod line;
+pub mod meter;
+pub mod overflow;
+pub mod pipe;
+pub mod prices;
 pub mod queue;
 pub mod recorder;
 pub mod sink;
+pub mod span;
 
 #[cfg(test)]
 mod tests;
