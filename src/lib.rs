@@ -9,10 +9,12 @@ pub mod exchange;
 // 2 parts
 pub mod policy;
 pub mod route;
+pub mod store;
 pub mod upstream;
 // 3 assembly
 pub mod config;
 pub mod observe;
+pub mod report;
 // 4 servers
 pub mod proxy;
 pub mod simulate;

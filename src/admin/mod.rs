@@ -1,7 +1,8 @@
-//! The operations listener: health, readiness, providers, routing decisions. Errors are problem documents.
+//! The operations listener: health, readiness, providers, routing decisions, usage. Errors are problem documents.
 
 pub mod guard;
 pub mod problem;
+pub mod usage;
 pub mod views;
 
 use std::sync::Arc;
@@ -22,6 +23,8 @@ fn app(shared: Arc<Shared>) -> Router {
     let api = Router::new()
         .route("/api/providers", get(views::providers))
         .route("/api/route", get(views::route))
+        .route("/api/usage", get(usage::json))
+        .route("/api/usage.csv", get(usage::csv))
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), guard::admit));
     Router::new()
         .route("/health", get(views::health))

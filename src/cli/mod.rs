@@ -9,6 +9,7 @@ pub mod route;
 pub mod serve;
 pub mod simulate;
 pub mod terminal;
+pub mod usage;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -57,6 +58,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Route(args) => route::run(&args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Usage(args) => usage::run(&args),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man => generate::man(),
         Command::Docs { check } => generate::docs(check),

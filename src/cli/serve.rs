@@ -18,14 +18,17 @@ use crate::config::env::Environment;
 use crate::config::load::load;
 use crate::config::reload::Watch;
 use crate::config::settings::{
-    Log, LogFormat, LogLevel, Overrides, Server as ServerSettings, Settings, Source,
+    CaptureLevel, Log, LogFormat, LogLevel, Overrides, Server as ServerSettings, Settings, Source,
 };
+use crate::observe::keep::KeepSink;
 use crate::observe::line::{LineSink, LogForm};
 use crate::observe::queue::{Queue, Worker};
 use crate::observe::sink::Sinks;
 use crate::proxy::discovery;
 use crate::proxy::server::{self, Server};
 use crate::proxy::state::Shared;
+use crate::store::lock::{LockError, ServeLock};
+use crate::store::writer::{Limits, Writer};
 
 /// How often a drain looks whether the last request has ended.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
@@ -55,7 +58,11 @@ pub fn run(args: &ServeArgs) -> Exit {
         path: args.config.config.clone(),
         overrides,
         environment,
-        started: (settings.server.clone(), settings.log),
+        started: Started {
+            server: settings.server.clone(),
+            log: settings.log,
+            level: settings.capture.level,
+        },
     };
     runtime.block_on(serve(settings, Arc::new(again)))
 }
@@ -65,8 +72,14 @@ struct Again {
     path: Option<std::path::PathBuf>,
     overrides: Overrides,
     environment: Environment,
-    /// What the listeners and the log were started with; a reload does not reach them.
-    started: (ServerSettings, Log),
+    started: Started,
+}
+
+/// What the listeners, the log and the store were started with; a reload does not reach them.
+struct Started {
+    server: ServerSettings,
+    log: Log,
+    level: CaptureLevel,
 }
 
 /// A running gateway.
@@ -88,7 +101,18 @@ pub fn start(settings: Settings, listener: &TcpListener, sinks: Sinks) -> io::Re
     Ok(Gateway { server, shared, observer })
 }
 
-/// The sinks that `serve` feeds.
+/// The store of a running `serve`: its lock, and the sink that feeds it.
+fn keep(settings: &Settings) -> Result<Option<(ServeLock, KeepSink)>, LockError> {
+    if settings.capture.level == CaptureLevel::Off {
+        return Ok(None);
+    }
+    let folder = &settings.server.data_dir;
+    let lock = ServeLock::take(folder)?;
+    let writer = Writer::start(folder, Limits::default())?;
+    Ok(Some((lock, KeepSink::new(writer))))
+}
+
+/// The sinks that `serve` feeds besides the store.
 fn sinks(settings: &Settings) -> Sinks {
     if matches!(settings.log.level, LogLevel::Error | LogLevel::Warn) {
         return Sinks::default();
@@ -117,7 +141,19 @@ async fn serve(settings: Settings, again: Arc<Again>) -> Exit {
         }
     };
     let ops_address = ops_listener.local_addr().unwrap_or(ops_listen);
-    let sinks = sinks(&settings);
+    let mut sinks = sinks(&settings);
+    // Held until the end: one gateway a data directory.
+    let _lock = match keep(&settings) {
+        Ok(None) => None,
+        Ok(Some((lock, keep))) => {
+            sinks = sinks.with(Box::new(keep));
+            Some(lock)
+        }
+        Err(error) => {
+            tell(&format!("error: {error}"));
+            return Exit::Environment;
+        }
+    };
     let gateway = match start(settings, &listener, sinks) {
         Ok(gateway) => gateway,
         Err(error) => {
@@ -210,18 +246,20 @@ async fn reload(shared: &Arc<Shared>, again: &Arc<Again>) {
         load(reading.path.as_deref(), &reading.overrides, &reading.environment)
     });
     match read.await {
-        Ok(Ok(settings)) => {
+        Ok(Ok(mut settings)) => {
             for finding in &settings.warnings {
                 tracing::warn!("{}", finding.told());
             }
-            let (server, log) = &again.started;
-            if let Some(reason) = exposes(server, &settings) {
+            let started = &again.started;
+            if let Some(reason) = exposes(&started.server, &settings) {
                 tracing::error!("{reason}; configuration not reloaded, the old one stays in force");
                 return;
             }
-            for key in waiting_for_restart(server, *log, &settings) {
+            for key in waiting_for_restart(started, &settings) {
                 tracing::warn!("{key} has changed; that takes effect at the next start");
             }
+            // Reports are read where the records are written.
+            settings.server.data_dir.clone_from(&started.server.data_dir);
             shared.replace(settings);
             tracing::info!("configuration reloaded; running streams keep the old one");
         }
@@ -256,7 +294,8 @@ fn exposes(started: &ServerSettings, new: &Settings) -> Option<&'static str> {
 }
 
 /// Keys whose new values a running process cannot take up.
-fn waiting_for_restart(started: &ServerSettings, log: Log, new: &Settings) -> Vec<&'static str> {
+fn waiting_for_restart(started: &Started, new: &Settings) -> Vec<&'static str> {
+    let (started, log, level) = (&started.server, started.log, started.level);
     let server = &new.server;
     [
         (started.listen != server.listen, "server.listen"),
@@ -264,6 +303,8 @@ fn waiting_for_restart(started: &ServerSettings, log: Log, new: &Settings) -> Ve
         (started.tls != server.tls, "server.tls"),
         (started.workers != server.workers, "server.workers"),
         (started.header_timeout != server.header_timeout, "server.header_timeout"),
+        (started.data_dir != server.data_dir, "server.data_dir"),
+        (level != new.capture.level, "capture.level"),
         (log != new.log, "log"),
     ]
     .into_iter()
@@ -388,9 +429,16 @@ fn banner(gateway: &Gateway, ops: SocketAddr) {
         };
         tell(&format!("  provider           {} {} ({key})", provider.id, provider.base_url));
     }
-    tell(&format!(
-        "  capture            level {} in {} (--capture); this version keeps nothing on disk",
-        settings.capture.level.label(),
-        settings.server.data_dir.display()
-    ));
+    let kept = match settings.capture.level {
+        CaptureLevel::Off => "nothing is kept".to_owned(),
+        CaptureLevel::Meta => {
+            format!("records in {}, no headers, no bodies", settings.server.data_dir.display())
+        }
+        CaptureLevel::Headers | CaptureLevel::Full => format!(
+            "records in {}; this version keeps no headers and no bodies",
+            settings.server.data_dir.display()
+        ),
+    };
+    let level = settings.capture.level.label();
+    tell(&format!("  capture            level {level}: {kept} (--capture, --data-dir)"));
 }

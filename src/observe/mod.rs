@@ -6,6 +6,7 @@
 //! ```
 
 pub mod digest;
+pub mod keep;
 pub mod line;
 pub mod queue;
 pub mod recorder;
