@@ -123,7 +123,9 @@ mod tests {
 
     fn of(durations: &[u64]) -> Sketch {
         let mut sketch = Sketch::default();
-        durations.iter().for_each(|us| sketch.note(*us));
+        for us in durations {
+            sketch.note(*us);
+        }
         sketch
     }
 

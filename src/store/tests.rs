@@ -30,6 +30,7 @@ use crate::store::writer::{Handle, Limits, Writer};
 const BASE_US: u64 = 1_763_625_600_000_000;
 const HOUR_US: u64 = 3_600_000_000;
 const LONG: Duration = Duration::from_secs(20);
+const SHORT: &[Duration] = &[Duration::from_millis(1)];
 
 fn at(wall_us: u64) -> Exchange {
     let mut exchange = fixture::exchange();
@@ -80,8 +81,12 @@ fn read(folder: &TempDir) -> Connection {
 
 fn usage(folder: &Path, by: &[&str]) -> Report {
     let by = by.iter().map(|word| By::parse(word).unwrap()).collect();
-    let ask = Ask { by, since_us: 0, until_us: BASE_US as i64 * 2, limit: None };
+    let ask = Ask { by, since_us: 0, until_us: signed(BASE_US) * 2, limit: None };
     Reader::open(folder).unwrap().usage(&ask).unwrap()
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap()
 }
 
 fn counted(counter: &AtomicU64) -> u64 {
@@ -387,13 +392,13 @@ fn windows_and_limits_cut_and_say_what_they_cut() {
     let reader = Reader::open(folder.path()).unwrap();
     let ask = |since_h: u64, until_h: u64, limit| Ask {
         by: vec![By::Session],
-        since_us: (BASE_US + since_h * HOUR_US + 5) as i64,
-        until_us: (BASE_US + until_h * HOUR_US - 5) as i64,
+        since_us: signed(BASE_US + since_h * HOUR_US + 5),
+        until_us: signed(BASE_US + until_h * HOUR_US - 5),
         limit,
     };
     for (since, until) in [(0, 1), (3, 9), (5, 70), (16, 40), (0, 75)] {
         let report = reader.usage(&ask(since, until, Some(2))).unwrap();
-        let window = (BASE_US + since * HOUR_US) as i64..(BASE_US + until * HOUR_US) as i64;
+        let window = signed(BASE_US + since * HOUR_US)..signed(BASE_US + until * HOUR_US);
         let expected = straight(&rows, |row| window.contains(&row.started_at_us));
         assert_eq!(reported(&report.total), expected, "{since}..{until}");
         assert_eq!(report.since_s * 1_000_000, window.start, "whole hours");
@@ -426,8 +431,7 @@ fn a_row_that_is_refused_does_not_lose_its_batch() {
 #[test]
 fn a_full_disk_is_counted_and_passes() {
     let folder = tempfile::tempdir().unwrap();
-    const PAUSES: &[Duration] = &[Duration::from_millis(1)];
-    let limits = Limits { pauses: PAUSES, ..Limits::default() };
+    let limits = Limits { pauses: SHORT, ..Limits::default() };
     let writer = writer_with(folder.path(), limits);
     let handle = writer.handle();
     handle.run(|connection| {
@@ -445,7 +449,7 @@ fn a_full_disk_is_counted_and_passes() {
     assert!(failed > 0 && counters.failing.load(Ordering::Relaxed), "{counters:?}");
     assert_eq!(stored + failed, 2_000);
     assert!(counted(&counters.retried) > 0 && counted(&counters.queued) == 0);
-    assert_eq!(count(&read(&folder), "records"), stored as i64, "what was stored stays readable");
+    assert_eq!(count(&read(&folder), "records"), signed(stored), "what was stored stays readable");
     handle.run(|connection| {
         connection.pragma_update_and_check(None, "max_page_count", 1 << 20, |_| Ok(())).unwrap();
     });
@@ -553,7 +557,8 @@ fn earlier(schema: &str) -> (TempDir, PathBuf) {
 
 #[test]
 fn stores_of_each_released_schema_open_and_go_on() {
-    for schema in ["schema-1.db"] {
+    let schemas = ["schema-1.db"];
+    for schema in &schemas {
         let (folder, path) = earlier(schema);
         let before = usage(&path, &["model"]);
         assert_eq!(before.total.sums.get(Measure::Requests), 60, "{schema}");

@@ -24,4 +24,5 @@ mod presets;
 mod routing;
 mod seeds;
 mod simulate;
+mod store;
 mod support;

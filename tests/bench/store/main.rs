@@ -91,8 +91,8 @@ fn ask(reader: &Reader, words: &[&str]) -> f64 {
     let by = words.iter().filter_map(|word| By::parse(word)).collect();
     let ask = Ask {
         by,
-        since_us: (YEAR_US + HOUR_US) as i64,
-        until_us: (YEAR_US + (HOURS - 1) * HOUR_US) as i64,
+        since_us: signed(YEAR_US + HOUR_US),
+        until_us: signed(YEAR_US + (HOURS - 1) * HOUR_US),
         limit: Some(50),
     };
     let mut times: Vec<u64> = (0..9)
@@ -114,18 +114,10 @@ fn cpu_s() -> f64 {
 
 /// As an agent's call: a stream with tools, a session, a tag.
 fn row(wall_us: u64, combination: u64, session: u64) -> Row {
-    let provider: Arc<str> = ["openai", "anthropic", "gemini"][(combination % 3) as usize].into();
     let model: Arc<str> = format!("model-{}-2026", combination % 15).into();
-    let usage = Usage {
-        input: Some(12_000 + combination),
-        output: Some(400),
-        cache_read: Some(10_000),
-        reasoning: Some(128),
-        ..Usage::default()
-    };
     Row {
         id: ExchangeId::new(wall_us).bytes(),
-        started_at_us: i64::try_from(wall_us).expect("a time"),
+        started_at_us: signed(wall_us),
         session: Some(format!("019aa000-0000-7000-8000-{session:012}")),
         dialect: "openai_chat",
         operation: "chat",
@@ -134,13 +126,13 @@ fn row(wall_us: u64, combination: u64, session: u64) -> Row {
         outcome: Outcome::Complete,
         stream: true,
         queued_us: 0,
-        ttft_us: Some(350_000 + (wall_us % 1_000) as i64 * 300),
+        ttft_us: Some(350_000 + signed(wall_us % 1_000) * 300),
         ttfo_us: Some(800_000),
         contents_us: Some(4_000_000),
         contents: 390,
         gaps_us: Some([9_000, 40_000, 120_000]),
         stalls: 0,
-        duration_us: 5_000_000 + (wall_us % 1_000) as i64 * 3_000,
+        duration_us: 5_000_000 + signed(wall_us % 1_000) * 3_000,
         overhead_us: 120,
         request_bytes: 64_000,
         response_bytes: 90_000,
@@ -160,35 +152,50 @@ fn row(wall_us: u64, combination: u64, session: u64) -> Row {
         tags: vec![("team".to_owned(), format!("team-{}", combination % 8))],
         run_id: None,
         replay_of: None,
-        attempts: vec![AttemptRow {
-            provider,
-            model: Some(Arc::clone(&model)),
-            model_label: model,
-            key_label: Some("OPENAI_API_KEY".into()),
-            because: "exact model id",
-            status: Some(200),
-            error_source: None,
-            error_kind: None,
-            sent_us: 90,
-            head_us: Some(300_000),
-            ended_us: Some(5_000_000),
-            link_us: None,
-            peer: Some("104.18.7.192:443".to_owned()),
-            http: "2",
-            tls: Some("1.3"),
-            bytes: 90_000,
-            upstream_request_id: Some("req_0123456789abcdef0123456789abcdef".to_owned()),
-            response_id: Some("chatcmpl-0123456789abcdefghijklmnopqrs".to_owned()),
-            response_model: Some("gpt-5-2026-08-07".to_owned()),
-            service_tier: Some("default".to_owned()),
-            usage,
-            usage_source: Some(UsageSource::Provider),
-            partial: false,
-            missing: false,
-            cost_nanousd: Some(18_250_000),
-            unpriced: false,
-            price_basis: Some("openai/gpt-5".into()),
-            price_version: Some("2026-11-20".into()),
-        }],
+        attempts: vec![attempt(combination, model)],
     }
+}
+
+fn attempt(combination: u64, model: Arc<str>) -> AttemptRow {
+    let usage = Usage {
+        input: Some(12_000 + combination),
+        output: Some(400),
+        cache_read: Some(10_000),
+        reasoning: Some(128),
+        ..Usage::default()
+    };
+    AttemptRow {
+        provider: ["openai", "anthropic", "gemini"][(combination % 3) as usize].into(),
+        model: Some(Arc::clone(&model)),
+        model_label: model,
+        key_label: Some("OPENAI_API_KEY".into()),
+        because: "exact model id",
+        status: Some(200),
+        error_source: None,
+        error_kind: None,
+        sent_us: 90,
+        head_us: Some(300_000),
+        ended_us: Some(5_000_000),
+        link_us: None,
+        peer: Some("104.18.7.192:443".to_owned()),
+        http: "2",
+        tls: Some("1.3"),
+        bytes: 90_000,
+        upstream_request_id: Some("req_0123456789abcdef0123456789abcdef".to_owned()),
+        response_id: Some("chatcmpl-0123456789abcdefghijklmnopqrs".to_owned()),
+        response_model: Some("gpt-5-2026-08-07".to_owned()),
+        service_tier: Some("default".to_owned()),
+        usage,
+        usage_source: Some(UsageSource::Provider),
+        partial: false,
+        missing: false,
+        cost_nanousd: Some(18_250_000),
+        unpriced: false,
+        price_basis: Some("openai/gpt-5".into()),
+        price_version: Some("2026-11-20".into()),
+    }
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).expect("a time")
 }

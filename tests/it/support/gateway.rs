@@ -134,9 +134,14 @@ impl Gateway {
 
     /// With settings as they are.
     pub fn run(settings: Settings) -> Self {
+        Self::run_into(settings, Sinks::default())
+    }
+
+    /// With more sinks.
+    pub fn run_into(settings: Settings, sinks: Sinks) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let kept = Kept::default();
-        let sinks = Sinks::default().with(Box::new(kept.clone()));
+        let sinks = sinks.with(Box::new(kept.clone()));
         let running = serve::start(settings, &listener, sinks).expect("a gateway");
         Self { addr: running.server.address, kept, running: Some(running) }
     }
