@@ -6,10 +6,12 @@ pub mod neutral;
 // 1 language
 pub mod dialect;
 pub mod exchange;
+pub mod price;
 // 2 parts
 pub mod policy;
 pub mod route;
 pub mod store;
+pub mod telemetry;
 pub mod upstream;
 // 3 assembly
 pub mod config;

@@ -33,7 +33,7 @@ const CONTAINMENT: &[(&str, &[&str])] = &[
     ("zstd", &["src/store/", "src/base/coding.rs", "replay/"]),
     ("flate2", &["src/base/coding.rs", "src/simulate/"]),
     ("brotli", &["src/base/coding.rs", "src/simulate/"]),
-    ("reqwest", &["src/upstream/control.rs"]),
+    ("reqwest", &["src/upstream/control.rs", "src/telemetry/otlp.rs"]),
     ("hyper", &["src/proxy/", "src/simulate/", "src/upstream/"]),
     ("hyper_util", &["src/proxy/", "src/simulate/", "src/upstream/"]),
     ("axum", &["src/simulate/", "src/admin/", "src/proxy/"]),
@@ -70,6 +70,11 @@ const DIALECTS_LACK: &[(&str, &[&str], &str)] = &[
         "only chat lets a client ask for no usage chunk",
     ),
     ("stream.rs", &["openai_embeddings"], "embeddings do not stream"),
+    (
+        "messages.rs",
+        &["openai_embeddings"],
+        "vectors are no words, and what was embedded is rarely worth showing",
+    ),
     ("error.rs", &["openai_embeddings"], "OpenAI's envelope is written by openai_chat"),
 ];
 

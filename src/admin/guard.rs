@@ -36,6 +36,14 @@ pub async fn admit(State(shared): State<Arc<Shared>>, request: Request, next: Ne
     next.run(request).await
 }
 
+/// As [`admit`], but where `ops.metrics_public` is set anyone may scrape.
+pub async fn scraper(shared: State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    if shared.snapshot().settings.ops.metrics_public {
+        return next.run(request).await;
+    }
+    admit(shared, request, next).await
+}
+
 /// A name that a page could have bound to this address (DNS rebinding) is not ours: only addresses and localhost are.
 fn host_is_ours(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get(header::HOST).and_then(|value| value.to_str().ok()) else {

@@ -1,6 +1,9 @@
-//! The operations listener: health, readiness, providers, routing decisions, usage. Errors are problem documents.
+//! The operations listener: health, readiness, metrics, providers, routing decisions, prices, usage. Errors are problem
+//! documents.
 
 pub mod guard;
+pub mod metrics;
+pub mod pricing;
 pub mod problem;
 pub mod usage;
 pub mod views;
@@ -23,13 +26,19 @@ fn app(shared: Arc<Shared>) -> Router {
     let api = Router::new()
         .route("/api/providers", get(views::providers))
         .route("/api/route", get(views::route))
+        .route("/api/pricing", get(pricing::all))
+        .route("/api/pricing/{*model}", get(pricing::one))
         .route("/api/usage", get(usage::json))
         .route("/api/usage.csv", get(usage::csv))
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), guard::admit));
+    let metrics = Router::new()
+        .route("/metrics", get(metrics::scrape))
+        .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), guard::scraper));
     Router::new()
         .route("/health", get(views::health))
         .route("/ready", get(views::ready))
         .merge(api)
+        .merge(metrics)
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::not_allowed)
         .with_state(shared)

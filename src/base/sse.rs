@@ -19,6 +19,29 @@ pub struct Event {
     pub truncated: bool,
 }
 
+/// One event where it stands: in the piece that was fed, or, when it came in several, in the splitter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventRef<'a> {
+    /// As in [`Event`], but bytes.
+    pub event: Option<&'a [u8]>,
+    pub data: &'a [u8],
+    pub id: Option<&'a [u8]>,
+    pub raw_len: usize,
+    pub truncated: bool,
+}
+
+impl EventRef<'_> {
+    pub fn to_owned(&self) -> Event {
+        Event {
+            event: self.event.map(text),
+            data: self.data.to_vec(),
+            id: self.id.map(text),
+            raw_len: self.raw_len,
+            truncated: self.truncated,
+        }
+    }
+}
+
 /// Splits a stream into events, holding at most one event and one line.
 #[derive(Debug)]
 pub struct Splitter {
@@ -32,10 +55,28 @@ pub struct Splitter {
     after_cr: bool,
     /// The first line may begin with a byte order mark.
     first_line: bool,
-    /// The event under way; emptied at the blank line.
+    /// What the event under way has from earlier pieces, or from more than one `data` line; emptied at the blank line.
     pending: Event,
-    /// A `data` field has been seen, perhaps an empty one; cleared at the blank line.
+    /// `pending` has a `data` field, perhaps an empty one; cleared at the blank line.
     has_data: bool,
+}
+
+/// Fields of the event under way that stand whole in the piece being fed. Later than those in `pending`.
+#[derive(Default)]
+struct Near<'a> {
+    event: Option<&'a [u8]>,
+    data: Option<&'a [u8]>,
+    id: Option<&'a [u8]>,
+}
+
+/// A line, read.
+enum Line<'a> {
+    Blank,
+    Data(&'a [u8]),
+    Event(&'a [u8]),
+    Id(&'a [u8]),
+    /// Comments, `retry`, and fields nobody knows.
+    Other,
 }
 
 impl Splitter {
@@ -53,6 +94,12 @@ impl Splitter {
 
     /// Takes the next piece of the stream and gives the events that it completes.
     pub fn feed(&mut self, bytes: &[u8], mut on_event: impl FnMut(Event)) {
+        self.feed_borrowed(bytes, |event| on_event(event.to_owned()));
+    }
+
+    /// As [`Splitter::feed`]; an event that lies within one piece is not copied.
+    pub fn feed_borrowed(&mut self, bytes: &[u8], mut on_event: impl FnMut(EventRef<'_>)) {
+        let mut near = Near::default();
         let mut rest = bytes;
         loop {
             if self.after_cr && !rest.is_empty() {
@@ -62,17 +109,18 @@ impl Splitter {
                     rest = after;
                 }
             }
-            let Some(end) = memchr::memchr2(b'\n', b'\r', rest) else {
+            let Some(end) = find_line_end(rest) else {
                 break;
             };
             let (line, ended) = rest.split_at(end);
             self.after_cr = ended.first() == Some(&b'\r');
             rest = ended.get(1..).unwrap_or_default();
             self.pending.raw_len += end + 1;
-            if let Some(event) = self.end_line(line) {
-                on_event(event);
+            if self.end_line(line, &mut near) {
+                self.dispatch(&mut near, &mut on_event);
             }
         }
+        self.keep(&mut near);
         self.pending.raw_len += rest.len();
         self.hold(rest);
     }
@@ -85,7 +133,7 @@ impl Splitter {
     /// What stands unfinished at the end of the stream. A client that keeps to the standard ignores it; a meter may not.
     pub fn finish(mut self) -> Option<Event> {
         if !self.line.is_empty() {
-            self.end_line(&[]);
+            self.end_held_line(&[]);
         }
         self.has_data.then_some(self.pending)
     }
@@ -96,42 +144,63 @@ impl Splitter {
         self.line.extend_from_slice(piece.get(..room).unwrap_or(piece));
     }
 
-    /// Ends the line whose last piece is `piece`; gives the event when the line is blank and there is one.
-    fn end_line(&mut self, piece: &[u8]) -> Option<Event> {
-        if self.line.is_empty() && !self.line_cut && piece.len() <= self.bytes_max {
-            // The whole line stands in one piece, as almost always: nothing is copied.
-            return self.read_line(piece, false);
+    /// Ends the line whose last piece is `piece`; true when it is the blank one.
+    fn end_line<'a>(&mut self, piece: &'a [u8], near: &mut Near<'a>) -> bool {
+        if !self.line.is_empty() || self.line_cut || piece.len() > self.bytes_max {
+            self.keep(near);
+            return self.end_held_line(piece);
         }
-        self.hold(piece);
-        let line = std::mem::take(&mut self.line);
-        let cut = std::mem::take(&mut self.line_cut);
-        let event = self.read_line(&line, cut);
-        self.line = line;
-        self.line.clear();
-        event
+        // The whole line stands in one piece, as almost always: nothing is copied.
+        match read_line(piece, &mut self.first_line) {
+            Line::Blank => return true,
+            Line::Data(value) if near.data.is_none() && !self.has_data => near.data = Some(value),
+            Line::Data(value) => {
+                self.keep(near);
+                self.add_data(value);
+            }
+            Line::Event(value) => near.event = Some(value),
+            Line::Id(value) => near.id = Some(value),
+            Line::Other => {}
+        }
+        false
     }
 
-    fn read_line(&mut self, line: &[u8], cut: bool) -> Option<Event> {
-        let mut line = line;
-        if std::mem::take(&mut self.first_line) {
-            line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line);
+    /// As `end_line`, for a line that began in an earlier piece or is over the limit.
+    fn end_held_line(&mut self, piece: &[u8]) -> bool {
+        self.hold(piece);
+        let mut line = std::mem::take(&mut self.line);
+        let cut = std::mem::take(&mut self.line_cut);
+        let read = read_line(&line, &mut self.first_line);
+        // A line that was cut down to nothing is not a blank one.
+        let is_blank = matches!(read, Line::Blank) && !cut;
+        self.pending.truncated |=
+            cut && matches!(read, Line::Data(_) | Line::Event(_) | Line::Id(_));
+        match read {
+            Line::Data(value) => self.add_data(value),
+            Line::Event(value) => self.set_event(value),
+            Line::Id(value) => self.pending.id = Some(text(value)),
+            Line::Blank | Line::Other => {}
         }
-        if line.is_empty() && !cut {
-            return self.dispatch();
+        line.clear();
+        self.line = line;
+        is_blank
+    }
+
+    /// Copies what stands in the piece, because the piece ends or the event has more than one line of data.
+    fn keep(&mut self, near: &mut Near<'_>) {
+        if let Some(event) = near.event.take() {
+            self.set_event(event);
         }
-        let colon = memchr::memchr(b':', line);
-        let (name, value) = line.split_at(colon.unwrap_or(line.len()));
-        let value = value.get(1..).unwrap_or_default();
-        let value = value.strip_prefix(b" ").unwrap_or(value);
-        match name {
-            b"data" => self.add_data(value),
-            b"event" => self.pending.event = Some(text(value)).filter(|name| !name.is_empty()),
-            b"id" if !value.contains(&0) => self.pending.id = Some(text(value)),
-            // Comments, `retry`, and fields nobody knows.
-            _ => return None,
+        if let Some(id) = near.id.take() {
+            self.pending.id = Some(text(id));
         }
-        self.pending.truncated |= cut;
-        None
+        if let Some(data) = near.data.take() {
+            self.add_data(data);
+        }
+    }
+
+    fn set_event(&mut self, value: &[u8]) {
+        self.pending.event = Some(text(value)).filter(|name| !name.is_empty());
     }
 
     fn add_data(&mut self, value: &[u8]) {
@@ -144,13 +213,57 @@ impl Splitter {
         data.extend_from_slice(value.get(..room).unwrap_or(value));
     }
 
-    /// An event without `data` is none; its bytes are counted to the next.
-    fn dispatch(&mut self) -> Option<Event> {
-        if std::mem::take(&mut self.has_data) {
-            return Some(std::mem::take(&mut self.pending));
+    /// Ends the event. One without `data` is none; its bytes are counted to the next.
+    fn dispatch(&mut self, near: &mut Near<'_>, on_event: &mut impl FnMut(EventRef<'_>)) {
+        let Near { event, data, id } = std::mem::take(near);
+        let pending = &mut self.pending;
+        if data.is_some() || self.has_data {
+            let name = event.or(pending.event.as_deref().map(str::as_bytes));
+            on_event(EventRef {
+                event: name.filter(|name| !name.is_empty()),
+                data: data.unwrap_or(&pending.data),
+                id: id.or(pending.id.as_deref().map(str::as_bytes)),
+                raw_len: std::mem::take(&mut pending.raw_len),
+                truncated: pending.truncated,
+            });
         }
-        self.pending = Event { raw_len: self.pending.raw_len, ..Event::default() };
-        None
+        self.has_data = false;
+        pending.event = None;
+        pending.id = None;
+        pending.truncated = false;
+        pending.data.clear();
+    }
+}
+
+/// Where the first line ends. Every second line is blank, for which no search is needed.
+fn find_line_end(bytes: &[u8]) -> Option<usize> {
+    if matches!(bytes.first(), Some(b'\n' | b'\r')) {
+        return Some(0);
+    }
+    memchr::memchr2(b'\n', b'\r', bytes)
+}
+
+fn read_line<'a>(line: &'a [u8], first_line: &mut bool) -> Line<'a> {
+    let mut line = line;
+    if std::mem::take(first_line) {
+        line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line);
+    }
+    if line.is_empty() {
+        return Line::Blank;
+    }
+    let (name, value) = if let Some(value) = line.strip_prefix(b"data:") {
+        (b"data".as_slice(), value)
+    } else {
+        let colon = memchr::memchr(b':', line).unwrap_or(line.len());
+        let (name, value) = line.split_at(colon);
+        (name, value.get(1..).unwrap_or_default())
+    };
+    let value = value.strip_prefix(b" ").unwrap_or(value);
+    match name {
+        b"data" => Line::Data(value),
+        b"event" => Line::Event(value),
+        b"id" if !value.contains(&0) => Line::Id(value),
+        _ => Line::Other,
     }
 }
 

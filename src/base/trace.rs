@@ -12,7 +12,21 @@ pub struct TraceId(pub [u8; 16]);
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SpanId(pub [u8; 8]);
 
+/// Lower-case hexadecimal digits of `bytes`.
+fn hex<'a>(bytes: &[u8], into: &'a mut [u8]) -> &'a str {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (pair, byte) in into.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+        *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+    }
+    std::str::from_utf8(into).unwrap_or_default()
+}
+
 impl TraceId {
+    /// Writes the 32 characters into `buffer` and returns them.
+    pub fn encode(self, buffer: &mut [u8; 32]) -> &str {
+        hex(&self.0, buffer)
+    }
+
     pub fn random() -> Self {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&next_random().to_be_bytes());
@@ -23,6 +37,11 @@ impl TraceId {
 }
 
 impl SpanId {
+    /// Writes the 16 characters into `buffer` and returns them.
+    pub fn encode(self, buffer: &mut [u8; 16]) -> &str {
+        hex(&self.0, buffer)
+    }
+
     pub fn random() -> Self {
         Self(next_random().max(1).to_be_bytes())
     }
@@ -30,13 +49,13 @@ impl SpanId {
 
 impl fmt::Display for TraceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(self.encode(&mut [0; 32]))
     }
 }
 
 impl fmt::Display for SpanId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(self.encode(&mut [0; 16]))
     }
 }
 
@@ -98,15 +117,9 @@ fn unhex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
 
 /// The 55 characters of a `traceparent`.
 pub fn traceparent(trace: TraceId, span: SpanId, sampled: bool) -> [u8; 55] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
-    let hex = |into: &mut [u8], bytes: &[u8]| {
-        for (pair, byte) in into.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
-            *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
-        }
-    };
-    hex(&mut text[3..35], &trace.0);
-    hex(&mut text[36..52], &span.0);
+    hex(&trace.0, &mut text[3..35]);
+    hex(&span.0, &mut text[36..52]);
     text[54] = if sampled { b'1' } else { b'0' };
     text
 }

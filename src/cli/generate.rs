@@ -12,6 +12,7 @@ use crate::cli::args::Args;
 use crate::cli::terminal::{say, tell};
 use crate::config;
 use crate::neutral::failure::Code;
+use crate::telemetry;
 
 pub fn completions(shell: Shell) -> Exit {
     let mut script = Vec::new();
@@ -91,6 +92,7 @@ fn pages() -> Vec<(&'static str, String)> {
         ("docs/errors.md", errors()),
         ("docs/cli.md", cli()),
         ("docs/config.md", config::docs::reference_markdown()),
+        ("docs/telemetry.md", telemetry::docs::page()),
         ("docs/pinhole.schema.json", config::docs::schema_json()),
     ]
 }

@@ -4,7 +4,9 @@ pub mod args;
 pub mod check;
 pub mod demo;
 pub mod generate;
+pub mod keep;
 pub mod logging;
+pub mod prices;
 pub mod route;
 pub mod serve;
 pub mod simulate;
@@ -57,6 +59,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Route(args) => route::run(&args),
+        Command::Prices { command } => prices::run(&command),
         Command::Simulate(args) => simulate::run(&args),
         Command::Usage(args) => usage::run(&args),
         Command::Completions { shell } => generate::completions(shell),

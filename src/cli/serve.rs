@@ -12,23 +12,28 @@ use crate::admin;
 use crate::base::{clock, task};
 use crate::cli::args::ServeArgs;
 use crate::cli::terminal::tell;
-use crate::cli::{Exit, logging};
+use crate::cli::{Exit, keep, logging};
 use crate::config::diagnostic::Findings;
 use crate::config::env::Environment;
 use crate::config::load::load;
+use crate::config::prices;
 use crate::config::reload::Watch;
-use crate::config::settings::{
-    CaptureLevel, Log, LogFormat, LogLevel, Overrides, Server as ServerSettings, Settings, Source,
-};
-use crate::observe::keep::KeepSink;
-use crate::observe::line::{LineSink, LogForm};
+use crate::config::settings::{LogLevel, Overrides, Server as ServerSettings, Settings, Source};
+use crate::observe::awaited::Awaited;
+use crate::observe::digest::Digester;
+use crate::observe::line::LineSink;
+use crate::observe::meter::MeterSink;
+use crate::observe::pipe::Pipe;
+use crate::observe::prices::PricesInForce;
 use crate::observe::queue::{Queue, Worker};
 use crate::observe::sink::Sinks;
+use crate::observe::span::{Origins, SpanSink};
+use crate::price::date::Day;
 use crate::proxy::discovery;
 use crate::proxy::server::{self, Server};
 use crate::proxy::state::Shared;
-use crate::store::lock::{LockError, ServeLock};
-use crate::store::writer::{Limits, Writer};
+use crate::telemetry::instruments::Telemetry;
+use crate::telemetry::metrics::Metric;
 
 /// How often a drain looks whether the last request has ended.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
@@ -43,10 +48,14 @@ pub fn run(args: &ServeArgs) -> Exit {
             return Exit::Usage;
         }
     };
-    logging::init(settings.log);
-    for finding in &settings.warnings {
-        tracing::warn!("{}", finding.told());
-    }
+    let log = match logging::init(settings.log) {
+        Ok(pipe) => pipe,
+        Err(error) => {
+            tell(&format!("error: no thread for the log: {error}"));
+            return Exit::Environment;
+        }
+    };
+    warn(&settings);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -58,13 +67,20 @@ pub fn run(args: &ServeArgs) -> Exit {
         path: args.config.config.clone(),
         overrides,
         environment,
-        started: Started {
-            server: settings.server.clone(),
-            log: settings.log,
-            level: settings.capture.level,
-        },
+        origins: Origins::of(&settings.providers),
+        started: settings.clone(),
     };
-    runtime.block_on(serve(settings, Arc::new(again)))
+    let exit = runtime.block_on(serve(settings, Arc::new(again), &log));
+    log.drain();
+    exit
+}
+
+/// Logs what is odd about a configuration, and whether its prices have grown old.
+fn warn(settings: &Settings) {
+    let stale = prices::stale(settings, Day::of_us(clock::wall_us()));
+    for finding in settings.warnings.iter().chain(&stale) {
+        tracing::warn!("{}", finding.told());
+    }
 }
 
 /// What a reload needs to read the configuration once more.
@@ -72,14 +88,10 @@ struct Again {
     path: Option<std::path::PathBuf>,
     overrides: Overrides,
     environment: Environment,
-    started: Started,
-}
-
-/// What the listeners, the log and the store were started with; a reload does not reach them.
-struct Started {
-    server: ServerSettings,
-    log: Log,
-    level: CaptureLevel,
+    /// What the listeners, the log and the exporters were started with; a reload does not reach them.
+    started: Settings,
+    /// What spans say of providers; a reload replaces it.
+    origins: Origins,
 }
 
 /// A running gateway.
@@ -95,36 +107,55 @@ pub fn start(settings: Settings, listener: &TcpListener, sinks: Sinks) -> io::Re
         .server
         .workers
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
-    let (queue, observer) = Queue::start(sinks)?;
-    let shared = Shared::new(settings, workers, queue);
+    let telemetry = Telemetry::new(settings.metering.series_max).map_err(io::Error::other)?;
+    let meter = MeterSink::new(Arc::clone(&telemetry));
+    let prices = PricesInForce::new(Arc::clone(&settings.prices.book));
+    let digester = if settings.metering.enabled {
+        Digester::new(Arc::<Awaited>::default(), Arc::clone(&prices))
+    } else {
+        Digester::off()
+    };
+    let (queue, observer) = Queue::start(digester, sinks.first(Box::new(meter)))?;
+    watch_losses(&telemetry, &queue);
+    let shared = Shared::new(settings, workers, queue, prices, telemetry);
     let server = server::start(listener, &shared, workers)?;
     Ok(Gateway { server, shared, observer })
 }
 
-/// The store of a running `serve`: its lock, and the sink that feeds it.
-fn keep(settings: &Settings) -> Result<Option<(ServeLock, KeepSink)>, LockError> {
-    if settings.capture.level == CaptureLevel::Off {
-        return Ok(None);
-    }
-    let folder = &settings.server.data_dir;
-    let lock = ServeLock::take(folder)?;
-    let writer = Writer::start(folder, Limits::default())?;
-    Ok(Some((lock, KeepSink::new(writer))))
+/// Scrapes read what the queue and the room for answers count themselves.
+fn watch_losses(telemetry: &Telemetry, queue: &Arc<Queue>) {
+    let counted = Arc::clone(queue);
+    let read = move || counted.dropped();
+    telemetry.watch(Metric::ObservationsLost, &["exchange", "queue_full"], read);
+    let counted = Arc::clone(queue);
+    let read = move || counted.unread();
+    telemetry.watch(Metric::ObservationsLost, &["exchange", "unread"], read);
+    let room = Arc::clone(queue.room());
+    let read = move || room.refused();
+    telemetry.watch(Metric::ObservationsLost, &["prompt", "memory"], read);
+    let room = Arc::clone(queue.room());
+    let read = move || u64::try_from(room.held_bytes()).unwrap_or(u64::MAX);
+    telemetry.watch(Metric::CaptureQueueBytes, &[], read);
 }
 
-/// The sinks that `serve` feeds besides the store.
-fn sinks(settings: &Settings) -> Sinks {
+/// The sinks that `serve` feeds.
+fn sinks(settings: &Settings, log: &Pipe, origins: &Origins) -> Sinks {
+    let sinks = with_spans(Sinks::default(), settings, origins);
     if matches!(settings.log.level, LogLevel::Error | LogLevel::Warn) {
-        return Sinks::default();
+        return sinks;
     }
-    let form = match settings.log.format {
-        LogFormat::Text => LogForm::Text,
-        LogFormat::Json => LogForm::Json,
-    };
-    Sinks::default().with(Box::new(LineSink::new(form, io::stderr())))
+    sinks.with(Box::new(LineSink::new(logging::form(settings.log), log.clone())))
 }
 
-async fn serve(settings: Settings, again: Arc<Again>) -> Exit {
+/// Adds the sink of spans and metrics by OTLP, where something is to be exported.
+pub fn with_spans(sinks: Sinks, settings: &Settings, origins: &Origins) -> Sinks {
+    match SpanSink::start(&settings.telemetry, settings.server.tls.is_some(), origins.clone()) {
+        Some(sink) => sinks.with(Box::new(sink)),
+        None => sinks,
+    }
+}
+
+async fn serve(settings: Settings, again: Arc<Again>, log: &Pipe) -> Exit {
     let (listen, ops_listen) = (settings.server.listen, settings.server.ops_listen);
     let listener = match bind(listen) {
         Ok(listener) => listener,
@@ -141,18 +172,21 @@ async fn serve(settings: Settings, again: Arc<Again>) -> Exit {
         }
     };
     let ops_address = ops_listener.local_addr().unwrap_or(ops_listen);
-    let mut sinks = sinks(&settings);
+    let mut sinks = sinks(&settings, log, &again.origins);
     // Held until the end: one gateway a data directory.
-    let _lock = match keep(&settings) {
-        Ok(None) => None,
-        Ok(Some((lock, keep))) => {
-            sinks = sinks.with(Box::new(keep));
-            Some(lock)
-        }
+    let store = match keep::start(&settings) {
+        Ok(store) => store,
         Err(error) => {
             tell(&format!("error: {error}"));
             return Exit::Environment;
         }
+    };
+    let (_lock, counters) = match store {
+        Some(keep::Store { lock, counters, sink }) => {
+            sinks = sinks.with(Box::new(sink));
+            (Some(lock), Some(counters))
+        }
+        None => (None, None),
     };
     let gateway = match start(settings, &listener, sinks) {
         Ok(gateway) => gateway,
@@ -169,6 +203,11 @@ async fn serve(settings: Settings, again: Arc<Again>) -> Exit {
             return Exit::Environment;
         }
     };
+    let lines = log.clone();
+    if let Some(counters) = &counters {
+        keep::watch(&gateway.shared.telemetry, counters);
+    }
+    gateway.shared.telemetry.watch(Metric::LogLinesDropped, &[], move || lines.dropped());
     banner(&gateway, ops_address);
     task::spawn("operations listener", admin::serve(ops_listener, Arc::clone(&gateway.shared)));
     let discovering = task::spawn("discovery", discovery::run(Arc::clone(&gateway.shared)));
@@ -247,9 +286,7 @@ async fn reload(shared: &Arc<Shared>, again: &Arc<Again>) {
     });
     match read.await {
         Ok(Ok(mut settings)) => {
-            for finding in &settings.warnings {
-                tracing::warn!("{}", finding.told());
-            }
+            warn(&settings);
             let started = &again.started;
             if let Some(reason) = exposes(&started.server, &settings) {
                 tracing::error!("{reason}; configuration not reloaded, the old one stays in force");
@@ -258,6 +295,7 @@ async fn reload(shared: &Arc<Shared>, again: &Arc<Again>) {
             for key in waiting_for_restart(started, &settings) {
                 tracing::warn!("{key} has changed; that takes effect at the next start");
             }
+            again.origins.replace(&settings.providers);
             // Reports are read where the records are written.
             settings.server.data_dir.clone_from(&started.server.data_dir);
             shared.replace(settings);
@@ -294,9 +332,8 @@ fn exposes(started: &ServerSettings, new: &Settings) -> Option<&'static str> {
 }
 
 /// Keys whose new values a running process cannot take up.
-fn waiting_for_restart(started: &Started, new: &Settings) -> Vec<&'static str> {
-    let (started, log, level) = (&started.server, started.log, started.level);
-    let server = &new.server;
+fn waiting_for_restart(before: &Settings, new: &Settings) -> Vec<&'static str> {
+    let (started, server) = (&before.server, &new.server);
     [
         (started.listen != server.listen, "server.listen"),
         (started.ops_listen != server.ops_listen, "server.ops_listen"),
@@ -304,8 +341,10 @@ fn waiting_for_restart(started: &Started, new: &Settings) -> Vec<&'static str> {
         (started.workers != server.workers, "server.workers"),
         (started.header_timeout != server.header_timeout, "server.header_timeout"),
         (started.data_dir != server.data_dir, "server.data_dir"),
-        (level != new.capture.level, "capture.level"),
-        (log != new.log, "log"),
+        (before.capture != new.capture, "capture.level"),
+        (before.telemetry != new.telemetry, "telemetry"),
+        (before.metering != new.metering, "telemetry.metering and telemetry.series_max"),
+        (before.log != new.log, "log"),
     ]
     .into_iter()
     .filter_map(|(changed, key)| changed.then_some(key))
@@ -429,16 +468,5 @@ fn banner(gateway: &Gateway, ops: SocketAddr) {
         };
         tell(&format!("  provider           {} {} ({key})", provider.id, provider.base_url));
     }
-    let kept = match settings.capture.level {
-        CaptureLevel::Off => "nothing is kept".to_owned(),
-        CaptureLevel::Meta => {
-            format!("records in {}, no headers, no bodies", settings.server.data_dir.display())
-        }
-        CaptureLevel::Headers | CaptureLevel::Full => format!(
-            "records in {}; this version keeps no headers and no bodies",
-            settings.server.data_dir.display()
-        ),
-    };
-    let level = settings.capture.level.label();
-    tell(&format!("  capture            level {level}: {kept} (--capture, --data-dir)"));
+    tell(&keep::told(settings));
 }

@@ -38,6 +38,15 @@ impl Environment {
         self.variables.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
+    /// Names of the variables that begin with `prefix` and are set, sorted.
+    pub fn starting_with(&self, prefix: &str) -> impl Iterator<Item = &str> {
+        let names = self.variables.range(prefix.to_owned()..).map(|(name, _)| name.as_str());
+        let prefix = prefix.to_owned();
+        names
+            .take_while(move |name| name.starts_with(&prefix))
+            .filter(|name| self.get(name).is_some())
+    }
+
     /// The variables of a pool that are set: `NAME`, then `NAME_1` to `NAME_99`, each with its value.
     pub fn pool(&self, name: &str) -> Vec<(String, &str)> {
         let numbered = (1..=POOL_MAX).map(|number| format!("{name}_{number}"));
@@ -78,6 +87,16 @@ impl Environment {
         match self.get("XDG_DATA_HOME") {
             Some(path) => Some(PathBuf::from(path)),
             None => Some(self.home()?.join(".local/share")),
+        }
+    }
+}
+
+impl Environment {
+    /// Where the store lives when nobody says.
+    pub fn default_data_dir(&self) -> PathBuf {
+        match self.data_home() {
+            Some(home) => home.join("pinhole"),
+            None => self.directory.join("pinhole-data"),
         }
     }
 }

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::file_provider::Provider;
+use crate::config::file_telemetry::Telemetry;
 use crate::config::settings::{CaptureLevel, IncludeUsage, LogFormat, LogLevel};
 use crate::config::text::SecretText;
 use crate::config::units::{Size, Span, SpanOrOff};
@@ -22,6 +23,7 @@ const BUFFERED_MAX: Size = Size(256 << 20);
 const IN_FLIGHT_MAX: usize = 1_024;
 const WAIT: Span = seconds(5);
 const DISCOVERY_EVERY: Span = seconds(600);
+const PRICES_STALE_AFTER: std::time::Duration = std::time::Duration::from_hours(180 * 24);
 
 const fn seconds(count: u64) -> Span {
     Span(std::time::Duration::from_secs(count))
@@ -61,10 +63,16 @@ pub struct File {
     pub streams: Option<Streams>,
     /// Learning models from providers whose block lists none.
     pub discovery: Option<Discovery>,
+    /// Whether a provider without `cost_basis` is priced by what its preset, address or endpoints tell. Default: true.
+    pub auto_cost_basis: Option<bool>,
+    /// What tokens cost; see `docs/prices.md`.
+    pub prices: Option<Prices>,
     /// How much of each exchange is kept. Read and checked now; acts when the store lands.
     pub capture: Option<Capture>,
     /// When what was kept is removed. Read and checked now; acts when the store lands.
     pub retention: Option<Retention>,
+    /// What the gateway tells of its traffic: metrics, and traces by OpenTelemetry once an endpoint is given.
+    pub telemetry: Option<Telemetry>,
 }
 
 /// The traffic listener and what surrounds it.
@@ -81,6 +89,8 @@ pub struct Server {
     pub instance: Option<String>,
     /// Also send `x-aperture-upstream` and `x-aperture-region`.
     pub aperture_headers: bool,
+    /// Also send `x-pinhole-cost` before documents of priced models; short ones wait for their end, 100 ms at most.
+    pub cost_header: bool,
     /// Serve HTTPS with this certificate and key.
     pub tls: Option<Tls>,
     /// Origins from which browsers may call; `*` is any.
@@ -101,6 +111,7 @@ impl Default for Server {
             data_dir: None,
             instance: None,
             aperture_headers: false,
+            cost_header: true,
             tls: None,
             cors_origins: Vec::new(),
             workers: None,
@@ -247,6 +258,22 @@ pub struct Discovery {
 impl Default for Discovery {
     fn default() -> Self {
         Self { enabled: true, every: DISCOVERY_EVERY }
+    }
+}
+
+/// What tokens cost.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Prices {
+    /// A price list of your own (JSON), laid over the installed and the shipped one; a relative path starts from the configuration file.
+    pub file: Option<String>,
+    /// Age of the newest list from which a warning is given, at start and by `pinhole check`.
+    pub stale_after: SpanOrOff,
+}
+
+impl Default for Prices {
+    fn default() -> Self {
+        Self { file: None, stale_after: SpanOrOff(Some(PRICES_STALE_AFTER)) }
     }
 }
 

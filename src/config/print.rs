@@ -7,8 +7,11 @@ use serde_json::{Value, json};
 
 use crate::config::settings::{Settings, Source};
 use crate::config::units::{show_size, show_span};
+use crate::exchange::trace::Incoming;
 use crate::neutral::kind::Flag;
 use crate::route::rules::{Rules, Target};
+use crate::telemetry::otlp::shown;
+use crate::telemetry::settings::Export;
 use crate::upstream::provider::{AuthMode, HttpVersion, Provider, Timeouts};
 
 /// Lines for people.
@@ -42,6 +45,12 @@ pub fn json(settings: &Settings) -> Value {
             "buffered": show_size(settings.limits.buffered_bytes_max),
         },
         "capture": settings.capture.level.label(),
+        "telemetry": telemetry_json(settings),
+        "prices": {
+            "version": settings.prices.book.lists().version(),
+            "date": settings.prices.book.lists().date().map(|date| date.to_string()),
+            "stale_after": settings.prices.stale_after.map_or_else(|| "off".to_owned(), show_span),
+        },
         "keys": settings.gateway_keys.iter().map(|key| &*key.label).collect::<Vec<_>>(),
         "admin_key": settings.admin_key.is_some(),
         "providers": settings.providers.iter().map(|provider| provider_json(provider)).collect::<Vec<_>>(),
@@ -61,13 +70,67 @@ fn write_text(out: &mut String, settings: &Settings) -> std::fmt::Result {
     writeln!(out, "operations     http://{}", server.ops_listen)?;
     writeln!(out, "data           {}", server.data_dir.display())?;
     writeln!(out, "capture        {}", settings.capture.level.label())?;
+    write_telemetry(out, settings)?;
     let labels: Vec<&str> = settings.gateway_keys.iter().map(|key| &*key.label).collect();
     let keys = if labels.is_empty() { "none".to_owned() } else { labels.join(", ") };
     writeln!(out, "gateway keys   {keys}")?;
+    let lists = settings.prices.book.lists();
+    let date = lists.date().map_or_else(|| "none".to_owned(), |date| date.to_string());
+    writeln!(out, "prices         {} of {date}", lists.version())?;
     for provider in &settings.providers {
         write_provider(out, provider)?;
+        writeln!(out, "  prices       {}", bases(settings, provider).join(", "))?;
     }
     write_rules(out, &settings.rules)
+}
+
+/// What is exported, where to, and which traces are recorded.
+fn write_telemetry(out: &mut String, settings: &Settings) -> std::fmt::Result {
+    let telemetry = &settings.telemetry;
+    let destination = |export: &Option<Export>| match export {
+        Some(export) => format!("{} by {}", shown(&export.endpoint), export.protocol.label()),
+        None => "not exported".to_owned(),
+    };
+    let traces = &settings.traces;
+    writeln!(out, "traces         {}", destination(&telemetry.traces))?;
+    if telemetry.traces.is_some() {
+        let parent = if traces.sampler.parent { "the caller's choice, else " } else { "" };
+        writeln!(out, "  recorded     {parent}a share of {}", traces.sampler.ratio)?;
+        let names = telemetry.semconv.label();
+        writeln!(out, "  names        {names}, content {}", telemetry.content.label())?;
+    }
+    if !traces.propagate {
+        writeln!(out, "  context      traceparent passes as it comes")?;
+    }
+    writeln!(out, "metrics        /metrics; by OTLP: {}", destination(&telemetry.metrics))
+}
+
+fn telemetry_json(settings: &Settings) -> Value {
+    let telemetry = &settings.telemetry;
+    let destination = |export: &Option<Export>| {
+        export.as_ref().map(|export| {
+            json!({
+                "endpoint": shown(&export.endpoint),
+                "protocol": export.protocol.label(),
+                "headers": export.headers.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+                "timeout": show_span(export.timeout),
+                "gzip": export.gzip,
+            })
+        })
+    };
+    json!({
+        "service_name": telemetry.service_name,
+        "traces": destination(&telemetry.traces),
+        "metrics": destination(&telemetry.metrics),
+        "semconv": telemetry.semconv.label(),
+        "content": telemetry.content.label(),
+        "propagate": settings.traces.propagate,
+        "incoming": match settings.traces.incoming {
+            Incoming::Continue => "continue",
+            Incoming::Restart => "restart",
+        },
+        "sampler": { "parent": settings.traces.sampler.parent, "ratio": settings.traces.sampler.ratio },
+    })
 }
 
 fn write_provider(out: &mut String, provider: &Provider) -> std::fmt::Result {
@@ -85,6 +148,14 @@ fn write_provider(out: &mut String, provider: &Provider) -> std::fmt::Result {
     writeln!(out, "  keys         {}", keys_line(provider))?;
     writeln!(out, "  models       {}", models_line(provider))?;
     writeln!(out, "  waits        {}", timeouts_line(provider.timeouts))
+}
+
+/// The price lists that a provider bills by.
+fn bases(settings: &Settings, provider: &Provider) -> Vec<String> {
+    let billing = settings.prices.book.billing(&provider.id);
+    let bases: Vec<String> =
+        billing.into_iter().flat_map(|billing| &billing.bases).map(ToString::to_string).collect();
+    if bases.is_empty() { vec!["none".to_owned()] } else { bases }
 }
 
 fn keys_line(provider: &Provider) -> String {
@@ -244,6 +315,8 @@ mod tests {
             "traffic        http://127.0.0.1:8000",
             "data           /h/.local/share/pinhole",
             "provider openai (preset openai)",
+            "  prices       openai",
+            "  prices       none",
             "  base URL     https://api.openai.com/",
             "  endpoints    openai_chat",
             "  credential   bearer, override",

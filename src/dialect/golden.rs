@@ -1,7 +1,7 @@
 //! Golden tests of what the dialects see in real requests and streams, and of the errors they write.
 //!
-//! Inputs lie under `tests/golden/<dialect>/{requests,streams}/`, what is expected beside them as `<case>.snap`; errors
-//! have only the latter. `UPDATE_GOLDEN=1 cargo nextest run golden` writes them anew, to be reviewed as a diff.
+//! Inputs lie under `tests/golden/<dialect>/{requests,responses,streams}/`, what is expected beside them as `<case>.snap`,
+//! and what reading an answer finds as `<case>.reading.snap`; errors have only the former. `UPDATE_GOLDEN=1 cargo nextest run golden` writes them anew, to be reviewed as a diff.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -14,8 +14,11 @@ use crate::base::sse::Splitter;
 use crate::dialect;
 use crate::dialect::edit;
 use crate::dialect::openai_chat::usage_filter::UsageFilter;
+use crate::dialect::reader::Reader;
 use crate::neutral::failure::{Code, Failure};
-use crate::neutral::kind::Dialect;
+use crate::neutral::kind::{Dialect, Operation};
+use crate::neutral::reading::{Billing, Content, Reading};
+use crate::neutral::usage::Usage;
 
 fn folder(dialect: Dialect, kind: &str) -> PathBuf {
     let name = match dialect {
@@ -42,7 +45,11 @@ fn inputs(dialect: Dialect, kind: &str) -> Vec<PathBuf> {
 }
 
 fn check_snapshot(path: &Path, actual: &str) {
-    let path = path.with_extension("snap");
+    check_snapshot_as(path, "snap", actual);
+}
+
+fn check_snapshot_as(path: &Path, extension: &str, actual: &str) {
+    let path = path.with_extension(extension);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, actual).unwrap();
@@ -105,6 +112,123 @@ fn golden_streams() {
             check_snapshot(&path, &shown);
         }
     }
+}
+
+#[test]
+fn golden_readings() {
+    for dialect in Dialect::ALL {
+        for kind in ["responses", "streams"] {
+            for path in inputs(dialect, kind) {
+                let answer = fs::read(&path).unwrap();
+                let operation = operation(dialect, &path);
+                let is_events = path.extension().is_some_and(|extension| extension == "sse");
+                let shown = if is_events {
+                    read_every_way(dialect, operation, &answer)
+                } else {
+                    let mut reader = Reader::new(dialect, operation, true);
+                    let content = reader.document(&answer);
+                    show_reading(&reader.finish(), &[(0, content)])
+                };
+                check_snapshot_as(&path, "reading.snap", &shown);
+            }
+        }
+    }
+}
+
+/// Files of other operations than the dialect's usual one begin with its name.
+fn operation(dialect: Dialect, path: &Path) -> Operation {
+    let name = path.file_stem().unwrap().to_string_lossy();
+    match name.split('_').next() {
+        Some("opaque") => Operation::Opaque,
+        Some("completion") => Operation::TextCompletion,
+        Some("count") => Operation::CountTokens,
+        Some("embedding") => Operation::Embeddings,
+        _ if dialect == Dialect::OpenAiEmbeddings => Operation::Embeddings,
+        _ => Operation::Chat,
+    }
+}
+
+/// Reads the stream whole, byte by byte, and cut at every position: the same reading each time, and the same contents,
+/// each at the byte that ended its event.
+fn read_every_way(dialect: Dialect, operation: Operation, stream: &[u8]) -> String {
+    let read = |pieces: &[&[u8]]| {
+        let mut reader = Reader::new(dialect, operation, true);
+        let mut contents = Vec::new();
+        let mut fed = 0;
+        for piece in pieces {
+            fed += piece.len();
+            reader.feed(fed as u64, piece, &mut |at, content| contents.push((at, content)));
+        }
+        (reader.finish(), contents)
+    };
+    let kinds = |contents: &[(u64, Content)]| -> Vec<Content> {
+        contents.iter().map(|(_, content)| *content).collect()
+    };
+    let (whole, contents) = read(&[stream]);
+    let single: Vec<&[u8]> = stream.chunks(1).collect();
+    let (slow, slow_contents) = read(&single);
+    assert_eq!(slow, whole, "byte by byte");
+    assert_eq!(kinds(&slow_contents), kinds(&contents), "byte by byte");
+    for cut in 0..=stream.len() {
+        let (left, right) = stream.split_at(cut);
+        let (found, found_contents) = read(&[left, right]);
+        assert_eq!(found, whole, "cut at {cut}");
+        let expected = slow_contents.iter().map(|(at, content)| {
+            (if *at <= cut as u64 { cut } else { stream.len() } as u64, *content)
+        });
+        assert!(found_contents.iter().copied().eq(expected), "cut at {cut}");
+    }
+    show_reading(&whole, &contents)
+}
+
+fn show_reading(reading: &Reading, contents: &[(u64, Content)]) -> String {
+    let mut shown = String::new();
+    let mut line = |name: &str, value: &str| writeln!(shown, "{name}: {value}").unwrap();
+    line("usage", &reading.usage.as_ref().map_or("none".to_owned(), show_usage));
+    line("ended", if reading.ended { "yes" } else { "no" });
+    if reading.billing != Billing::Now {
+        line("billing", &format!("{:?}", reading.billing).to_lowercase());
+    }
+    for (name, value) in [
+        ("id", &reading.response_id),
+        ("model", &reading.model),
+        ("tier", &reading.service_tier),
+        ("error", &reading.error),
+    ] {
+        if let Some(value) = value {
+            line(name, value);
+        }
+    }
+    line("finish", &reading.finish_reasons.join(", "));
+    for tool in &reading.tools {
+        line("tool", &format!("{} × {}", tool.name, tool.calls));
+    }
+    for oddity in &reading.oddities {
+        line("oddity", oddity.label());
+    }
+    let contents: String = contents.iter().map(|(_, content)| show_content(*content)).collect();
+    line("contents", contents.trim_ascii_end());
+    line("words", &format!("{:?}", reading.words));
+    shown
+}
+
+fn show_usage(usage: &Usage) -> String {
+    format!("{usage:?}")
+        .trim_start_matches("Usage { ")
+        .trim_end_matches(" }")
+        .split(", ")
+        .filter(|field| !field.ends_with("None"))
+        .map(|field| field.replace("Some(", "").replace([')', ':'], ""))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn show_content(content: Content) -> String {
+    let kinds =
+        [(Content::TEXT, "text"), (Content::REASONING, "reasoning"), (Content::TOOL, "tool")];
+    let has: Vec<&str> =
+        kinds.iter().filter(|(kind, _)| content.has(*kind)).map(|(_, name)| *name).collect();
+    if has.is_empty() { "none ".to_owned() } else { has.join("+") + " " }
 }
 
 /// The length from which the stream counts as complete, after checking that no shorter piece of it does, wherever (at

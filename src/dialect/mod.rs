@@ -5,12 +5,17 @@ pub mod edit;
 pub mod gemini_generate;
 #[cfg(test)]
 mod golden;
+pub mod messages;
+mod notes;
+mod opaque;
 pub mod openai_chat;
 pub mod openai_embeddings;
 pub mod openai_responses;
+pub mod prompt;
 pub mod reader;
 pub mod sight;
 mod tail;
+mod tokens;
 
 use bytes::Bytes;
 use serde_json::{Value, json};

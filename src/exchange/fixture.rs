@@ -4,7 +4,7 @@ use http::{Method, StatusCode};
 
 use crate::base::clock;
 use crate::base::id::ExchangeId;
-use crate::base::trace::{Sampler, SpanId};
+use crate::base::trace::{SpanId, TraceId};
 use crate::exchange::Exchange;
 use crate::exchange::attempt::{Attempt, Link, RateLimit};
 use crate::exchange::frames::Frames;
@@ -12,7 +12,7 @@ use crate::exchange::leg::Leg;
 use crate::exchange::outcome::Outcome;
 use crate::exchange::room::{Room, Share};
 use crate::exchange::summary::{Summary, Times};
-use crate::exchange::trace::{Incoming, Trace};
+use crate::exchange::trace::Trace;
 use crate::neutral::kind::{Dialect, Operation};
 
 pub(crate) fn exchange() -> Exchange {
@@ -32,7 +32,14 @@ pub(crate) fn exchange() -> Exchange {
         user_agent: None,
         session: None,
         tags: Vec::new(),
-        trace: Trace::begin(None, Incoming::Continue, &Sampler::OFF),
+        trace: Trace {
+            id: TraceId([0xab; 16]),
+            parent: None,
+            linked: None,
+            server: SpanId([1; 8]),
+            call: SpanId([2; 8]),
+            sampled: false,
+        },
         request: Leg::default(),
         request_bytes: 2_048,
         prompt: None,
@@ -44,7 +51,7 @@ pub(crate) fn exchange() -> Exchange {
             model: Some("gpt-5".into()),
             model_label: "gpt-5".into(),
             usage_added: false,
-            span: SpanId::random(),
+            span: SpanId([3; 8]),
             link: Link { reused: true, ..Link::default() },
             ended_us: None,
             events: true,

@@ -16,9 +16,36 @@ const LARGE: usize = 4_096;
 /// How much of the end tells whether an answer is over.
 const ENDING: usize = 1_024;
 
+/// How much of an answer is kept for reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Extent {
+    /// All of it, within the limits.
+    #[default]
+    Whole,
+    /// As much as tells an id at its beginning and whether it ended: nobody is going to read the rest.
+    Ends,
+}
+
+impl Extent {
+    fn head_max(self) -> u64 {
+        match self {
+            Self::Whole => HEAD_MAX as u64,
+            Self::Ends => 2 * 1024,
+        }
+    }
+
+    fn tail_max(self) -> usize {
+        match self {
+            Self::Whole => TAIL_MAX,
+            Self::Ends => ENDING,
+        }
+    }
+}
+
 /// The pieces of one answer.
 #[derive(Debug, Default)]
 pub struct Frames {
+    extent: Extent,
     /// (offset from the exchange's start in µs, length).
     pub table: Vec<(u64, u32)>,
     /// Pieces that the table had no row for.
@@ -37,6 +64,10 @@ pub struct Frames {
 }
 
 impl Frames {
+    pub fn new(extent: Extent) -> Self {
+        Self { extent, ..Self::default() }
+    }
+
     /// Notes one piece of the answer.
     pub fn push(&mut self, at_us: u64, data: &Bytes) {
         self.bytes += data.len() as u64;
@@ -58,16 +89,17 @@ impl Frames {
             }
             return;
         }
-        let last = data.get(data.len().saturating_sub(TAIL_MAX)..).unwrap_or_default();
+        let tail_max = self.extent.tail_max();
+        let last = data.get(data.len().saturating_sub(tail_max)..).unwrap_or_default();
         self.tail.extend_from_slice(last);
-        if self.tail.len() > 2 * TAIL_MAX {
-            self.tail.drain(..self.tail.len() - TAIL_MAX);
+        if self.tail.len() > 2 * tail_max {
+            self.tail.drain(..self.tail.len() - tail_max);
         }
     }
 
     /// Whether the next piece may still be kept as part of the front.
     pub fn keeps_head(&self) -> bool {
-        !self.ends_only && self.head_bytes < HEAD_MAX as u64
+        !self.ends_only && self.head_bytes < self.extent.head_max()
     }
 
     /// The pieces from the front that were kept, each with its arrival.
@@ -92,7 +124,7 @@ impl Frames {
 
     /// The last bytes, when the head does not hold the whole answer.
     pub fn tail(&self) -> &[u8] {
-        let start = self.tail.len().saturating_sub(TAIL_MAX);
+        let start = self.tail.len().saturating_sub(self.extent.tail_max());
         self.tail.get(start..).unwrap_or_default()
     }
 
@@ -102,7 +134,7 @@ impl Frames {
         if self.head_bytes == 0 {
             return;
         }
-        let mut end = self.last(TAIL_MAX);
+        let mut end = self.last(self.extent.tail_max());
         std::mem::swap(&mut self.tail, &mut end);
         (self.small, self.large) = (Vec::new(), Vec::new());
         (self.head_pieces, self.head_bytes) = (0, 0);
@@ -253,6 +285,17 @@ mod tests {
         frames.push(9, &Bytes::from_static(b"more"));
         assert!(frames.ending().ends_with(b"more"));
         assert_eq!(frames.bytes, 200_004);
+    }
+
+    #[test]
+    fn where_nobody_reads_only_the_ends_are_kept() {
+        let answer = bytes(100_000);
+        let mut frames = Frames::new(Extent::Ends);
+        answer.chunks(100).for_each(|piece| frames.push(0, &Bytes::copy_from_slice(piece)));
+        assert_eq!(frames.beginning(2_000), answer[..2_000]);
+        assert_eq!(frames.ending(), answer[answer.len() - ENDING..]);
+        assert!(frames.kept_bytes() < 6_000, "{}", frames.kept_bytes());
+        assert_eq!(frames.table.len(), 1_000);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! Four legs: a leg equal to another is not kept twice (see [`Leg`]). Times are microseconds from `started`, on the
 //! monotonic clock; `wall_us` anchors them for display.
 
+pub mod agent;
 pub mod attempt;
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -10,6 +10,8 @@ use crate::neutral::usage::{Usage, UsageSource};
 /// Filled by `observe::digest`, empty before.
 #[derive(Debug, Default)]
 pub struct Summary {
+    /// The exchange has been read; nobody reads it twice.
+    pub is_read: bool,
     /// One per attempt, in their order.
     pub tallies: Vec<Tally>,
     /// The sum of what all attempts cost; `None`: no attempt has a price.
@@ -24,8 +26,11 @@ pub struct Summary {
 pub struct Tally {
     /// What reading the answer found.
     pub reading: Reading,
-    /// What counts: the provider's numbers, or the gateway's estimate where they are missing.
+    /// What counts: the provider's numbers, and the gateway's estimate where they are missing.
     pub usage: Option<Usage>,
+    /// The kinds in `usage` that the gateway estimated, each with its number; empty when the provider said it all.
+    pub estimated: Usage,
+    /// `Estimated` as soon as one kind is.
     pub source: Option<UsageSource>,
     /// The answer ended before the provider had told its final usage.
     pub partial: bool,
@@ -72,6 +77,50 @@ pub struct Gaps {
     pub max_us: u64,
     /// Gaps over ten times the median and over 250 ms.
     pub stalls: u32,
+}
+
+impl Tally {
+    /// The kinds of `usage` that `source` counted: each kind belongs to exactly one.
+    pub fn counted_by(&self, source: UsageSource) -> Usage {
+        let Some(usage) = &self.usage else { return Usage::default() };
+        match source {
+            UsageSource::Estimated => self.estimated,
+            UsageSource::Provider => usage.without(&self.estimated),
+        }
+    }
+}
+
+/// What exchanges of one provider and model cost, added up where their records were lost.
+#[derive(Debug, Clone)]
+pub struct Account {
+    pub provider: Arc<str>,
+    pub model_label: Arc<str>,
+    pub answers: u64,
+    pub told: Usage,
+    pub estimated: Usage,
+    pub cost: Nanodollars,
+}
+
+impl Account {
+    pub fn new(provider: &Arc<str>, model_label: &Arc<str>) -> Self {
+        Self {
+            provider: Arc::clone(provider),
+            model_label: Arc::clone(model_label),
+            answers: 0,
+            told: Usage::default(),
+            estimated: Usage::default(),
+            cost: Nanodollars::default(),
+        }
+    }
+
+    pub fn add(&mut self, tally: &Tally) {
+        self.answers += 1;
+        self.told = self.told.plus(&tally.counted_by(UsageSource::Provider));
+        self.estimated = self.estimated.plus(&tally.counted_by(UsageSource::Estimated));
+        if let Some(cost) = &tally.cost {
+            self.cost = self.cost.plus(cost.amount);
+        }
+    }
 }
 
 impl Summary {

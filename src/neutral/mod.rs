@@ -3,5 +3,6 @@
 pub mod facts;
 pub mod failure;
 pub mod kind;
+pub mod message;
 pub mod reading;
 pub mod usage;

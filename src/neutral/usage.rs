@@ -39,6 +39,25 @@ impl Usage {
         *self == Self::default()
     }
 
+    /// The kinds that `other` does not name.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        let keep = |own: Option<u64>, other: Option<u64>| own.filter(|_| other.is_none());
+        Self {
+            input: keep(self.input, other.input),
+            output: keep(self.output, other.output),
+            cache_read: keep(self.cache_read, other.cache_read),
+            cache_write: keep(self.cache_write, other.cache_write),
+            cache_write_1h: keep(self.cache_write_1h, other.cache_write_1h),
+            reasoning: keep(self.reasoning, other.reasoning),
+            image_input: keep(self.image_input, other.image_input),
+            image_output: keep(self.image_output, other.image_output),
+            audio_input: keep(self.audio_input, other.audio_input),
+            audio_output: keep(self.audio_output, other.audio_output),
+            web_searches: keep(self.web_searches, other.web_searches),
+        }
+    }
+
     /// The sum of two answers; a kind that neither names stays absent.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {

@@ -13,15 +13,25 @@
 //! - gap = arrival of a content − arrival of the content before it
 //! - overhead = end − the union of the times spent waiting for others: the client's body, each attempt
 
+use std::sync::Arc;
+
+use http::{HeaderValue, Method};
+
 use crate::base::coding;
+use crate::base::money::Nanodollars;
+use crate::dialect;
 use crate::dialect::reader::Reader;
 use crate::exchange::Exchange;
+use crate::exchange::agent;
 use crate::exchange::attempt::Attempt;
-use crate::exchange::frames::Frames;
-use crate::exchange::summary::{Gaps, Tally, Times};
-use crate::neutral::kind::{Dialect, Operation};
-use crate::neutral::reading::{Content, Reading};
-use crate::neutral::usage::UsageSource;
+use crate::exchange::frames::{Extent, Frames};
+use crate::exchange::summary::{Cost, Gaps, Tally, Times};
+use crate::neutral::kind::Operation;
+use crate::neutral::reading::{Billing, Content, Reading};
+use crate::neutral::usage::{Usage, UsageSource};
+use crate::observe::awaited::{Awaited, Owner};
+use crate::observe::estimate;
+use crate::observe::prices::PricesInForce;
 
 /// Limit: bytes of a compressed answer once it is decoded.
 const DECODED_MAX: usize = 16 * 1024 * 1024;
@@ -29,30 +39,77 @@ const DECODED_MAX: usize = 16 * 1024 * 1024;
 const STALL_US: u64 = 250_000;
 
 /// Reads finished exchanges. Holds buffers between them, and nothing of what it read.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Digester {
+    awaited: Arc<Awaited>,
+    prices: Arc<PricesInForce>,
+    extent: Extent,
+    /// Words are measured by their length.
+    hurried: bool,
     /// Arrivals of contents of the answer under reading.
     arrivals: Vec<(u64, Content)>,
     gaps: Vec<u64>,
 }
 
 impl Digester {
+    pub fn new(awaited: Arc<Awaited>, prices: Arc<PricesInForce>) -> Self {
+        Self { awaited, prices, ..Self::default() }
+    }
+
+    /// One that reads nothing: no tokens, no cost, no times of content.
+    pub fn off() -> Self {
+        Self { extent: Extent::Ends, ..Self::default() }
+    }
+
+    /// How much of answers it wants kept.
+    pub fn extent(&self) -> Extent {
+        self.extent
+    }
+
+    /// One that does not load the tokenizer's tables: for threads that have other work to do.
+    #[must_use]
+    pub fn hurried(self) -> Self {
+        Self { hurried: true, ..self }
+    }
+
+    /// Whether an answer of this model can have a cost.
+    pub fn has_price(&self, provider: &str, model: &str) -> bool {
+        self.extent == Extent::Whole && self.prices.load().lookup(provider, model).is_some()
+    }
+
     /// Fills `exchange.summary`.
     pub fn digest(&mut self, exchange: &mut Exchange) {
-        let mut tallies = Vec::with_capacity(exchange.attempts.len());
-        for attempt in &exchange.attempts {
-            self.arrivals.clear();
-            let reading = self.read(exchange.dialect, exchange.operation, attempt);
-            tallies.push(tally(reading));
+        if std::mem::replace(&mut exchange.summary.is_read, true) {
+            return;
         }
-        let mut times = self.times(exchange.attempts.last());
-        times.overhead_us = overhead_us(exchange);
-        exchange.summary.times = times;
+        exchange.summary.agent = agent(exchange);
+        exchange.summary.times.overhead_us = overhead_us(exchange);
+        if self.extent == Extent::Ends {
+            return;
+        }
+        let mut attempts = std::mem::take(&mut exchange.attempts);
+        let mut tallies = Vec::with_capacity(attempts.len());
+        for attempt in &mut attempts {
+            let reading = self.read(exchange, attempt, Words::Leave);
+            let mut tally = self.tally(exchange, attempt, reading);
+            if exchange.operation == Operation::Opaque {
+                self.settle(exchange, attempt, &mut tally);
+            }
+            self.price(attempt, &mut tally);
+            tallies.push(tally);
+        }
+        exchange.attempts = attempts;
+        let costs = tallies.iter().filter_map(|tally| tally.cost.as_ref());
+        exchange.summary.cost = costs.map(|cost| cost.amount).reduce(Nanodollars::plus);
+        let overhead_us = exchange.summary.times.overhead_us;
+        exchange.summary.times = Times { overhead_us, ..self.times(exchange.attempts.last()) };
         exchange.summary.tallies = tallies;
     }
 
-    fn read(&mut self, dialect: Dialect, operation: Operation, attempt: &Attempt) -> Reading {
-        let mut reader = Reader::new(dialect, operation, false);
+    fn read(&mut self, exchange: &Exchange, attempt: &Attempt, words: Words) -> Reading {
+        let collect = words == Words::Collect;
+        let mut reader = Reader::new(exchange.dialect, exchange.operation, collect);
+        self.arrivals.clear();
         let frames = &attempt.frames;
         let decoded = attempt.coding.as_deref().map(|coding| decoded(coding, frames));
         match (attempt.events, decoded) {
@@ -91,6 +148,124 @@ impl Digester {
         reader.finish()
     }
 
+    /// What one attempt cost in tokens: what the provider said, and an estimate of what it did not.
+    fn tally(&mut self, exchange: &Exchange, attempt: &Attempt, reading: Reading) -> Tally {
+        let generates = matches!(
+            exchange.operation,
+            Operation::Chat | Operation::TextCompletion | Operation::Embeddings
+        );
+        let answered = attempt.status.is_some_and(|status| status.is_success());
+        if reading.billing == Billing::Later {
+            if exchange.method == Method::POST {
+                self.expect(attempt, &reading, exchange.path.contains("/batches"));
+            }
+            return Tally { reading, ..Tally::default() };
+        }
+        if !generates || !answered {
+            let usage = reading.usage;
+            let source = usage.map(|_| UsageSource::Provider);
+            return Tally { reading, usage, source, ..Tally::default() };
+        }
+        let ended = reading.ended;
+        let missing = reading.usage.is_none();
+        let mut usage = reading.usage.unwrap_or_default();
+        let mut estimated = Usage::default();
+        if missing || !ended {
+            if usage.input.is_none() {
+                estimated.input = Some(self.prompt(exchange));
+            }
+            if exchange.operation != Operation::Embeddings {
+                let seen = self.words(exchange, attempt);
+                // What was told so far may be the first event's word, before any of it was written.
+                if usage.output.is_none_or(|told| told < seen) {
+                    estimated.output = Some(seen);
+                }
+            }
+            usage.input = estimated.input.or(usage.input);
+            usage.output = estimated.output.or(usage.output);
+        }
+        let source =
+            if estimated.is_empty() { UsageSource::Provider } else { UsageSource::Estimated };
+        Tally {
+            usage: Some(usage),
+            estimated,
+            source: Some(source),
+            partial: !ended,
+            missing: missing && ended,
+            reading,
+            ..Tally::default()
+        }
+    }
+
+    /// Tokens of the words that came; the arrivals stay those of the first reading.
+    fn words(&mut self, exchange: &Exchange, attempt: &Attempt) -> u64 {
+        let arrivals = std::mem::take(&mut self.arrivals);
+        let reading = self.read(exchange, attempt, Words::Collect);
+        self.arrivals = arrivals;
+        let counted = if self.hurried {
+            estimate::bytes(reading.words.len() as u64)
+        } else {
+            estimate::words(&reading.words)
+        };
+        counted + estimate::bytes(reading.words_cut)
+    }
+
+    /// Tokens of the request, by its words where they were kept.
+    fn prompt(&self, exchange: &Exchange) -> u64 {
+        match exchange.prompt.as_ref().filter(|_| !self.hurried) {
+            Some(body) => {
+                estimate::prompt(&dialect::prompt::words(body), dialect::prompt::messages(body))
+            }
+            None => estimate::bytes(exchange.request_bytes),
+        }
+    }
+
+    fn expect(&self, attempt: &Attempt, reading: &Reading, batch: bool) {
+        if let Some(id) = &reading.response_id {
+            let owner = Owner {
+                provider: Arc::clone(&attempt.provider),
+                model: attempt.model.clone(),
+                model_label: Arc::clone(&attempt.model_label),
+                batch,
+            };
+            self.awaited.expect(id, owner);
+        }
+    }
+
+    /// An answer fetched by its id: its tokens count when they were waited for, once, for the model that made them.
+    fn settle(&self, exchange: &Exchange, attempt: &mut Attempt, tally: &mut Tally) {
+        if tally.reading.billing != Billing::Fetched || tally.usage.is_none() {
+            return;
+        }
+        let own = tally.reading.response_id.as_deref();
+        let ids = own.into_iter().chain(exchange.path.split('/'));
+        let owner = ids.filter(|id| !id.is_empty()).find_map(|id| self.awaited.settle(id));
+        let Some(owner) = owner.filter(|owner| owner.provider == attempt.provider) else {
+            (tally.usage, tally.source) = (None, None);
+            return;
+        };
+        attempt.model = owner.model;
+        attempt.model_label = owner.model_label;
+        if owner.batch {
+            tally.reading.service_tier = Some("batch".to_owned());
+        }
+    }
+
+    /// What the tokens cost by the list in force; without a price there is no cost, which is not a cost of nothing.
+    fn price(&self, attempt: &Attempt, tally: &mut Tally) {
+        let Some(usage) = &tally.usage else { return };
+        let model = attempt.model.as_deref().or(tally.reading.model.as_deref());
+        let tier = tally.reading.service_tier.as_deref();
+        let book = self.prices.load();
+        let amount = model.and_then(|model| book.price(&attempt.provider, model, usage, tier));
+        tally.unpriced = amount.is_none();
+        tally.cost = amount.map(|amount| Cost {
+            amount: amount.nanodollars,
+            basis: amount.basis,
+            version: amount.version,
+        });
+    }
+
     fn times(&mut self, attempt: Option<&Attempt>) -> Times {
         let Some(attempt) = attempt else { return Times::default() };
         let answered =
@@ -110,20 +285,20 @@ impl Digester {
     }
 }
 
+/// Whether the answer's words are wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Words {
+    Leave,
+    Collect,
+}
+
+fn agent(exchange: &Exchange) -> &'static str {
+    agent::name(exchange.user_agent.as_ref().map(HeaderValue::as_bytes))
+}
+
 fn decoded(coding: &str, frames: &Frames) -> Vec<u8> {
     let kept: Vec<u8> = frames.head().flat_map(|(_, piece)| piece.iter().copied()).collect();
     coding::beginning(coding, &kept, DECODED_MAX)
-}
-
-fn tally(reading: Reading) -> Tally {
-    let usage = reading.usage;
-    Tally {
-        source: usage.map(|_| UsageSource::Provider),
-        partial: usage.is_some() && !reading.ended,
-        usage,
-        reading,
-        ..Tally::default()
-    }
 }
 
 /// Median, 99th percentile and maximum by the nearest rank; stalls.

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::io::Write;
 
+use crate::base::money::Nanodollars;
 use crate::exchange::Exchange;
+use crate::neutral::usage::UsageSource;
 use crate::observe::sink::Sink;
 
 /// The form of log lines.
@@ -70,6 +72,7 @@ enum Value<'a> {
     Text(&'a str),
     Number(u64),
     Millis(u64),
+    Usd(Nanodollars),
     Flag(bool),
 }
 
@@ -78,6 +81,8 @@ fn fields(exchange: &Exchange, mut field: impl FnMut(&'static str, Value<'_>)) {
     let attempt = exchange.last_attempt();
     let mut id = [0; 36];
     field("id", Value::Text(exchange.id.encode(&mut id)));
+    let mut trace = [0; 32];
+    field("trace_id", Value::Text(exchange.trace.id.encode(&mut trace)));
     field("method", Value::Text(exchange.method.as_str()));
     field("path", Value::Text(&exchange.path));
     field("dialect", Value::Text(exchange.dialect.label()));
@@ -104,8 +109,13 @@ fn fields(exchange: &Exchange, mut field: impl FnMut(&'static str, Value<'_>)) {
     if let Some(first) = attempt.and_then(|attempt| attempt.head_us) {
         field("first_byte_ms", Value::Millis(first));
     }
+    let times = &exchange.summary.times;
+    if let (true, Some(first), Some(attempt)) = (exchange.stream, times.first_content_us, attempt) {
+        field("ttft_ms", Value::Millis(first.saturating_sub(attempt.sent_us)));
+    }
     field("duration_ms", Value::Millis(exchange.ended_us));
-    field("overhead_ms", Value::Millis(exchange.summary.times.overhead_us));
+    field("overhead_ms", Value::Millis(times.overhead_us));
+    tokens(exchange, &mut field);
     if let Some(label) = exchange.key_label.as_deref() {
         field("key", Value::Text(label));
     }
@@ -126,6 +136,35 @@ fn fields(exchange: &Exchange, mut field: impl FnMut(&'static str, Value<'_>)) {
     }
 }
 
+/// Tokens as the client was told them, and the cost of all attempts.
+fn tokens(exchange: &Exchange, field: &mut impl FnMut(&'static str, Value<'_>)) {
+    if let Some(tally) = exchange.summary.last()
+        && let Some(usage) = &tally.usage
+    {
+        let counts = [
+            ("input_tokens", usage.input),
+            ("output_tokens", usage.output),
+            ("cache_read_tokens", usage.cache_read),
+            ("cache_write_tokens", usage.cache_write),
+            ("reasoning_tokens", usage.reasoning),
+        ];
+        for (name, count) in counts {
+            if let Some(count) = count {
+                field(name, Value::Number(count));
+            }
+        }
+        if let Some(source) = tally.source.filter(|source| *source != UsageSource::Provider) {
+            field("usage_source", Value::Text(source.label()));
+        }
+        if tally.partial {
+            field("usage_partial", Value::Flag(true));
+        }
+    }
+    if let Some(cost) = exchange.summary.cost {
+        field("cost_usd", Value::Usd(cost));
+    }
+}
+
 fn text_line(out: &mut String, stamp: &mut Stamp, exchange: &Exchange) {
     stamp.push(out, exchange.wall_us);
     out.push_str(" info exchange");
@@ -137,6 +176,7 @@ fn text_line(out: &mut String, stamp: &mut Stamp, exchange: &Exchange) {
             Value::Text(text) => quoted_if_needed(out, text),
             Value::Number(number) => push_number(out, number),
             Value::Millis(us) => push_millis(out, us),
+            Value::Usd(cost) => push_usd(out, cost),
             Value::Flag(flag) => out.push_str(if flag { "true" } else { "false" }),
         }
     });
@@ -155,6 +195,7 @@ fn json_line(out: &mut String, stamp: &mut Stamp, exchange: &Exchange) {
             Value::Text(text) => quoted(out, text),
             Value::Number(number) => push_number(out, number),
             Value::Millis(us) => push_millis(out, us),
+            Value::Usd(cost) => push_usd(out, cost),
             Value::Flag(flag) => out.push_str(if flag { "true" } else { "false" }),
         }
     });
@@ -177,6 +218,11 @@ fn push_padded(out: &mut String, number: u64, width: usize) {
         rest /= 10;
     }
     out.extend(digits[at..].iter().map(|digit| *digit as char));
+}
+
+fn push_usd(out: &mut String, cost: Nanodollars) {
+    let written = write!(out, "{cost}");
+    debug_assert!(written.is_ok(), "writing to a String cannot fail");
 }
 
 fn push_millis(out: &mut String, us: u64) {

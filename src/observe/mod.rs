@@ -5,12 +5,19 @@
 //!              drop guard                bounded
 //! ```
 
+pub mod awaited;
 pub mod digest;
+pub mod estimate;
 pub mod keep;
 pub mod line;
+pub mod meter;
+pub mod overflow;
+pub mod pipe;
+pub mod prices;
 pub mod queue;
 pub mod recorder;
 pub mod sink;
+pub mod span;
 
 #[cfg(test)]
 mod tests;

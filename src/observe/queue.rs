@@ -8,6 +8,7 @@
     reason = "an exchange is large: it is boxed once and then passed on by pointer"
 )]
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{JoinHandle, Thread};
@@ -17,9 +18,10 @@ use crate::exchange::Exchange;
 use crate::exchange::leg::Keep;
 use crate::exchange::room::Room;
 use crate::observe::digest::Digester;
+use crate::observe::overflow::Overflow;
 use crate::observe::sink::Sinks;
 
-/// Limit: finished exchanges waiting for the worker. Past it they are dropped and counted.
+/// Limit: finished exchanges waiting for the worker. Past it their records are lost and counted; see `overflow`.
 pub const QUEUE_MAX: usize = 65_536;
 /// Limit: bytes kept of running exchanges, prompts and answers.
 const ROOM_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -31,8 +33,13 @@ pub struct Queue {
     /// Written by the hot path, emptied whole by the worker. Never held across an await.
     waiting: Mutex<Vec<Box<Exchange>>>,
     dropped: AtomicU64,
+    unread: AtomicU64,
     /// What the sinks want kept of each exchange.
     keep: Keep,
+    /// For reading on the threads that serve.
+    digester: Digester,
+    /// What it costs to find no room.
+    overflow: Overflow,
     /// Memory for what is kept of running exchanges.
     room: Arc<Room>,
     closed: AtomicBool,
@@ -48,11 +55,14 @@ pub struct Worker {
 
 impl Queue {
     /// Starts the worker thread over `sinks`.
-    pub fn start(sinks: Sinks) -> std::io::Result<(Arc<Self>, Worker)> {
+    pub fn start(digester: Digester, sinks: Sinks) -> std::io::Result<(Arc<Self>, Worker)> {
         let queue = Arc::new(Self {
             waiting: Mutex::new(Vec::with_capacity(256)),
             dropped: AtomicU64::new(0),
+            unread: AtomicU64::new(0),
             keep: sinks.keep(),
+            digester: digester.clone().hurried(),
+            overflow: Overflow::new(digester.clone()),
             room: Room::new(ROOM_BYTES_MAX),
             closed: AtomicBool::new(false),
             cutting: AtomicBool::new(false),
@@ -61,7 +71,7 @@ impl Queue {
         let own = Arc::clone(&queue);
         let handle = std::thread::Builder::new()
             .name("pinhole-observe".to_owned())
-            .spawn(move || own.run(sinks))?;
+            .spawn(move || own.run(digester, sinks))?;
         *queue.worker.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(handle.thread().clone());
         let worker = Worker { queue: Arc::clone(&queue), handle: Some(handle) };
@@ -74,6 +84,7 @@ impl Queue {
             if waiting.len() >= QUEUE_MAX {
                 drop(waiting);
                 self.dropped.fetch_add(1, Ordering::Relaxed);
+                self.overflow.add(exchange);
                 return;
             }
             waiting.push(exchange);
@@ -82,6 +93,10 @@ impl Queue {
         if first {
             self.wake();
         }
+    }
+
+    pub fn digester(&self) -> &Digester {
+        &self.digester
     }
 
     pub fn room(&self) -> &Arc<Room> {
@@ -101,6 +116,11 @@ impl Queue {
         self.cutting.load(Ordering::SeqCst)
     }
 
+    /// Exchanges whose answer could not be read: a defect of the gateway.
+    pub fn unread(&self) -> u64 {
+        self.unread.load(Ordering::Relaxed)
+    }
+
     /// Exchanges that found the queue full.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
@@ -112,9 +132,17 @@ impl Queue {
         }
     }
 
-    fn run(&self, mut sinks: Sinks) {
+    /// A defect in reading one answer must not end the reading of all others.
+    fn digest(&self, digester: &mut Digester, exchange: &mut Exchange) {
+        let digesting = AssertUnwindSafe(|| digester.digest(exchange));
+        if catch_unwind(digesting).is_err() {
+            self.unread.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(id = %exchange.id, "an answer could not be read; its tokens are not counted");
+        }
+    }
+
+    fn run(&self, mut digester: Digester, mut sinks: Sinks) {
         let mut batch: Vec<Box<Exchange>> = Vec::with_capacity(256);
-        let mut digester = Digester::default();
         loop {
             let closing = self.closed.load(Ordering::SeqCst);
             std::mem::swap(
@@ -123,10 +151,14 @@ impl Queue {
             );
             if !batch.is_empty() {
                 for exchange in &mut batch {
-                    digester.digest(exchange);
+                    self.digest(&mut digester, exchange);
                 }
                 sinks.take(&batch, self.dropped());
                 batch.clear();
+                let accounts = self.overflow.take();
+                if !accounts.is_empty() {
+                    sinks.account(&accounts);
+                }
             } else if closing {
                 sinks.flush();
                 return;

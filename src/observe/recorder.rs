@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::exchange::frames::Extent;
 use crate::exchange::leg::Keep;
 use crate::exchange::outcome::Outcome;
 use crate::exchange::{Blame, Exchange};
 use crate::neutral::failure::Code;
+use crate::observe::digest::Digester;
 use crate::observe::queue::Queue;
 
 /// Owns an exchange until its end, then hands it to the queue.
@@ -22,6 +24,16 @@ pub struct Recorder {
 impl Recorder {
     pub fn new(exchange: Box<Exchange>, queue: Arc<Queue>) -> Self {
         Self { exchange: Some(exchange), queue }
+    }
+
+    /// How much of answers is kept for reading.
+    pub fn extent(&self) -> Extent {
+        self.queue.digester().extent()
+    }
+
+    /// What reads answers, for a thread that has other work to do.
+    pub fn digester(&self) -> &Digester {
+        self.queue.digester()
     }
 
     /// What the sinks want kept.

@@ -2,9 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
+use crate::base::money::Nanodollars;
 use crate::exchange::outcome::Outcome;
+use crate::exchange::summary::Tally;
 use crate::exchange::{Blame, Exchange, fixture};
 use crate::neutral::failure::Code;
+use crate::neutral::usage::{Usage, UsageSource};
+use crate::observe::digest::Digester;
 use crate::observe::line::{LineSink, LogForm};
 use crate::observe::queue::Queue;
 use crate::observe::recorder::Recorder;
@@ -27,7 +31,8 @@ impl Sink for Outcomes {
 /// The outcomes that reach the sinks when `end` is done to a recorder.
 fn outcomes_of(end: impl FnOnce(Recorder, &Queue)) -> Vec<Outcome> {
     let sink = Outcomes::default();
-    let (queue, worker) = Queue::start(Sinks::default().with(Box::new(sink.clone()))).unwrap();
+    let (queue, worker) =
+        Queue::start(Digester::default(), Sinks::default().with(Box::new(sink.clone()))).unwrap();
     end(Recorder::new(exchange(), Arc::clone(&queue)), &queue);
     worker.stop();
     let outcomes = sink.0.lock().unwrap();
@@ -99,7 +104,8 @@ fn a_full_queue_drops_and_counts() {
     let (let_go, held) = std::sync::mpsc::channel();
     let seen = Arc::new(Mutex::new((0, 0)));
     let sink = Held(held, Arc::clone(&seen));
-    let (queue, worker) = Queue::start(Sinks::default().with(Box::new(sink))).unwrap();
+    let (queue, worker) =
+        Queue::start(Digester::default(), Sinks::default().with(Box::new(sink))).unwrap();
     let pushed = 2 * QUEUE_MAX + 10;
     for _ in 0..pushed {
         queue.push(exchange());
@@ -145,13 +151,29 @@ fn the_text_line_of_a_complete_exchange() {
     let mut done = exchange();
     done.outcome = Outcome::Complete;
     done.ended_us = 2_000_007;
+    done.summary.times.first_content_us = Some(300_055);
+    done.summary.cost = Some(Nanodollars(1_234_000));
+    done.summary.tallies = vec![Tally {
+        usage: Some(Usage {
+            input: Some(1_000),
+            output: Some(0),
+            cache_read: Some(600),
+            ..Usage::default()
+        }),
+        estimated: Usage { output: Some(0), ..Usage::default() },
+        source: Some(UsageSource::Estimated),
+        partial: true,
+        ..Tally::default()
+    }];
     let text = line(LogForm::Text, done);
-    let after_id = text.split_once(" method=").unwrap().1;
+    let after_id = text.split_once(" trace_id=").unwrap().1;
     assert_eq!(
         after_id,
-        "POST path=/v1/chat/completions dialect=openai_chat operation=chat status=200 outcome=complete \
+        "abababababababababababababababab method=POST path=/v1/chat/completions dialect=openai_chat operation=chat status=200 outcome=complete \
          provider=openai model=gpt-5 stream=true attempts=1 request_bytes=2048 response_bytes=512 \
-         first_byte_ms=1.234 duration_ms=2000.007 overhead_ms=0.015 key=ci upstream_request_id=req_1\n"
+         first_byte_ms=1.234 ttft_ms=300.000 duration_ms=2000.007 overhead_ms=0.015 \
+         input_tokens=1000 output_tokens=0 cache_read_tokens=600 usage_source=estimated \
+         usage_partial=true cost_usd=0.001234 key=ci upstream_request_id=req_1\n"
     );
 }
 

@@ -8,6 +8,9 @@ use crate::base::trace::traceparent;
 use crate::dialect::openai_chat::usage_filter::UsageFilter;
 use crate::exchange::Blame;
 use crate::neutral::failure::{Failure, Source};
+use crate::neutral::kind::Operation;
+use crate::observe::digest::Digester;
+use crate::proxy::gather::Gathered;
 use crate::proxy::ids::Ids;
 use crate::proxy::pipeline::Job;
 use crate::proxy::relay::{Manner, Relay};
@@ -19,7 +22,7 @@ use crate::upstream::provider::Provider;
 
 impl Job {
     /// Hands the answer on; from here the body owns the exchange.
-    pub(super) fn relay(
+    pub(super) async fn relay(
         &mut self,
         choice: &Choice,
         provider: &Provider,
@@ -68,18 +71,38 @@ impl Job {
             filter,
             ids: concern.then_some(ids),
             coding: answered.get(header::CONTENT_ENCODING).cloned(),
+            digester: self.digester_for_cost(status, events),
         };
+        let gathers = manner.digester.is_some();
         let keep = self.recorder.keep();
         if let Some(exchange) = self.recorder.exchange() {
             exchange.response.note_headers(keep, &answered);
         }
         let recorder = self.recorder.hand_over();
         let places = std::mem::take(&mut self.places);
-        let relay = Relay::new(body, recorder, manner, places);
-        let mut response = Response::new(ReplyBody::Relayed(Box::new(relay)));
+        let relay = Box::new(Relay::new(body, recorder, manner, places));
+        let body =
+            if gathers { gathered(relay, &mut answered).await } else { ReplyBody::Relayed(relay) };
+        let mut response = Response::new(body);
         *response.status_mut() = status;
         *response.headers_mut() = answered;
         response
+    }
+
+    /// What reads a document so that its cost can be told, where it can have one.
+    fn digester_for_cost(&mut self, status: StatusCode, events: bool) -> Option<Digester> {
+        if !self.snapshot.settings.server.cost_header || status != StatusCode::OK || events {
+            return None;
+        }
+        let exchange = self.recorder.exchange()?;
+        let generates = matches!(
+            exchange.operation,
+            Operation::Chat | Operation::TextCompletion | Operation::Embeddings
+        );
+        let attempt = exchange.last_attempt().filter(|_| generates && !exchange.stream)?;
+        let (provider, model) = (Arc::clone(&attempt.provider), attempt.model.clone()?);
+        let digester = self.recorder.digester();
+        digester.has_price(&provider, &model).then(|| digester.clone())
     }
 
     /// The gateway's own headers on an answer.
@@ -136,6 +159,15 @@ impl Job {
         self.places.give_back();
         response
     }
+}
+
+/// Waits a moment for the end, and says what it cost.
+async fn gathered(relay: Box<Relay>, answered: &mut HeaderMap) -> ReplyBody {
+    let gathered = Gathered::from(relay).await;
+    if let Some(Ok(value)) = gathered.cost().as_deref().map(HeaderValue::from_str) {
+        answered.insert(headers::X_PINHOLE_COST, value);
+    }
+    ReplyBody::Gathered(Box::new(gathered))
 }
 
 /// What was sent under which name, and what came of it.

@@ -278,7 +278,7 @@ fn set_headers(
 
 /// A new attempt, as it stands when the request is about to be sent.
 pub fn begin(recorder: &mut Recorder, provider: &Provider, choice: &Choice, prepared: &Prepared) {
-    let keep = recorder.keep();
+    let (keep, extent) = (recorder.keep(), recorder.extent());
     let Some(exchange) = recorder.exchange() else {
         return;
     };
@@ -303,7 +303,7 @@ pub fn begin(recorder: &mut Recorder, provider: &Provider, choice: &Choice, prep
         upstream_request_id: None,
         rate_limit: RateLimit::default(),
         response: Leg::default(),
-        frames: Frames::default(),
+        frames: Frames::new(extent),
         failure: None,
     });
 }

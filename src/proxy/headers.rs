@@ -15,6 +15,7 @@ pub const X_PINHOLE_INSTANCE: HeaderName = HeaderName::from_static("x-pinhole-in
 pub const X_APERTURE_UPSTREAM: HeaderName = HeaderName::from_static("x-aperture-upstream");
 pub const X_APERTURE_REGION: HeaderName = HeaderName::from_static("x-aperture-region");
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub const X_PINHOLE_COST: HeaderName = HeaderName::from_static("x-pinhole-cost");
 pub const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");

@@ -8,6 +8,7 @@ pub mod discovery;
 pub mod early;
 pub mod endpoint;
 pub mod explain;
+pub mod gather;
 pub mod headers;
 pub mod ids;
 pub mod info;

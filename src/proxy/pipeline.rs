@@ -184,6 +184,7 @@ impl Job {
         };
         let provider = self.provider_at(choice.provider)?;
         self.provider = Some(Arc::clone(&provider));
+        self.places.counted = self.snapshot.enter_provider(choice.provider);
         self.places.provider = self.wait_at_provider(choice.provider, &provider).await?;
         let label = self.snapshot.table.label(choice.provider, choice.model.as_deref());
         let original = Original {
@@ -448,7 +449,7 @@ impl Job {
             return Err(refusal::wrapped(provider, answer).await);
         }
         let ids = Arc::clone(&worker.shared.ids);
-        Ok(self.relay(&choice, provider, usage_added, ids, answer))
+        Ok(self.relay(&choice, provider, usage_added, ids, answer).await)
     }
 }
 

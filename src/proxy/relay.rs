@@ -19,6 +19,7 @@ use http::{HeaderValue, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 
+use crate::base::money::Nanodollars;
 use crate::base::{clock, task};
 use crate::dialect;
 use crate::dialect::openai_chat::usage_filter::UsageFilter;
@@ -26,6 +27,7 @@ use crate::exchange::outcome::Outcome;
 use crate::exchange::{Blame, Exchange};
 use crate::neutral::failure::{Code, Failure};
 use crate::neutral::kind::Dialect;
+use crate::observe::digest::Digester;
 use crate::observe::recorder::Recorder;
 use crate::proxy::ids::Ids;
 use crate::proxy::state::Places;
@@ -60,6 +62,8 @@ pub struct Manner {
     pub ids: Option<Arc<Ids>>,
     /// The answer's `content-encoding`.
     pub coding: Option<HeaderValue>,
+    /// Reads a short document before its end is told, so that the client can be told what it cost.
+    pub digester: Option<Digester>,
 }
 
 /// An answer being handed on.
@@ -76,6 +80,8 @@ pub struct Relay {
     boundary: Boundary,
     /// The end that comes next, once what was handed on before it is on its way.
     breaking: Option<Broken>,
+    /// What the answer cost, once it is over and was read here.
+    cost: Option<Nanodollars>,
     /// Held until the exchange is over.
     places: Places,
 }
@@ -100,6 +106,7 @@ impl Relay {
             timer: None,
             boundary: Boundary::default(),
             breaking: None,
+            cost: None,
             places,
         }
     }
@@ -223,7 +230,35 @@ impl Relay {
         if outcome == Outcome::Complete {
             self.learn_id();
         }
+        self.end_attempt();
+        if let (Some(digester), Some(exchange)) =
+            (&mut self.manner.digester, self.recorder.exchange())
+        {
+            exchange.ended_us = exchange.offset_us();
+            digester.digest(exchange);
+            self.cost = exchange.summary.cost;
+        }
         self.end(outcome);
+    }
+
+    /// A body of known length is over with its last byte.
+    pub fn end_of_known_length(&mut self) {
+        if self.body.as_ref().is_some_and(Body::is_end_stream) {
+            self.complete();
+        }
+    }
+
+    pub fn cost(&self) -> Option<Nanodollars> {
+        self.cost
+    }
+
+    fn end_attempt(&mut self) {
+        if let Some(exchange) = self.recorder.exchange() {
+            let now_us = exchange.offset_us();
+            if let Some(attempt) = exchange.attempts.last_mut() {
+                attempt.ended_us.get_or_insert(now_us);
+            }
+        }
     }
 
     fn learn_id(&mut self) {
@@ -236,11 +271,8 @@ impl Relay {
         self.body = None;
         if let Some(exchange) = self.recorder.exchange() {
             exchange.compare_answers();
-            let now_us = exchange.offset_us();
-            if let Some(attempt) = exchange.attempts.last_mut() {
-                attempt.ended_us = Some(now_us);
-            }
         }
+        self.end_attempt();
         self.recorder.finish(outcome);
         self.places.give_back();
     }

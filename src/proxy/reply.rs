@@ -11,6 +11,7 @@ use crate::base::id::ExchangeId;
 use crate::dialect;
 use crate::neutral::failure::Failure;
 use crate::neutral::kind::Dialect;
+use crate::proxy::gather::Gathered;
 use crate::proxy::headers::X_PINHOLE_UPSTREAM_STATUS;
 use crate::proxy::relay::{Broken, Relay};
 
@@ -18,6 +19,7 @@ use crate::proxy::relay::{Broken, Relay};
 pub enum ReplyBody {
     Made(Option<Bytes>),
     Relayed(Box<Relay>),
+    Gathered(Box<Gathered>),
 }
 
 impl Body for ReplyBody {
@@ -31,6 +33,7 @@ impl Body for ReplyBody {
         match self.get_mut() {
             Self::Made(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Relayed(relay) => relay.poll_frame(cx),
+            Self::Gathered(gathered) => gathered.poll_frame(cx),
         }
     }
 
@@ -38,6 +41,7 @@ impl Body for ReplyBody {
         match self {
             Self::Made(bytes) => bytes.is_none(),
             Self::Relayed(relay) => relay.is_end_stream(),
+            Self::Gathered(gathered) => gathered.is_end_stream(),
         }
     }
 
@@ -47,6 +51,7 @@ impl Body for ReplyBody {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
             Self::Relayed(relay) => relay.size_hint(),
+            Self::Gathered(gathered) => gathered.size_hint(),
         }
     }
 }

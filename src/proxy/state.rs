@@ -9,9 +9,12 @@ use http::HeaderValue;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::config::settings::Settings;
+use crate::observe::prices::PricesInForce;
 use crate::observe::queue::Queue;
 use crate::proxy::ids::Ids;
 use crate::route::table::{Entry, Served, Table};
+use crate::telemetry::instruments::{Configured, Gauge, Telemetry, Within};
+use crate::telemetry::metrics::Metric;
 use crate::upstream::client::Client;
 use crate::upstream::provider::{Model, Provider};
 
@@ -19,6 +22,7 @@ use crate::upstream::provider::{Model, Provider};
 pub struct Shared {
     snapshot: ArcSwap<Snapshot>,
     pub queue: Arc<Queue>,
+    pub telemetry: Arc<Telemetry>,
     workers: usize,
     /// Requests between head and end; what a drain waits for.
     in_flight: AtomicUsize,
@@ -30,6 +34,8 @@ pub struct Shared {
     pub connections: AtomicU64,
     /// What providers handed out, for the calls that come back for it.
     pub ids: Arc<Ids>,
+    /// What the observer prices by; follows the configuration.
+    prices: Arc<PricesInForce>,
 }
 
 /// What discovery found out, by provider id.
@@ -54,6 +60,8 @@ pub struct Snapshot {
     pub places: Arc<Semaphore>,
     /// Places per provider, where one has a limit.
     provider_places: Arc<Vec<Option<Arc<Semaphore>>>>,
+    /// Requests in flight, by provider.
+    in_flight: Arc<Vec<Gauge>>,
     /// Buffered request bytes, in KiB.
     pub buffered_kib: Arc<Semaphore>,
     /// The value of `x-pinhole-instance`.
@@ -61,7 +69,20 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    fn new(settings: Settings, workers: usize, learned: LearnedModels) -> Self {
+    fn new(
+        settings: Settings,
+        workers: usize,
+        learned: LearnedModels,
+        telemetry: &Telemetry,
+    ) -> Self {
+        telemetry.configure(configured(&settings));
+        let in_flight = settings.providers.iter().map(|provider| {
+            if provider.disabled {
+                Gauge::default()
+            } else {
+                telemetry.gauge(Metric::InFlight, &[&provider.id])
+            }
+        });
         let clients = (0..workers)
             .map(|_| settings.providers.iter().map(|one| Arc::new(Client::new(one))).collect())
             .collect();
@@ -79,6 +100,7 @@ impl Snapshot {
             learned,
             places: Arc::new(Semaphore::new(permits(settings.limits.in_flight_max))),
             provider_places: Arc::new(provider_places),
+            in_flight: Arc::new(in_flight.collect()),
             buffered_kib: Arc::new(Semaphore::new(permits(kib))),
             settings: Arc::new(settings),
         }
@@ -116,6 +138,7 @@ impl Snapshot {
             learned,
             places: Arc::clone(&self.places),
             provider_places: Arc::clone(&self.provider_places),
+            in_flight: Arc::clone(&self.in_flight),
             buffered_kib: Arc::clone(&self.buffered_kib),
         }
     }
@@ -140,6 +163,11 @@ impl Snapshot {
         self.provider_places.get(provider)?.as_ref()
     }
 
+    /// Counts a request at a provider until the returned value is dropped.
+    pub fn enter_provider(&self, provider: usize) -> Option<Within> {
+        self.in_flight.get(provider).map(Gauge::enter)
+    }
+
     /// What is known of a provider's models: configured, or learnt.
     pub fn models<'a>(&'a self, provider: &'a Provider) -> &'a [Model] {
         match self.learned.get(&provider.id) {
@@ -153,6 +181,14 @@ impl Snapshot {
 fn has(settings: &Settings, asked: &Provider) -> bool {
     let mut providers = settings.providers.iter();
     providers.any(|own| own.id == asked.id && own.base_url == asked.base_url)
+}
+
+/// The providers that take requests, with the labels of their keys: what metrics may name.
+fn configured(settings: &Settings) -> Configured {
+    let enabled = settings.providers.iter().filter(|provider| !provider.disabled);
+    let keys =
+        |provider: &Provider| provider.keys.iter().map(|key| Arc::clone(&key.label)).collect();
+    Configured(enabled.map(|provider| (Arc::clone(&provider.id), keys(provider))).collect())
 }
 
 /// Limit: what a semaphore can count.
@@ -188,10 +224,18 @@ pub fn table(settings: &Settings, learned: &LearnedModels) -> Table {
 }
 
 impl Shared {
-    pub fn new(settings: Settings, workers: usize, queue: Arc<Queue>) -> Arc<Self> {
+    pub fn new(
+        settings: Settings,
+        workers: usize,
+        queue: Arc<Queue>,
+        prices: Arc<PricesInForce>,
+        telemetry: Arc<Telemetry>,
+    ) -> Arc<Self> {
+        let snapshot = Snapshot::new(settings, workers, HashMap::new(), &telemetry);
         Arc::new(Self {
-            snapshot: ArcSwap::from_pointee(Snapshot::new(settings, workers, HashMap::new())),
+            snapshot: ArcSwap::from_pointee(snapshot),
             queue,
+            telemetry,
             workers,
             in_flight: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
@@ -199,6 +243,7 @@ impl Shared {
             replaced: Notify::new(),
             connections: AtomicU64::new(0),
             ids: Arc::default(),
+            prices,
         })
     }
 
@@ -217,7 +262,8 @@ impl Shared {
             let asked = asked.find(|provider| provider.id == *id);
             asked.is_some_and(|asked| has(&settings, asked))
         });
-        let mut next = Snapshot::new(settings, self.workers, learned.clone());
+        self.prices.replace(Arc::clone(&settings.prices.book));
+        let mut next = Snapshot::new(settings, self.workers, learned.clone(), &self.telemetry);
         next.keep_counts(&current);
         self.snapshot.store(Arc::new(next));
         self.replaced.notify_one();
@@ -268,6 +314,8 @@ pub struct Places {
     pub entered: Option<Entered>,
     pub gateway: Option<OwnedSemaphorePermit>,
     pub provider: Option<OwnedSemaphorePermit>,
+    /// Counted at the provider, for metrics.
+    pub counted: Option<Within>,
     /// Given back as soon as the request has been sent.
     pub buffered: Option<OwnedSemaphorePermit>,
 }

@@ -12,6 +12,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 mod text;
+mod walk;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,6 +20,7 @@ use std::ops::Range;
 
 use scan::Scanner;
 pub use text::{write_f64, write_string};
+pub use walk::{Text, Walk};
 
 /// Limit: containers open at once inside one member of the root.
 pub const DEPTH_MAX: usize = 512;

@@ -330,7 +330,7 @@ impl Nest {
 
 /// The first quote or backslash. Most strings in a request are keys and short words, for which the call into the
 /// vectorised search costs more than the search; so the first bytes are looked at eight at a time in place.
-fn find_quote_or_backslash(bytes: &[u8]) -> Option<usize> {
+pub(super) fn find_quote_or_backslash(bytes: &[u8]) -> Option<usize> {
     const NEAR_WORDS: usize = 4;
     let (words, _) = bytes.as_chunks::<8>();
     let mut near = 0;

@@ -4,11 +4,13 @@
 mod base_url;
 mod keys;
 mod preset;
+mod prices;
 mod provider;
 mod proxy;
 mod rules;
 mod sections;
 mod server;
+pub mod telemetry;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use std::sync::Arc;
 use crate::config::diagnostic::{Finding, Findings, Severity};
 use crate::config::env::Environment;
 use crate::config::file::File;
-use crate::config::settings::{Overrides, Settings, Source, Traces};
+use crate::config::settings::{Overrides, Settings, Source};
 use crate::config::tree::{Node, Text};
 use crate::upstream::catalog;
 use crate::upstream::provider::Provider;
@@ -68,19 +70,30 @@ pub fn resolve(
     }
     let listeners = file.server.unwrap_or_default();
     let server = server::server(listeners, waits.request_body.0, &mut context);
+    let book = prices::Written {
+        prices: file.prices.unwrap_or_default(),
+        auto_basis: file.auto_cost_basis.unwrap_or(true),
+    };
+    let prices = prices::prices(&book, &server.data_dir, &providers, &mut context);
     server::exposure(&server, &gateway_keys, admin_key.is_some(), &mut context);
+    let metering = sections::metering(file.telemetry.as_ref(), &mut context);
+    let (telemetry, traces) =
+        telemetry::telemetry(file.telemetry.unwrap_or_default(), &mut context);
     Settings {
         source,
         server,
         ops: sections::ops(&file.ops.unwrap_or_default()),
         log: sections::log(&file.log.unwrap_or_default()),
+        metering,
         limits: sections::limits(&file.limits.unwrap_or_default(), &mut context),
         timeouts,
         streams: sections::streams(&file.streams.unwrap_or_default()),
         discovery,
         capture,
         retention: sections::retention(file.retention.unwrap_or_default()),
-        traces: Traces::default(),
+        prices,
+        traces,
+        telemetry,
         errors: sections::errors(&file.errors.unwrap_or_default()),
         providers: providers.into_iter().map(Arc::new).collect(),
         rules,

@@ -143,7 +143,7 @@ fn from_block(
             Some(file::Http::Two) => HttpVersion::Http2,
             Some(file::Http::Auto) | None => HttpVersion::Auto,
         },
-        trace_context: true,
+        trace_context: block.trace_context.unwrap_or(true),
         versionless: block.versionless.unwrap_or(preset.versionless),
     })
 }

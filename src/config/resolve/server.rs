@@ -36,6 +36,7 @@ pub(super) fn server(
         data_dir: data_dir(written.data_dir.as_deref(), context),
         instance: instance(written.instance, context),
         aperture_headers: written.aperture_headers,
+        cost_header: written.cost_header,
         tls: written.tls.map(|tls| tls_files(&tls, context)),
         cors_origins: cors_origins(written.cors_origins, context),
         workers: written.workers,
@@ -116,11 +117,7 @@ fn data_dir(written: Option<&str>, context: &Context<'_, '_>) -> PathBuf {
     if let Some(written) = written {
         return context.path(written);
     }
-    let environment = context.environment();
-    match environment.data_home() {
-        Some(home) => home.join("pinhole"),
-        None => environment.directory().join("pinhole-data"),
-    }
+    context.environment().default_data_dir()
 }
 
 /// It is sent as a header, so it must be fit for one.

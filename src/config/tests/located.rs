@@ -30,7 +30,7 @@ body = \"64M\"
         [
             "pinhole.toml:2:10: error: server.listen: expected text, found a whole number",
             "pinhole.toml:3:1: error: server.colour: unknown key; known here: listen, ops_listen, data_dir, instance, \
-             aperture_headers, tls, cors_origins, workers, drain, header_timeout",
+             aperture_headers, cost_header, tls, cors_origins, workers, drain, header_timeout",
             "pinhole.toml:6:1: error: providers.openai.apikeyy: unknown key; did you mean apikey?",
             "pinhole.toml:7:11: error: providers.openai.baseurl: neither http nor https; write the root of the provider's \
              API, such as https://api.openai.com",

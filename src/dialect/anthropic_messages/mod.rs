@@ -1,5 +1,7 @@
 //! Anthropic messages, and the counting of their tokens.
 
 pub mod error;
+pub mod messages;
 pub mod peek;
+pub(crate) mod read;
 pub mod stream;

@@ -1,5 +1,7 @@
 //! OpenAI responses.
 
 pub mod error;
+pub mod messages;
 pub mod peek;
+pub(crate) mod read;
 pub mod stream;

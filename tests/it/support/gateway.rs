@@ -4,6 +4,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use pinhole::base::money::Nanodollars;
+use pinhole::base::trace::SpanId;
 use pinhole::cli::serve;
 use pinhole::config::diagnostic::Findings;
 use pinhole::config::env::Environment;
@@ -11,8 +13,14 @@ use pinhole::config::load::load_text;
 use pinhole::config::settings::{Overrides, Settings, Source};
 use pinhole::config::tree::Text;
 use pinhole::exchange::Exchange;
+use pinhole::exchange::summary::Times;
+use pinhole::exchange::trace::Trace;
+use pinhole::neutral::reading::Reading;
+use pinhole::neutral::usage::Usage;
 use pinhole::observe::sink::{Sink, Sinks};
+use pinhole::observe::span::Origins;
 use pinhole::proxy::state::Shared;
+use pinhole::telemetry::openmetrics::{Form, render};
 
 use super::eventually;
 use super::raw::{self, Connection, Request, Response};
@@ -31,6 +39,12 @@ pub struct Fact {
     pub stream: bool,
     pub request_bytes: u64,
     pub response_bytes: u64,
+    pub trace: Trace,
+    pub session: Option<String>,
+    pub tags: Vec<(String, String)>,
+    pub agent: &'static str,
+    pub times: Times,
+    pub cost: Option<Nanodollars>,
     pub attempts: Vec<Try>,
 }
 
@@ -47,11 +61,20 @@ pub struct Try {
     /// Their arrivals, in microseconds.
     pub arrivals: Vec<u64>,
     pub failure: Option<&'static str>,
+    /// The span that the provider was told.
+    pub span: SpanId,
+    pub label: String,
+    pub usage: Option<Usage>,
+    pub estimated: Usage,
+    pub partial: bool,
+    pub missing: bool,
+    pub reading: Reading,
 }
 
 impl Fact {
     fn of(exchange: &Exchange) -> Self {
-        let attempts = exchange.attempts.iter().map(|attempt| Try {
+        let attempts = exchange.attempts.iter().zip(&exchange.summary.tallies);
+        let attempts = attempts.map(|(attempt, tally)| Try {
             provider: attempt.provider.to_string(),
             model: attempt.model.as_deref().map(str::to_owned),
             status: attempt.status.map(|status| status.as_u16()),
@@ -60,6 +83,13 @@ impl Fact {
             bytes: attempt.frames.bytes,
             arrivals: attempt.frames.table.iter().map(|(at, _)| *at).collect(),
             failure: attempt.failure.as_ref().map(|blame| blame.kind),
+            span: attempt.span,
+            label: attempt.model_label.to_string(),
+            usage: tally.usage,
+            estimated: tally.estimated,
+            partial: tally.partial,
+            missing: tally.missing,
+            reading: tally.reading.clone(),
         });
         Self {
             id: exchange.id.to_string(),
@@ -72,6 +102,12 @@ impl Fact {
             stream: exchange.stream,
             request_bytes: exchange.request_bytes,
             response_bytes: exchange.response_bytes,
+            trace: exchange.trace,
+            session: exchange.session.as_ref().and_then(|id| Some(id.to_str().ok()?.to_owned())),
+            tags: exchange.tags.clone(),
+            agent: exchange.summary.agent,
+            times: exchange.summary.times.clone(),
+            cost: exchange.summary.cost,
             attempts: attempts.collect(),
         }
     }
@@ -142,6 +178,7 @@ impl Gateway {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let kept = Kept::default();
         let sinks = sinks.with(Box::new(kept.clone()));
+        let sinks = serve::with_spans(sinks, &settings, &Origins::of(&settings.providers));
         let running = serve::start(settings, &listener, sinks).expect("a gateway");
         Self { addr: running.server.address, kept, running: Some(running) }
     }
@@ -179,6 +216,19 @@ impl Gateway {
             .to_owned();
         let fact = self.exchange(&id).await;
         (response, fact)
+    }
+
+    /// All metrics, as plain text.
+    pub fn scrape(&self) -> String {
+        render(Form::Text, &self.shared().telemetry.gather())
+    }
+
+    /// The sum of the samples whose lines begin so.
+    pub fn metric(&self, beginning: &str) -> f64 {
+        let text = self.scrape();
+        let samples = text.lines().filter_map(|line| line.rsplit_once(' '));
+        let fitting = samples.filter(|(name, _)| name.starts_with(beginning));
+        fitting.map(|(_, value)| value.parse::<f64>().expect("a number")).sum()
     }
 
     /// Everything that has ended so far.

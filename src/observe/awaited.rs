@@ -1,0 +1,115 @@
+//! Answers whose usage comes later: a background response, a batch. The call that began the work leaves its id here; the
+//! first later answer under that id that tells usage takes it out, so that polling never counts twice.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Limit: ids waited for; the oldest are forgotten first, and then their usage is not counted.
+pub const AWAITED_MAX: usize = 65_536;
+/// Limit: bytes of an id.
+const ID_BYTES_MAX: usize = 256;
+
+/// Whose tokens they will be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    pub provider: Arc<str>,
+    pub model: Option<Arc<str>>,
+    pub model_label: Arc<str>,
+    /// Billed by the price of batches.
+    pub batch: bool,
+}
+
+/// The ids waited for. Written and read by the observer's thread; kept over restarts by the store.
+#[derive(Debug, Default)]
+pub struct Awaited(Mutex<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    owners: HashMap<String, Owner>,
+    /// In order of arrival; emptied from the front.
+    order: VecDeque<String>,
+    forgotten: u64,
+}
+
+impl Awaited {
+    /// Waits for the usage of `id`. A second call for one id changes nothing: the first knows the model.
+    pub fn expect(&self, id: &str, owner: Owner) {
+        if id.is_empty() || id.len() > ID_BYTES_MAX {
+            return;
+        }
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.owners.contains_key(id) {
+            return;
+        }
+        waiting.owners.insert(id.to_owned(), owner);
+        waiting.order.push_back(id.to_owned());
+        while waiting.order.len() > AWAITED_MAX {
+            if let Some(oldest) = waiting.order.pop_front()
+                && waiting.owners.remove(&oldest).is_some()
+            {
+                waiting.forgotten += 1;
+            }
+        }
+    }
+
+    /// Whether `id` is waited for, and whose it is.
+    pub fn owner(&self, id: &str) -> Option<Owner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).owners.get(id).cloned()
+    }
+
+    /// Takes `id` out: its usage has come.
+    pub fn settle(&self, id: &str) -> Option<Owner> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let owner = waiting.owners.remove(id)?;
+        waiting.order.retain(|other| other != id);
+        Some(owner)
+    }
+
+    /// Ids whose usage will not be counted, because too many were waited for.
+    pub fn forgotten(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).forgotten
+    }
+
+    /// All that is waited for, oldest first, for the store.
+    pub fn all(&self) -> Vec<(String, Owner)> {
+        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let rows = waiting.order.iter();
+        rows.filter_map(|id| Some((id.clone(), waiting.owners.get(id)?.clone()))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner(model: &str) -> Owner {
+        Owner {
+            provider: "openai".into(),
+            model: Some(model.into()),
+            model_label: model.into(),
+            batch: false,
+        }
+    }
+
+    #[test]
+    fn an_id_is_settled_once_and_belongs_to_the_call_that_began_it() {
+        let awaited = Awaited::default();
+        awaited.expect("resp_1", owner("gpt-5"));
+        awaited.expect("resp_1", owner("other"));
+        awaited.expect("", owner("gpt-5"));
+        assert_eq!(awaited.owner("resp_1"), Some(owner("gpt-5")));
+        assert_eq!(awaited.settle("resp_1"), Some(owner("gpt-5")));
+        assert_eq!(awaited.settle("resp_1"), None);
+        assert!(awaited.all().is_empty());
+    }
+
+    #[test]
+    fn the_oldest_are_forgotten_and_counted() {
+        let awaited = Awaited::default();
+        for n in 0..AWAITED_MAX + 3 {
+            awaited.expect(&format!("resp_{n}"), owner("gpt-5"));
+        }
+        assert_eq!(awaited.forgotten(), 3);
+        assert_eq!((awaited.owner("resp_2"), awaited.all().len()), (None, AWAITED_MAX));
+    }
+}

@@ -1,0 +1,33 @@
+//! Finished exchanges become metrics.
+
+use std::sync::Arc;
+
+use crate::exchange::Exchange;
+use crate::exchange::summary::Account;
+use crate::observe::sink::Sink;
+use crate::telemetry::instruments::Telemetry;
+use crate::telemetry::record::Meter;
+
+/// Feeds the instruments.
+pub struct MeterSink(Meter);
+
+impl MeterSink {
+    pub fn new(telemetry: Arc<Telemetry>) -> Self {
+        Self(Meter::new(telemetry))
+    }
+}
+
+impl Sink for MeterSink {
+    // What the queue dropped is read from the queue at each scrape.
+    fn take(&mut self, batch: &[Box<Exchange>], _dropped: u64) {
+        for exchange in batch {
+            self.0.record(exchange);
+        }
+    }
+
+    fn account(&mut self, accounts: &[Account]) {
+        for account in accounts {
+            self.0.account(account);
+        }
+    }
+}

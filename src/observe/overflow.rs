@@ -1,0 +1,46 @@
+//! What becomes of an exchange that finds the queue full: its record is lost and counted, its tokens and cost are not.
+//!
+//! They are read at once, on the thread that would have queued it, and added up by provider and model; the sinks get the
+//! sums with the next batch. Limit: the sums are as many as there are labels.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::exchange::Exchange;
+use crate::exchange::summary::Account;
+use crate::observe::digest::Digester;
+
+/// Digests in a hurry and adds up.
+pub struct Overflow {
+    digester: Mutex<Digester>,
+    /// Filled by whoever finds the queue full, emptied by the worker.
+    accounts: Mutex<Accounts>,
+}
+
+/// By provider and model label.
+type Accounts = HashMap<(Arc<str>, Arc<str>), Account>;
+
+impl Overflow {
+    pub fn new(digester: Digester) -> Self {
+        Self { digester: Mutex::new(digester.hurried()), accounts: Mutex::default() }
+    }
+
+    /// Adds up what `exchange` cost.
+    pub fn add(&self, mut exchange: Box<Exchange>) {
+        self.digester.lock().unwrap_or_else(PoisonError::into_inner).digest(&mut exchange);
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        for (attempt, tally) in exchange.attempts.iter().zip(&exchange.summary.tallies) {
+            let key = (Arc::clone(&attempt.provider), Arc::clone(&attempt.model_label));
+            accounts
+                .entry(key)
+                .or_insert_with(|| Account::new(&attempt.provider, &attempt.model_label))
+                .add(tally);
+        }
+    }
+
+    /// What came together since the last time.
+    pub fn take(&self) -> Vec<Account> {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.drain().map(|(_, account)| account).collect()
+    }
+}

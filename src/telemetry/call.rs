@@ -1,0 +1,188 @@
+//! The GenAI span of an exchange: one model call, all attempts included, in the words of either profile.
+
+use std::borrow::Cow;
+
+use crate::exchange::Exchange;
+use crate::exchange::outcome::Outcome;
+use crate::exchange::summary::Tally;
+use crate::neutral::kind::{Dialect, Operation};
+use crate::neutral::usage::Usage;
+use crate::telemetry::semconv as names;
+use crate::telemetry::semconv::Profile;
+use crate::telemetry::spans::{
+    Attributes, Mapping, Origin, SpanKind, SpanModel, Value, attempt_error, blamed,
+    origin_attributes, seconds, session,
+};
+
+/// Limit: characters of a text that a provider or client chose: a model, an id.
+const NAME_CHARS_MAX: usize = 256;
+
+/// `gen_ai.operation.name`; `None`: no model operation.
+pub(crate) fn operation_name(dialect: Dialect, operation: Operation) -> Option<&'static str> {
+    match (dialect, operation) {
+        (Dialect::Gemini, Operation::Chat) => Some("generate_content"),
+        (_, Operation::Chat) => Some("chat"),
+        (_, Operation::TextCompletion) => Some("text_completion"),
+        (_, Operation::Embeddings) => Some("embeddings"),
+        (_, Operation::CountTokens | Operation::Models | Operation::Opaque) => None,
+    }
+}
+
+/// The span; `None` where no model was called: another operation, or a refusal before any attempt.
+pub(crate) fn span(
+    exchange: &Exchange,
+    mapping: &Mapping,
+    origin: Option<&Origin>,
+) -> Option<SpanModel> {
+    let operation = operation_name(exchange.dialect, exchange.operation)?;
+    let (first, last) = (exchange.attempts.first()?, exchange.attempts.last()?);
+    let model = last.model.as_deref().or(exchange.model_requested.as_deref()).map(short);
+    let mut attributes = Attributes::with_capacity(40);
+    attributes.set(names::OPERATION_NAME, operation);
+    match origin {
+        Some(origin) => attributes.set(names::PROVIDER_NAME, &origin.telemetry_name),
+        None => attributes.set(names::PROVIDER_NAME, &last.provider),
+    }
+    attributes.set_some(names::REQUEST_MODEL, model.clone().map(String::from));
+    origin_attributes(&mut attributes, origin);
+    let error = error(exchange);
+    let failed = error.is_some();
+    attributes.set_some(names::ERROR_TYPE, error);
+    if exchange.stream || last.events {
+        attributes.set(names::REQUEST_STREAM, true);
+    }
+    attributes.set_some(names::CONVERSATION_ID, session(exchange));
+    attributes.set(names::EXCHANGE_ID, exchange.id.to_string());
+    attributes.set(names::DIALECT, exchange.dialect.label());
+    let requested = exchange.model_requested.as_deref();
+    let requested = requested.filter(|requested| last.model.as_deref() != Some(*requested));
+    attributes.set_some(names::MODEL_REQUESTED, requested.map(short).map(String::from));
+    if let Some(tally) = exchange.summary.last() {
+        answer(&mut attributes, exchange, tally, mapping.profile);
+    }
+    openai(&mut attributes, exchange, origin);
+    cost(&mut attributes, exchange);
+    times(&mut attributes, exchange);
+    Some(SpanModel {
+        name: match model {
+            Some(model) => Cow::Owned(format!("{operation} {model}")),
+            None => Cow::Borrowed(operation),
+        },
+        kind: SpanKind::Client,
+        trace: exchange.trace.id,
+        id: exchange.trace.call,
+        parent: Some(exchange.trace.server),
+        remote_parent: false,
+        link: None,
+        start_us: exchange.wall_us + first.sent_us,
+        end_us: exchange.wall_us + last.ended_us.unwrap_or(exchange.ended_us),
+        attributes: attributes.0,
+        events: Vec::new(),
+        error: failed,
+    })
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(NAME_CHARS_MAX).collect()
+}
+
+/// Why the call as a whole failed: the last attempt's reason. A client that left is no failure of the call.
+fn error(exchange: &Exchange) -> Option<Value> {
+    let last = exchange.attempts.last()?;
+    match exchange.outcome {
+        Outcome::ClientCancelled => None,
+        Outcome::Complete => attempt_error(last),
+        _ => Some(attempt_error(last).unwrap_or_else(|| blamed(exchange).into())),
+    }
+}
+
+/// What reading the answer found.
+fn answer(attributes: &mut Attributes, exchange: &Exchange, tally: &Tally, profile: Profile) {
+    let reading = &tally.reading;
+    if let Some(usage) = &tally.usage {
+        usage_attributes(attributes, usage, profile);
+    }
+    attributes.set_some(names::USAGE_SOURCE, tally.source.map(|source| source.label()));
+    if tally.partial {
+        attributes.set(names::USAGE_PARTIAL, true);
+    }
+    attributes.set_some(names::RESPONSE_MODEL, reading.model.as_deref().map(short));
+    attributes.set_some(names::RESPONSE_ID, reading.response_id.as_deref().map(short));
+    let mut reasons = reading.finish_reasons.clone();
+    let broke = !reading.ended && exchange.outcome != Outcome::Complete;
+    if reasons.is_empty() && broke && profile == Profile::Newest {
+        // A reason was due and never came.
+        reasons.push("error".to_owned());
+    }
+    if !reasons.is_empty() {
+        attributes.set(names::FINISH_REASONS, Value::Texts(reasons));
+    }
+    let calls = reading.tool_calls();
+    if calls > 0 {
+        attributes.set(names::TOOL_CALLS, calls);
+    }
+}
+
+fn usage_attributes(attributes: &mut Attributes, usage: &Usage, profile: Profile) {
+    attributes.set_some(names::INPUT_TOKENS, usage.input);
+    attributes.set_some(names::OUTPUT_TOKENS, usage.output);
+    attributes.set_some(names::CACHE_READ_TOKENS, usage.cache_read);
+    attributes.set_some(names::CACHE_CREATION_TOKENS, usage.cache_write);
+    attributes.set_some(names::CACHE_WRITE_TOKENS, usage.cache_write);
+    attributes.set_some(names::REASONING_TOKENS, usage.reasoning);
+    if profile == Profile::Newest {
+        attributes.set_some(names::IMAGE_INPUT_TOKENS, usage.image_input);
+        attributes.set_some(names::IMAGE_OUTPUT_TOKENS, usage.image_output);
+        attributes.set_some(names::AUDIO_INPUT_TOKENS, usage.audio_input);
+        attributes.set_some(names::AUDIO_OUTPUT_TOKENS, usage.audio_output);
+    }
+}
+
+/// OpenAI's own attributes, only where the provider is OpenAI.
+fn openai(attributes: &mut Attributes, exchange: &Exchange, origin: Option<&Origin>) {
+    if origin.is_none_or(|origin| &*origin.telemetry_name != "openai") {
+        return;
+    }
+    match (exchange.dialect, exchange.operation) {
+        (Dialect::OpenAiChat, Operation::Chat) => {
+            attributes.set(names::OPENAI_API_TYPE, "chat_completions");
+        }
+        (Dialect::OpenAiResponses, Operation::Chat) => {
+            attributes.set(names::OPENAI_API_TYPE, "responses");
+        }
+        _ => {}
+    }
+    let tier = exchange.summary.last().and_then(|tally| tally.reading.service_tier.as_deref());
+    attributes.set_some(names::OPENAI_RESPONSE_TIER, tier.map(short));
+}
+
+fn cost(attributes: &mut Attributes, exchange: &Exchange) {
+    let Some(amount) = exchange.summary.cost else { return };
+    attributes.set(names::COST_USD, amount.usd());
+    attributes.set(names::COST_NANOUSD, Value::Int(amount.0));
+    let cost = exchange.summary.tallies.iter().rev().find_map(|tally| tally.cost.as_ref());
+    if let Some(cost) = cost {
+        attributes.set(names::COST_BASIS, &cost.basis);
+        attributes.set(names::COST_VERSION, &cost.version);
+    }
+}
+
+fn times(attributes: &mut Attributes, exchange: &Exchange) {
+    let (Some(last), times) = (exchange.attempts.last(), &exchange.summary.times) else { return };
+    if !last.events {
+        return;
+    }
+    if let Some(first) = times.first_content_us {
+        let waited = seconds(first.saturating_sub(last.sent_us));
+        attributes.set(names::TIME_TO_FIRST_CHUNK, waited);
+        attributes.set(names::STREAM_CONTENTS, times.contents);
+    }
+    if times.contents > 1 {
+        attributes.set(names::GAP_P50, seconds(times.gaps.p50_us));
+        attributes.set(names::GAP_P99, seconds(times.gaps.p99_us));
+        attributes.set(names::GAP_MAX, seconds(times.gaps.max_us));
+    }
+    if times.gaps.stalls > 0 {
+        attributes.set(names::STALLS, u64::from(times.gaps.stalls));
+    }
+}

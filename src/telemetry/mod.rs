@@ -1,0 +1,32 @@
+//! What the gateway tells of its traffic to machines that watch it: metrics, and spans by OTLP. The only room that names
+//! the libraries for both.
+//!
+//! ```text
+//!  metrics (the table) ─► instruments (registry, budget, exemplars) ◄── record: one exchange ─► adds
+//!                              │                                    ◄── watched: counters that others keep
+//!                              └─► series (plain values) ─► exposition: OpenMetrics 1.0, or text 0.0.4
+//!
+//!  semconv (the names) ─► spans: one exchange ─► three spans ─► emit ─► otlp: exporters
+//! ```
+
+pub mod buckets;
+mod call;
+pub mod cardinality;
+pub mod docs;
+pub mod emit;
+pub mod exemplar;
+pub mod handles;
+pub mod instruments;
+pub mod metrics;
+pub mod negotiate;
+pub mod openmetrics;
+pub mod otlp;
+pub mod record;
+pub mod semconv;
+pub mod series;
+pub mod settings;
+pub mod spans;
+pub mod states;
+
+#[cfg(test)]
+mod tests;

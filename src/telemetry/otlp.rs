@@ -1,0 +1,477 @@
+//! Exporting by OTLP: builds the exporters, counts what became of each span, and never lets a collector's trouble out.
+//!
+//! Everything that waits happens on threads of its own: the batch processor's, the periodic reader's and, for gRPC, a
+//! small runtime's. What does not fit the bounded queue is dropped and counted.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use opentelemetry::KeyValue;
+use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
+use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig, Identity};
+use opentelemetry_otlp::{
+    Compression, MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig,
+};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, data::ResourceMetrics};
+use opentelemetry_sdk::trace::{
+    BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, SpanData,
+};
+
+use crate::base::clock;
+use crate::telemetry::emit::{Emitter, Place, Placer, size_of};
+use crate::telemetry::settings::{Export, Protocol, Telemetry, Temporality};
+
+/// Limit: bytes of spans waiting, whatever their number.
+const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Limit: how long the end of the process waits for the last export.
+pub const FLUSH_MAX: Duration = Duration::from_secs(5);
+/// A collector in trouble is reported this often.
+const TELL_EVERY: Duration = Duration::from_mins(1);
+
+/// What became of spans and exports. Shared with `/metrics`.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Spans that a collector took.
+    pub spans_exported: AtomicU64,
+    /// Spans that found the queue full.
+    pub spans_dropped_full: AtomicU64,
+    /// Spans of exports that failed.
+    pub spans_dropped_failed: AtomicU64,
+    /// Exports of spans that failed, after retries.
+    pub trace_exports_failed: AtomicU64,
+    /// Exports of metrics that failed.
+    pub metric_exports_failed: AtomicU64,
+    /// Spans waiting, and about how many bytes they take.
+    waiting: AtomicUsize,
+    waiting_bytes: AtomicUsize,
+    /// Limit: set once, before any span.
+    queue_max: AtomicUsize,
+}
+
+impl Counters {
+    fn new(queue_max: usize) -> Self {
+        Self { queue_max: AtomicUsize::new(queue_max), ..Self::default() }
+    }
+
+    /// Spans that wait for an export.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Takes a place in the queue; false, and counted, when there is none.
+    pub(crate) fn admit(&self, bytes: usize) -> bool {
+        let full = self.waiting.load(Ordering::Relaxed) >= self.queue_max.load(Ordering::Relaxed)
+            || self.waiting_bytes.load(Ordering::Relaxed) + bytes > QUEUE_BYTES_MAX;
+        if full {
+            self.spans_dropped_full.fetch_add(1, Ordering::Relaxed);
+            return false;
+        }
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
+        true
+    }
+
+    fn leave(&self, spans: usize, bytes: usize) {
+        self.waiting.fetch_sub(spans, Ordering::Relaxed);
+        self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// Running exporters.
+pub struct Otlp {
+    traces: Option<(SdkTracerProvider, Emitter)>,
+    metrics: Option<SdkMeterProvider>,
+    counters: Arc<Counters>,
+    /// Drives gRPC connections; `None` where none is spoken.
+    runtime: Option<tokio::runtime::Runtime>,
+}
+
+impl Otlp {
+    /// Builds what `settings` ask for; the error names the setting. No connection is made yet.
+    pub fn start(settings: &Telemetry) -> Result<Self, String> {
+        let speaks_grpc = [&settings.traces, &settings.metrics]
+            .into_iter()
+            .flatten()
+            .any(|export| export.protocol == Protocol::Grpc);
+        let runtime = speaks_grpc.then(grpc_runtime).transpose()?;
+        let _entered = runtime.as_ref().map(|runtime| runtime.enter());
+        let counters = Arc::new(Counters::new(settings.batch.queue_max));
+        let resource = resource(settings);
+        let traces = match &settings.traces {
+            Some(export) => Some(traces(settings, export, resource.clone(), &counters)?),
+            None => None,
+        };
+        let metrics = match &settings.metrics {
+            Some(export) => Some(metrics(settings, export, resource, &counters)?),
+            None => None,
+        };
+        Ok(Self { traces, metrics, counters, runtime })
+    }
+
+    /// Where spans go; `None`: nowhere.
+    pub fn emitter(&self) -> Option<&Emitter> {
+        self.traces.as_ref().map(|(_, emitter)| emitter)
+    }
+
+    /// Where metrics by OTLP are recorded; `None`: nowhere.
+    pub fn meter_provider(&self) -> Option<&SdkMeterProvider> {
+        self.metrics.as_ref()
+    }
+
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    /// Sends what waits, for at most [`FLUSH_MAX`], and stops. Blocks.
+    pub fn stop(mut self) {
+        let (traces, metrics) = (self.traces.take(), self.metrics.take());
+        let (done, ended) = std::sync::mpsc::sync_channel::<()>(1);
+        // On a thread of its own: whatever an exporter does, this wait is bounded.
+        let stopping =
+            std::thread::Builder::new().name("pinhole-flush".to_owned()).spawn(move || {
+                if let Some((provider, _)) = traces {
+                    let _stopped = provider.shutdown_with_timeout(FLUSH_MAX);
+                }
+                if let Some(provider) = metrics {
+                    let _stopped = provider.shutdown();
+                }
+                let _told = done.send(());
+            });
+        if stopping.is_ok() && ended.recv_timeout(FLUSH_MAX).is_err() {
+            tracing::warn!(
+                waiting = self.counters.waiting(),
+                limit = ?FLUSH_MAX,
+                "the collector did not take the last spans in time; they are lost"
+            );
+        }
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Otlp {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn grpc_runtime() -> Result<tokio::runtime::Runtime, String> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("pinhole-otlp")
+        .enable_all()
+        .build()
+        .map_err(|error| format!("no runtime for gRPC: {error}"))
+}
+
+fn resource(settings: &Telemetry) -> Resource {
+    let further = settings.resource.iter();
+    let further = further.map(|(name, value)| KeyValue::new(name.clone(), value.clone()));
+    Resource::builder_empty()
+        .with_attributes([
+            KeyValue::new("telemetry.sdk.name", "opentelemetry"),
+            KeyValue::new("telemetry.sdk.language", "rust"),
+            KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+        ])
+        .with_attributes(further)
+        .with_service_name(settings.service_name.clone())
+        .build()
+}
+
+fn traces(
+    settings: &Telemetry,
+    export: &Export,
+    resource: Resource,
+    counters: &Arc<Counters>,
+) -> Result<(SdkTracerProvider, Emitter), String> {
+    let exporter = match export.protocol {
+        Protocol::Grpc => {
+            let builder = SpanExporter::builder().with_tonic();
+            tonic(builder, export)?.build()
+        }
+        Protocol::HttpProtobuf | Protocol::HttpJson => {
+            let builder = SpanExporter::builder().with_http();
+            http(builder, export)?.build()
+        }
+    };
+    let exporter = exporter.map_err(|error| format!("traces: {error}"))?;
+    let batch = BatchConfigBuilder::default()
+        .with_max_queue_size(settings.batch.queue_max)
+        .with_max_export_batch_size(settings.batch.export_max)
+        .with_scheduled_delay(settings.batch.delay)
+        .build();
+    let counted = CountedSpans {
+        exporter,
+        counters: Arc::clone(counters),
+        trouble: Trouble::of("spans", export),
+    };
+    let place = Place::default();
+    let placer = Placer {
+        place: place.clone(),
+        next: BatchSpanProcessor::builder(counted).with_batch_config(batch).build(),
+        counters: Arc::clone(counters),
+    };
+    let limits = settings.limits;
+    let count = |max: usize| u32::try_from(max).unwrap_or(u32::MAX);
+    let provider = SdkTracerProvider::builder()
+        // The decision is made when an exchange begins.
+        .with_sampler(Sampler::AlwaysOn)
+        .with_max_attributes_per_span(count(limits.attributes_max))
+        .with_max_events_per_span(count(limits.events_max))
+        .with_max_links_per_span(count(limits.links_max))
+        .with_resource(resource)
+        .with_span_processor(placer)
+        .build();
+    let emitter = Emitter::new(&provider, &place, limits);
+    Ok((provider, emitter))
+}
+
+fn metrics(
+    settings: &Telemetry,
+    export: &Export,
+    resource: Resource,
+    counters: &Arc<Counters>,
+) -> Result<SdkMeterProvider, String> {
+    use opentelemetry_sdk::metrics::Temporality as Sdk;
+
+    let temporality = match settings.temporality {
+        Temporality::Cumulative => Sdk::Cumulative,
+        Temporality::Delta => Sdk::Delta,
+        Temporality::LowMemory => Sdk::LowMemory,
+    };
+    let builder = MetricExporter::builder().with_temporality(temporality);
+    let exporter = match export.protocol {
+        Protocol::Grpc => tonic(builder.with_tonic(), export)?.build(),
+        Protocol::HttpProtobuf | Protocol::HttpJson => http(builder.with_http(), export)?.build(),
+    };
+    let counted = CountedMetrics {
+        exporter: exporter.map_err(|error| format!("metrics: {error}"))?,
+        counters: Arc::clone(counters),
+        trouble: Trouble::of("metrics", export),
+    };
+    let reader = PeriodicReader::builder(counted).with_interval(settings.metrics_every).build();
+    Ok(SdkMeterProvider::builder().with_resource(resource).with_reader(reader).build())
+}
+
+fn tonic<B: WithExportConfig + WithTonicConfig>(builder: B, export: &Export) -> Result<B, String> {
+    let mut headers = http::HeaderMap::new();
+    for (name, value) in &export.headers {
+        let name = http::HeaderName::from_bytes(name.as_bytes());
+        let value = http::HeaderValue::from_str(value.reveal());
+        // Checked when the configuration was read.
+        if let (Ok(name), Ok(mut value)) = (name, value) {
+            value.set_sensitive(true);
+            headers.append(name, value);
+        }
+    }
+    let mut builder = builder
+        .with_endpoint(export.endpoint.clone())
+        .with_timeout(export.timeout)
+        .with_metadata(MetadataMap::from_headers(headers));
+    if export.gzip {
+        builder = builder.with_compression(Compression::Gzip);
+    }
+    if !export.endpoint.starts_with("https:") {
+        return Ok(builder);
+    }
+    let mut tls = ClientTlsConfig::new().with_enabled_roots();
+    if let Some(path) = &export.ca_file {
+        tls = tls.ca_certificate(Certificate::from_pem(read(path)?));
+    }
+    if let Some((certificate, key)) = &export.client {
+        tls = tls.identity(Identity::from_pem(read(certificate)?, read(key)?));
+    }
+    Ok(builder.with_tls_config(tls))
+}
+
+fn http<B: WithExportConfig + WithHttpConfig>(builder: B, export: &Export) -> Result<B, String> {
+    let headers: HashMap<String, String> = export
+        .headers
+        .iter()
+        .map(|(name, value)| (name.clone(), value.reveal().to_owned()))
+        .collect();
+    let mut builder = builder
+        .with_endpoint(export.endpoint.clone())
+        .with_protocol(match export.protocol {
+            Protocol::HttpJson => opentelemetry_otlp::Protocol::HttpJson,
+            Protocol::HttpProtobuf | Protocol::Grpc => opentelemetry_otlp::Protocol::HttpBinary,
+        })
+        .with_timeout(export.timeout)
+        .with_headers(headers)
+        .with_http_client(http_client(export)?);
+    if export.gzip {
+        builder = builder.with_compression(Compression::Gzip);
+    }
+    Ok(builder)
+}
+
+/// A client that blocks the exporter's own thread. It must not be made on a runtime's thread.
+fn http_client(export: &Export) -> Result<reqwest::blocking::Client, String> {
+    let mut builder = reqwest::blocking::Client::builder()
+        .timeout(export.timeout)
+        .redirect(reqwest::redirect::Policy::none());
+    if let Some(path) = &export.ca_file {
+        let bundle = reqwest::Certificate::from_pem_bundle(&read(path)?)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+        for certificate in bundle {
+            builder = builder.add_root_certificate(certificate);
+        }
+    }
+    if let Some((certificate, key)) = &export.client {
+        let mut pem = read(certificate)?;
+        pem.extend(read(key)?);
+        let identity = reqwest::Identity::from_pem(&pem)
+            .map_err(|error| format!("{}: {error}", certificate.display()))?;
+        builder = builder.identity(identity);
+    }
+    let host = export.endpoint.parse::<http::Uri>().ok();
+    let host = host.as_ref().and_then(http::Uri::host).unwrap_or_default();
+    if matches!(host, "localhost" | "127.0.0.1" | "[::1]") {
+        builder = builder.no_proxy();
+    }
+    let made = std::thread::spawn(move || builder.build()).join();
+    match made {
+        Ok(Ok(client)) => Ok(client),
+        Ok(Err(error)) => Err(format!("no HTTP client: {error}")),
+        Err(_) => Err("no HTTP client: making it panicked".to_owned()),
+    }
+}
+
+fn read(path: &std::path::Path) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// An exporter of spans whose results are counted.
+#[derive(Debug)]
+struct CountedSpans {
+    exporter: SpanExporter,
+    counters: Arc<Counters>,
+    trouble: Trouble,
+}
+
+impl opentelemetry_sdk::trace::SpanExporter for CountedSpans {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let spans = batch.len();
+        let bytes = batch.iter().map(size_of).sum();
+        let result = self.exporter.export(batch).await;
+        let count = spans as u64;
+        self.counters.leave(spans, bytes);
+        match &result {
+            Ok(()) => self.counters.spans_exported.fetch_add(count, Ordering::Relaxed),
+            Err(_) => {
+                self.counters.trace_exports_failed.fetch_add(1, Ordering::Relaxed);
+                self.counters.spans_dropped_failed.fetch_add(count, Ordering::Relaxed)
+            }
+        };
+        self.trouble.note(&result);
+        result
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.exporter.shutdown_with_timeout(timeout)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.exporter.force_flush()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.exporter.set_resource(resource);
+    }
+}
+
+/// An exporter of metrics whose failures are counted.
+struct CountedMetrics {
+    exporter: MetricExporter,
+    counters: Arc<Counters>,
+    trouble: Trouble,
+}
+
+impl PushMetricExporter for CountedMetrics {
+    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
+        let result = self.exporter.export(metrics).await;
+        if result.is_err() {
+            self.counters.metric_exports_failed.fetch_add(1, Ordering::Relaxed);
+        }
+        self.trouble.note(&result);
+        result
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.exporter.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.exporter.shutdown_with_timeout(timeout)
+    }
+
+    fn temporality(&self) -> opentelemetry_sdk::metrics::Temporality {
+        self.exporter.temporality()
+    }
+}
+
+/// Tells of failed exports, once a minute at most, and of the first that succeeds again.
+#[derive(Debug)]
+struct Trouble {
+    what: &'static str,
+    endpoint: String,
+    failing: AtomicBool,
+    told: Mutex<Option<Instant>>,
+}
+
+impl Trouble {
+    fn of(what: &'static str, export: &Export) -> Self {
+        Self {
+            what,
+            endpoint: shown(&export.endpoint),
+            failing: AtomicBool::new(false),
+            told: Mutex::default(),
+        }
+    }
+
+    fn note(&self, result: &OTelSdkResult) {
+        let Err(error) = result else {
+            if self.failing.swap(false, Ordering::Relaxed) {
+                tracing::info!(endpoint = self.endpoint, "{} are exported again", self.what);
+            }
+            return;
+        };
+        self.failing.store(true, Ordering::Relaxed);
+        if matches!(error, OTelSdkError::AlreadyShutdown) || !self.is_time_to_tell() {
+            return;
+        }
+        tracing::warn!(
+            endpoint = self.endpoint,
+            %error,
+            "{} could not be exported and are lost; traffic is not affected; said once a minute at most",
+            self.what
+        );
+    }
+
+    fn is_time_to_tell(&self) -> bool {
+        let now = clock::now();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = told.is_none_or(|told| now.saturating_duration_since(told) >= TELL_EVERY);
+        if due {
+            *told = Some(now);
+        }
+        due
+    }
+}
+
+/// An endpoint without the user, password and query that may stand in it.
+pub fn shown(endpoint: &str) -> String {
+    let Ok(uri) = endpoint.parse::<http::Uri>() else { return "(not a URL)".to_owned() };
+    let scheme = uri.scheme_str().unwrap_or("http");
+    let host = uri.host().unwrap_or_default();
+    let port = uri.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{scheme}://{host}{port}{}", uri.path())
+}
