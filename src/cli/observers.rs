@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::cli::logging;
-use crate::config::settings::{CaptureLevel, LogLevel, Settings};
-use crate::observe::keep::KeepSink;
+use crate::cli::{keep, logging};
+use crate::config::settings::{LogLevel, Settings};
 use crate::observe::line::LineSink;
 use crate::observe::pipe::Pipe;
 use crate::observe::prices::PricesInForce;
@@ -14,7 +13,6 @@ use crate::observe::sink::Sinks;
 use crate::observe::span::{Origins, SpanSink};
 use crate::store::Counters as StoreCounters;
 use crate::store::lock::{LockError, ServeLock};
-use crate::store::writer::{Limits, Writer};
 use crate::telemetry::instruments::Telemetry;
 use crate::telemetry::metrics::Metric;
 use crate::telemetry::otlp::Counters as ExportCounters;
@@ -36,12 +34,10 @@ pub fn start(
 ) -> Result<(Sinks, Observers), LockError> {
     let mut observers = Observers { exports: None, store: None, log: log.clone(), _lock: None };
     let mut sinks = Sinks::default();
-    if settings.capture.level != CaptureLevel::Off {
-        let folder = &settings.server.data_dir;
-        observers._lock = Some(ServeLock::take(folder)?);
-        let writer = Writer::start(folder, Limits::default())?;
-        observers.store = Some(Arc::clone(writer.handle().counters()));
-        sinks = sinks.with(Box::new(KeepSink::new(writer)));
+    if let Some(keep::Store { lock, counters, sink }) = keep::start(settings)? {
+        observers.store = Some(counters);
+        observers._lock = Some(lock);
+        sinks = sinks.with(Box::new(sink));
     }
     let (mut sinks, exports) = with_spans(sinks, settings, origins);
     observers.exports = exports;
@@ -73,7 +69,7 @@ impl Observers {
             watch_exports(telemetry, counters);
         }
         if let Some(counters) = &self.store {
-            watch_store(telemetry, counters);
+            keep::watch(telemetry, counters);
         }
     }
 }
@@ -89,19 +85,6 @@ fn watch_exports(telemetry: &Telemetry, counters: &Arc<ExportCounters>) {
     watch(Metric::OtlpExports, ["traces", "failed"], |own| &own.trace_exports_failed);
     watch(Metric::OtlpExports, ["metrics", "ok"], |own| &own.metric_exports);
     watch(Metric::OtlpExports, ["metrics", "failed"], |own| &own.metric_exports_failed);
-}
-
-fn watch_store(telemetry: &Telemetry, counters: &Arc<StoreCounters>) {
-    let watch = |metric, labels: &[&str], read: fn(&StoreCounters) -> &AtomicU64| {
-        let counters = Arc::clone(counters);
-        telemetry.watch(metric, labels, move || read(&counters).load(Ordering::Relaxed));
-    };
-    watch(Metric::CaptureExchanges, &["stored"], |own| &own.stored);
-    watch(Metric::CaptureExchanges, &["shed"], |own| &own.dropped);
-    watch(Metric::CaptureExchanges, &["failed"], |own| &own.failed);
-    watch(Metric::CaptureQueueExchanges, &[], |own| &own.queued);
-    watch(Metric::ObservationsLost, &["row", "queue_full"], |own| &own.dropped);
-    watch(Metric::ObservationsLost, &["row", "write_failed"], |own| &own.failed);
 }
 
 /// Lets scrapes read what the queue and the room for answers count themselves.

@@ -12,15 +12,13 @@ use crate::admin;
 use crate::base::{clock, task};
 use crate::cli::args::ServeArgs;
 use crate::cli::terminal::tell;
-use crate::cli::{Exit, logging, observers};
+use crate::cli::{Exit, keep, logging, observers};
 use crate::config::diagnostic::Findings;
 use crate::config::env::Environment;
 use crate::config::load::load;
 use crate::config::prices;
 use crate::config::reload::Watch;
-use crate::config::settings::{
-    CaptureLevel, Overrides, Server as ServerSettings, Settings, Source,
-};
+use crate::config::settings::{Overrides, Server as ServerSettings, Settings, Source};
 use crate::observe::awaited::Awaited;
 use crate::observe::digest::Digester;
 use crate::observe::meter::MeterSink;
@@ -240,7 +238,7 @@ async fn reload(shared: &Arc<Shared>, again: &Arc<Again>) {
         load(reading.path.as_deref(), &reading.overrides, &reading.environment)
     });
     match read.await {
-        Ok(Ok(settings)) => {
+        Ok(Ok(mut settings)) => {
             warn(&settings);
             let started = &again.started;
             if let Some(reason) = exposes(&started.server, &settings) {
@@ -251,6 +249,8 @@ async fn reload(shared: &Arc<Shared>, again: &Arc<Again>) {
                 tracing::warn!("{key} has changed; that takes effect at the next start");
             }
             again.origins.replace(&settings.providers);
+            // Reports are read where the records are written.
+            settings.server.data_dir.clone_from(&started.server.data_dir);
             shared.replace(settings);
             tracing::info!("configuration reloaded; running streams keep the old one");
         }
@@ -293,8 +293,9 @@ fn waiting_for_restart(before: &Settings, new: &Settings) -> Vec<&'static str> {
         (started.tls != server.tls, "server.tls"),
         (started.workers != server.workers, "server.workers"),
         (started.header_timeout != server.header_timeout, "server.header_timeout"),
+        (started.data_dir != server.data_dir, "server.data_dir"),
+        (before.capture != new.capture, "capture.level"),
         (before.telemetry != new.telemetry, "telemetry"),
-        (before.capture.level != new.capture.level, "capture.level"),
         (before.log != new.log, "log"),
     ]
     .into_iter()
@@ -419,16 +420,5 @@ fn banner(gateway: &Gateway, ops: SocketAddr) {
         };
         tell(&format!("  provider           {} {} ({key})", provider.id, provider.base_url));
     }
-    let kept = match settings.capture.level {
-        CaptureLevel::Off => "nothing is kept".to_owned(),
-        CaptureLevel::Meta => {
-            format!("records in {}, no headers, no bodies", settings.server.data_dir.display())
-        }
-        CaptureLevel::Headers | CaptureLevel::Full => format!(
-            "records in {}; this version keeps no headers and no bodies",
-            settings.server.data_dir.display()
-        ),
-    };
-    let level = settings.capture.level.label();
-    tell(&format!("  capture            level {level}: {kept} (--capture, --data-dir)"));
+    tell(&keep::told(settings));
 }

@@ -185,7 +185,7 @@ pub fn notes(report: &Report) -> Vec<String> {
     if input > 0 || output > 0 {
         notes.push(format!(
             "~in and ~out are tokens the gateway counted because providers did not tell them: {} and {}, not in the \
-             columns before; they make {} of the cost",
+             columns before; answers with such tokens make {} of the cost",
             count(input),
             count(output),
             dollars(of(Measure::EstimatedCost))

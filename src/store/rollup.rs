@@ -53,7 +53,7 @@ measures! {
     EstimatedInput "estimated_input_tokens" "counted by the gateway, not in input_tokens";
     EstimatedOutput "estimated_output_tokens" "counted by the gateway, not in output_tokens";
     Cost "cost_nanousd" "of all tokens that have a price, estimated ones too";
-    EstimatedCost "estimated_cost_nanousd" "the part of the cost that estimated tokens make";
+    EstimatedCost "estimated_cost_nanousd" "of it, of answers whose tokens were estimated, at least in part";
     Unpriced "unpriced" "answers with tokens and without a price";
     Partial "partial" "answers that ended before their final usage";
     Missing "missing" "answers that told no usage";
@@ -258,19 +258,18 @@ fn end_of(row: &Row) -> Sums {
 
 fn sums_of(attempt: &AttemptRow) -> Sums {
     let mut sums = Sums::default();
-    let usage = &attempt.usage;
+    let (estimated, told) = (&attempt.estimated, attempt.usage.without(&attempt.estimated));
     let mut tokens = |measure, tokens: Option<u64>| sums.add(measure, int(tokens.unwrap_or(0)));
+    tokens(Measure::Input, told.input);
+    tokens(Measure::Output, told.output);
+    tokens(Measure::CacheRead, told.cache_read);
+    tokens(Measure::CacheWrite, told.cache_write);
+    tokens(Measure::Reasoning, told.reasoning);
+    tokens(Measure::EstimatedInput, estimated.input);
+    tokens(Measure::EstimatedOutput, estimated.output);
     let cost = attempt.cost_nanousd.unwrap_or(0);
     if attempt.usage_source == Some(UsageSource::Estimated) {
-        tokens(Measure::EstimatedInput, usage.input);
-        tokens(Measure::EstimatedOutput, usage.output);
         sums.add(Measure::EstimatedCost, cost);
-    } else {
-        tokens(Measure::Input, usage.input);
-        tokens(Measure::Output, usage.output);
-        tokens(Measure::CacheRead, usage.cache_read);
-        tokens(Measure::CacheWrite, usage.cache_write);
-        tokens(Measure::Reasoning, usage.reasoning);
     }
     sums.add(Measure::Attempts, 1);
     sums.add(Measure::Cost, cost);

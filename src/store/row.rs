@@ -86,7 +86,10 @@ pub struct AttemptRow {
     pub response_id: Option<String>,
     pub response_model: Option<String>,
     pub service_tier: Option<String>,
+    /// What counts, told and estimated.
     pub usage: Usage,
+    /// The kinds in `usage` that the gateway estimated.
+    pub estimated: Usage,
     pub usage_source: Option<UsageSource>,
     pub partial: bool,
     pub missing: bool,
@@ -191,6 +194,7 @@ fn attempt(attempt: &Attempt, tally: &Tally) -> AttemptRow {
         response_model: tally.reading.model.as_deref().map(name),
         service_tier: tally.reading.service_tier.as_deref().map(name),
         usage: tally.usage.unwrap_or_default(),
+        estimated: tally.counted_by(UsageSource::Estimated),
         usage_source: tally.source,
         partial: tally.partial,
         missing: tally.missing,

@@ -18,7 +18,7 @@ use crate::exchange::{Blame, Exchange, fixture};
 use crate::neutral::failure::Source;
 use crate::neutral::reading::{Reading, ToolCalls};
 use crate::neutral::usage::{Usage, UsageSource};
-use crate::store::awaited::{AWAITED_MAX, Awaited, Table};
+use crate::store::awaited::{AWAITED_MAX, Awaited};
 use crate::store::db;
 use crate::store::reader::Reader;
 use crate::store::rollup::Measure;
@@ -226,7 +226,11 @@ fn traffic() -> Vec<Row> {
         match n % 10 {
             1 => exchange.outcome = Outcome::UpstreamError,
             2 => exchange.outcome = Outcome::ClientCancelled,
-            3 => tallies[0].source = Some(UsageSource::Estimated),
+            3 => {
+                // The output is missing, the input was told.
+                tallies[0].source = Some(UsageSource::Estimated);
+                tallies[0].estimated = Usage { output: Some(n % 13), ..Usage::default() };
+            }
             4 => {
                 tallies[0].partial = true;
                 tallies[0].cost = None;
@@ -275,9 +279,8 @@ fn straight(rows: &[Row], keep: impl Fn(&Row) -> bool) -> [i64; 9] {
         sums[2] += i64::from(row.outcome == Outcome::ClientCancelled);
         sums[8] += row.duration_us;
         for attempt in &row.attempts {
-            let estimated = attempt.usage_source == Some(UsageSource::Estimated);
-            let input = i64::try_from(attempt.usage.input.unwrap_or(0)).unwrap();
-            sums[if estimated { 4 } else { 3 }] += input;
+            sums[3] += signed(attempt.usage.input.unwrap_or(0));
+            sums[4] += signed(attempt.estimated.output.unwrap_or(0));
             sums[5] += attempt.cost_nanousd.unwrap_or(0);
             sums[6] += i64::from(attempt.unpriced);
             sums[7] += i64::from(attempt.partial);
@@ -292,7 +295,7 @@ fn reported(line: &Line) -> [i64; 9] {
         Measure::Errors,
         Measure::Cancelled,
         Measure::Input,
-        Measure::EstimatedInput,
+        Measure::EstimatedOutput,
         Measure::Cost,
         Measure::Unpriced,
         Measure::Partial,
@@ -516,22 +519,24 @@ fn two_writers_share_a_store() {
 fn what_is_awaited_outlives_a_restart_up_to_its_bound() {
     let folder = tempfile::tempdir().unwrap();
     let awaited = |n: i64| Awaited {
-        provider: "openai".to_owned(),
         response_id: format!("resp_{n}"),
-        exchange: ExchangeId::new(BASE_US).bytes(),
+        provider: "openai".to_owned(),
+        model: Some("gpt-5-2026".to_owned()),
+        model_label: "gpt-5".to_owned(),
+        batch: n % 2 == 0,
         noted_at_us: n,
     };
     {
         let writer = writer(&folder);
         writer.handle().await_usage(awaited(1));
         writer.handle().await_usage(awaited(2));
-        writer.handle().usage_came("openai", "resp_1");
+        writer.handle().usage_came("resp_1");
         flushed(writer.handle());
+        assert_eq!(Reader::open(folder.path()).unwrap().awaited().unwrap(), [awaited(2)]);
         writer.handle().run(|connection| {
             let sql = "WITH RECURSIVE n(n) AS (SELECT 10 UNION ALL SELECT n + 1 FROM n WHERE n < 70009) \
-                       INSERT INTO awaited SELECT 'openai', 'resp_' || n, x'00', n FROM n";
+                       INSERT INTO awaited SELECT 'resp_' || n, 'openai', NULL, 'gpt-5', 0, n FROM n";
             connection.execute(sql, []).unwrap();
-            connection.execute("UPDATE awaited SET exchange_id = zeroblob(16)", []).unwrap();
         });
     }
     let newest = Reader::open(folder.path()).unwrap().awaited().unwrap();
@@ -540,7 +545,6 @@ fn what_is_awaited_outlives_a_restart_up_to_its_bound() {
         (newest[0].noted_at_us, newest[newest.len() - 1].noted_at_us),
         (70_010 - 65_536, 70_009)
     );
-    assert!(Table::of(newest).take("openai", "resp_70000").is_some());
     flushed(writer(&folder).handle());
     assert_eq!(count(&read(&folder), "awaited"), i64::from(AWAITED_MAX), "the rest is forgotten");
 }
@@ -570,4 +574,16 @@ fn stores_of_each_released_schema_open_and_go_on() {
         assert_eq!(after.total.sums.get(Measure::Requests), 61, "{schema}");
         assert_eq!(count(&read(&folder), "exchanges"), 61, "{schema}");
     }
+}
+
+#[test]
+fn zz_make() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows: Vec<Row> =
+        traffic().into_iter().filter(|row| row.run_id.is_none()).take(60).collect();
+    writer(&folder).handle().put(rows);
+    let c = db::open_writer(folder.path(), db::BUSY).unwrap();
+    c.execute_batch("PRAGMA journal_mode=delete; VACUUM; PRAGMA journal_mode=wal;").unwrap();
+    drop(c);
+    std::fs::copy(folder.path().join(db::FILE), "/tmp/schema-1.db").unwrap();
 }

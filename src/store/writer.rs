@@ -160,9 +160,8 @@ impl Handle {
     }
 
     /// Notes on disk that an awaited usage has come. Never waits.
-    pub fn usage_came(&self, provider: &str, response_id: &str) {
-        let change =
-            Change::Take { provider: provider.to_owned(), response_id: response_id.to_owned() };
+    pub fn usage_came(&self, response_id: &str) {
+        let change = Change::Take(response_id.to_owned());
         let _noted = self.messages.try_send(Message::Awaited(change));
     }
 

@@ -94,6 +94,8 @@ CREATE TABLE attempts (
     audio_input_tokens INTEGER,
     audio_output_tokens INTEGER,
     web_searches INTEGER,
+    estimated_input_tokens INTEGER,
+    estimated_output_tokens INTEGER,
     usage_source TEXT,
     partial INTEGER NOT NULL,
     missing INTEGER NOT NULL,
@@ -106,11 +108,12 @@ CREATE TABLE attempts (
 
 -- Answers whose usage a later GET brings: background responses, batches.
 CREATE TABLE awaited (
+    response_id TEXT NOT NULL PRIMARY KEY,
     provider TEXT NOT NULL,
-    response_id TEXT NOT NULL,
-    exchange_id BLOB NOT NULL,
-    noted_at_us INTEGER NOT NULL,
-    PRIMARY KEY (provider, response_id)
+    model TEXT,
+    model_label TEXT NOT NULL,
+    batch INTEGER NOT NULL,
+    noted_at_us INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 CREATE INDEX awaited_by_age ON awaited (noted_at_us);

@@ -186,6 +186,7 @@ fn attempt(combination: u64, model: Arc<str>) -> AttemptRow {
         response_model: Some("gpt-5-2026-08-07".to_owned()),
         service_tier: Some("default".to_owned()),
         usage,
+        estimated: Usage::default(),
         usage_source: Some(UsageSource::Provider),
         partial: false,
         missing: false,

@@ -1,0 +1,60 @@
+//! The store of a running `serve`: its lock, the sink that feeds it, and what metrics and the banner say of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::config::settings::{CaptureLevel, Settings};
+use crate::observe::keep::KeepSink;
+use crate::store::Counters;
+use crate::store::lock::{LockError, ServeLock};
+use crate::store::writer::{Limits, Writer};
+use crate::telemetry::instruments::Telemetry;
+use crate::telemetry::metrics::Metric;
+
+/// A store that is open.
+pub struct Store {
+    /// To be held until the end: one gateway a data directory.
+    pub lock: ServeLock,
+    pub counters: Arc<Counters>,
+    pub sink: KeepSink,
+}
+
+/// Opens the store of the data directory, where records are to be kept.
+pub fn start(settings: &Settings) -> Result<Option<Store>, LockError> {
+    if settings.capture.level == CaptureLevel::Off {
+        return Ok(None);
+    }
+    let folder = &settings.server.data_dir;
+    let lock = ServeLock::take(folder)?;
+    let writer = Writer::start(folder, Limits::default())?;
+    let counters = Arc::clone(writer.handle().counters());
+    Ok(Some(Store { lock, counters, sink: KeepSink::new(writer) }))
+}
+
+/// Scrapes read what the writer counts.
+pub fn watch(telemetry: &Telemetry, counters: &Arc<Counters>) {
+    let watched = |metric, labels: &[&str], counter: fn(&Counters) -> &AtomicU64| {
+        let counters = Arc::clone(counters);
+        telemetry.watch(metric, labels, move || counter(&counters).load(Ordering::Relaxed));
+    };
+    watched(Metric::CaptureExchanges, &["stored"], |counters| &counters.stored);
+    watched(Metric::CaptureExchanges, &["shed"], |counters| &counters.dropped);
+    watched(Metric::CaptureExchanges, &["failed"], |counters| &counters.failed);
+    watched(Metric::CaptureQueueExchanges, &[], |counters| &counters.queued);
+    watched(Metric::ObservationsLost, &["row", "queue_full"], |counters| &counters.dropped);
+    watched(Metric::ObservationsLost, &["row", "write_failed"], |counters| &counters.failed);
+}
+
+/// The banner's line.
+pub fn told(settings: &Settings) -> String {
+    let folder = settings.server.data_dir.display();
+    let kept = match settings.capture.level {
+        CaptureLevel::Off => "nothing is kept".to_owned(),
+        CaptureLevel::Meta => format!("records in {folder}, no headers, no bodies"),
+        CaptureLevel::Headers | CaptureLevel::Full => {
+            format!("records in {folder}; this version keeps no headers and no bodies")
+        }
+    };
+    let level = settings.capture.level.label();
+    format!("  capture            level {level}: {kept} (--capture, --data-dir)")
+}
