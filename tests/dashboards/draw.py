@@ -66,7 +66,7 @@ def shown(value, unit, decimals=None):
         return f"{digits(value * 100, decimals)}%"
     if unit == "currencyUSD":
         number, suffix = scaled(value, ["", "K", "M"])
-        return f"${digits(number, 2 if decimals is None and number < 100 else decimals)}{suffix}"
+        return f"${digits(number, 2 if decimals is None and number < 100 and not suffix else decimals)}{suffix}"
     if unit == "reqps":
         number, suffix = scaled(value, ["", "K", "M"])
         return f"{digits(number, decimals)}{suffix} req/s"
@@ -142,7 +142,7 @@ def fitted(words, width, size=9):
 class Painter:
     def __init__(self, prometheus, start, end, variables):
         self.prometheus, self.start, self.end, self.variables = prometheus, start, end, variables
-        self.step = max(2, int((end - start) / 240))
+        self.step = max(2, int((end - start) / 180))
 
     def series(self, target):
         expr = boards.expand(target["expr"], self.variables)
@@ -368,7 +368,10 @@ class Painter:
 
 
 def draw(prometheus, start, end, folder, rate_window_s):
-    filled = boards.variables(rate_window_s=rate_window_s, range_s=int(end - start))
+    """All but the rig's provider `lab`, which does little else than fail; the variable says so, as Grafana would."""
+    chosen = ["anthropic", "gemini", "local", "none", "openai"]
+    filled = boards.variables(rate_window_s=rate_window_s, range_s=int(end - start), provider="|".join(chosen))
+    values = {"datasource": "Prometheus", "provider": " + ".join(chosen)}
     painter = Painter(prometheus, start, end, filled)
     for name in boards.NAMES:
         board = boards.load(name)
@@ -377,7 +380,7 @@ def draw(prometheus, start, end, folder, rate_window_s):
         canvas.text(WIDTH - 16, 22, f"Last {round((end - start) / 60)} minutes", 9, DIM, ha="right")
         x = 16
         for variable in board["templating"]["list"]:
-            value = "Prometheus" if variable["name"] == "datasource" else "All"
+            value = values.get(variable["name"], "All")
             canvas.frame(x, 42, 26 + 6.6 * len(variable["label"] + value), 24)
             canvas.text(x + 8, 54, variable["label"], 8, NAMED["light-blue"])
             canvas.text(x + 18 + 6.4 * len(variable["label"]), 54, value, 8)
