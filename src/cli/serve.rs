@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -34,6 +35,7 @@ use crate::proxy::server::{self, Server};
 use crate::proxy::state::Shared;
 use crate::telemetry::instruments::Telemetry;
 use crate::telemetry::metrics::Metric;
+use crate::telemetry::otlp::Counters;
 
 /// How often a drain looks whether the last request has ended.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
@@ -107,10 +109,10 @@ pub fn start(settings: Settings, listener: &TcpListener, sinks: Sinks) -> io::Re
         .server
         .workers
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
-    let telemetry = Telemetry::new(settings.metering.series_max).map_err(io::Error::other)?;
+    let telemetry = Telemetry::new(settings.telemetry.series_max).map_err(io::Error::other)?;
     let meter = MeterSink::new(Arc::clone(&telemetry));
     let prices = PricesInForce::new(Arc::clone(&settings.prices.book));
-    let digester = if settings.metering.enabled {
+    let digester = if settings.telemetry.metering {
         Digester::new(Arc::<Awaited>::default(), Arc::clone(&prices))
     } else {
         Digester::off()
@@ -139,8 +141,7 @@ fn watch_losses(telemetry: &Telemetry, queue: &Arc<Queue>) {
 }
 
 /// The sinks that `serve` feeds.
-fn sinks(settings: &Settings, log: &Pipe, origins: &Origins) -> Sinks {
-    let sinks = with_spans(Sinks::default(), settings, origins);
+fn sinks(sinks: Sinks, settings: &Settings, log: &Pipe) -> Sinks {
     if matches!(settings.log.level, LogLevel::Error | LogLevel::Warn) {
         return sinks;
     }
@@ -148,11 +149,30 @@ fn sinks(settings: &Settings, log: &Pipe, origins: &Origins) -> Sinks {
 }
 
 /// Adds the sink of spans and metrics by OTLP, where something is to be exported.
-pub fn with_spans(sinks: Sinks, settings: &Settings, origins: &Origins) -> Sinks {
-    match SpanSink::start(&settings.telemetry, settings.server.tls.is_some(), origins.clone()) {
-        Some(sink) => sinks.with(Box::new(sink)),
-        None => sinks,
+pub fn with_spans(
+    sinks: Sinks,
+    settings: &Settings,
+    origins: &Origins,
+) -> (Sinks, Option<Arc<Counters>>) {
+    let https = settings.server.tls.is_some();
+    match SpanSink::start(&settings.telemetry, https, origins.clone()) {
+        Some((sink, counters)) => (sinks.with(Box::new(sink)), Some(counters)),
+        None => (sinks, None),
     }
+}
+
+/// Scrapes read what the exporters count themselves.
+fn watch_exports(telemetry: &Telemetry, counters: &Arc<Counters>) {
+    let watch = |metric, labels: [&str; 2], read: fn(&Counters) -> &AtomicU64| {
+        let counters = Arc::clone(counters);
+        telemetry.watch(metric, &labels, move || read(&counters).load(Ordering::Relaxed));
+    };
+    watch(Metric::ObservationsLost, ["span", "queue_full"], |own| &own.spans_dropped_full);
+    watch(Metric::ObservationsLost, ["span", "export_failed"], |own| &own.spans_dropped_failed);
+    watch(Metric::OtlpExports, ["traces", "ok"], |own| &own.trace_exports);
+    watch(Metric::OtlpExports, ["traces", "failed"], |own| &own.trace_exports_failed);
+    watch(Metric::OtlpExports, ["metrics", "ok"], |own| &own.metric_exports);
+    watch(Metric::OtlpExports, ["metrics", "failed"], |own| &own.metric_exports_failed);
 }
 
 async fn serve(settings: Settings, again: Arc<Again>, log: &Pipe) -> Exit {
@@ -172,7 +192,8 @@ async fn serve(settings: Settings, again: Arc<Again>, log: &Pipe) -> Exit {
         }
     };
     let ops_address = ops_listener.local_addr().unwrap_or(ops_listen);
-    let sinks = sinks(&settings, log, &again.origins);
+    let (exporting, counters) = with_spans(Sinks::default(), &settings, &again.origins);
+    let sinks = sinks(exporting, &settings, log);
     let gateway = match start(settings, &listener, sinks) {
         Ok(gateway) => gateway,
         Err(error) => {
@@ -180,6 +201,9 @@ async fn serve(settings: Settings, again: Arc<Again>, log: &Pipe) -> Exit {
             return Exit::Environment;
         }
     };
+    if let Some(counters) = &counters {
+        watch_exports(&gateway.shared.telemetry, counters);
+    }
     // Before the banner: whoever has read it may change the file or send a signal.
     let mut calls = match Calls::watch(&gateway.shared) {
         Ok(calls) => calls,
@@ -321,7 +345,6 @@ fn waiting_for_restart(before: &Settings, new: &Settings) -> Vec<&'static str> {
         (started.workers != server.workers, "server.workers"),
         (started.header_timeout != server.header_timeout, "server.header_timeout"),
         (before.telemetry != new.telemetry, "telemetry"),
-        (before.metering != new.metering, "telemetry.metering and telemetry.series_max"),
         (before.log != new.log, "log"),
     ]
     .into_iter()

@@ -138,6 +138,7 @@ fn opening() -> String {
          | `PINHOLE_ADMIN_KEY` | opens the operations API |\n\
          | `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` | the proxy before providers, also in lower case; loopback is \
          never proxied |\n\
+         | `OTEL_*` | traces and metrics by OpenTelemetry; they win over `telemetry` in the file ([tracing.md](tracing.md)) |\n\
          | `OPENAI_API_KEY` and others | keys of [presets](#presets) |",
         here.join(", "),
         names.join(", "),

@@ -40,6 +40,8 @@ pub struct File {
     pub ops: Option<Ops>,
     /// Log lines on standard error.
     pub log: Option<Log>,
+    /// Metrics, and traces by OpenTelemetry, which are off until an endpoint is given.
+    pub telemetry: Option<Telemetry>,
     /// The providers, in order of trial; the key of a block is the provider's id. `backends` is the same.
     #[schemars(extend("x-alias" = "backends"))]
     pub providers: Option<IndexMap<String, Provider>>,
@@ -71,8 +73,6 @@ pub struct File {
     pub capture: Option<Capture>,
     /// When what was kept is removed. Read and checked now; acts when the store lands.
     pub retention: Option<Retention>,
-    /// What the gateway tells of its traffic: metrics, and traces by OpenTelemetry once an endpoint is given.
-    pub telemetry: Option<Telemetry>,
 }
 
 /// The traffic listener and what surrounds it.

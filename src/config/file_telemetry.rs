@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::text::SecretText;
 use crate::config::units::{Size, Span};
 
-/// What the gateway tells of its traffic: metrics, and traces by OpenTelemetry once an endpoint is given.
+/// Metering and metrics, and traces by OpenTelemetry, which are off until an endpoint is given.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Telemetry {

@@ -25,7 +25,6 @@ pub struct Settings {
     pub server: Server,
     pub ops: Ops,
     pub log: Log,
-    pub metering: Metering,
     pub limits: Limits,
     /// Gateway-wide waits; each provider carries its own, already merged.
     pub timeouts: Timeouts,
@@ -36,7 +35,7 @@ pub struct Settings {
     pub errors: Errors,
     pub prices: Prices,
     pub traces: Traces,
-    /// What is exported, and where to; a change acts at the next start.
+    /// What metrics may take, what is exported, and where to; a change acts at the next start.
     pub telemetry: Telemetry,
     /// In the order of the file; disabled ones are among them.
     pub providers: Vec<Arc<Provider>>,
@@ -95,15 +94,6 @@ pub struct Tls {
 pub struct Ops {
     /// `/metrics` needs no admin key, also beyond loopback.
     pub metrics_public: bool,
-}
-
-/// What is read of answers, and what metrics may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Metering {
-    /// Answers are read for tokens, cost and times of content.
-    pub enabled: bool,
-    /// Time series of all metrics together; past it, labels collapse to `other`.
-    pub series_max: usize,
 }
 
 /// Log lines on standard error.

@@ -16,6 +16,7 @@ pub(crate) mod fixture;
 pub mod frames;
 pub mod leg;
 pub mod outcome;
+pub mod redact;
 pub mod room;
 pub mod summary;
 pub mod trace;

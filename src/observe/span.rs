@@ -7,7 +7,8 @@ use arc_swap::ArcSwap;
 
 use crate::exchange::Exchange;
 use crate::observe::sink::Sink;
-use crate::telemetry::otlp::Otlp;
+use crate::telemetry::otlp::{Counters, Otlp};
+use crate::telemetry::otlp_metrics::Instruments;
 use crate::telemetry::settings::Telemetry;
 use crate::telemetry::spans::{self, Mapping, Origin};
 use crate::upstream::catalog;
@@ -51,12 +52,18 @@ pub struct SpanSink {
     otlp: Option<Otlp>,
     mapping: Mapping,
     origins: Origins,
+    /// `None`: no metrics go out by OTLP.
+    instruments: Option<Instruments>,
 }
 
 impl SpanSink {
     /// `None`: nothing is to be exported, or an exporter cannot be built, which is reported: the gateway goes on without.
     /// `https`: the traffic listener speaks TLS.
-    pub fn start(settings: &Telemetry, https: bool, origins: Origins) -> Option<Self> {
+    pub fn start(
+        settings: &Telemetry,
+        https: bool,
+        origins: Origins,
+    ) -> Option<(Self, Arc<Counters>)> {
         if settings.traces.is_none() && settings.metrics.is_none() {
             return None;
         }
@@ -73,14 +80,22 @@ impl SpanSink {
             content_bytes_max: settings.limits.content_bytes_max,
             https,
         };
-        Some(Self { otlp: Some(otlp), mapping, origins })
+        let counters = Arc::clone(otlp.counters());
+        let meters = otlp.meter_provider();
+        let instruments = meters.map(|meters| Instruments::new(meters, settings.semconv));
+        Some((Self { otlp: Some(otlp), mapping, origins, instruments }, counters))
     }
 }
 
 impl Sink for SpanSink {
     fn take(&mut self, batch: &[Box<Exchange>], _dropped: u64) {
-        let Some(emitter) = self.otlp.as_ref().and_then(Otlp::emitter) else { return };
         let origins = self.origins.0.load();
+        if let Some(instruments) = &self.instruments {
+            for exchange in batch {
+                instruments.record(exchange, |provider| origins.get(provider));
+            }
+        }
+        let Some(emitter) = self.otlp.as_ref().and_then(Otlp::emitter) else { return };
         let sampled = batch.iter().filter(|exchange| exchange.trace.sampled);
         emitter.emit(sampled.flat_map(|exchange| {
             spans::spans(exchange, &self.mapping, |provider| origins.get(provider))

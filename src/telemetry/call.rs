@@ -7,8 +7,10 @@ use crate::exchange::outcome::Outcome;
 use crate::exchange::summary::Tally;
 use crate::neutral::kind::{Dialect, Operation};
 use crate::neutral::usage::Usage;
+use crate::telemetry::content;
 use crate::telemetry::semconv as names;
 use crate::telemetry::semconv::Profile;
+use crate::telemetry::settings::Content;
 use crate::telemetry::spans::{
     Attributes, Mapping, Origin, SpanKind, SpanModel, Value, attempt_error, blamed,
     origin_attributes, seconds, session,
@@ -63,6 +65,10 @@ pub(crate) fn span(
     openai(&mut attributes, exchange, origin);
     cost(&mut attributes, exchange);
     times(&mut attributes, exchange);
+    if mapping.content == Content::Span {
+        // Last, so that a limit on the number of attributes cuts these first.
+        content::attributes(&mut attributes, exchange, mapping.content_bytes_max);
+    }
     Some(SpanModel {
         name: match model {
             Some(model) => Cow::Owned(format!("{operation} {model}")),
@@ -87,7 +93,7 @@ fn short(text: &str) -> String {
 }
 
 /// Why the call as a whole failed: the last attempt's reason. A client that left is no failure of the call.
-fn error(exchange: &Exchange) -> Option<Value> {
+pub(crate) fn error(exchange: &Exchange) -> Option<Value> {
     let last = exchange.attempts.last()?;
     match exchange.outcome {
         Outcome::ClientCancelled => None,

@@ -176,7 +176,7 @@ fn losses() -> String {
 
 /// What spans there are and which attributes they have.
 fn spans() -> String {
-    String::new()
+    crate::telemetry::spans::spans_page()
 }
 
 fn put(out: &mut String, text: std::fmt::Arguments<'_>) {

@@ -6,12 +6,13 @@
 //!                              │                                    ◄── watched: counters that others keep
 //!                              └─► series (plain values) ─► exposition: OpenMetrics 1.0, or text 0.0.4
 //!
-//!  semconv (the names) ─► spans: one exchange ─► three spans ─► emit ─► otlp: exporters
+//!  spans (plain data) ─► emit (through tracing) ─► otlp (counted exporters) ─► a collector
 //! ```
 
 pub mod buckets;
 mod call;
 pub mod cardinality;
+mod content;
 pub mod docs;
 pub mod emit;
 pub mod exemplar;
@@ -21,12 +22,14 @@ pub mod metrics;
 pub mod negotiate;
 pub mod openmetrics;
 pub mod otlp;
+pub mod otlp_metrics;
 pub mod record;
 pub mod semconv;
 pub mod series;
 pub mod settings;
 pub mod spans;
 pub mod states;
+pub mod variables;
 
 #[cfg(test)]
 mod tests;

@@ -42,8 +42,12 @@ pub struct Counters {
     pub spans_dropped_full: AtomicU64,
     /// Spans of exports that failed.
     pub spans_dropped_failed: AtomicU64,
+    /// Exports of spans that a collector took.
+    pub trace_exports: AtomicU64,
     /// Exports of spans that failed, after retries.
     pub trace_exports_failed: AtomicU64,
+    /// Exports of metrics that a collector took.
+    pub metric_exports: AtomicU64,
     /// Exports of metrics that failed.
     pub metric_exports_failed: AtomicU64,
     /// Spans waiting, and about how many bytes they take.
@@ -365,7 +369,10 @@ impl opentelemetry_sdk::trace::SpanExporter for CountedSpans {
         let count = spans as u64;
         self.counters.leave(spans, bytes);
         match &result {
-            Ok(()) => self.counters.spans_exported.fetch_add(count, Ordering::Relaxed),
+            Ok(()) => {
+                self.counters.trace_exports.fetch_add(1, Ordering::Relaxed);
+                self.counters.spans_exported.fetch_add(count, Ordering::Relaxed)
+            }
             Err(_) => {
                 self.counters.trace_exports_failed.fetch_add(1, Ordering::Relaxed);
                 self.counters.spans_dropped_failed.fetch_add(count, Ordering::Relaxed)
@@ -398,9 +405,11 @@ struct CountedMetrics {
 impl PushMetricExporter for CountedMetrics {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         let result = self.exporter.export(metrics).await;
-        if result.is_err() {
-            self.counters.metric_exports_failed.fetch_add(1, Ordering::Relaxed);
-        }
+        let counter = match &result {
+            Ok(()) => &self.counters.metric_exports,
+            Err(_) => &self.counters.metric_exports_failed,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
         self.trouble.note(&result);
         result
     }

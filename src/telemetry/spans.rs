@@ -8,6 +8,7 @@
 //! ```
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crate::base::trace::{Parent, SpanId, TraceId};
@@ -19,6 +20,7 @@ use crate::telemetry::call;
 use crate::telemetry::semconv as names;
 use crate::telemetry::semconv::Profile;
 use crate::telemetry::settings::Content;
+use crate::telemetry::variables::{HONOURED, REFUSED};
 
 /// Limit: tags on one span; their names are the client's.
 const TAGS_MAX: usize = 16;
@@ -234,7 +236,7 @@ fn server(exchange: &Exchange, mapping: &Mapping) -> SpanModel {
 
 /// An answer of 400 to 499 is the client's affair, and a client that left is no failure of ours: neither is an error of
 /// the server span. An answer that began well and broke is one.
-fn server_error(exchange: &Exchange) -> Option<Value> {
+pub(crate) fn server_error(exchange: &Exchange) -> Option<Value> {
     if let Some(code) = exchange.status.filter(|code| code.is_server_error()) {
         return Some(code.as_u16().to_string().into());
     }
@@ -259,7 +261,7 @@ pub(crate) fn session(exchange: &Exchange) -> Option<String> {
 }
 
 /// The endpoint in its canonical spelling: few of them, whatever paths clients try.
-fn route(exchange: &Exchange) -> Option<&'static str> {
+pub(crate) fn route(exchange: &Exchange) -> Option<&'static str> {
     Some(match (exchange.dialect, exchange.operation) {
         (Dialect::Gemini, Operation::Models) => "/v1beta/models",
         (_, Operation::Models) if exchange.path.ends_with("/models") => "/v1/models",
@@ -371,5 +373,294 @@ fn link(attributes: &mut Attributes, attempt: &Attempt) {
         if link.tls.is_some() {
             attributes.set(names::LINK_TLS, seconds(link.tls_us));
         }
+    }
+}
+
+/// The part of `docs/telemetry.md` about spans.
+pub fn spans_page() -> String {
+    let mut page = String::from(
+        "## Spans\n\n\
+         A recorded exchange is one span of kind SERVER; under it one of kind CLIENT for the model call, all attempts \
+         included, where a model was called; under that one of kind CLIENT for each attempt. Their ids are made when the \
+         exchange begins and sent to the provider in `traceparent`; the spans themselves are made when it has ended, off \
+         the path of requests. How to send them somewhere is told in [tracing.md](tracing.md).\n\n\
+         ```text\n\
+         SERVER  POST /v1/chat/completions\n\
+         └ CLIENT  chat gpt-5\n\
+         \u{20} ├ CLIENT  POST   the first attempt\n\
+         \u{20} └ CLIENT  POST   the second\n\
+         ```\n\n\
+         Status: the server span is an error from 500 on, and when an answer broke; the others from 400 on. A client that \
+         left is no error.\n\n\
+         Events of an attempt: ",
+    );
+    let events = [names::EVENT_HEAD, names::EVENT_FIRST_CONTENT, names::EVENT_LAST_CONTENT];
+    page.push_str(&events.map(|event| format!("`{event}`")).join(", "));
+    page.push_str(".\n\n| attribute | type | span | names | says |\n|---|---|---|---|---|\n");
+    for row in names::ATTRIBUTES {
+        let on = match row.on {
+            names::On::Server => "server",
+            names::On::Call => "call",
+            names::On::Attempt => "attempt",
+            names::On::Every => "all",
+        };
+        let profile = row.profile.map_or("both", Profile::label);
+        let (name, kind, meaning) = (row.name, row.kind.label(), row.meaning);
+        let _ = writeln!(page, "| `{name}` | {kind} | {on} | {profile} | {meaning} |");
+    }
+    page.push_str("\n### Standard variables\n\n| variable | does |\n|---|---|\n");
+    for (name, meaning) in HONOURED {
+        let _ = writeln!(page, "| `{}` | {meaning} |", name.replace('|', "\\|"));
+    }
+    page.push_str(
+        "\nThese are warned about, at start and by `pinhole check`:\n\n| variable | instead |\n|---|---|\n",
+    );
+    for (name, remedy) in REFUSED {
+        let more = if name.ends_with('_') { "…" } else { "" };
+        let _ = writeln!(page, "| `{name}{more}` | {remedy} |");
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use http::{HeaderValue, StatusCode};
+
+    use super::*;
+    use crate::base::money::Nanodollars;
+    use crate::base::trace::Sampler;
+    use crate::exchange::attempt::Link;
+    use crate::exchange::summary::{Cost, Gaps, Tally, Times};
+    use crate::exchange::trace::{Incoming, Trace};
+    use crate::exchange::{Blame, fixture};
+    use crate::neutral::failure::Code;
+    use crate::neutral::reading::{Reading, ToolCalls};
+    use crate::neutral::usage::{Usage, UsageSource};
+
+    const MAPPING: Mapping = Mapping {
+        profile: Profile::V1_41,
+        content: Content::Off,
+        content_bytes_max: 1_000,
+        https: false,
+    };
+
+    fn origin() -> Origin {
+        Origin { telemetry_name: "openai".into(), host: "api.example".into(), port: 443 }
+    }
+
+    fn mapped(exchange: &Exchange, mapping: &Mapping) -> Vec<SpanModel> {
+        let origin = origin();
+        spans(exchange, mapping, |_| Some(&origin))
+    }
+
+    /// Everything that can be known of an exchange.
+    fn full() -> Exchange {
+        let mut exchange = fixture::exchange();
+        exchange.trace =
+            Trace::begin(None, Incoming::Continue, &Sampler { parent: true, ratio: 1.0 });
+        exchange.client = Some(([192, 0, 2, 1], 4_000).into());
+        exchange.user_agent = Some(HeaderValue::from_static("agent/1"));
+        exchange.session = Some(HeaderValue::from_static("s-1"));
+        exchange.tags = vec![("team".to_owned(), "search".to_owned())];
+        exchange.model_requested = Some("fast".to_owned());
+        exchange.queued_us = 5;
+        exchange.ended_us = 9_000;
+        exchange.outcome = Outcome::UpstreamReset;
+        exchange.failure = Some(Blame::of(Code::UpstreamReset, None));
+        exchange.prompt = Some(bytes::Bytes::from_static(
+            br#"{"messages":[{"role":"user","content":"planted words"}]}"#,
+        ));
+        let attempt = &mut exchange.attempts[0];
+        attempt.failure = exchange.failure.clone();
+        attempt.ended_us = Some(8_000);
+        attempt.link = Link {
+            reused: false,
+            resolve_us: 1,
+            connect_us: 2,
+            tls_us: 3,
+            peer: Some(([192, 0, 2, 2], 443).into()),
+            local: None,
+            http: "2",
+            tls: Some("1.3"),
+        };
+        let usage = Usage {
+            input: Some(100),
+            output: Some(20),
+            cache_read: Some(40),
+            cache_write: Some(0),
+            reasoning: Some(5),
+            image_input: Some(1),
+            image_output: Some(2),
+            audio_input: Some(3),
+            audio_output: Some(4),
+            ..Usage::default()
+        };
+        let reading = Reading {
+            response_id: Some("r-1".to_owned()),
+            model: Some("gpt-5-2026".to_owned()),
+            finish_reasons: vec!["stop".to_owned(), "length".to_owned()],
+            tools: vec![ToolCalls { name: "look".to_owned(), calls: 2 }],
+            service_tier: Some("default".to_owned()),
+            ..Reading::default()
+        };
+        let cost =
+            Cost { amount: Nanodollars(1_500), basis: "openai/gpt-5".into(), version: "v".into() };
+        exchange.summary.cost = Some(cost.amount);
+        exchange.summary.tallies = vec![Tally {
+            reading,
+            usage: Some(usage),
+            source: Some(UsageSource::Provider),
+            partial: true,
+            cost: Some(cost),
+            ..Tally::default()
+        }];
+        exchange.summary.times = Times {
+            first_content_us: Some(1_300),
+            last_content_us: Some(7_000),
+            contents: 3,
+            gaps: Gaps { p50_us: 1, p99_us: 2, max_us: 3, stalls: 1 },
+            overhead_us: 15,
+            ..Times::default()
+        };
+        exchange
+    }
+
+    #[test]
+    fn every_attribute_is_declared_with_its_type_span_and_profile() {
+        for profile in Profile::ALL {
+            let mapping = Mapping { profile, content: Content::Span, ..MAPPING };
+            let exchange = full();
+            let all = mapped(&exchange, &mapping);
+            assert_eq!(all.len(), 3);
+            for (index, span) in all.iter().enumerate() {
+                let mut seen = BTreeSet::new();
+                for (name, value) in &span.attributes {
+                    assert!(seen.insert(*name), "{name} twice on {}", span.name);
+                    let row = names::ATTRIBUTES.iter().find(|row| {
+                        row.name == *name && row.profile.is_none_or(|only| only == profile)
+                    });
+                    let row =
+                        row.unwrap_or_else(|| panic!("{name} is not declared in {profile:?}"));
+                    assert_eq!(value.kind(), row.kind, "{name}");
+                    let fits = match row.on {
+                        names::On::Server => index == 0,
+                        names::On::Call => index == 1 || name.starts_with("server."),
+                        names::On::Attempt => index == 2,
+                        names::On::Every => true,
+                    };
+                    assert!(fits, "{name} on {}", span.name);
+                }
+            }
+        }
+    }
+
+    fn value<'a>(span: &'a SpanModel, name: &str) -> Option<&'a Value> {
+        span.attributes.iter().find(|(own, _)| *own == name).map(|(_, value)| value)
+    }
+
+    #[test]
+    fn usage_cost_and_times_stand_on_the_call() {
+        let all = mapped(&full(), &MAPPING);
+        let call = &all[1];
+        assert_eq!(call.name, "chat gpt-5");
+        for (name, expected) in [
+            (names::INPUT_TOKENS, Value::Int(100)),
+            (names::OUTPUT_TOKENS, Value::Int(20)),
+            (names::CACHE_READ_TOKENS, Value::Int(40)),
+            // Zero is data.
+            (names::CACHE_CREATION_TOKENS, Value::Int(0)),
+            (names::CACHE_WRITE_TOKENS, Value::Int(0)),
+            (names::REASONING_TOKENS, Value::Int(5)),
+            (names::COST_NANOUSD, Value::Int(1_500)),
+            (names::COST_USD, Value::Float(0.000_001_5)),
+            (names::TIME_TO_FIRST_CHUNK, Value::Float(0.001_245)),
+            (names::TOOL_CALLS, Value::Int(2)),
+            (names::MODEL_REQUESTED, Value::from("fast".to_owned())),
+            (names::ERROR_TYPE, Value::from("upstream_reset")),
+        ] {
+            assert_eq!(value(call, name), Some(&expected), "{name}");
+        }
+        let reasons = Value::Texts(vec!["stop".to_owned(), "length".to_owned()]);
+        assert_eq!(value(call, names::FINISH_REASONS), Some(&reasons));
+        assert!(value(call, names::INPUT_MESSAGES).is_none(), "content is off");
+        assert!(all.iter().all(|span| span.error));
+        assert_eq!(all[2].events.len(), 3);
+    }
+
+    #[test]
+    fn content_comes_last_so_that_it_pushes_nothing_out() {
+        let mapping = Mapping { content: Content::Span, ..MAPPING };
+        let all = mapped(&full(), &mapping);
+        let last = all[1].attributes.last().map(|(name, _)| *name);
+        assert_eq!(last, Some(names::INPUT_MESSAGES), "no answer was kept");
+        assert!(all[1].attributes.len() < 64, "far from the usual limit of 128");
+    }
+
+    #[test]
+    fn a_client_that_left_is_no_error_and_a_4xx_none_of_the_server() {
+        let mut exchange = full();
+        (exchange.outcome, exchange.failure) = (Outcome::ClientCancelled, None);
+        exchange.attempts[0].failure = None;
+        assert!(mapped(&exchange, &MAPPING).iter().all(|span| !span.error));
+        exchange.outcome = Outcome::UpstreamError;
+        exchange.status = Some(StatusCode::TOO_MANY_REQUESTS);
+        exchange.attempts[0].status = exchange.status;
+        let errors: Vec<bool> = mapped(&exchange, &MAPPING).iter().map(|span| span.error).collect();
+        assert_eq!(errors, [false, true, true]);
+    }
+
+    #[test]
+    fn routes_are_few_whatever_is_asked_for() {
+        let mut exchange = full();
+        exchange.attempts.clear();
+        for (dialect, operation, path, expected) in [
+            (Dialect::OpenAiChat, Operation::Opaque, "/wp-login.php", None),
+            (
+                Dialect::OpenAiChat,
+                Operation::Opaque,
+                "/providers/a/b/c",
+                Some("/providers/{provider}/*"),
+            ),
+            (Dialect::OpenAiChat, Operation::Models, "/v1/models/a/b", Some("/v1/models/{id}")),
+            (
+                Dialect::OpenAiChat,
+                Operation::Chat,
+                "/openai/v1/chat/completions",
+                Some("/v1/chat/completions"),
+            ),
+            (
+                Dialect::Gemini,
+                Operation::Chat,
+                "/v1beta/models/m:anything",
+                Some("/v1beta/models/{model}:generateContent"),
+            ),
+        ] {
+            exchange.dialect = dialect;
+            exchange.operation = operation;
+            path.clone_into(&mut exchange.path);
+            assert_eq!(route(&exchange), expected, "{path}");
+            let spans = mapped(&exchange, &MAPPING);
+            assert_eq!(spans.len(), 1, "no attempt, no call");
+        }
+    }
+
+    #[test]
+    fn the_second_attempt_says_that_it_is_one() {
+        let mut exchange = full();
+        let mut again = full().attempts;
+        exchange.attempts.append(&mut again);
+        let all = mapped(&exchange, &MAPPING);
+        assert_eq!(value(&all[2], names::RESEND_COUNT), None);
+        assert_eq!(value(&all[3], names::RESEND_COUNT), Some(&Value::Int(1)));
+        assert!(all[2].events.len() < all[3].events.len(), "contents are of the last attempt");
+    }
+
+    #[test]
+    fn the_page_has_every_name() {
+        let page = spans_page();
+        assert!(names::ATTRIBUTES.iter().all(|row| page.contains(&format!("| `{}` |", row.name))));
+        assert!(page.contains("OTEL_SDK_DISABLED") && page.contains("OTEL_BLRP_…"));
     }
 }

@@ -17,6 +17,7 @@ mod ids;
 mod legs;
 mod limits;
 mod live;
+mod metering;
 mod metrics;
 mod models;
 mod operations;

@@ -10,7 +10,7 @@ mod proxy;
 mod rules;
 mod sections;
 mod server;
-pub mod telemetry;
+mod telemetry;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -76,7 +76,6 @@ pub fn resolve(
     };
     let prices = prices::prices(&book, &server.data_dir, &providers, &mut context);
     server::exposure(&server, &gateway_keys, admin_key.is_some(), &mut context);
-    let metering = sections::metering(file.telemetry.as_ref(), &mut context);
     let (telemetry, traces) =
         telemetry::telemetry(file.telemetry.unwrap_or_default(), &mut context);
     Settings {
@@ -84,7 +83,6 @@ pub fn resolve(
         server,
         ops: sections::ops(&file.ops.unwrap_or_default()),
         log: sections::log(&file.log.unwrap_or_default()),
-        metering,
         limits: sections::limits(&file.limits.unwrap_or_default(), &mut context),
         timeouts,
         streams: sections::streams(&file.streams.unwrap_or_default()),

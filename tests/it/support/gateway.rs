@@ -173,7 +173,7 @@ impl Gateway {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let kept = Kept::default();
         let sinks = Sinks::default().with(Box::new(kept.clone()));
-        let sinks = serve::with_spans(sinks, &settings, &Origins::of(&settings.providers));
+        let (sinks, _) = serve::with_spans(sinks, &settings, &Origins::of(&settings.providers));
         let running = serve::start(settings, &listener, sinks).expect("a gateway");
         Self { addr: running.server.address, kept, running: Some(running) }
     }
