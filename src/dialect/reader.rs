@@ -237,8 +237,8 @@ mod tests {
     const USAGE: &str =
         r#"data: {"id":"c","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":3}}"#;
 
-    fn tokens(input: u64, output: u64) -> Option<Usage> {
-        Some(Usage { input: Some(input), output: Some(output), ..Usage::default() })
+    fn tokens(input: u64, output: u64) -> Usage {
+        Usage { input: Some(input), output: Some(output), ..Usage::default() }
     }
 
     /// Reads `before`, misses some bytes, and reads `after`: whole, byte by byte, and cut at every position.
@@ -269,7 +269,7 @@ mod tests {
         let before = format!("{CHUNK}\n\ndata: {{\"choices\":[{{\"delta\":{{\"content\":\"lost");
         let after = format!("st\"}}}}]}}\n\n{CHUNK}\n\n{USAGE}\n\ndata: [DONE]\n\n");
         let (reading, contents) = read_around_a_hole(Dialect::OpenAiChat, &before, &after);
-        assert_eq!((reading.usage, reading.ended, contents), (tokens(7, 3), true, 2));
+        assert_eq!((reading.usage, reading.ended, contents), (Some(tokens(7, 3)), true, 2));
         assert_eq!(reading.words, "hihi");
     }
 
@@ -280,7 +280,7 @@ mod tests {
             "data: lost",
             &format!("{CHUNK}\r\n\r\n{USAGE}\r\n\r\n"),
         );
-        assert_eq!((reading.usage, reading.ended, contents), (tokens(7, 3), false, 1));
+        assert_eq!((reading.usage, reading.ended, contents), (Some(tokens(7, 3)), false, 1));
     }
 
     #[test]
@@ -292,7 +292,7 @@ mod tests {
         };
         for after in [format!("{}\n\n", end("error")), end("error"), format!("{}\r\r", end("x"))] {
             let (reading, _) = read_around_a_hole(Dialect::OpenAiResponses, "", &after);
-            assert_eq!((reading.usage, reading.ended), (tokens(7, 3), true), "{after}");
+            assert_eq!((reading.usage, reading.ended), (Some(tokens(7, 3)), true), "{after}");
         }
         let nothing = "of it\",\"usage\":null}}\n\n";
         let (reading, _) = read_around_a_hole(Dialect::OpenAiResponses, "", nothing);
@@ -340,7 +340,7 @@ mod tests {
             assert_eq!(reading.usage.and_then(|usage| usage.input), Some(input), "{tail}");
             assert!(reading.ended, "{tail}");
         }
-        let reading = read_end(Dialect::OpenAiChat, Chat, r#"[0.1,0.2,0.3"#);
+        let reading = read_end(Dialect::OpenAiChat, Chat, "[0.1,0.2,0.3");
         assert_eq!((reading.usage, reading.ended), (None, false));
         let stored = r#"x"}],"usage":{"input_tokens":7}}"#;
         let reading = read_end(Dialect::OpenAiResponses, Opaque, stored);
@@ -352,7 +352,7 @@ mod tests {
         let line = r#"{"custom_id":"a","result":{"type":"succeeded","message":{"usage":{"input_tokens":7,"output_tokens":3}}}}"#;
         let tail = format!("put_tokens\":5}}}}}}}}\n{line}\n{line}\n");
         let reading = read_end(Dialect::Anthropic, Operation::Opaque, &tail);
-        assert_eq!((reading.usage, reading.ended), (tokens(14, 6), false));
+        assert_eq!((reading.usage, reading.ended), (Some(tokens(14, 6)), false));
         assert_eq!(reading.billing, Billing::Fetched);
     }
 
@@ -362,7 +362,7 @@ mod tests {
         let content = reader.document(format!("{CHUNK}\n\n{USAGE}\n\ndata: [DONE]\n\n").as_bytes());
         let reading = reader.finish();
         assert_eq!(content, Content::TEXT);
-        assert_eq!((reading.usage, reading.ended), (tokens(7, 3), true));
+        assert_eq!((reading.usage, reading.ended), (Some(tokens(7, 3)), true));
     }
 
     #[test]

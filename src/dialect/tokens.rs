@@ -291,7 +291,13 @@ fn read_number(walk: &mut Walk<'_>) -> Result<Option<u64>, Oddity> {
         Some(Kind::Number) => {}
         _ => return Err(Oddity::NotANumber),
     }
-    let digits = walk.scalar().and_then(|scalar| std::str::from_utf8(scalar).ok());
+    let scalar = walk.scalar().unwrap_or_default();
+    // Nearly always: a whole number that no limit can mind. Gemini tells several in each event.
+    if (1..=9).contains(&scalar.len()) && scalar.iter().all(u8::is_ascii_digit) {
+        let number = scalar.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+        return Ok(Some(number));
+    }
+    let digits = std::str::from_utf8(scalar).ok();
     let digits = digits.ok_or(Oddity::NotANumber)?;
     // The letters of NaN and infinity are numbers to Rust's parser.
     if !digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')) {

@@ -234,7 +234,9 @@ impl Digester {
 
     /// An answer fetched by its id: its tokens count when they were waited for, once, for the model that made them.
     fn settle(&self, exchange: &Exchange, attempt: &mut Attempt, tally: &mut Tally) {
-        if tally.reading.billing != Billing::Fetched || tally.usage.is_none() {
+        // A response made by a POST under `/providers/{name}/` has the shape of a fetched one, and is none.
+        let is_made_now = exchange.method == Method::POST && !exchange.path.ends_with("/cancel");
+        if tally.reading.billing != Billing::Fetched || tally.usage.is_none() || is_made_now {
             return;
         }
         let own = tally.reading.response_id.as_deref();

@@ -10,6 +10,7 @@ use crate::command::{pinhole, text, write};
 use crate::operations::listen;
 use crate::support::gateway::{Gateway, Setting, settings};
 use crate::support::raw::{self, Request, Response};
+use crate::support::upstream::{Step, Upstream, answer};
 
 const PROVIDERS: &str = r#"
 [providers.openai]
@@ -138,6 +139,44 @@ fn faults_name_the_key_the_line_and_what_was_meant() {
     let odd = settings("pinhole.toml", &lost, &Setting::default()).expect("only odd").warnings;
     assert!(odd.to_string().contains("no such model on the price lists"), "{odd}");
     assert!(odd.to_string().contains("did you mean gpt-5"), "{odd}");
+}
+
+#[tokio::test]
+async fn what_an_answer_cost_is_on_it_and_in_the_metrics() {
+    let upstream = Upstream::start(|_| {
+        let body = r#"{"id":"c","object":"chat.completion","model":"gpt-5-2025-08-07","choices":[{"index":0,
+            "message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1000,
+            "completion_tokens":500,"total_tokens":1500,"prompt_tokens_details":{"cached_tokens":200}}}"#;
+        vec![Step::Send(answer(200, &[("content-type", "application/json")], body))]
+    })
+    .await;
+    let toml = format!(
+        "[providers.up]\nbaseurl = \"{}\"\napikey = \"sk\"\ncost_basis = \"openai\"\n\
+         models = [\"gpt-5\", \"dear\"]\n",
+        upstream.url()
+    );
+    let gateway = Gateway::start(&toml);
+    let ask_for = |model: &str| {
+        let body = serde_json::json!({ "model": model, "messages": [] });
+        Request::post("/v1/chat/completions").json(&body)
+    };
+    let (priced, _) = gateway.call(&ask_for("gpt-5")).await;
+    let cost = priced.header("x-pinhole-cost").expect("a cost").to_owned();
+    assert!(cost.parse::<f64>().expect("dollars") > 0.0, "{cost}");
+    let (unpriced, _) = gateway.call(&ask_for("dear")).await;
+    assert_eq!(unpriced.header("x-pinhole-cost"), None);
+    let address = listen(&gateway).await;
+    let metrics = ask(address, "/metrics", None).await.text();
+    let has =
+        |line: &str| assert!(metrics.lines().any(|found| found == line), "{line} in {metrics}");
+    has(&format!("pinhole_cost_usd_total{{provider=\"up\",model=\"gpt-5\"}} {cost}"));
+    has("pinhole_unpriced_total{provider=\"up\",model=\"dear\"} 1");
+    gateway.reload(&toml.replace(
+        "models = [",
+        "model_cost_map = [{ match = \"dear\", as = \"gpt-5\" }]\nmodels = [",
+    ));
+    let (priced, _) = gateway.call(&ask_for("dear")).await;
+    assert_eq!(priced.header("x-pinhole-cost"), Some(cost.as_str()), "after a reload");
 }
 
 async fn ask(address: SocketAddr, path: &str, tag: Option<&str>) -> Response {
