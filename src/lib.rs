@@ -10,11 +10,13 @@ pub mod price;
 // 2 parts
 pub mod policy;
 pub mod route;
+pub mod store;
 pub mod telemetry;
 pub mod upstream;
 // 3 assembly
 pub mod config;
 pub mod observe;
+pub mod report;
 // 4 servers
 pub mod proxy;
 pub mod simulate;

@@ -1,10 +1,11 @@
-//! The operations listener: health, readiness, metrics, providers, routing decisions, prices. Errors are problem
+//! The operations listener: health, readiness, metrics, providers, routing decisions, prices, usage. Errors are problem
 //! documents.
 
 pub mod guard;
 pub mod metrics;
 pub mod pricing;
 pub mod problem;
+pub mod usage;
 pub mod views;
 
 use std::sync::Arc;
@@ -27,6 +28,8 @@ fn app(shared: Arc<Shared>) -> Router {
         .route("/api/route", get(views::route))
         .route("/api/pricing", get(pricing::all))
         .route("/api/pricing/{*model}", get(pricing::one))
+        .route("/api/usage", get(usage::json))
+        .route("/api/usage.csv", get(usage::csv))
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), guard::admit));
     let metrics = Router::new()
         .route("/metrics", get(metrics::scrape))

@@ -21,6 +21,24 @@ impl ExchangeId {
         Self(uuid::Builder::from_unix_timestamp_millis(millis, &tail).into_uuid())
     }
 
+    /// The 16 bytes the store keeps.
+    pub fn bytes(self) -> [u8; 16] {
+        *self.0.as_bytes()
+    }
+
+    /// What [`ExchangeId::bytes`] gave.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(uuid::Uuid::from_bytes(bytes))
+    }
+
+    /// The least bytes that an id of the instant `wall_us` or later has: ids are ranges of time.
+    pub fn floor(wall_us: u64) -> [u8; 16] {
+        let fraction = ((wall_us % 1_000) * 4096 / 1_000) as u16;
+        let mut tail = [0u8; 10];
+        tail[..2].copy_from_slice(&fraction.to_be_bytes());
+        uuid::Builder::from_unix_timestamp_millis(wall_us / 1_000, &tail).into_uuid().into_bytes()
+    }
+
     /// Writes the 36 characters into `buffer` and returns them.
     pub fn encode(self, buffer: &mut [u8; 36]) -> &str {
         self.0.hyphenated().encode_lower(buffer)
@@ -71,6 +89,14 @@ mod tests {
         assert_eq!(sorted, ids);
         assert_eq!(ids[0].to_string().len(), 36);
         assert_eq!(&ids[0].to_string()[14..15], "7", "the version nibble says UUIDv7");
+    }
+
+    #[test]
+    fn bytes_are_in_the_order_of_time() {
+        let at = 1_700_000_000_000_123;
+        let id = ExchangeId::new(at);
+        assert_eq!(ExchangeId::from_bytes(id.bytes()), id);
+        assert!(ExchangeId::floor(at) <= id.bytes() && id.bytes() < ExchangeId::floor(at + 1));
     }
 
     #[test]

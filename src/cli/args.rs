@@ -21,7 +21,7 @@ pub const VERSION: &str = concat!(
 #[derive(Debug, Parser)]
 #[command(name = "pinhole", version = VERSION, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 a check failed, 2 usage or configuration, 3 environment (port taken)."
+    after_help = "Exit codes: 0 done, 1 a check failed, 2 usage or configuration, 3 environment (port taken, store not\n  writable)."
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -45,6 +45,8 @@ pub enum Command {
     },
     /// Run simulated providers that speak all four dialects.
     Simulate(SimulateArgs),
+    /// Show tokens, cost and times, by model, provider, key, session, day and more.
+    Usage(UsageArgs),
     /// Print a completion script for a shell.
     Completions {
         /// The shell to complete for.
@@ -187,6 +189,35 @@ pub struct SimulateArgs {
     /// TOML file that scripts latency, cadence, tokens, errors and faults (docs/simulate.md).
     #[arg(long, value_name = "FILE")]
     pub script: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct UsageArgs {
+    /// What to sum by: provider, model, key, agent, dialect, session, tag, tag:NAME, tool, hour, day, month. Repeatable or
+    /// a list with commas; session, tag and tool go with times only (default model).
+    #[arg(long, value_name = "WHAT")]
+    pub by: Vec<String>,
+    /// Beginning of the window: an age (30m, 2h, 7d, 4w), a date or a time, UTC; whole hours (default 30d).
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// End of the window (default now).
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Groups shown, the dearest first; the rest is added up (default 50 in a table, all otherwise).
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Print CSV.
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+    /// Print NDJSON: a line for each group, and one for the total.
+    #[arg(long)]
+    pub json: bool,
+    /// Configuration file that names the data directory.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where the store lives.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
 }
 
 impl ConfigArgs {

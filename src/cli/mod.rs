@@ -5,11 +5,13 @@ pub mod check;
 pub mod demo;
 pub mod generate;
 pub mod logging;
+pub mod observers;
 pub mod prices;
 pub mod route;
 pub mod serve;
 pub mod simulate;
 pub mod terminal;
+pub mod usage;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -59,6 +61,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Route(args) => route::run(&args),
         Command::Prices { command } => prices::run(&command),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Usage(args) => usage::run(&args),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man => generate::man(),
         Command::Docs { check } => generate::docs(check),

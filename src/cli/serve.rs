@@ -3,7 +3,6 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -13,29 +12,28 @@ use crate::admin;
 use crate::base::{clock, task};
 use crate::cli::args::ServeArgs;
 use crate::cli::terminal::tell;
-use crate::cli::{Exit, logging};
+use crate::cli::{Exit, logging, observers};
 use crate::config::diagnostic::Findings;
 use crate::config::env::Environment;
 use crate::config::load::load;
 use crate::config::prices;
 use crate::config::reload::Watch;
-use crate::config::settings::{LogLevel, Overrides, Server as ServerSettings, Settings, Source};
+use crate::config::settings::{
+    CaptureLevel, Overrides, Server as ServerSettings, Settings, Source,
+};
 use crate::observe::awaited::Awaited;
 use crate::observe::digest::Digester;
-use crate::observe::line::LineSink;
 use crate::observe::meter::MeterSink;
 use crate::observe::pipe::Pipe;
 use crate::observe::prices::PricesInForce;
 use crate::observe::queue::{Queue, Worker};
 use crate::observe::sink::Sinks;
-use crate::observe::span::{Origins, SpanSink};
+use crate::observe::span::Origins;
 use crate::price::date::Day;
 use crate::proxy::discovery;
 use crate::proxy::server::{self, Server};
 use crate::proxy::state::Shared;
 use crate::telemetry::instruments::Telemetry;
-use crate::telemetry::metrics::Metric;
-use crate::telemetry::otlp::Counters;
 
 /// How often a drain looks whether the last request has ended.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
@@ -118,61 +116,11 @@ pub fn start(settings: Settings, listener: &TcpListener, sinks: Sinks) -> io::Re
         Digester::off()
     };
     let (queue, observer) = Queue::start(digester, sinks.first(Box::new(meter)))?;
-    watch_losses(&telemetry, &queue);
+    observers::watch_queue(&telemetry, &queue);
+    observers::watch_prices(&telemetry, &prices);
     let shared = Shared::new(settings, workers, queue, prices, telemetry);
     let server = server::start(listener, &shared, workers)?;
     Ok(Gateway { server, shared, observer })
-}
-
-/// Scrapes read what the queue and the room for answers count themselves.
-fn watch_losses(telemetry: &Telemetry, queue: &Arc<Queue>) {
-    let counted = Arc::clone(queue);
-    let read = move || counted.dropped();
-    telemetry.watch(Metric::ObservationsLost, &["exchange", "queue_full"], read);
-    let counted = Arc::clone(queue);
-    let read = move || counted.unread();
-    telemetry.watch(Metric::ObservationsLost, &["exchange", "unread"], read);
-    let room = Arc::clone(queue.room());
-    let read = move || room.refused();
-    telemetry.watch(Metric::ObservationsLost, &["prompt", "memory"], read);
-    let room = Arc::clone(queue.room());
-    let read = move || u64::try_from(room.held_bytes()).unwrap_or(u64::MAX);
-    telemetry.watch(Metric::CaptureQueueBytes, &[], read);
-}
-
-/// The sinks that `serve` feeds.
-fn sinks(sinks: Sinks, settings: &Settings, log: &Pipe) -> Sinks {
-    if matches!(settings.log.level, LogLevel::Error | LogLevel::Warn) {
-        return sinks;
-    }
-    sinks.with(Box::new(LineSink::new(logging::form(settings.log), log.clone())))
-}
-
-/// Adds the sink of spans and metrics by OTLP, where something is to be exported.
-pub fn with_spans(
-    sinks: Sinks,
-    settings: &Settings,
-    origins: &Origins,
-) -> (Sinks, Option<Arc<Counters>>) {
-    let https = settings.server.tls.is_some();
-    match SpanSink::start(&settings.telemetry, https, origins.clone()) {
-        Some((sink, counters)) => (sinks.with(Box::new(sink)), Some(counters)),
-        None => (sinks, None),
-    }
-}
-
-/// Scrapes read what the exporters count themselves.
-fn watch_exports(telemetry: &Telemetry, counters: &Arc<Counters>) {
-    let watch = |metric, labels: [&str; 2], read: fn(&Counters) -> &AtomicU64| {
-        let counters = Arc::clone(counters);
-        telemetry.watch(metric, &labels, move || read(&counters).load(Ordering::Relaxed));
-    };
-    watch(Metric::ObservationsLost, ["span", "queue_full"], |own| &own.spans_dropped_full);
-    watch(Metric::ObservationsLost, ["span", "export_failed"], |own| &own.spans_dropped_failed);
-    watch(Metric::OtlpExports, ["traces", "ok"], |own| &own.trace_exports);
-    watch(Metric::OtlpExports, ["traces", "failed"], |own| &own.trace_exports_failed);
-    watch(Metric::OtlpExports, ["metrics", "ok"], |own| &own.metric_exports);
-    watch(Metric::OtlpExports, ["metrics", "failed"], |own| &own.metric_exports_failed);
 }
 
 async fn serve(settings: Settings, again: Arc<Again>, log: &Pipe) -> Exit {
@@ -192,8 +140,13 @@ async fn serve(settings: Settings, again: Arc<Again>, log: &Pipe) -> Exit {
         }
     };
     let ops_address = ops_listener.local_addr().unwrap_or(ops_listen);
-    let (exporting, counters) = with_spans(Sinks::default(), &settings, &again.origins);
-    let sinks = sinks(exporting, &settings, log);
+    let (sinks, observers) = match observers::start(&settings, &again.origins, log) {
+        Ok(started) => started,
+        Err(error) => {
+            tell(&format!("error: {error}"));
+            return Exit::Environment;
+        }
+    };
     let gateway = match start(settings, &listener, sinks) {
         Ok(gateway) => gateway,
         Err(error) => {
@@ -201,9 +154,7 @@ async fn serve(settings: Settings, again: Arc<Again>, log: &Pipe) -> Exit {
             return Exit::Environment;
         }
     };
-    if let Some(counters) = &counters {
-        watch_exports(&gateway.shared.telemetry, counters);
-    }
+    observers.watch(&gateway.shared.telemetry);
     // Before the banner: whoever has read it may change the file or send a signal.
     let mut calls = match Calls::watch(&gateway.shared) {
         Ok(calls) => calls,
@@ -212,8 +163,6 @@ async fn serve(settings: Settings, again: Arc<Again>, log: &Pipe) -> Exit {
             return Exit::Environment;
         }
     };
-    let lines = log.clone();
-    gateway.shared.telemetry.watch(Metric::LogLinesDropped, &[], move || lines.dropped());
     banner(&gateway, ops_address);
     task::spawn("operations listener", admin::serve(ops_listener, Arc::clone(&gateway.shared)));
     let discovering = task::spawn("discovery", discovery::run(Arc::clone(&gateway.shared)));
@@ -345,6 +294,7 @@ fn waiting_for_restart(before: &Settings, new: &Settings) -> Vec<&'static str> {
         (started.workers != server.workers, "server.workers"),
         (started.header_timeout != server.header_timeout, "server.header_timeout"),
         (before.telemetry != new.telemetry, "telemetry"),
+        (before.capture.level != new.capture.level, "capture.level"),
         (before.log != new.log, "log"),
     ]
     .into_iter()
@@ -469,9 +419,16 @@ fn banner(gateway: &Gateway, ops: SocketAddr) {
         };
         tell(&format!("  provider           {} {} ({key})", provider.id, provider.base_url));
     }
-    tell(&format!(
-        "  capture            level {} in {} (--capture); this version keeps nothing on disk",
-        settings.capture.level.label(),
-        settings.server.data_dir.display()
-    ));
+    let kept = match settings.capture.level {
+        CaptureLevel::Off => "nothing is kept".to_owned(),
+        CaptureLevel::Meta => {
+            format!("records in {}, no headers, no bodies", settings.server.data_dir.display())
+        }
+        CaptureLevel::Headers | CaptureLevel::Full => format!(
+            "records in {}; this version keeps no headers and no bodies",
+            settings.server.data_dir.display()
+        ),
+    };
+    let level = settings.capture.level.label();
+    tell(&format!("  capture            level {level}: {kept} (--capture, --data-dir)"));
 }

@@ -8,6 +8,7 @@
 pub mod awaited;
 pub mod digest;
 pub mod estimate;
+pub mod keep;
 pub mod line;
 pub mod meter;
 pub mod overflow;

@@ -19,7 +19,7 @@ pub trait Sink: Send {
     fn flush(&mut self) {}
 }
 
-/// The list. Order: ledger, telemetry, store, live tail, log; this version has the log, and what tests add.
+/// The list. Order: ledger, telemetry, store, live tail, log; this version has the store, the log, and what tests add.
 #[derive(Default)]
 pub struct Sinks(Vec<Box<dyn Sink>>);
 

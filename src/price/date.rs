@@ -22,6 +22,11 @@ impl Day {
         Self(i64::try_from(wall_us / DAY_US).unwrap_or(i64::MAX))
     }
 
+    /// Its first second, since 1970; zero for days before.
+    pub fn unix_seconds(self) -> u64 {
+        u64::try_from(self.0).unwrap_or(0) * (DAY_US / 1_000_000)
+    }
+
     /// Days from this one to `now`; none when this one is still to come.
     pub fn age_days(self, now: Self) -> u64 {
         u64::try_from(now.0.saturating_sub(self.0)).unwrap_or(0)

@@ -18,7 +18,7 @@ pub fn pinhole(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-fn run(folder: &Path, arguments: &[&str]) -> Output {
+pub fn run(folder: &Path, arguments: &[&str]) -> Output {
     pinhole(folder, arguments).output().expect("the program")
 }
 
@@ -30,7 +30,7 @@ pub fn write(folder: &Path, toml: &str) {
     std::fs::write(folder.join("pinhole.toml"), toml).expect("a configuration file");
 }
 
-fn config(listen: &str, url: &str) -> String {
+pub fn config(listen: &str, url: &str) -> String {
     format!(
         "[server]\nlisten = \"{listen}\"\nops_listen = \"127.0.0.1:0\"\n\
          [providers.up]\nbaseurl = \"{url}\"\napikey = \"env:UP_KEY\"\nmodels = [\"m\"]\n"
@@ -146,8 +146,8 @@ fn lines(child: &mut Child) -> Receiver<String> {
 }
 
 /// A running `serve`; killed when dropped.
-struct Serving {
-    child: Child,
+pub struct Serving {
+    pub child: Child,
     origin: String,
     /// Lines of its standard error.
     talk: Receiver<String>,
@@ -156,8 +156,13 @@ struct Serving {
 }
 
 impl Serving {
-    fn start(folder: &Path) -> Self {
-        let mut child = pinhole(folder, &["serve"])
+    pub fn start(folder: &Path) -> Self {
+        Self::of(pinhole(folder, &["serve"]))
+    }
+
+    /// The program in the settings of its caller.
+    pub fn of(mut program: Command) -> Self {
+        let mut child = program
             .env("UP_KEY", "sk")
             .env("PINHOLE_API_KEY", "pk")
             .stdout(Stdio::piped())
@@ -173,7 +178,7 @@ impl Serving {
     }
 
     /// Reads on to the first line that holds `words`.
-    fn read_to(&mut self, words: &str) -> String {
+    pub fn read_to(&mut self, words: &str) -> String {
         loop {
             match self.talk.recv_timeout(raw::DEADLINE) {
                 Ok(line) => {
@@ -188,20 +193,20 @@ impl Serving {
     }
 
     /// The last word of the line that begins with `words`, among those read so far.
-    fn said_of(&self, words: &str) -> &str {
+    pub fn said_of(&self, words: &str) -> &str {
         let mut lines = self.said.iter().map(|line| line.trim());
         let line = lines.find(|line| line.starts_with(words));
         let line = line.unwrap_or_else(|| panic!("no {words} in {:?}", self.said));
         line.rsplit(' ').next().unwrap_or_default()
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let sent =
             Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status();
         assert!(sent.expect("kill").success());
     }
 
-    fn address(&self) -> std::net::SocketAddr {
+    pub fn address(&self) -> std::net::SocketAddr {
         self.origin.parse().expect("an address")
     }
 }

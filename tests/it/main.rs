@@ -28,6 +28,7 @@ mod prices;
 mod routing;
 mod seeds;
 mod simulate;
+mod store;
 mod stuck;
 mod support;
 mod trace;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use pinhole::base::money::Nanodollars;
 use pinhole::base::trace::SpanId;
-use pinhole::cli::serve;
+use pinhole::cli::{observers, serve};
 use pinhole::config::diagnostic::Findings;
 use pinhole::config::env::Environment;
 use pinhole::config::load::load_text;
@@ -170,10 +170,15 @@ impl Gateway {
 
     /// With settings as they are.
     pub fn run(settings: Settings) -> Self {
+        Self::run_into(settings, Sinks::default())
+    }
+
+    /// With more sinks.
+    pub fn run_into(settings: Settings, sinks: Sinks) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let kept = Kept::default();
-        let sinks = Sinks::default().with(Box::new(kept.clone()));
-        let (sinks, _) = serve::with_spans(sinks, &settings, &Origins::of(&settings.providers));
+        let sinks = sinks.with(Box::new(kept.clone()));
+        let (sinks, _) = observers::with_spans(sinks, &settings, &Origins::of(&settings.providers));
         let running = serve::start(settings, &listener, sinks).expect("a gateway");
         Self { addr: running.server.address, kept, running: Some(running) }
     }

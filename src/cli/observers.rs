@@ -1,0 +1,127 @@
+//! What `serve` observes with: the sinks in their order, and the counters of others that scrapes read.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::cli::logging;
+use crate::config::settings::{CaptureLevel, LogLevel, Settings};
+use crate::observe::keep::KeepSink;
+use crate::observe::line::LineSink;
+use crate::observe::pipe::Pipe;
+use crate::observe::prices::PricesInForce;
+use crate::observe::queue::Queue;
+use crate::observe::sink::Sinks;
+use crate::observe::span::{Origins, SpanSink};
+use crate::store::Counters as StoreCounters;
+use crate::store::lock::{LockError, ServeLock};
+use crate::store::writer::{Limits, Writer};
+use crate::telemetry::instruments::Telemetry;
+use crate::telemetry::metrics::Metric;
+use crate::telemetry::otlp::Counters as ExportCounters;
+
+/// What is held while the gateway runs, and counts.
+pub struct Observers {
+    exports: Option<Arc<ExportCounters>>,
+    store: Option<Arc<StoreCounters>>,
+    log: Pipe,
+    /// One gateway a data directory.
+    _lock: Option<ServeLock>,
+}
+
+/// Opens the store and the exporters. Order of the sinks: store, spans, log line; metrics come first, with the queue.
+pub fn start(
+    settings: &Settings,
+    origins: &Origins,
+    log: &Pipe,
+) -> Result<(Sinks, Observers), LockError> {
+    let mut observers = Observers { exports: None, store: None, log: log.clone(), _lock: None };
+    let mut sinks = Sinks::default();
+    if settings.capture.level != CaptureLevel::Off {
+        let folder = &settings.server.data_dir;
+        observers._lock = Some(ServeLock::take(folder)?);
+        let writer = Writer::start(folder, Limits::default())?;
+        observers.store = Some(Arc::clone(writer.handle().counters()));
+        sinks = sinks.with(Box::new(KeepSink::new(writer)));
+    }
+    let (mut sinks, exports) = with_spans(sinks, settings, origins);
+    observers.exports = exports;
+    if !matches!(settings.log.level, LogLevel::Error | LogLevel::Warn) {
+        sinks = sinks.with(Box::new(LineSink::new(logging::form(settings.log), log.clone())));
+    }
+    Ok((sinks, observers))
+}
+
+/// Adds the sink of spans and metrics by OTLP, where something is to be exported.
+pub fn with_spans(
+    sinks: Sinks,
+    settings: &Settings,
+    origins: &Origins,
+) -> (Sinks, Option<Arc<ExportCounters>>) {
+    let https = settings.server.tls.is_some();
+    match SpanSink::start(&settings.telemetry, https, origins.clone()) {
+        Some((sink, counters)) => (sinks.with(Box::new(sink)), Some(counters)),
+        None => (sinks, None),
+    }
+}
+
+impl Observers {
+    /// Lets scrapes read what exporters, store and log count themselves.
+    pub fn watch(&self, telemetry: &Telemetry) {
+        let log = self.log.clone();
+        telemetry.watch(Metric::LogLinesDropped, &[], move || log.dropped());
+        if let Some(counters) = &self.exports {
+            watch_exports(telemetry, counters);
+        }
+        if let Some(counters) = &self.store {
+            watch_store(telemetry, counters);
+        }
+    }
+}
+
+fn watch_exports(telemetry: &Telemetry, counters: &Arc<ExportCounters>) {
+    let watch = |metric, labels: [&str; 2], read: fn(&ExportCounters) -> &AtomicU64| {
+        let counters = Arc::clone(counters);
+        telemetry.watch(metric, &labels, move || read(&counters).load(Ordering::Relaxed));
+    };
+    watch(Metric::ObservationsLost, ["span", "queue_full"], |own| &own.spans_dropped_full);
+    watch(Metric::ObservationsLost, ["span", "export_failed"], |own| &own.spans_dropped_failed);
+    watch(Metric::OtlpExports, ["traces", "ok"], |own| &own.trace_exports);
+    watch(Metric::OtlpExports, ["traces", "failed"], |own| &own.trace_exports_failed);
+    watch(Metric::OtlpExports, ["metrics", "ok"], |own| &own.metric_exports);
+    watch(Metric::OtlpExports, ["metrics", "failed"], |own| &own.metric_exports_failed);
+}
+
+fn watch_store(telemetry: &Telemetry, counters: &Arc<StoreCounters>) {
+    let watch = |metric, labels: &[&str], read: fn(&StoreCounters) -> &AtomicU64| {
+        let counters = Arc::clone(counters);
+        telemetry.watch(metric, labels, move || read(&counters).load(Ordering::Relaxed));
+    };
+    watch(Metric::CaptureExchanges, &["stored"], |own| &own.stored);
+    watch(Metric::CaptureExchanges, &["shed"], |own| &own.dropped);
+    watch(Metric::CaptureExchanges, &["failed"], |own| &own.failed);
+    watch(Metric::CaptureQueueExchanges, &[], |own| &own.queued);
+    watch(Metric::ObservationsLost, &["row", "queue_full"], |own| &own.dropped);
+    watch(Metric::ObservationsLost, &["row", "write_failed"], |own| &own.failed);
+}
+
+/// Lets scrapes read what the queue and the room for answers count themselves.
+pub fn watch_queue(telemetry: &Telemetry, queue: &Arc<Queue>) {
+    let watch = |metric, labels: &[&str], read: fn(&Queue) -> u64| {
+        let queue = Arc::clone(queue);
+        telemetry.watch(metric, labels, move || read(&queue));
+    };
+    watch(Metric::ObservationsLost, &["exchange", "queue_full"], Queue::dropped);
+    watch(Metric::ObservationsLost, &["exchange", "unread"], Queue::unread);
+    watch(Metric::ObservationsLost, &["prompt", "memory"], |queue| queue.room().refused());
+    watch(Metric::CaptureQueueBytes, &[], |queue| {
+        u64::try_from(queue.room().held_bytes()).unwrap_or(u64::MAX)
+    });
+}
+
+/// Lets scrapes read the date of the price list in force.
+pub fn watch_prices(telemetry: &Telemetry, prices: &Arc<PricesInForce>) {
+    let prices = Arc::clone(prices);
+    telemetry.watch(Metric::PriceListTimestamp, &[], move || {
+        prices.load().lists().date().map_or(0, |date| date.unix_seconds())
+    });
+}

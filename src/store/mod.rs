@@ -1,0 +1,42 @@
+//! Everything on disk, and the only room that knows SQLite.
+//!
+//! ```text
+//!  observe ─► Row ─► Handle::put ─► queue ─► writer thread ─► records, attempts, roll-ups   one transaction a batch
+//!             pure    never waits   bounded  owns the write connection
+//!                                                                 ▲
+//!  cli, admin ─────────────────► Reader (read-only connections) ──┘
+//! ```
+
+pub mod awaited;
+pub mod db;
+mod insert;
+pub mod lock;
+pub mod reader;
+pub mod rollup;
+pub mod row;
+pub mod sketch;
+pub mod text;
+pub mod usage;
+pub mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+/// What became of records, since the start. Written by the writer and its handles, read by metrics.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Committed.
+    pub stored: AtomicU64,
+    /// Found the queue full, and were not written.
+    pub dropped: AtomicU64,
+    /// Could not be written: refused by the database, or the disk failed more often than was tried.
+    pub failed: AtomicU64,
+    /// Waiting for the writer now.
+    pub queued: AtomicU64,
+    /// Transactions that had to be tried again.
+    pub retried: AtomicU64,
+    /// The last transaction failed.
+    pub failing: AtomicBool,
+}

@@ -1,0 +1,573 @@
+//! The store as a whole: rows in, the public view and the reports out, and what becomes of it when the disk fails.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use http::{HeaderValue, StatusCode};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use crate::base::id::ExchangeId;
+use crate::base::money::Nanodollars;
+use crate::exchange::attempt::Link;
+use crate::exchange::outcome::Outcome;
+use crate::exchange::summary::{Cost, Tally};
+use crate::exchange::{Blame, Exchange, fixture};
+use crate::neutral::failure::Source;
+use crate::neutral::reading::{Reading, ToolCalls};
+use crate::neutral::usage::{Usage, UsageSource};
+use crate::store::awaited::{AWAITED_MAX, Awaited, Table};
+use crate::store::db;
+use crate::store::reader::Reader;
+use crate::store::rollup::Measure;
+use crate::store::row::Row;
+use crate::store::usage::{Ask, By, Line, Report};
+use crate::store::writer::{Handle, Limits, Writer};
+
+/// 2025-11-20T08:00:00Z.
+const BASE_US: u64 = 1_763_625_600_000_000;
+const HOUR_US: u64 = 3_600_000_000;
+const LONG: Duration = Duration::from_secs(20);
+const SHORT: &[Duration] = &[Duration::from_millis(1)];
+
+fn at(wall_us: u64) -> Exchange {
+    let mut exchange = fixture::exchange();
+    exchange.id = ExchangeId::new(wall_us);
+    exchange.wall_us = wall_us;
+    exchange.outcome = Outcome::Complete;
+    exchange.ended_us = 10_000;
+    exchange.summary.agent = "codex";
+    exchange
+}
+
+fn tally(input: u64, output: u64, cost: i64) -> Tally {
+    let usage = Usage { input: Some(input), output: Some(output), ..Usage::default() };
+    Tally {
+        usage: Some(usage),
+        source: Some(UsageSource::Provider),
+        cost: Some(Cost {
+            amount: Nanodollars(cost),
+            basis: "openai/gpt-5".into(),
+            version: "2026-11-20".into(),
+        }),
+        ..Tally::default()
+    }
+}
+
+fn plain(n: u64) -> Row {
+    let mut exchange = at(BASE_US + n * 1_000);
+    exchange.summary.tallies = vec![tally(100, 10, 1_000)];
+    exchange.summary.cost = Some(Nanodollars(1_000));
+    Row::of(&exchange)
+}
+
+fn writer(folder: &TempDir) -> Writer {
+    writer_with(folder.path(), Limits::default())
+}
+
+fn writer_with(folder: &Path, limits: Limits) -> Writer {
+    Writer::start(folder, limits).unwrap()
+}
+
+fn count(connection: &Connection, of: &str) -> i64 {
+    connection.query_row(&format!("SELECT count(*) FROM {of}"), [], |row| row.get(0)).unwrap()
+}
+
+fn read(folder: &TempDir) -> Connection {
+    db::open_reader(folder.path()).unwrap()
+}
+
+fn usage(folder: &Path, by: &[&str]) -> Report {
+    let by = by.iter().map(|word| By::parse(word).unwrap()).collect();
+    let ask = Ask { by, since_us: 0, until_us: signed(BASE_US) * 2, limit: None };
+    Reader::open(folder).unwrap().usage(&ask).unwrap()
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap()
+}
+
+fn counted(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+fn flushed(handle: &Handle) {
+    assert!(handle.flush(LONG), "the writer does not answer");
+}
+
+/// Everything a row can hold.
+fn rich() -> Exchange {
+    let mut exchange = at(BASE_US);
+    exchange.client = Some("10.0.0.7:5000".parse().unwrap());
+    exchange.session = Some(HeaderValue::from_static("s-1"));
+    exchange.tags = vec![("team".to_owned(), "sea\"rch".to_owned())];
+    exchange.client_request_id = Some("mine".to_owned());
+    exchange.response_bytes = 512;
+    let times = &mut exchange.summary.times;
+    times.first_content_us = Some(2_055);
+    exchange.summary.cost = Some(Nanodollars(7_000));
+    let mut full = tally(1_000, 200, 5_000);
+    if let Some(usage) = &mut full.usage {
+        (usage.cache_read, usage.cache_write, usage.reasoning) = (Some(300), Some(0), Some(50));
+    }
+    full.reading = Reading {
+        finish_reasons: vec!["tool_calls".to_owned()],
+        tools: vec![
+            ToolCalls { name: "search".to_owned(), calls: 2 },
+            ToolCalls { name: "read".to_owned(), calls: 1 },
+        ],
+        ..Reading::default()
+    };
+    exchange.summary.tallies = vec![full];
+    exchange
+}
+
+#[test]
+fn the_view_has_the_columns_of_the_contract_and_their_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let exchange = rich();
+    let mut failed = at(BASE_US + 1);
+    failed.outcome = Outcome::UpstreamError;
+    failed.failure = Some(Blame { source: Source::Upstream, kind: "rate_limited", detail: None });
+    failed.attempts[0].status = Some(StatusCode::TOO_MANY_REQUESTS);
+    let mut refused = at(BASE_US + 2);
+    (refused.attempts, refused.outcome) = (Vec::new(), Outcome::Rejected);
+    let rows = [&exchange, &failed, &refused].map(Row::of).to_vec();
+    let mut writer = writer(&folder);
+    writer.handle().put(rows);
+    writer.stop();
+    let database = read(&folder);
+    let row = |id: ExchangeId| {
+        let sql = "SELECT * FROM exchanges WHERE id = ?";
+        let mut statement = database.prepare(sql).unwrap();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
+        let values = statement.query_row([id.to_string()], |row| {
+            (0..names.len())
+                .map(|at| row.get::<_, rusqlite::types::Value>(at))
+                .collect::<Result<Vec<_>, _>>()
+        });
+        let shown = values.unwrap().into_iter().map(|value| match value {
+            rusqlite::types::Value::Null => "-".to_owned(),
+            rusqlite::types::Value::Integer(number) => number.to_string(),
+            rusqlite::types::Value::Text(text) => text,
+            other => panic!("{other:?} in the view"),
+        });
+        names
+            .into_iter()
+            .zip(shown)
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect::<Vec<_>>()
+    };
+    let expected = format!(
+        "id={} started_at_us={BASE_US} session_id=s-1 parent_session_id=- dialect=openai_chat operation=chat \
+         provider=openai model_requested=gpt-5 model=gpt-5 status=200 outcome=complete stream=1 input_tokens=1000 \
+         output_tokens=200 cache_read_tokens=300 cache_write_tokens=0 reasoning_tokens=50 usage_source=provider \
+         cost_nanousd=7000 ttft_us=2000 duration_us=10000 overhead_us=15 request_bytes=2048 response_bytes=512 attempts=1 \
+         error_source=- error_kind=- upstream_status=200 finish_reason=tool_calls tools=[\"search\",\"read\"] agent=codex \
+         path=/v1/chat/completions client_addr=10.0.0.7:5000 key_label=ci user_label=- client_request_id=mine \
+         upstream_request_id=req_1 trace_id={} replay_of=- run_id=- capture_level=meta redacted=0 replayable=0 \
+         tags={{\"team\":\"sea\\\"rch\"}} labels=-",
+        exchange.id, exchange.trace.id
+    );
+    assert_eq!(row(exchange.id).join(" "), expected);
+    let shown = row(failed.id).join(" ");
+    assert!(
+        shown.contains("input_tokens=- ")
+            && shown.contains("error_source=upstream error_kind=rate_limited upstream_status=429"),
+        "{shown}"
+    );
+    let shown = row(refused.id).join(" ");
+    assert!(shown.contains("provider=- ") && shown.contains("attempts=0"), "{shown}");
+    assert_eq!((count(&database, "records"), count(&database, "attempts")), (3, 2));
+}
+
+#[test]
+fn an_attempt_keeps_what_it_cost_and_how_it_was_reached() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut exchange = rich();
+    exchange.attempts[0].link = Link {
+        reused: false,
+        resolve_us: 1,
+        connect_us: 2,
+        tls_us: 3,
+        peer: Some("192.0.2.1:443".parse().unwrap()),
+        http: "2",
+        tls: Some("1.3"),
+        ..Link::default()
+    };
+    writer(&folder).handle().put(vec![Row::of(&exchange)]);
+    let database = {
+        let writer = writer(&folder);
+        flushed(writer.handle());
+        read(&folder)
+    };
+    let sql = "SELECT n || ' ' || provider || ' ' || model_label || ' ' || because || ' ' || resolve_us || ' ' || connect_us \
+               || ' ' || tls_us || ' ' || reused || ' ' || peer || ' ' || http || ' ' || tls || ' ' || input_tokens || ' ' || \
+               cost_nanousd || ' ' || price_basis || ' ' || price_version FROM attempts";
+    let shown: String = database.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(
+        shown,
+        "1 openai gpt-5 exact model id 1 2 3 0 192.0.2.1:443 2 1.3 1000 5000 openai/gpt-5 2026-11-20"
+    );
+}
+
+/// Traffic of three days: two providers, sessions, tags, tools, errors, retries, estimates, replays.
+fn traffic() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for n in 0..600u64 {
+        let mut exchange = at(BASE_US + n * (HOUR_US / 8) + n % 7);
+        let model = if n % 3 == 0 { "gpt-5" } else { "gpt-5-mini" };
+        exchange.attempts[0].model_label = model.into();
+        exchange.ended_us = 1_000 * (n % 50 + 1);
+        exchange.summary.times.first_content_us = (n % 4 != 0).then_some(1_000 + n);
+        let mut tallies = vec![tally(100 + n, n % 13, i64::try_from(n).unwrap())];
+        match n % 10 {
+            1 => exchange.outcome = Outcome::UpstreamError,
+            2 => exchange.outcome = Outcome::ClientCancelled,
+            3 => tallies[0].source = Some(UsageSource::Estimated),
+            4 => {
+                tallies[0].partial = true;
+                tallies[0].cost = None;
+                tallies[0].unpriced = true;
+            }
+            5 => {
+                let mut second = fixture::exchange().attempts.remove(0);
+                second.provider = "anthropic".into();
+                exchange.attempts.push(second);
+                tallies.push(tally(7, 8, 9));
+            }
+            6 => {
+                exchange.attempts.clear();
+                tallies.clear();
+                exchange.outcome = Outcome::Rejected;
+            }
+            _ => {
+                let called = ToolCalls { name: format!("tool-{}", n % 2), calls: 2 };
+                tallies[0].reading.tools = vec![called];
+            }
+        }
+        if n % 5 < 3 {
+            let session = HeaderValue::from_str(&format!("s-{}", n / 20)).unwrap();
+            exchange.session = Some(session);
+        }
+        exchange.tags = vec![("team".to_owned(), format!("t{}", n % 2))];
+        if n % 6 == 0 {
+            exchange.tags.push(("job".to_owned(), "nightly".to_owned()));
+        }
+        let costs = tallies.iter().filter_map(|tally| tally.cost.as_ref());
+        exchange.summary.cost = costs.map(|cost| cost.amount).reduce(Nanodollars::plus);
+        exchange.summary.tallies = tallies;
+        let mut row = Row::of(&exchange);
+        row.run_id = (n % 11 == 10).then_some([1; 16]);
+        rows.push(row);
+    }
+    rows
+}
+
+/// The sums, straight from rows, by a word.
+fn straight(rows: &[Row], keep: impl Fn(&Row) -> bool) -> [i64; 9] {
+    let mut sums = [0; 9];
+    for row in rows.iter().filter(|row| row.run_id.is_none() && keep(row)) {
+        sums[0] += 1;
+        sums[1] += i64::from(!matches!(row.outcome, Outcome::Complete | Outcome::ClientCancelled));
+        sums[2] += i64::from(row.outcome == Outcome::ClientCancelled);
+        sums[8] += row.duration_us;
+        for attempt in &row.attempts {
+            let estimated = attempt.usage_source == Some(UsageSource::Estimated);
+            let input = i64::try_from(attempt.usage.input.unwrap_or(0)).unwrap();
+            sums[if estimated { 4 } else { 3 }] += input;
+            sums[5] += attempt.cost_nanousd.unwrap_or(0);
+            sums[6] += i64::from(attempt.unpriced);
+            sums[7] += i64::from(attempt.partial);
+        }
+    }
+    sums
+}
+
+fn reported(line: &Line) -> [i64; 9] {
+    [
+        Measure::Requests,
+        Measure::Errors,
+        Measure::Cancelled,
+        Measure::Input,
+        Measure::EstimatedInput,
+        Measure::Cost,
+        Measure::Unpriced,
+        Measure::Partial,
+        Measure::Duration,
+    ]
+    .map(|measure| line.sums.get(measure))
+}
+
+#[test]
+fn reports_equal_sums_over_the_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = traffic();
+    let limits = Limits { batch_max: 37, ..Limits::default() };
+    let mut writer = writer_with(folder.path(), limits);
+    writer.handle().put(rows.clone());
+    writer.stop();
+    let all = straight(&rows, |_| true);
+    for by in [
+        &[][..],
+        &["model"],
+        &["provider", "day"],
+        &["hour"],
+        &["day"],
+        &["month", "key"],
+        &["session"],
+        &["session", "day"],
+        &["tag"],
+        &["tag:team"],
+        &["dialect", "agent"],
+    ] {
+        let report = usage(folder.path(), by);
+        assert_eq!(reported(&report.total), all, "{by:?}");
+        if !by.iter().any(|by| by.starts_with("tag")) {
+            let sum = report.lines.iter().fold([0; 9], |mut sum, line| {
+                sum.iter_mut().zip(reported(line)).for_each(|(sum, more)| *sum += more);
+                sum
+            });
+            assert_eq!(sum, all, "{by:?}");
+        }
+    }
+    let sessions = usage(folder.path(), &["session"]);
+    let one = sessions.lines.iter().find(|line| line.group == ["s-3"]).unwrap();
+    assert_eq!(reported(one), straight(&rows, |row| row.session.as_deref() == Some("s-3")));
+    let tags = usage(folder.path(), &["tag"]);
+    let one = tags.lines.iter().find(|line| line.group == ["job=nightly"]).unwrap();
+    assert_eq!(reported(one), straight(&rows, |row| row.tags.len() == 2));
+    assert_eq!(usage(folder.path(), &["tag:job"]).lines[0].group, ["nightly"]);
+    let kept = |row: &&Row| row.run_id.is_none();
+    let calls: i64 = rows.iter().filter(kept).map(Row::tool_calls).sum();
+    let tools = usage(folder.path(), &["tool"]);
+    assert_eq!(tools.total.sums.get(Measure::ToolCalls), calls);
+    assert_eq!(tools.lines.len(), 2);
+}
+
+#[test]
+fn attempts_count_where_they_went_and_requests_where_they_were_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut exchange = rich();
+    let mut second = fixture::exchange().attempts.remove(0);
+    second.provider = "anthropic".into();
+    exchange.attempts.push(second);
+    exchange.summary.tallies = vec![tally(100, 1, 10), tally(200, 2, 20)];
+    writer(&folder).handle().put(vec![Row::of(&exchange)]);
+    let lines: Vec<_> = usage(folder.path(), &["provider"]).lines;
+    let of = |line: &Line| {
+        let sums = [Measure::Requests, Measure::Attempts, Measure::Input, Measure::Cost];
+        (line.group[0].clone(), sums.map(|measure| line.sums.get(measure)), line.durations.count())
+    };
+    assert_eq!(of(&lines[0]), ("anthropic".to_owned(), [1, 1, 200, 20], 1));
+    assert_eq!(of(&lines[1]), ("openai".to_owned(), [0, 1, 100, 10], 0));
+}
+
+#[test]
+fn percentiles_of_days_are_those_of_their_hours() {
+    let folder = tempfile::tempdir().unwrap();
+    writer(&folder).handle().put(traffic());
+    let (days, hours) =
+        (usage(folder.path(), &["model"]), usage(folder.path(), &["model", "hour"]));
+    for line in &days.lines {
+        let of_hours = hours.lines.iter().filter(|hour| hour.group[0] == line.group[0]);
+        let mut merged = Line::default();
+        of_hours.for_each(|hour| {
+            merged.durations.merge(&hour.durations);
+            merged.ttfts.merge(&hour.ttfts);
+        });
+        assert_eq!((&merged.durations, &merged.ttfts), (&line.durations, &line.ttfts));
+    }
+    let p50 = days.total.durations.quantile(0.5).unwrap();
+    assert!(p50.abs_diff(25_000) < 2_000, "{p50}");
+}
+
+#[test]
+fn windows_and_limits_cut_and_say_what_they_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = traffic();
+    writer(&folder).handle().put(rows.clone());
+    let reader = Reader::open(folder.path()).unwrap();
+    let ask = |since_h: u64, until_h: u64, limit| Ask {
+        by: vec![By::Session],
+        since_us: signed(BASE_US + since_h * HOUR_US + 5),
+        until_us: signed(BASE_US + until_h * HOUR_US - 5),
+        limit,
+    };
+    for (since, until) in [(0, 1), (3, 9), (5, 70), (16, 40), (0, 75)] {
+        let report = reader.usage(&ask(since, until, Some(2))).unwrap();
+        let window = signed(BASE_US + since * HOUR_US)..signed(BASE_US + until * HOUR_US);
+        let expected = straight(&rows, |row| window.contains(&row.started_at_us));
+        assert_eq!(reported(&report.total), expected, "{since}..{until}");
+        assert_eq!(report.since_s * 1_000_000, window.start, "whole hours");
+        let mut shown = report.rest.sums;
+        report.lines.iter().for_each(|line| shown.plus(&line.sums));
+        assert_eq!(shown, report.total.sums);
+        assert!(report.lines.len() <= 2);
+    }
+    let none = reader.usage(&ask(5_000, 5_001, None)).unwrap();
+    assert_eq!((none.lines.len(), none.total.sums.get(Measure::Requests)), (0, 0));
+}
+
+#[test]
+fn a_row_that_is_refused_does_not_lose_its_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = writer(&folder);
+    let rows: Vec<Row> = (0..10).map(plain).collect();
+    let mut again = rows.clone();
+    again.insert(3, plain(100));
+    writer.handle().put(rows);
+    writer.handle().put(again);
+    writer.stop();
+    let counters = writer.handle().counters();
+    assert_eq!((counted(&counters.stored), counted(&counters.failed)), (11, 10));
+    assert_eq!(count(&read(&folder), "records"), 11);
+    let total = usage(folder.path(), &[]).total;
+    assert_eq!(total.sums.get(Measure::Requests), 11, "and the roll-ups have what the rows have");
+}
+
+#[test]
+fn a_full_disk_is_counted_and_passes() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits { pauses: SHORT, ..Limits::default() };
+    let writer = writer_with(folder.path(), limits);
+    let handle = writer.handle();
+    handle.run(|connection| {
+        connection.pragma_update(None, "wal_autocheckpoint", 0).unwrap();
+        let pages: i64 =
+            connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        connection.pragma_update_and_check(None, "max_page_count", pages + 4, |_| Ok(())).unwrap();
+    });
+    for n in 0..20 {
+        handle.put((n * 100..(n + 1) * 100).map(plain).collect());
+        flushed(handle);
+    }
+    let counters = handle.counters();
+    let (stored, failed) = (counted(&counters.stored), counted(&counters.failed));
+    assert!(failed > 0 && counters.failing.load(Ordering::Relaxed), "{counters:?}");
+    assert_eq!(stored + failed, 2_000);
+    assert!(counted(&counters.retried) > 0 && counted(&counters.queued) == 0);
+    assert_eq!(count(&read(&folder), "records"), signed(stored), "what was stored stays readable");
+    handle.run(|connection| {
+        connection.pragma_update_and_check(None, "max_page_count", 1 << 20, |_| Ok(())).unwrap();
+    });
+    handle.put((5_000..5_100).map(plain).collect());
+    flushed(handle);
+    assert_eq!(counted(&counters.stored), stored + 100);
+    assert!(!counters.failing.load(Ordering::Relaxed));
+}
+
+#[test]
+fn another_writers_transaction_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits { busy: Duration::from_millis(1), ..Limits::default() };
+    let writer = writer_with(folder.path(), limits);
+    let other = db::open_writer(folder.path(), db::BUSY).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    writer.handle().put(vec![plain(1)]);
+    let counters = writer.handle().counters();
+    while counted(&counters.retried) == 0 {
+        std::thread::yield_now();
+    }
+    other.execute_batch("COMMIT").unwrap();
+    flushed(writer.handle());
+    assert_eq!((counted(&counters.stored), counted(&counters.failed)), (1, 0));
+}
+
+#[test]
+fn a_full_queue_drops_and_counts_and_never_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits { queue_max: 10, ..Limits::default() };
+    let mut writer = writer_with(folder.path(), limits);
+    let (go, wait) = sync_channel::<()>(0);
+    writer.handle().run(move |_| wait.recv().unwrap());
+    writer.handle().put((0..8).map(plain).collect());
+    writer.handle().put((8..16).map(plain).collect());
+    let counters = writer.handle().counters().clone();
+    assert_eq!((counted(&counters.queued), counted(&counters.dropped)), (10, 6));
+    go.send(()).unwrap();
+    writer.stop();
+    assert_eq!((counted(&counters.queued), counted(&counters.stored)), (0, 10));
+    writer.handle().put(vec![plain(99)]);
+    assert_eq!(counted(&counters.dropped), 7, "after the end there is no writer");
+}
+
+#[test]
+fn two_writers_share_a_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits { company: Duration::from_millis(1), ..Limits::default() };
+    let writers = [0, 1].map(|_| writer_with(folder.path(), limits));
+    for round in 0..50 {
+        for (n, writer) in writers.iter().enumerate() {
+            let first = (round * 2 + n as u64) * 10;
+            writer.handle().put((first..first + 10).map(plain).collect());
+        }
+    }
+    drop(writers);
+    assert_eq!(count(&read(&folder), "records"), 1_000);
+    let total = usage(folder.path(), &["day"]).total;
+    assert_eq!(total.sums.get(Measure::Input), 100_000);
+    assert_eq!(total.durations.count(), 1_000, "distributions add up, too");
+}
+
+#[test]
+fn what_is_awaited_outlives_a_restart_up_to_its_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    let awaited = |n: i64| Awaited {
+        provider: "openai".to_owned(),
+        response_id: format!("resp_{n}"),
+        exchange: ExchangeId::new(BASE_US).bytes(),
+        noted_at_us: n,
+    };
+    {
+        let writer = writer(&folder);
+        writer.handle().await_usage(awaited(1));
+        writer.handle().await_usage(awaited(2));
+        writer.handle().usage_came("openai", "resp_1");
+        flushed(writer.handle());
+        writer.handle().run(|connection| {
+            let sql = "WITH RECURSIVE n(n) AS (SELECT 10 UNION ALL SELECT n + 1 FROM n WHERE n < 70009) \
+                       INSERT INTO awaited SELECT 'openai', 'resp_' || n, x'00', n FROM n";
+            connection.execute(sql, []).unwrap();
+            connection.execute("UPDATE awaited SET exchange_id = zeroblob(16)", []).unwrap();
+        });
+    }
+    let newest = Reader::open(folder.path()).unwrap().awaited().unwrap();
+    assert_eq!(newest.len(), AWAITED_MAX as usize);
+    assert_eq!(
+        (newest[0].noted_at_us, newest[newest.len() - 1].noted_at_us),
+        (70_010 - 65_536, 70_009)
+    );
+    assert!(Table::of(newest).take("openai", "resp_70000").is_some());
+    flushed(writer(&folder).handle());
+    assert_eq!(count(&read(&folder), "awaited"), i64::from(AWAITED_MAX), "the rest is forgotten");
+}
+
+/// A copy of a store that an earlier version wrote.
+fn earlier(schema: &str) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join(db::FILE);
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/store");
+    std::fs::copy(golden.join(schema), &place).unwrap();
+    let path = folder.path().to_owned();
+    (folder, path)
+}
+
+#[test]
+fn stores_of_each_released_schema_open_and_go_on() {
+    let schemas = ["schema-1.db"];
+    for schema in &schemas {
+        let (folder, path) = earlier(schema);
+        let before = usage(&path, &["model"]);
+        assert_eq!(before.total.sums.get(Measure::Requests), 60, "{schema}");
+        let mut writer = writer(&folder);
+        writer.handle().put(vec![plain(0)]);
+        writer.stop();
+        assert_eq!(counted(&writer.handle().counters().stored), 1, "{schema}");
+        let after = usage(&path, &["model"]);
+        assert_eq!(after.total.sums.get(Measure::Requests), 61, "{schema}");
+        assert_eq!(count(&read(&folder), "exchanges"), 61, "{schema}");
+    }
+}

@@ -1,0 +1,292 @@
+//! What is kept of the traffic: records that match what happened, reports that match the records, and traffic that goes on
+//! whatever the disk does.
+
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use pinhole::admin;
+use pinhole::base::task;
+use pinhole::observe::keep::KeepSink;
+use pinhole::observe::sink::Sinks;
+use pinhole::store::writer::{Limits, Writer};
+use rusqlite::{Connection, OpenFlags};
+use serde_json::Value;
+
+use crate::command::{Serving, config, pinhole, run, text, write};
+use crate::support::eventually;
+use crate::support::gateway::{Fact, Gateway, Setting, one, settings};
+use crate::support::raw::{self, Request};
+use crate::support::upstream::{Step, Upstream, answer, chunk, event_stream, json, stream_of};
+
+/// A gateway that keeps records in `folder`, and its writer's handle.
+fn keeping(folder: &Path, url: &str) -> (Gateway, pinhole::store::writer::Handle) {
+    let mut settings = settings("pinhole.toml", &one(url), &Setting::default()).expect("valid");
+    folder.clone_into(&mut settings.server.data_dir);
+    let writer = Writer::start(folder, Limits::default()).expect("a store");
+    let handle = writer.handle().clone();
+    let sinks = Sinks::default().with(Box::new(KeepSink::new(writer)));
+    (Gateway::run_into(settings, sinks), handle)
+}
+
+fn open(folder: &Path) -> Connection {
+    let path = folder.join("pinhole.db");
+    Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("the store")
+}
+
+fn number(database: &Connection, sql: &str) -> i64 {
+    database.query_row(sql, [], |row| row.get(0)).expect("a number")
+}
+
+fn chat(model: &str) -> Request {
+    let body = format!(r#"{{"model":"{model}","stream":true}}"#);
+    Request::post("/v1/chat/completions").header("content-type", "application/json").body(body)
+}
+
+/// What the record says of an exchange, in the words of the log.
+fn recorded(database: &Connection, fact: &Fact) -> String {
+    let sql = "SELECT outcome || ' ' || coalesce(status, '-') || ' ' || coalesce(error_source, '-') || ' ' || \
+               coalesce(error_kind, '-') || ' ' || coalesce(model_requested, '-') || ' ' || request_bytes || ' ' || \
+               response_bytes || ' ' || attempts || ' ' || coalesce(provider, '-') || ' ' || stream \
+               FROM exchanges WHERE id = ?";
+    database.query_row(sql, [&fact.id], |row| row.get(0)).expect("a record")
+}
+
+fn happened(fact: &Fact) -> String {
+    let or = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let (source, kind) = fact.failure.unwrap_or(("-", "-"));
+    format!(
+        "{} {} {source} {kind} {} {} {} {} {} {}",
+        fact.outcome,
+        or(fact.status.map(|status| status.to_string())),
+        or(fact.model_requested.clone()),
+        fact.request_bytes,
+        fact.response_bytes,
+        fact.attempts.len(),
+        or(fact.attempts.last().map(|attempt| attempt.provider.clone())),
+        u8::from(fact.stream),
+    )
+}
+
+#[tokio::test]
+async fn records_match_what_happened() {
+    let upstream = Upstream::start(|got| {
+        let body = got.text();
+        if body.contains("refuse") {
+            vec![Step::Send(answer(429, &[], r#"{"error":{"message":"slow down"}}"#))]
+        } else if body.contains("hold") {
+            vec![Step::send(event_stream()), Step::send(chunk("data: {}\n\n")), Step::Hold]
+        } else {
+            stream_of(&["data: {\"choices\":[]}\n\n", "data: [DONE]\n\n"])
+        }
+    })
+    .await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut gateway, handle) = keeping(folder.path(), &upstream.url());
+    let tagged = chat("m").header("x-session-id", "s-1").header("x-pinhole-tag", "team=search");
+    gateway.call(&tagged).await;
+    gateway.call(&chat("refuse")).await;
+    gateway.call(&chat(&"long".repeat(300))).await;
+    gateway.call(&Request::post("/v1/chat/completions").body("no json")).await;
+    let mut leaving = gateway.connect().await;
+    leaving.send(&chat("hold")).await;
+    leaving.read_until("data: {}").await;
+    drop(leaving);
+    let facts = gateway.ended(5).await;
+    let outcomes: Vec<_> = facts.iter().map(|fact| fact.outcome).collect();
+    assert_eq!(
+        outcomes,
+        ["complete", "upstream_error", "complete", "rejected", "client_cancelled"]
+    );
+    gateway.drain().await;
+    let database = open(folder.path());
+    assert_eq!(number(&database, "SELECT count(*) FROM exchanges"), 5);
+    for (n, fact) in facts.iter().enumerate() {
+        if n == 2 {
+            // A name of 1,200 characters is kept up to its bound.
+            let long = "SELECT max(length(model_requested)) FROM exchanges";
+            assert_eq!(number(&database, long), 256);
+            continue;
+        }
+        assert_eq!(recorded(&database, fact), happened(fact));
+    }
+    let tagged =
+        "SELECT count(*) FROM exchanges WHERE session_id = 's-1' AND tags ->> 'team' = 'search'";
+    assert_eq!(number(&database, tagged), 1);
+    let counters = handle.counters();
+    assert_eq!(counters.stored.load(std::sync::atomic::Ordering::Relaxed), 5);
+}
+
+#[tokio::test]
+async fn reports_on_the_operations_port_and_the_command_line_agree_with_the_records() {
+    let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (gateway, handle) = keeping(folder.path(), &upstream.url());
+    for n in 0..6 {
+        let request = chat("m").header("x-pinhole-tag", &format!("team=t{}", n % 2));
+        gateway.call(&request).await;
+    }
+    assert!(handle.flush(raw::DEADLINE), "the writer does not answer");
+    eventually("the records", || {
+        (number(&open(folder.path()), "SELECT count(*) FROM exchanges") == 6).then_some(())
+    })
+    .await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let operations = listener.local_addr().expect("its address");
+    task::spawn("operations", admin::serve(listener, Arc::clone(gateway.shared())));
+    let ask = |target: &str| {
+        let request = Request::get(target).header("host", "127.0.0.1");
+        async move { raw::send(operations, &request).await }
+    };
+    let report = ask("/api/usage?by=provider,day&since=2d").await.json();
+    assert_eq!(report["groups"][0]["provider"], "up", "{report}");
+    assert_eq!(report["total"]["requests"], 6, "{report}");
+    let csv = ask("/api/usage.csv?by=tag%3Ateam").await;
+    assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
+    let lines: Vec<String> = csv.text().lines().map(str::to_owned).collect();
+    assert!(lines[0].starts_with("team,requests,") && lines[1].starts_with("t0,3,"), "{lines:?}");
+    for (target, words) in [
+        ("/api/usage?by=modle", "did you mean `model`?"),
+        ("/api/usage?by=session,model", "are not kept together"),
+        ("/api/usage?since=long", "2026-11-01T08:00:00Z"),
+        ("/api/usage?limit=0", "is no number from 1 to"),
+        ("/api/usage.csv?from=1", "use by, since, until, limit"),
+    ] {
+        let refused = ask(target).await;
+        assert_eq!(refused.status, 400, "{target}");
+        assert_eq!(refused.header("content-type"), Some("application/problem+json"));
+        let detail = refused.json()["detail"].to_string();
+        assert!(detail.contains(words), "{detail}");
+    }
+    let data_dir = folder.path().to_str().expect("a path");
+    let told = |arguments: &[&str]| {
+        let all = [&["usage", "--data-dir", data_dir], arguments].concat();
+        run(folder.path(), &all)
+    };
+    let json = told(&["--by", "provider", "--json"]);
+    let lines = text(&json.stdout);
+    let rows: Vec<Value> =
+        lines.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+    assert_eq!((&rows[0]["provider"], &rows[1]["requests"]), (&Value::from("up"), &Value::from(6)));
+    let table = text(&told(&["--by", "tag", "--since", "1h"]).stdout);
+    assert!(
+        table.contains("team=t1")
+            && table.lines().last().is_some_and(|line| line.starts_with("total")),
+        "{table}"
+    );
+    let refused = told(&["--by", "nothing"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", text(&refused.stderr));
+    let missing = run(folder.path(), &["usage", "--data-dir", "nowhere"]);
+    assert_eq!(missing.status.code(), Some(3));
+    assert!(text(&missing.stderr).contains("there is no store at"), "{}", text(&missing.stderr));
+}
+
+#[tokio::test]
+async fn without_a_store_the_report_says_how_to_have_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut settings =
+        settings("pinhole.toml", &one("http://127.0.0.1:9"), &Setting::default()).expect("valid");
+    settings.server.data_dir = folder.path().join("none");
+    let gateway = Gateway::run(settings);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let operations = listener.local_addr().expect("its address");
+    task::spawn("operations", admin::serve(listener, Arc::clone(gateway.shared())));
+    let request = Request::get("/api/usage").header("host", "127.0.0.1");
+    let refused = raw::send(operations, &request).await;
+    assert_eq!(refused.status, 404);
+    assert!(refused.json()["detail"].to_string().contains("capture.level"), "{refused:?}");
+}
+
+/// One call to a running `serve`.
+async fn call(serving: &Serving) -> u16 {
+    let request = chat("m").header("authorization", "Bearer pk");
+    raw::send(serving.address(), &request).await.status
+}
+
+fn place(folder: &Path) -> std::path::PathBuf {
+    folder.join(".local/share/pinhole")
+}
+
+#[tokio::test]
+async fn a_killed_gateway_leaves_what_it_had_committed() {
+    let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), &config("127.0.0.1:0", &upstream.url()));
+    let mut serving = Serving::start(folder.path());
+    let place = place(folder.path());
+    let mut sent = 0;
+    let committed = loop {
+        assert_eq!(call(&serving).await, 200);
+        sent += 1;
+        let there = number(&open(&place), "SELECT count(*) FROM exchanges");
+        if there >= 5 {
+            break there;
+        }
+    };
+    serving.child.kill().expect("a kill");
+    serving.child.wait().expect("its end");
+    let database = open(&place);
+    let check: String =
+        database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("a check");
+    assert_eq!(check, "ok");
+    let there = number(&database, "SELECT count(*) FROM exchanges");
+    assert!((committed..=sent).contains(&there), "{committed} {there} {sent}");
+    let summed = "SELECT sum(requests) FROM total_hours";
+    assert_eq!(number(&database, summed), there, "roll-ups and rows are of one piece");
+    let again = Serving::start(folder.path());
+    assert_eq!(call(&again).await, 200, "the lock died with its holder");
+}
+
+#[tokio::test]
+async fn a_second_gateway_on_the_same_directory_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), &config("127.0.0.1:0", "http://127.0.0.1:9"));
+    let serving = Serving::start(folder.path());
+    let second = pinhole(folder.path(), &["serve"])
+        .env("UP_KEY", "sk")
+        .env("PINHOLE_API_KEY", "pk")
+        .output()
+        .expect("the program");
+    let talk = text(&second.stderr);
+    assert_eq!(second.status.code(), Some(3), "{talk}");
+    let pid = serving.child.id().to_string();
+    assert!(talk.contains(&pid) && talk.contains("server.data_dir (--data-dir)"), "{talk}");
+    let off = pinhole(folder.path(), &["serve", "--capture", "off"]);
+    assert!(
+        Serving::of(off).said_of("capture").contains("--data-dir"),
+        "nothing kept, nothing locked"
+    );
+}
+
+#[tokio::test]
+async fn a_disk_that_takes_nothing_more_stops_no_traffic() {
+    let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), &config("127.0.0.1:0", &upstream.url()));
+    let place = place(folder.path());
+    drop(Writer::start(&place, Limits::default()).expect("a store"));
+    // Past 32 KiB the system refuses to write: the index of the log fits, the log does not.
+    let program = pinhole(folder.path(), &[]).get_program().to_owned();
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" serve"]).arg(program).arg0("sh");
+    limited
+        .current_dir(folder.path())
+        .env_clear()
+        .env("HOME", folder.path())
+        .env("PATH", "/usr/bin:/bin");
+    let mut serving = Serving::of(limited);
+    assert_eq!(call(&serving).await, 200);
+    serving.read_to("records are lost until the store can be written again");
+    for _ in 0..20 {
+        assert_eq!(call(&serving).await, 200);
+    }
+    drop(serving);
+    assert_eq!(number(&open(&place), "SELECT count(*) FROM exchanges"), 0);
+    let again = Serving::start(folder.path());
+    assert_eq!(call(&again).await, 200);
+    eventually("the record", || {
+        (number(&open(&place), "SELECT count(*) FROM exchanges") == 1).then_some(())
+    })
+    .await;
+}
