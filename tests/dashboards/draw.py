@@ -128,7 +128,7 @@ class Canvas:
         self.figure.savefig(path, dpi=DPI, facecolor=BACK)
         plt.close(self.figure)
         # A palette is enough for lines and letters, and makes the file a third of its size.
-        Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+        Image.open(path).convert("RGB").quantize(160, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def fitted(words, width, size=9):
