@@ -34,7 +34,7 @@ pub fn start(
 ) -> Result<(Sinks, Observers), LockError> {
     let mut observers = Observers { exports: None, store: None, log: log.clone(), _lock: None };
     let mut sinks = Sinks::default();
-    if let Some(keep::Store { lock, counters, sink }) = keep::start(settings)? {
+    if let Some(keep::Store { lock, counters, sink }) = keep::start(settings, sinks.awaited())? {
         observers.store = Some(counters);
         observers._lock = Some(lock);
         sinks = sinks.with(Box::new(sink));
