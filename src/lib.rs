@@ -6,6 +6,7 @@ pub mod neutral;
 // 1 language
 pub mod dialect;
 pub mod exchange;
+pub mod price;
 // 2 parts
 pub mod policy;
 pub mod route;

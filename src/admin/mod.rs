@@ -1,7 +1,9 @@
-//! The operations listener: health, readiness, metrics, providers, routing decisions. Errors are problem documents.
+//! The operations listener: health, readiness, metrics, providers, routing decisions, prices. Errors are problem
+//! documents.
 
 pub mod guard;
 pub mod metrics;
+pub mod pricing;
 pub mod problem;
 pub mod views;
 
@@ -23,6 +25,8 @@ fn app(shared: Arc<Shared>) -> Router {
     let api = Router::new()
         .route("/api/providers", get(views::providers))
         .route("/api/route", get(views::route))
+        .route("/api/pricing", get(pricing::all))
+        .route("/api/pricing/{*model}", get(pricing::one))
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), guard::admit));
     let metrics = Router::new()
         .route("/metrics", get(metrics::scrape))

@@ -23,7 +23,7 @@ pub async fn not_found(uri: Uri) -> Response {
     problem(
         StatusCode::NOT_FOUND,
         &format!(
-            "nothing at {}; this version has /health, /ready, /metrics, /api/providers, /api/route",
+            "nothing at {}; this version has /health, /ready, /metrics, /api/providers, /api/route, /api/pricing",
             uri.path()
         ),
     )

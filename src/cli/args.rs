@@ -38,6 +38,11 @@ pub enum Command {
     Check(CheckArgs),
     /// Explain where a model name goes, and why.
     Route(RouteArgs),
+    /// What tokens cost: show the price lists, see what another would change, install it.
+    Prices {
+        #[command(subcommand)]
+        command: PricesCommand,
+    },
     /// Run simulated providers that speak all four dialects.
     Simulate(SimulateArgs),
     /// Print a completion script for a shell.
@@ -129,6 +134,49 @@ pub struct RouteArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PricesCommand {
+    /// Print prices in US dollars for a million tokens.
+    Show {
+        /// Model names, as a provider takes them; all rows when absent.
+        #[arg(value_name = "MODEL")]
+        models: Vec<String>,
+        /// Only as this seller's list has them (`openai`, `azure-eu`, …).
+        #[arg(long, value_name = "B")]
+        basis: Option<String>,
+        /// Print NDJSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+    /// Print what a price list would change: rows added, removed, dearer, cheaper.
+    Diff {
+        /// The price list (JSON; docs/prices.md has the form).
+        file: PathBuf,
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+    /// Install a price list into the data directory, and print what it changes.
+    Update {
+        /// The price list (JSON; docs/prices.md has the form).
+        file: PathBuf,
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+}
+
+/// Where configuration and data are.
+#[derive(Debug, clap::Args)]
+pub struct PlaceArgs {
+    /// Configuration file; absent: looked for as `serve` does.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where the store and the installed price list live.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -2,14 +2,17 @@
 
 use serde_json::{Value, json};
 
+use crate::base::clock;
 use crate::cli::Exit;
 use crate::cli::args::CheckArgs;
 use crate::cli::serve::tell_findings;
 use crate::cli::terminal::{say, tell};
 use crate::config::env::Environment;
 use crate::config::load::load;
+use crate::config::prices;
 use crate::config::print;
 use crate::config::settings::Settings;
+use crate::price::date::Day;
 use crate::upstream::control::{self, Verdict};
 
 pub fn run(args: &CheckArgs) -> Exit {
@@ -27,6 +30,10 @@ pub fn run(args: &CheckArgs) -> Exit {
         }
     };
     tell_findings(&settings.warnings);
+    if let Some(stale) = prices::stale(&settings, Day::of_us(clock::wall_us())) {
+        // Told, but no fault of the file: a check that passed yesterday passes today.
+        tell(&stale.to_string());
+    }
     let live = if args.json {
         let mut document = print::json(&settings);
         let mut rows = Vec::new();

@@ -5,6 +5,7 @@ pub mod check;
 pub mod demo;
 pub mod generate;
 pub mod logging;
+pub mod prices;
 pub mod route;
 pub mod serve;
 pub mod simulate;
@@ -56,6 +57,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Route(args) => route::run(&args),
+        Command::Prices { command } => prices::run(&command),
         Command::Simulate(args) => simulate::run(&args),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man => generate::man(),

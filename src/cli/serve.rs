@@ -17,15 +17,19 @@ use crate::cli::{Exit, logging};
 use crate::config::diagnostic::Findings;
 use crate::config::env::Environment;
 use crate::config::load::load;
+use crate::config::prices;
 use crate::config::reload::Watch;
 use crate::config::settings::{LogLevel, Overrides, Server as ServerSettings, Settings, Source};
+use crate::observe::awaited::Awaited;
 use crate::observe::digest::Digester;
 use crate::observe::line::LineSink;
 use crate::observe::meter::MeterSink;
 use crate::observe::pipe::Pipe;
+use crate::observe::prices::PricesInForce;
 use crate::observe::queue::{Queue, Worker};
 use crate::observe::sink::Sinks;
 use crate::observe::span::{Origins, SpanSink};
+use crate::price::date::Day;
 use crate::proxy::discovery;
 use crate::proxy::server::{self, Server};
 use crate::proxy::state::Shared;
@@ -53,9 +57,7 @@ pub fn run(args: &ServeArgs) -> Exit {
             return Exit::Environment;
         }
     };
-    for finding in &settings.warnings {
-        tracing::warn!("{}", finding.told());
-    }
+    warn(&settings);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -67,12 +69,20 @@ pub fn run(args: &ServeArgs) -> Exit {
         path: args.config.config.clone(),
         overrides,
         environment,
-        started: settings.clone(),
         origins: Origins::of(&settings.providers),
+        started: settings.clone(),
     };
     let exit = runtime.block_on(serve(settings, Arc::new(again), &log));
     log.drain();
     exit
+}
+
+/// Logs what is odd about a configuration, and whether its prices have grown old.
+fn warn(settings: &Settings) {
+    let stale = prices::stale(settings, Day::of_us(clock::wall_us()));
+    for finding in settings.warnings.iter().chain(&stale) {
+        tracing::warn!("{}", finding.told());
+    }
 }
 
 /// What a reload needs to read the configuration once more.
@@ -99,11 +109,17 @@ pub fn start(settings: Settings, listener: &TcpListener, sinks: Sinks) -> io::Re
         .server
         .workers
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
-    let telemetry = Telemetry::new(settings.telemetry.series_max).map_err(io::Error::other)?;
+    let telemetry = Telemetry::new(settings.metering.series_max).map_err(io::Error::other)?;
     let meter = MeterSink::new(Arc::clone(&telemetry));
-    let (queue, observer) = Queue::start(Digester::default(), sinks.first(Box::new(meter)))?;
+    let prices = PricesInForce::new(Arc::clone(&settings.prices.book));
+    let digester = if settings.metering.enabled {
+        Digester::new(Arc::<Awaited>::default(), Arc::clone(&prices))
+    } else {
+        Digester::off()
+    };
+    let (queue, observer) = Queue::start(digester, sinks.first(Box::new(meter)))?;
     watch_losses(&telemetry, &queue);
-    let shared = Shared::new(settings, workers, queue, telemetry);
+    let shared = Shared::new(settings, workers, queue, prices, telemetry);
     let server = server::start(listener, &shared, workers)?;
     Ok(Gateway { server, shared, observer })
 }
@@ -113,6 +129,9 @@ fn watch_losses(telemetry: &Telemetry, queue: &Arc<Queue>) {
     let counted = Arc::clone(queue);
     let read = move || counted.dropped();
     telemetry.watch(Metric::ObservationsLost, &["exchange", "queue_full"], read);
+    let counted = Arc::clone(queue);
+    let read = move || counted.unread();
+    telemetry.watch(Metric::ObservationsLost, &["exchange", "unread"], read);
     let room = Arc::clone(queue.room());
     let read = move || room.refused();
     telemetry.watch(Metric::ObservationsLost, &["prompt", "memory"], read);
@@ -193,6 +212,8 @@ async fn serve(settings: Settings, again: Arc<Again>, log: &Pipe) -> Exit {
             return Exit::Environment;
         }
     };
+    let lines = log.clone();
+    gateway.shared.telemetry.watch(Metric::LogLinesDropped, &[], move || lines.dropped());
     banner(&gateway, ops_address);
     task::spawn("operations listener", admin::serve(ops_listener, Arc::clone(&gateway.shared)));
     let discovering = task::spawn("discovery", discovery::run(Arc::clone(&gateway.shared)));
@@ -271,9 +292,7 @@ async fn reload(shared: &Arc<Shared>, again: &Arc<Again>) {
     });
     match read.await {
         Ok(Ok(settings)) => {
-            for finding in &settings.warnings {
-                tracing::warn!("{}", finding.told());
-            }
+            warn(&settings);
             let started = &again.started;
             if let Some(reason) = exposes(&started.server, &settings) {
                 tracing::error!("{reason}; configuration not reloaded, the old one stays in force");
@@ -326,6 +345,7 @@ fn waiting_for_restart(before: &Settings, new: &Settings) -> Vec<&'static str> {
         (started.workers != server.workers, "server.workers"),
         (started.header_timeout != server.header_timeout, "server.header_timeout"),
         (before.telemetry != new.telemetry, "telemetry"),
+        (before.metering != new.metering, "telemetry.metering and telemetry.series_max"),
         (before.log != new.log, "log"),
     ]
     .into_iter()

@@ -91,6 +91,16 @@ impl Environment {
     }
 }
 
+impl Environment {
+    /// Where the store lives when nobody says.
+    pub fn default_data_dir(&self) -> PathBuf {
+        match self.data_home() {
+            Some(home) => home.join("pinhole"),
+            None => self.directory.join("pinhole-data"),
+        }
+    }
+}
+
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Names only: any value may be a credential.

@@ -23,6 +23,7 @@ const BUFFERED_MAX: Size = Size(256 << 20);
 const IN_FLIGHT_MAX: usize = 1_024;
 const WAIT: Span = seconds(5);
 const DISCOVERY_EVERY: Span = seconds(600);
+const PRICES_STALE_AFTER: std::time::Duration = std::time::Duration::from_hours(180 * 24);
 
 const fn seconds(count: u64) -> Span {
     Span(std::time::Duration::from_secs(count))
@@ -39,8 +40,6 @@ pub struct File {
     pub ops: Option<Ops>,
     /// Log lines on standard error.
     pub log: Option<Log>,
-    /// Metrics, and traces by OpenTelemetry, which are off until an endpoint is given.
-    pub telemetry: Option<Telemetry>,
     /// The providers, in order of trial; the key of a block is the provider's id. `backends` is the same.
     #[schemars(extend("x-alias" = "backends"))]
     pub providers: Option<IndexMap<String, Provider>>,
@@ -64,10 +63,16 @@ pub struct File {
     pub streams: Option<Streams>,
     /// Learning models from providers whose block lists none.
     pub discovery: Option<Discovery>,
+    /// Whether a provider without `cost_basis` is priced by what its preset, address or endpoints tell. Default: true.
+    pub auto_cost_basis: Option<bool>,
+    /// What tokens cost; see `docs/prices.md`.
+    pub prices: Option<Prices>,
     /// How much of each exchange is kept. Read and checked now; acts when the store lands.
     pub capture: Option<Capture>,
     /// When what was kept is removed. Read and checked now; acts when the store lands.
     pub retention: Option<Retention>,
+    /// What the gateway tells of its traffic: metrics, and traces by OpenTelemetry once an endpoint is given.
+    pub telemetry: Option<Telemetry>,
 }
 
 /// The traffic listener and what surrounds it.
@@ -253,6 +258,22 @@ pub struct Discovery {
 impl Default for Discovery {
     fn default() -> Self {
         Self { enabled: true, every: DISCOVERY_EVERY }
+    }
+}
+
+/// What tokens cost.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Prices {
+    /// A price list of your own (JSON), laid over the installed and the shipped one; a relative path starts from the configuration file.
+    pub file: Option<String>,
+    /// Age of the newest list from which a warning is given, at start and by `pinhole check`.
+    pub stale_after: SpanOrOff,
+}
+
+impl Default for Prices {
+    fn default() -> Self {
+        Self { file: None, stale_after: SpanOrOff(Some(PRICES_STALE_AFTER)) }
     }
 }
 

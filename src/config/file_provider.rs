@@ -38,9 +38,9 @@ pub struct Provider {
     pub preference: Option<i64>,
     /// Listed for operators, never used. Default: `false`.
     pub disabled: Option<bool>,
-    /// Price list to use, such as `openai` or `bedrock-eu`. Read now; acts when metering lands.
+    /// Price list to use, such as `openai` or `bedrock-eu`; `none` for none. Default: the preset's, else that of its address or endpoints.
     pub cost_basis: Option<String>,
-    /// Which model's price stands for which models. Read now; acts when metering lands.
+    /// Which model's price stands for which models; wins over the price list.
     pub model_cost_map: Option<Vec<ModelCost>>,
     /// Waits for this provider alone.
     pub timeouts: Option<ProviderTimeouts>,
@@ -125,7 +125,7 @@ pub enum AuthMode {
 pub struct ModelCost {
     /// Model name or glob.
     pub r#match: String,
-    /// The model whose price is taken.
+    /// The model whose price is taken: a name of the provider's price list, else of any; or `list/model`.
     pub r#as: String,
     /// Factor on that price. Default: 1.
     #[schemars(range(min = 0))]

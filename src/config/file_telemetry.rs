@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 use crate::config::text::SecretText;
 use crate::config::units::{Size, Span};
 
-/// Metrics, and traces by OpenTelemetry, which are off until an endpoint is given.
+/// What the gateway tells of its traffic: metrics, and traces by OpenTelemetry once an endpoint is given.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Telemetry {
+    /// Whether answers are read for tokens, cost and times of content. Default: `true`.
+    pub metering: Option<bool>,
     /// Time series of all metrics together; past it, labels collapse to `other`, and that is counted. Default: 10000.
     pub series_max: Option<usize>,
     /// `service.name` of the resource. Default: `pinhole`.

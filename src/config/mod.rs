@@ -20,6 +20,7 @@ pub mod file_provider;
 pub mod file_telemetry;
 pub mod load;
 pub mod normalise;
+pub mod prices;
 pub mod print;
 pub mod reload;
 pub mod resolve;

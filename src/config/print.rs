@@ -46,6 +46,11 @@ pub fn json(settings: &Settings) -> Value {
         },
         "capture": settings.capture.level.label(),
         "telemetry": telemetry_json(settings),
+        "prices": {
+            "version": settings.prices.book.lists().version(),
+            "date": settings.prices.book.lists().date().map(|date| date.to_string()),
+            "stale_after": settings.prices.stale_after.map_or_else(|| "off".to_owned(), show_span),
+        },
         "keys": settings.gateway_keys.iter().map(|key| &*key.label).collect::<Vec<_>>(),
         "admin_key": settings.admin_key.is_some(),
         "providers": settings.providers.iter().map(|provider| provider_json(provider)).collect::<Vec<_>>(),
@@ -69,8 +74,12 @@ fn write_text(out: &mut String, settings: &Settings) -> std::fmt::Result {
     let labels: Vec<&str> = settings.gateway_keys.iter().map(|key| &*key.label).collect();
     let keys = if labels.is_empty() { "none".to_owned() } else { labels.join(", ") };
     writeln!(out, "gateway keys   {keys}")?;
+    let lists = settings.prices.book.lists();
+    let date = lists.date().map_or_else(|| "none".to_owned(), |date| date.to_string());
+    writeln!(out, "prices         {} of {date}", lists.version())?;
     for provider in &settings.providers {
         write_provider(out, provider)?;
+        writeln!(out, "  prices       {}", bases(settings, provider).join(", "))?;
     }
     write_rules(out, &settings.rules)
 }
@@ -139,6 +148,14 @@ fn write_provider(out: &mut String, provider: &Provider) -> std::fmt::Result {
     writeln!(out, "  keys         {}", keys_line(provider))?;
     writeln!(out, "  models       {}", models_line(provider))?;
     writeln!(out, "  waits        {}", timeouts_line(provider.timeouts))
+}
+
+/// The price lists that a provider bills by.
+fn bases(settings: &Settings, provider: &Provider) -> Vec<String> {
+    let billing = settings.prices.book.billing(&provider.id);
+    let bases: Vec<String> =
+        billing.into_iter().flat_map(|billing| &billing.bases).map(ToString::to_string).collect();
+    if bases.is_empty() { vec!["none".to_owned()] } else { bases }
 }
 
 fn keys_line(provider: &Provider) -> String {
@@ -298,6 +315,8 @@ mod tests {
             "traffic        http://127.0.0.1:8000",
             "data           /h/.local/share/pinhole",
             "provider openai (preset openai)",
+            "  prices       openai",
+            "  prices       none",
             "  base URL     https://api.openai.com/",
             "  endpoints    openai_chat",
             "  credential   bearer, override",

@@ -13,6 +13,7 @@ use crate::base::trace::Sampler;
 use crate::config::diagnostic::Findings;
 use crate::exchange::trace::Incoming;
 use crate::policy::identity::GatewayKey;
+use crate::price::book::Book;
 use crate::route::rules::Rules;
 use crate::telemetry::settings::Telemetry;
 use crate::upstream::provider::{Provider, Timeouts};
@@ -24,6 +25,7 @@ pub struct Settings {
     pub server: Server,
     pub ops: Ops,
     pub log: Log,
+    pub metering: Metering,
     pub limits: Limits,
     /// Gateway-wide waits; each provider carries its own, already merged.
     pub timeouts: Timeouts,
@@ -32,6 +34,7 @@ pub struct Settings {
     pub capture: Capture,
     pub retention: Retention,
     pub errors: Errors,
+    pub prices: Prices,
     pub traces: Traces,
     /// What metrics may take, what is exported, and where to; a change acts at the next start.
     pub telemetry: Telemetry,
@@ -92,6 +95,15 @@ pub struct Tls {
 pub struct Ops {
     /// `/metrics` needs no admin key, also beyond loopback.
     pub metrics_public: bool,
+}
+
+/// What is read of answers, and what metrics may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metering {
+    /// Answers are read for tokens, cost and times of content.
+    pub enabled: bool,
+    /// Time series of all metrics together; past it, labels collapse to `other`.
+    pub series_max: usize,
 }
 
 /// Log lines on standard error.
@@ -208,6 +220,17 @@ pub struct Retention {
     pub bodies_age: Option<Duration>,
     pub bodies_bytes_max: Option<u64>,
     pub records_age: Option<Duration>,
+}
+
+/// What tokens cost.
+#[derive(Debug, Clone)]
+pub struct Prices {
+    /// The price lists, and which provider bills by which.
+    pub book: Arc<Book>,
+    /// The list that the configuration names.
+    pub file: Option<PathBuf>,
+    /// Age of the newest list from which it is stale; `None`: never.
+    pub stale_after: Option<Duration>,
 }
 
 /// Trace context in and out, and which traces are recorded.

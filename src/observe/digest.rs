@@ -18,18 +18,20 @@ use std::sync::Arc;
 use http::{HeaderValue, Method};
 
 use crate::base::coding;
+use crate::base::money::Nanodollars;
 use crate::dialect;
 use crate::dialect::reader::Reader;
 use crate::exchange::Exchange;
 use crate::exchange::agent;
 use crate::exchange::attempt::Attempt;
 use crate::exchange::frames::{Extent, Frames};
-use crate::exchange::summary::{Gaps, Tally, Times};
+use crate::exchange::summary::{Cost, Gaps, Tally, Times};
 use crate::neutral::kind::Operation;
 use crate::neutral::reading::{Billing, Content, Reading};
 use crate::neutral::usage::{Usage, UsageSource};
 use crate::observe::awaited::{Awaited, Owner};
 use crate::observe::estimate;
+use crate::observe::prices::PricesInForce;
 
 /// Limit: bytes of a compressed answer once it is decoded.
 const DECODED_MAX: usize = 16 * 1024 * 1024;
@@ -40,6 +42,7 @@ const STALL_US: u64 = 250_000;
 #[derive(Default, Clone)]
 pub struct Digester {
     awaited: Arc<Awaited>,
+    prices: Arc<PricesInForce>,
     extent: Extent,
     /// Words are measured by their length.
     hurried: bool,
@@ -49,8 +52,8 @@ pub struct Digester {
 }
 
 impl Digester {
-    pub fn new(awaited: Arc<Awaited>) -> Self {
-        Self { awaited, ..Self::default() }
+    pub fn new(awaited: Arc<Awaited>, prices: Arc<PricesInForce>) -> Self {
+        Self { awaited, prices, ..Self::default() }
     }
 
     /// One that reads nothing: no tokens, no cost, no times of content.
@@ -70,8 +73,8 @@ impl Digester {
     }
 
     /// Whether an answer of this model can have a cost.
-    pub fn has_price(&self, _provider: &str, _model: &str) -> bool {
-        false
+    pub fn has_price(&self, provider: &str, model: &str) -> bool {
+        self.extent == Extent::Whole && self.prices.load().lookup(provider, model).is_some()
     }
 
     /// Fills `exchange.summary`.
@@ -92,9 +95,12 @@ impl Digester {
             if exchange.operation == Operation::Opaque {
                 self.settle(exchange, attempt, &mut tally);
             }
+            self.price(attempt, &mut tally);
             tallies.push(tally);
         }
         exchange.attempts = attempts;
+        let costs = tallies.iter().filter_map(|tally| tally.cost.as_ref());
+        exchange.summary.cost = costs.map(|cost| cost.amount).reduce(Nanodollars::plus);
         let overhead_us = exchange.summary.times.overhead_us;
         exchange.summary.times = Times { overhead_us, ..self.times(exchange.attempts.last()) };
         exchange.summary.tallies = tallies;
@@ -243,6 +249,21 @@ impl Digester {
         if owner.batch {
             tally.reading.service_tier = Some("batch".to_owned());
         }
+    }
+
+    /// What the tokens cost by the list in force; without a price there is no cost, which is not a cost of nothing.
+    fn price(&self, attempt: &Attempt, tally: &mut Tally) {
+        let Some(usage) = &tally.usage else { return };
+        let model = attempt.model.as_deref().or(tally.reading.model.as_deref());
+        let tier = tally.reading.service_tier.as_deref();
+        let book = self.prices.load();
+        let amount = model.and_then(|model| book.price(&attempt.provider, model, usage, tier));
+        tally.unpriced = amount.is_none();
+        tally.cost = amount.map(|amount| Cost {
+            amount: amount.nanodollars,
+            basis: amount.basis,
+            version: amount.version,
+        });
     }
 
     fn times(&mut self, attempt: Option<&Attempt>) -> Times {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::exchange::Exchange;
+use crate::exchange::summary::Account;
 use crate::observe::sink::Sink;
 use crate::telemetry::instruments::Telemetry;
 use crate::telemetry::record::Meter;
@@ -21,6 +22,12 @@ impl Sink for MeterSink {
     fn take(&mut self, batch: &[Box<Exchange>], _dropped: u64) {
         for exchange in batch {
             self.0.record(exchange);
+        }
+    }
+
+    fn account(&mut self, accounts: &[Account]) {
+        for account in accounts {
+            self.0.account(account);
         }
     }
 }

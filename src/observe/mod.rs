@@ -12,6 +12,7 @@ pub mod line;
 pub mod meter;
 pub mod overflow;
 pub mod pipe;
+pub mod prices;
 pub mod queue;
 pub mod recorder;
 pub mod sink;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::neutral::failure::{Code, Failure};
 use crate::neutral::kind::{Dialect, Flag};
 use crate::policy::identity::query_key;
+use crate::price::view;
 use crate::proxy::endpoint::percent_decode;
 use crate::proxy::state::{Learned, Snapshot};
 use crate::route::table::{Ask, Refusal};
@@ -41,7 +42,7 @@ pub fn answer(
                 .iter()
                 .find(|row| row.id == wanted)
                 .ok_or_else(|| unknown(snapshot, &wanted))?;
-            one(dialect, row)
+            one(snapshot, dialect, row)
         }
     };
     Ok(body.to_string().into_bytes())
@@ -111,7 +112,7 @@ fn list(snapshot: &Snapshot, dialect: Dialect, rows: &[Row<'_>], query: Option<&
         Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::OpenAiEmbeddings => {
             let mut body = json!({
                 "object": "list",
-                "data": rows.iter().map(openai).collect::<Vec<_>>(),
+                "data": rows.iter().map(|row| openai(snapshot, row)).collect::<Vec<_>>(),
             });
             let failed = failures(snapshot);
             if !failed.is_empty() {
@@ -137,15 +138,17 @@ fn failures(snapshot: &Snapshot) -> Vec<Value> {
         .collect()
 }
 
-fn one(dialect: Dialect, row: &Row<'_>) -> Value {
+fn one(snapshot: &Snapshot, dialect: Dialect, row: &Row<'_>) -> Value {
     match dialect {
         Dialect::Anthropic => anthropic(row),
         Dialect::Gemini => gemini(row),
-        Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::OpenAiEmbeddings => openai(row),
+        Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::OpenAiEmbeddings => {
+            openai(snapshot, row)
+        }
     }
 }
 
-fn openai(row: &Row<'_>) -> Value {
+fn openai(snapshot: &Snapshot, row: &Row<'_>) -> Value {
     let provider = row.provider;
     let mut entry = json!({
         "id": row.id,
@@ -174,8 +177,10 @@ fn openai(row: &Row<'_>) -> Value {
     if let Some(model) = row.model.filter(|model| !model.modalities.is_empty()) {
         entry["modalities"] = json!(model.modalities);
     }
-    if let Some(basis) = &provider.cost_basis {
-        entry["cost_basis"] = json!(basis);
+    let book = &snapshot.settings.prices.book;
+    if let Some(priced) = book.lookup(&provider.id, row.alias_of.unwrap_or(row.id)) {
+        entry["cost_basis"] = json!(&*priced.basis);
+        entry["pricing"] = view::per_token(&priced);
     }
     entry
 }

@@ -9,6 +9,7 @@ use http::HeaderValue;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::config::settings::Settings;
+use crate::observe::prices::PricesInForce;
 use crate::observe::queue::Queue;
 use crate::proxy::ids::Ids;
 use crate::route::table::{Entry, Served, Table};
@@ -33,6 +34,8 @@ pub struct Shared {
     pub connections: AtomicU64,
     /// What providers handed out, for the calls that come back for it.
     pub ids: Arc<Ids>,
+    /// What the observer prices by; follows the configuration.
+    prices: Arc<PricesInForce>,
 }
 
 /// What discovery found out, by provider id.
@@ -73,9 +76,12 @@ impl Snapshot {
         telemetry: &Telemetry,
     ) -> Self {
         telemetry.configure(configured(&settings));
-        let in_flight = settings.providers.iter().map(|provider| match provider.disabled {
-            true => Gauge::default(),
-            false => telemetry.gauge(Metric::InFlight, &[&provider.id]),
+        let in_flight = settings.providers.iter().map(|provider| {
+            if provider.disabled {
+                Gauge::default()
+            } else {
+                telemetry.gauge(Metric::InFlight, &[&provider.id])
+            }
         });
         let clients = (0..workers)
             .map(|_| settings.providers.iter().map(|one| Arc::new(Client::new(one))).collect())
@@ -222,6 +228,7 @@ impl Shared {
         settings: Settings,
         workers: usize,
         queue: Arc<Queue>,
+        prices: Arc<PricesInForce>,
         telemetry: Arc<Telemetry>,
     ) -> Arc<Self> {
         let snapshot = Snapshot::new(settings, workers, HashMap::new(), &telemetry);
@@ -236,6 +243,7 @@ impl Shared {
             replaced: Notify::new(),
             connections: AtomicU64::new(0),
             ids: Arc::default(),
+            prices,
         })
     }
 
@@ -254,6 +262,7 @@ impl Shared {
             let asked = asked.find(|provider| provider.id == *id);
             asked.is_some_and(|asked| has(&settings, asked))
         });
+        self.prices.replace(Arc::clone(&settings.prices.book));
         let mut next = Snapshot::new(settings, self.workers, learned.clone(), &self.telemetry);
         next.keep_counts(&current);
         self.snapshot.store(Arc::new(next));

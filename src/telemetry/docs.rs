@@ -164,7 +164,8 @@ fn losses() -> String {
     "## What is not observed\n\n\
      Losing an observation is itself a metric, `pinhole_observations_lost_total`:\n\n\
      | what | reason | meaning |\n|---|---|---|\n\
-     | `exchange` | `queue_full` | a finished exchange found the observer's queue full: no metric, no line, no record of it |\n\
+     | `exchange` | `queue_full` | a finished exchange found the observer's queue full: no line, no record, and of all metrics only its tokens and cost |\n\
+     | `exchange` | `unread` | an answer could not be read, by a defect of the gateway: its tokens are not counted |\n\
      | `prompt` | `memory` | parts of a request or answer were not kept, for want of room: usage may be missing or estimated worse |\n\
      | `value` | `implausible` | a number that cannot be true was left out |\n\
      | `row` `span` `log_line` | by the part that lost it | a record, a span or a line was not written |\n\n\

@@ -140,10 +140,13 @@ pub(crate) struct Pair {
     pub(crate) model: Arc<str>,
 }
 
+/// A provider's model labels, each with the id of the pair.
+type Models = HashMap<Arc<str>, u16>;
+
 /// Gives ids to names. Names come from the configuration and from discovery, never from a client.
 pub(crate) struct Names {
     pairs: Vec<Pair>,
-    providers: HashMap<Arc<str>, (u16, HashMap<Arc<str>, u16>)>,
+    providers: HashMap<Arc<str>, (u16, Models)>,
     kinds: HashMap<&'static str, u16>,
     /// The pair asked for last: busy gateways ask for the same again and again.
     last: u16,

@@ -195,6 +195,7 @@ pub const FROM_START: &[(Metric, &[&str])] = &[
     (Metric::CaptureQueueExchanges, &[]),
     (Metric::CaptureQueueBytes, &[]),
     (Metric::ObservationsLost, &["exchange", "queue_full"]),
+    (Metric::ObservationsLost, &["exchange", "unread"]),
     (Metric::ObservationsLost, &["prompt", "memory"]),
     (Metric::ObservationsLost, &["value", "implausible"]),
     (Metric::LogLinesDropped, &[]),

@@ -1,11 +1,12 @@
-//! What the gateway tells of itself to machines that watch it. The only room that names the metrics library.
+//! What the gateway tells of its traffic to machines that watch it: metrics, and spans by OTLP. The only room that names
+//! the libraries for both.
 //!
 //! ```text
 //!  metrics (the table) ─► instruments (registry, budget, exemplars) ◄── record: one exchange ─► adds
 //!                              │                                    ◄── watched: counters that others keep
 //!                              └─► series (plain values) ─► exposition: OpenMetrics 1.0, or text 0.0.4
 //!
-//!  spans (plain data) ─► emit (through tracing) ─► otlp (counted exporters) ─► a collector
+//!  semconv (the names) ─► spans: one exchange ─► three spans ─► emit ─► otlp: exporters
 //! ```
 
 pub mod buckets;
@@ -29,3 +30,6 @@ pub mod settings;
 pub mod spans;
 pub mod states;
 pub mod variables;
+
+#[cfg(test)]
+mod tests;

@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
+use crate::base::money::Nanodollars;
 use crate::exchange::Exchange;
 use crate::exchange::attempt::Attempt;
 use crate::exchange::outcome::Outcome;
-use crate::exchange::summary::Tally;
+use crate::exchange::summary::{Account, Tally};
 use crate::neutral::failure::Code;
 use crate::neutral::kind::Operation;
 use crate::neutral::reading::Billing;
@@ -30,8 +31,11 @@ const NONE: &str = "none";
 /// Limit: nanodollars of one attempt. A larger amount is a defect of a price.
 const COST_MAX: u64 = 1_000_000 * 1_000_000_000;
 
+/// Reads one kind of tokens.
+type Tokens = fn(&Usage) -> Option<u64>;
+
 /// The kinds of tokens, as the label `type` has them.
-const TOKEN_TYPES: [(&str, fn(&Usage) -> Option<u64>); 5] = [
+const TOKEN_TYPES: [(&str, Tokens); 5] = [
     ("input", |usage| usage.input),
     ("output", |usage| usage.output),
     ("cache_read", |usage| usage.cache_read),
@@ -97,6 +101,25 @@ impl Meter {
         }
         if unknown || handles.collapsed {
             collapsed.add(1);
+        }
+    }
+}
+
+impl Meter {
+    /// Takes in what exchanges cost whose records were lost. Everything else of them is lost too, and counted as that.
+    pub fn account(&mut self, account: &Account) {
+        let Self { handles, names, .. } = self;
+        let pair = names.pair(&account.provider, &account.model_label);
+        let answers = account.answers.max(1);
+        let (tokens_max, cost_max) =
+            (TOKENS_MAX.saturating_mul(answers), COST_MAX.saturating_mul(answers));
+        for (source, usage) in
+            [(UsageSource::Provider, &account.told), (UsageSource::Estimated, &account.estimated)]
+        {
+            tokens(handles, pair, source, usage, tokens_max);
+        }
+        if account.cost != Nanodollars::default() {
+            paid(handles, pair, account.cost, cost_max);
         }
     }
 }
@@ -347,14 +370,13 @@ fn tried(
 /// Tokens and cost of one attempt.
 fn tallied(handles: &mut Handles, pair: &Pair, tally: &Tally) {
     let labels = || [&*pair.provider, &*pair.model];
-    tokens(handles, pair, tally);
-    if let Some(cost) = &tally.cost {
-        match u64::try_from(cost.amount.0) {
-            Ok(nano) if nano <= COST_MAX => {
-                handles.add(Key::new(Metric::Cost, pair.id), nano, labels);
-            }
-            _ => handles.note_implausible(),
+    if tally.usage.is_some() {
+        for source in UsageSource::ALL {
+            tokens(handles, pair, source, &tally.counted_by(source), TOKENS_MAX);
         }
+    }
+    if let Some(cost) = &tally.cost {
+        paid(handles, pair, cost.amount, COST_MAX);
     }
     for (metric, happened) in [
         (Metric::UsageMissing, tally.missing),
@@ -381,20 +403,24 @@ fn tallied(handles: &mut Handles, pair: &Pair, tally: &Tally) {
     }
 }
 
-/// What the provider said is its own, what the gateway counted in its place is estimated; their sum is what counts.
-fn tokens(handles: &mut Handles, pair: &Pair, tally: &Tally) {
-    let (Some(usage), Some(source)) = (&tally.usage, tally.source) else { return };
-    let said = tally.reading.usage.unwrap_or_default();
+fn paid(handles: &mut Handles, pair: &Pair, amount: Nanodollars, max: u64) {
+    match u64::try_from(amount.0) {
+        Ok(nano) if nano <= max => {
+            let key = Key::new(Metric::Cost, pair.id);
+            handles.add(key, nano, || [&*pair.provider, &*pair.model]);
+        }
+        _ => handles.note_implausible(),
+    }
+}
+
+/// Each kind of tokens belongs to one source: what the provider said, or what the gateway counted in its place.
+fn tokens(handles: &mut Handles, pair: &Pair, source: UsageSource, usage: &Usage, max: u64) {
     for (at, (kind, of)) in (0_u16..).zip(TOKEN_TYPES) {
         let Some(count) = of(usage) else { continue };
-        if count > TOKENS_MAX {
+        if count > max {
             handles.note_implausible();
             continue;
         }
-        let source = match source {
-            UsageSource::Estimated if of(&said) == Some(count) => UsageSource::Provider,
-            source => source,
-        };
         let key = Key::new(Metric::Tokens, pair.id).of(at, source as u16);
         handles.add(key, count, || [&*pair.provider, &*pair.model, kind, source.label()]);
     }

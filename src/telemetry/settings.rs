@@ -9,8 +9,6 @@ use crate::telemetry::semconv::Profile;
 /// Everything the exporters are built from. The default exports nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Telemetry {
-    /// Time series on `/metrics` together; past it, labels collapse to `other`.
-    pub series_max: usize,
     pub service_name: String,
     /// Further attributes of the resource, in order.
     pub resource: Vec<(String, String)>,
@@ -127,7 +125,6 @@ impl Content {
 impl Default for Telemetry {
     fn default() -> Self {
         Self {
-            series_max: Self::SERIES_MAX,
             service_name: Self::SERVICE_NAME.to_owned(),
             resource: Vec::new(),
             traces: None,
@@ -153,7 +150,6 @@ impl Default for Telemetry {
 }
 
 impl Telemetry {
-    pub const SERIES_MAX: usize = 10_000;
     pub const SERVICE_NAME: &'static str = "pinhole";
     pub const METRICS_EVERY: Duration = Duration::from_mins(1);
 }

@@ -38,6 +38,8 @@ pub struct Preset {
     pub versionless: bool,
     /// `gen_ai.provider.name`.
     pub telemetry_name: String,
+    /// The price list its bills follow; `none`: it does not bill by tokens, or they are not known. Absent: its flags tell.
+    pub cost_basis: Option<String>,
     /// The provider's documentation.
     pub docs: String,
     /// What to know before using it.

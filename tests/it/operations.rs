@@ -22,7 +22,7 @@ async fn start(variables: &[(&str, &str)]) -> (Gateway, SocketAddr) {
 }
 
 /// The operations port of a gateway.
-async fn listen(gateway: &Gateway) -> SocketAddr {
+pub async fn listen(gateway: &Gateway) -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
     let listener = listener.expect("a free port");
     let address = listener.local_addr().expect("its address");

@@ -4,6 +4,7 @@
 mod base_url;
 mod keys;
 mod preset;
+mod prices;
 mod provider;
 mod proxy;
 mod rules;
@@ -69,7 +70,13 @@ pub fn resolve(
     }
     let listeners = file.server.unwrap_or_default();
     let server = server::server(listeners, waits.request_body.0, &mut context);
+    let book = prices::Written {
+        prices: file.prices.unwrap_or_default(),
+        auto_basis: file.auto_cost_basis.unwrap_or(true),
+    };
+    let prices = prices::prices(&book, &server.data_dir, &providers, &mut context);
     server::exposure(&server, &gateway_keys, admin_key.is_some(), &mut context);
+    let metering = sections::metering(file.telemetry.as_ref(), &mut context);
     let (telemetry, traces) =
         telemetry::telemetry(file.telemetry.unwrap_or_default(), &mut context);
     Settings {
@@ -77,12 +84,14 @@ pub fn resolve(
         server,
         ops: sections::ops(&file.ops.unwrap_or_default()),
         log: sections::log(&file.log.unwrap_or_default()),
+        metering,
         limits: sections::limits(&file.limits.unwrap_or_default(), &mut context),
         timeouts,
         streams: sections::streams(&file.streams.unwrap_or_default()),
         discovery,
         capture,
         retention: sections::retention(file.retention.unwrap_or_default()),
+        prices,
         traces,
         telemetry,
         errors: sections::errors(&file.errors.unwrap_or_default()),

@@ -1,10 +1,14 @@
 //! The plain sections: what the file says, in the units the gateway counts in.
 
 use super::Context;
-use crate::config::file;
 use crate::config::settings::{
-    Capture, CaptureLevel, Discovery, Errors, Limits, Log, Ops, Retention, Streams,
+    Capture, CaptureLevel, Discovery, Errors, Limits, Log, Metering, Ops, Retention, Streams,
 };
+use crate::config::{file, file_telemetry};
+
+/// Fewer time series than this are taken up by one provider with a handful of models.
+const SERIES_LEAST: usize = 1_000;
+const SERIES_MAX: usize = 10_000;
 
 pub(super) fn limits(written: &file::Limits, context: &mut Context<'_, '_>) -> Limits {
     if written.in_flight == 0 {
@@ -61,6 +65,23 @@ pub(super) fn ops(written: &file::Ops) -> Ops {
 
 pub(super) fn log(written: &file::Log) -> Log {
     Log { format: written.format, level: written.level }
+}
+
+pub(super) fn metering(
+    written: Option<&file_telemetry::Telemetry>,
+    context: &mut Context<'_, '_>,
+) -> Metering {
+    let series_max = written.and_then(|written| written.series_max).unwrap_or(SERIES_MAX);
+    if series_max < SERIES_LEAST {
+        let remedy = "write 1000 or more, or leave the key out for 10000";
+        context.error(
+            &["telemetry", "series_max"],
+            "too few for any provider to be told apart",
+            remedy,
+        );
+    }
+    let enabled = written.and_then(|written| written.metering).unwrap_or(true);
+    Metering { enabled, series_max }
 }
 
 pub(super) fn errors(written: &file::Errors) -> Errors {

@@ -117,11 +117,7 @@ fn data_dir(written: Option<&str>, context: &Context<'_, '_>) -> PathBuf {
     if let Some(written) = written {
         return context.path(written);
     }
-    let environment = context.environment();
-    match environment.data_home() {
-        Some(home) => home.join("pinhole"),
-        None => environment.directory().join("pinhole-data"),
-    }
+    context.environment().default_data_dir()
 }
 
 /// It is sent as a header, so it must be fit for one.

@@ -20,6 +20,7 @@ use pinhole::neutral::usage::Usage;
 use pinhole::observe::sink::{Sink, Sinks};
 use pinhole::observe::span::Origins;
 use pinhole::proxy::state::Shared;
+use pinhole::telemetry::openmetrics::{Form, render};
 
 use super::eventually;
 use super::raw::{self, Connection, Request, Response};
@@ -210,6 +211,19 @@ impl Gateway {
             .to_owned();
         let fact = self.exchange(&id).await;
         (response, fact)
+    }
+
+    /// All metrics, as plain text.
+    pub fn scrape(&self) -> String {
+        render(Form::Text, &self.shared().telemetry.gather())
+    }
+
+    /// The sum of the samples whose lines begin so.
+    pub fn metric(&self, beginning: &str) -> f64 {
+        let text = self.scrape();
+        let samples = text.lines().filter_map(|line| line.rsplit_once(' '));
+        let fitting = samples.filter(|(name, _)| name.starts_with(beginning));
+        fitting.map(|(_, value)| value.parse::<f64>().expect("a number")).sum()
     }
 
     /// Everything that has ended so far.

@@ -16,9 +16,6 @@ use crate::telemetry::settings::{Batch, Content, Limits, Telemetry, Temporality}
 use export::Signal;
 use variables::{flag, items, number, text, word};
 
-/// Fewer would collapse the first labels.
-const SERIES_LEAST: usize = 1_000;
-
 /// What is exported, and what the hot path needs to know of it.
 pub(super) fn telemetry(
     written: file::Telemetry,
@@ -32,7 +29,6 @@ pub(super) fn telemetry(
     let metrics_on = wants(Signal::Metrics, metrics_file.otlp, false, context);
     let chosen_content = content(written.content, context);
     let telemetry = Telemetry {
-        series_max: series_max(written.series_max, context),
         service_name: service_name(written.service_name, context),
         resource: resource(written.resource.unwrap_or_default(), context),
         traces: export::export(Signal::Traces, &otlp, context).filter(|_| traces_on && !disabled),
@@ -60,16 +56,6 @@ pub(super) fn telemetry(
         },
     };
     (telemetry, traces)
-}
-
-fn series_max(written: Option<usize>, context: &mut Context<'_, '_>) -> usize {
-    let series_max = written.unwrap_or(Telemetry::SERIES_MAX);
-    if series_max < SERIES_LEAST {
-        let message = "too few for any provider to be told apart";
-        let remedy = "write 1000 or more, or leave the key out for 10000";
-        context.error(&["telemetry", "series_max"], message, remedy);
-    }
-    series_max
 }
 
 /// Whether a signal is exported: what `OTEL_*_EXPORTER` says, else the file, else whether there is where to send it.
