@@ -33,9 +33,9 @@ use crate::price::date::Day;
 use crate::proxy::discovery;
 use crate::proxy::server::{self, Server};
 use crate::proxy::state::Shared;
+use crate::telemetry::counters::Counters;
 use crate::telemetry::instruments::Telemetry;
 use crate::telemetry::metrics::Metric;
-use crate::telemetry::otlp::Counters;
 
 /// How often a drain looks whether the last request has ended.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);

@@ -38,15 +38,34 @@ impl<'a> Look<'a> {
     /// Moves over the whole root.
     fn at(walk: &mut Walk<'a>) -> Self {
         let mut look = Self::default();
-        walk.members(|walk, key| match key {
-            b"type" => look.kind = walk.text(),
-            b"object" => look.object = walk.text(),
-            b"choices" => look.has_choices = walk.kind() == Some(Kind::Array),
-            b"candidates" | b"usageMetadata" | b"promptFeedback" => look.has_candidates = true,
-            b"request_id" => look.has_request_id = true,
-            _ => {}
+        walk.members(|walk, key| {
+            look.note(walk, key);
         });
         look
+    }
+
+    /// Goes no further than it must: a member that only one dialect's events have is enough.
+    fn at_event(data: &'a [u8]) -> Self {
+        let mut look = Self::default();
+        Walk::new(data).members(|walk, key| {
+            if look.note(walk, key) && look.shape() != Shape::Other {
+                walk.leave();
+            }
+        });
+        look
+    }
+
+    /// Takes a member; true when it tells something.
+    fn note(&mut self, walk: &mut Walk<'a>, key: &[u8]) -> bool {
+        match key {
+            b"type" => self.kind = walk.text(),
+            b"object" => self.object = walk.text(),
+            b"choices" => self.has_choices = walk.kind() == Some(Kind::Array),
+            b"candidates" | b"usageMetadata" | b"promptFeedback" => self.has_candidates = true,
+            b"request_id" => self.has_request_id = true,
+            _ => return false,
+        }
+        true
     }
 
     fn shape(&self) -> Shape {
@@ -80,7 +99,7 @@ pub(crate) fn event(notes: &mut Notes, data: &[u8]) -> Content {
         notes.reading.ended = true;
         return Content::NONE;
     }
-    let look = Look::at(&mut Walk::new(data));
+    let look = Look::at_event(data);
     match look.shape() {
         Shape::Chat => openai_chat::read::event(notes, data),
         Shape::Response => {

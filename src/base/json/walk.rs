@@ -136,6 +136,11 @@ impl<'a> Walk<'a> {
         rest.get(..length).filter(|scalar| !scalar.is_empty())
     }
 
+    /// Leaves the whole text: what was looked for is found.
+    pub fn leave(&mut self) {
+        self.at = self.input.len();
+    }
+
     /// Takes `true` or `false`; nothing is moved over when there is neither.
     pub fn boolean(&mut self) -> Option<bool> {
         match self.kind() {
