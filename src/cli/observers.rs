@@ -13,9 +13,9 @@ use crate::observe::sink::Sinks;
 use crate::observe::span::{Origins, SpanSink};
 use crate::store::Counters as StoreCounters;
 use crate::store::lock::{LockError, ServeLock};
+use crate::telemetry::counters::Counters as ExportCounters;
 use crate::telemetry::instruments::Telemetry;
 use crate::telemetry::metrics::Metric;
-use crate::telemetry::otlp::Counters as ExportCounters;
 
 /// What is held while the gateway runs, and counts.
 pub struct Observers {
