@@ -74,13 +74,13 @@ class Run:
 
     def settle(self):
         """Waits until every witness has heard of every exchange, and reads them all."""
-        count = len(self.calls)
-        eventually(f"{count} rows in the store", lambda: self.sql("SELECT count(*) AS n FROM exchanges")[0]["n"] >= count)
-        eventually(f"{count} exchanges in /metrics", lambda: sum(self.scrape("pinhole_requests_total").values()) >= count)
-        called = sum(call.spanned for call in self.calls)
-        eventually(f"{count} server spans", lambda: len(self.spans_of("server")) >= count)
-        eventually(f"{called} call spans; there are {len(self.spans_of('call'))}", lambda: len(self.spans_of("call")) >= called)
-        eventually(f"{count} lines in the log", lambda: len(self.log()) >= count)
+        spanned = [call for call in self.calls if call.spanned]
+        self.hears("the store", self.calls, lambda: [row["id"] for row in self.sql("SELECT id FROM exchanges")])
+        self.hears("the log", self.calls, self.log)
+        self.hears("the collector, in server spans,", self.calls, lambda: self.spans_of("server"))
+        self.hears("the collector, in GenAI spans,", spanned, lambda: self.spans_of("call"))
+        whole = len(self.calls)
+        eventually(f"{whole} exchanges in /metrics", lambda: sum(self.scrape("pinhole_requests_total").values()) >= whole)
         self.rows = {row["id"]: row for row in self.sql("SELECT * FROM exchanges")}
         identity = self.sql("SELECT id, hex(id) AS hex FROM records")
         plain = {row["id"]: row["hex"].lower() for row in identity}
@@ -89,6 +89,21 @@ class Run:
         ]
         self.lines = self.log()
         self.servers, self.spans = self.spans_of("server"), self.spans_of("call")
+
+    def hears(self, witness, calls, ids):
+        """Waits until a witness has told of all these calls; else says which it never told of."""
+        unheard = list(calls)
+
+        def is_complete():
+            known = set(ids())
+            unheard[:] = [call for call in calls if call.id not in known]
+            return not unheard
+
+        try:
+            eventually(witness, is_complete)
+        except AssertionError:
+            named = [f"{call.api} {call.model} {call.outcome} {call.id}" for call in unheard[:10]]
+            pytest.fail(f"{witness} never told of {len(unheard)} of {len(calls)} exchanges: {named}", pytrace=False)
 
     def sql(self, text):
         with sqlite3.connect(f"file:{self.data}/pinhole.db?mode=ro", uri=True) as store:
@@ -236,6 +251,7 @@ def test_the_traffic_is_what_it_is_meant_to_be(run):
         written = {"cache_write"} if api == "messages" else {"reasoning"}
         for kind in {"input", "output", "cache_read"} | written:
             assert sums[(api, kind)] > 0, f"no {kind} in {api}"
+    assert any(call.coding == "gzip" and call.told for call in run.calls)
     assert sums[("embeddings", "input")] > 0 and sums[("completions", "output")] > 0
     assert sum(call.partial for call in run.calls) > 20 and sum(call.missing for call in run.calls) > 5
     hidden = [call for call in run.calls if not call.asks]
@@ -453,6 +469,7 @@ def groups_without_kind(groups):
 
 
 def test_the_winner_is_in_the_view_and_nothing_was_lost(run):
+    assert set(run.spans) == {call.id for call in run.calls if call.spanned}
     last = {}
     for row in sorted(run.attempts, key=lambda row: row["n"]):
         last[row["id"]] = row
