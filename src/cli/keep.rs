@@ -1,12 +1,16 @@
 //! The store of a running `serve`: its lock, the sink that feeds it, and what metrics and the banner say of it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::config::settings::{CaptureLevel, Settings};
+use crate::observe::awaited::{Awaited, Owner};
 use crate::observe::keep::KeepSink;
 use crate::store::Counters;
+use crate::store::awaited::Awaited as Awaiting;
 use crate::store::lock::{LockError, ServeLock};
+use crate::store::reader::Reader;
 use crate::store::writer::{Limits, Writer};
 use crate::telemetry::instruments::Telemetry;
 use crate::telemetry::metrics::Metric;
@@ -20,7 +24,7 @@ pub struct Store {
 }
 
 /// Opens the store of the data directory, where records are to be kept.
-pub fn start(settings: &Settings) -> Result<Option<Store>, LockError> {
+pub fn start(settings: &Settings, awaited: &Arc<Awaited>) -> Result<Option<Store>, LockError> {
     if settings.capture.level == CaptureLevel::Off {
         return Ok(None);
     }
@@ -28,7 +32,30 @@ pub fn start(settings: &Settings) -> Result<Option<Store>, LockError> {
     let lock = ServeLock::take(folder)?;
     let writer = Writer::start(folder, Limits::default())?;
     let counters = Arc::clone(writer.handle().counters());
-    Ok(Some(Store { lock, counters, sink: KeepSink::new(writer) }))
+    awaited.take_up(known(folder));
+    Ok(Some(Store { lock, counters, sink: KeepSink::new(writer, Arc::clone(awaited)) }))
+}
+
+/// The answers whose usage was awaited when the gateway ended. Without them their tokens are lost, and no more.
+fn known(folder: &Path) -> Vec<(String, Owner)> {
+    let read = match Reader::open(folder) {
+        Ok(reader) => reader.awaited().map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    let rows = read.unwrap_or_else(|error| {
+        tracing::warn!(%error, "background answers of earlier runs are forgotten: their tokens will not be counted");
+        Vec::new()
+    });
+    let owner = |row: Awaiting| {
+        let owner = Owner {
+            provider: row.provider.into(),
+            model: row.model.map(Arc::from),
+            model_label: row.model_label.into(),
+            batch: row.batch,
+        };
+        (row.response_id, owner)
+    };
+    rows.into_iter().map(owner).collect()
 }
 
 /// Scrapes read what the writer counts.

@@ -11,19 +11,20 @@ use crate::observe::prices::PricesInForce;
 use crate::observe::queue::Queue;
 use crate::observe::sink::Sinks;
 use crate::observe::span::{Origins, SpanSink};
+use crate::price::date::Day;
 use crate::store::Counters as StoreCounters;
 use crate::store::lock::{LockError, ServeLock};
+use crate::telemetry::counters::Counters as ExportCounters;
 use crate::telemetry::instruments::Telemetry;
 use crate::telemetry::metrics::Metric;
-use crate::telemetry::otlp::Counters as ExportCounters;
 
 /// What is held while the gateway runs, and counts.
 pub struct Observers {
     exports: Option<Arc<ExportCounters>>,
     store: Option<Arc<StoreCounters>>,
     log: Pipe,
-    /// One gateway a data directory.
-    _lock: Option<ServeLock>,
+    /// Held, not read: one gateway a data directory.
+    lock: Option<ServeLock>,
 }
 
 /// Opens the store and the exporters. Order of the sinks: store, spans, log line; metrics come first, with the queue.
@@ -32,11 +33,11 @@ pub fn start(
     origins: &Origins,
     log: &Pipe,
 ) -> Result<(Sinks, Observers), LockError> {
-    let mut observers = Observers { exports: None, store: None, log: log.clone(), _lock: None };
+    let mut observers = Observers { exports: None, store: None, log: log.clone(), lock: None };
     let mut sinks = Sinks::default();
-    if let Some(keep::Store { lock, counters, sink }) = keep::start(settings)? {
+    if let Some(keep::Store { lock, counters, sink }) = keep::start(settings, sinks.awaited())? {
         observers.store = Some(counters);
-        observers._lock = Some(lock);
+        observers.lock = Some(lock);
         sinks = sinks.with(Box::new(sink));
     }
     let (mut sinks, exports) = with_spans(sinks, settings, origins);
@@ -105,6 +106,6 @@ pub fn watch_queue(telemetry: &Telemetry, queue: &Arc<Queue>) {
 pub fn watch_prices(telemetry: &Telemetry, prices: &Arc<PricesInForce>) {
     let prices = Arc::clone(prices);
     telemetry.watch(Metric::PriceListTimestamp, &[], move || {
-        prices.load().lists().date().map_or(0, |date| date.unix_seconds())
+        prices.load().lists().date().map_or(0, Day::unix_seconds)
     });
 }

@@ -19,7 +19,6 @@ use crate::config::load::load;
 use crate::config::prices;
 use crate::config::reload::Watch;
 use crate::config::settings::{Overrides, Server as ServerSettings, Settings, Source};
-use crate::observe::awaited::Awaited;
 use crate::observe::digest::Digester;
 use crate::observe::meter::MeterSink;
 use crate::observe::pipe::Pipe;
@@ -109,7 +108,7 @@ pub fn start(settings: Settings, listener: &TcpListener, sinks: Sinks) -> io::Re
     let meter = MeterSink::new(Arc::clone(&telemetry));
     let prices = PricesInForce::new(Arc::clone(&settings.prices.book));
     let digester = if settings.telemetry.metering {
-        Digester::new(Arc::<Awaited>::default(), Arc::clone(&prices))
+        Digester::new(Arc::clone(sinks.awaited()), Arc::clone(&prices))
     } else {
         Digester::off()
     };

@@ -2,7 +2,7 @@
 //! first later answer under that id that tells usage takes it out, so that polling never counts twice.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Limit: ids waited for; the oldest are forgotten first, and then their usage is not counted.
 pub const AWAITED_MAX: usize = 65_536;
@@ -19,6 +19,16 @@ pub struct Owner {
     pub batch: bool,
 }
 
+/// What changed, for the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    Expected(String, Owner),
+    Settled(String),
+}
+
+/// Limit: changes the store has not heard of; further ones are not told, and a restart forgets them.
+const NEWS_MAX: usize = 65_536;
+
 /// The ids waited for. Written and read by the observer's thread; kept over restarts by the store.
 #[derive(Debug, Default)]
 pub struct Awaited(Mutex<Waiting>);
@@ -29,6 +39,17 @@ struct Waiting {
     /// In order of arrival; emptied from the front.
     order: VecDeque<String>,
     forgotten: u64,
+    /// Emptied by the store's sink; not filled where there is none.
+    news: Vec<News>,
+    is_told: bool,
+}
+
+impl Waiting {
+    fn tell(&mut self, news: impl FnOnce() -> News) {
+        if self.is_told && self.news.len() < NEWS_MAX {
+            self.news.push(news());
+        }
+    }
 }
 
 impl Awaited {
@@ -37,10 +58,11 @@ impl Awaited {
         if id.is_empty() || id.len() > ID_BYTES_MAX {
             return;
         }
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.lock();
         if waiting.owners.contains_key(id) {
             return;
         }
+        waiting.tell(|| News::Expected(id.to_owned(), owner.clone()));
         waiting.owners.insert(id.to_owned(), owner);
         waiting.order.push_back(id.to_owned());
         while waiting.order.len() > AWAITED_MAX {
@@ -54,27 +76,38 @@ impl Awaited {
 
     /// Whether `id` is waited for, and whose it is.
     pub fn owner(&self, id: &str) -> Option<Owner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).owners.get(id).cloned()
+        self.lock().owners.get(id).cloned()
     }
 
     /// Takes `id` out: its usage has come.
     pub fn settle(&self, id: &str) -> Option<Owner> {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.lock();
         let owner = waiting.owners.remove(id)?;
         waiting.order.retain(|other| other != id);
+        waiting.tell(|| News::Settled(id.to_owned()));
         Some(owner)
     }
 
     /// Ids whose usage will not be counted, because too many were waited for.
     pub fn forgotten(&self) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).forgotten
+        self.lock().forgotten
     }
 
-    /// All that is waited for, oldest first, for the store.
-    pub fn all(&self) -> Vec<(String, Owner)> {
-        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let rows = waiting.order.iter();
-        rows.filter_map(|id| Some((id.clone(), waiting.owners.get(id)?.clone()))).collect()
+    /// Takes up what an earlier run of the gateway waited for, and from now on keeps news for the store.
+    pub fn take_up(&self, known: impl IntoIterator<Item = (String, Owner)>) {
+        for (id, owner) in known {
+            self.expect(&id, owner);
+        }
+        self.lock().is_told = true;
+    }
+
+    /// What changed since the last time.
+    pub fn news(&self) -> Vec<News> {
+        std::mem::take(&mut self.lock().news)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -100,7 +133,7 @@ mod tests {
         assert_eq!(awaited.owner("resp_1"), Some(owner("gpt-5")));
         assert_eq!(awaited.settle("resp_1"), Some(owner("gpt-5")));
         assert_eq!(awaited.settle("resp_1"), None);
-        assert!(awaited.all().is_empty());
+        assert!(awaited.news().is_empty(), "nobody keeps them");
     }
 
     #[test]
@@ -110,6 +143,21 @@ mod tests {
             awaited.expect(&format!("resp_{n}"), owner("gpt-5"));
         }
         assert_eq!(awaited.forgotten(), 3);
-        assert_eq!((awaited.owner("resp_2"), awaited.all().len()), (None, AWAITED_MAX));
+        assert_eq!(
+            (awaited.owner("resp_2"), awaited.owner("resp_3")),
+            (None, Some(owner("gpt-5")))
+        );
+    }
+
+    #[test]
+    fn a_store_hears_of_each_change_once() {
+        let awaited = Awaited::default();
+        awaited.take_up([("resp_old".to_owned(), owner("gpt-4"))]);
+        assert!(awaited.news().is_empty(), "the store knows that one");
+        awaited.expect("resp_1", owner("gpt-5"));
+        assert_eq!(awaited.settle("resp_old"), Some(owner("gpt-4")));
+        let expected = News::Expected("resp_1".to_owned(), owner("gpt-5"));
+        assert_eq!(awaited.news(), [expected, News::Settled("resp_old".to_owned())]);
+        assert!(awaited.news().is_empty());
     }
 }

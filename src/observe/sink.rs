@@ -1,8 +1,11 @@
 //! Where finished exchanges go, and in which order.
 
+use std::sync::Arc;
+
 use crate::exchange::Exchange;
 use crate::exchange::leg::Keep;
 use crate::exchange::summary::Account;
+use crate::observe::awaited::Awaited;
 
 /// Takes finished exchanges, in batches, on the worker thread.
 pub trait Sink: Send {
@@ -21,41 +24,50 @@ pub trait Sink: Send {
 
 /// The list. Order: ledger, telemetry, store, live tail, log; this version has the store, the log, and what tests add.
 #[derive(Default)]
-pub struct Sinks(Vec<Box<dyn Sink>>);
+pub struct Sinks {
+    list: Vec<Box<dyn Sink>>,
+    /// What the digest waits for, and the store keeps.
+    awaited: Arc<Awaited>,
+}
 
 impl Sinks {
     #[must_use]
     pub fn with(mut self, sink: Box<dyn Sink>) -> Self {
-        self.0.push(sink);
+        self.list.push(sink);
         self
     }
 
     /// Adds a sink that sees each batch before all others.
     #[must_use]
     pub fn first(mut self, sink: Box<dyn Sink>) -> Self {
-        self.0.insert(0, sink);
+        self.list.insert(0, sink);
         self
+    }
+
+    /// The answers whose usage comes later.
+    pub fn awaited(&self) -> &Arc<Awaited> {
+        &self.awaited
     }
 
     /// The most that any sink wants.
     pub(crate) fn keep(&self) -> Keep {
-        self.0.iter().map(|sink| sink.wants()).max().unwrap_or_default()
+        self.list.iter().map(|sink| sink.wants()).max().unwrap_or_default()
     }
 
     pub(crate) fn take(&mut self, batch: &[Box<Exchange>], dropped: u64) {
-        for sink in &mut self.0 {
+        for sink in &mut self.list {
             sink.take(batch, dropped);
         }
     }
 
     pub(crate) fn account(&mut self, accounts: &[Account]) {
-        for sink in &mut self.0 {
+        for sink in &mut self.list {
             sink.account(accounts);
         }
     }
 
     pub(crate) fn flush(&mut self) {
-        for sink in &mut self.0 {
+        for sink in &mut self.list {
             sink.flush();
         }
     }

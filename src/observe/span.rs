@@ -7,10 +7,12 @@ use arc_swap::ArcSwap;
 
 use crate::exchange::Exchange;
 use crate::observe::sink::Sink;
-use crate::telemetry::otlp::{Counters, Otlp};
+use crate::telemetry::counters::Counters;
+use crate::telemetry::model::{Mapping, Origin};
+use crate::telemetry::otlp::Otlp;
 use crate::telemetry::otlp_metrics::Instruments;
 use crate::telemetry::settings::Telemetry;
-use crate::telemetry::spans::{self, Mapping, Origin};
+use crate::telemetry::spans;
 use crate::upstream::catalog;
 use crate::upstream::provider::Provider;
 

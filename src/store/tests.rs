@@ -575,15 +575,3 @@ fn stores_of_each_released_schema_open_and_go_on() {
         assert_eq!(count(&read(&folder), "exchanges"), 61, "{schema}");
     }
 }
-
-#[test]
-fn zz_make() {
-    let folder = tempfile::tempdir().unwrap();
-    let rows: Vec<Row> =
-        traffic().into_iter().filter(|row| row.run_id.is_none()).take(60).collect();
-    writer(&folder).handle().put(rows);
-    let c = db::open_writer(folder.path(), db::BUSY).unwrap();
-    c.execute_batch("PRAGMA journal_mode=delete; VACUUM; PRAGMA journal_mode=wal;").unwrap();
-    drop(c);
-    std::fs::copy(folder.path().join(db::FILE), "/tmp/schema-1.db").unwrap();
-}

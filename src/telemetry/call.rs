@@ -2,20 +2,22 @@
 
 use std::borrow::Cow;
 
+use crate::dialect::params::{self, Params};
 use crate::exchange::Exchange;
 use crate::exchange::outcome::Outcome;
+use crate::exchange::redact;
 use crate::exchange::summary::Tally;
 use crate::neutral::kind::{Dialect, Operation};
 use crate::neutral::reading::Billing;
-use crate::neutral::usage::Usage;
+use crate::neutral::usage::{Usage, UsageSource};
 use crate::telemetry::content;
-use crate::telemetry::semconv as names;
-use crate::telemetry::semconv::Profile;
-use crate::telemetry::settings::Content;
-use crate::telemetry::spans::{
+use crate::telemetry::model::{
     Attributes, Mapping, Origin, SpanKind, SpanModel, Value, attempt_error, blamed,
     origin_attributes, seconds, session,
 };
+use crate::telemetry::semconv as names;
+use crate::telemetry::semconv::Profile;
+use crate::telemetry::settings::Content;
 
 /// Limit: characters of a text that a provider or client chose: a model, an id.
 const NAME_CHARS_MAX: usize = 256;
@@ -57,7 +59,7 @@ pub(crate) fn span(
         Some(origin) => attributes.set(names::PROVIDER_NAME, &origin.telemetry_name),
         None => attributes.set(names::PROVIDER_NAME, &last.provider),
     }
-    attributes.set_some(names::REQUEST_MODEL, model.clone().map(String::from));
+    attributes.set_some(names::REQUEST_MODEL, model.clone());
     origin_attributes(&mut attributes, origin);
     let error = error(exchange);
     let failed = error.is_some();
@@ -70,11 +72,15 @@ pub(crate) fn span(
     attributes.set(names::DIALECT, exchange.dialect.label());
     let requested = exchange.model_requested.as_deref();
     let requested = requested.filter(|requested| last.model.as_deref() != Some(*requested));
-    attributes.set_some(names::MODEL_REQUESTED, requested.map(short).map(String::from));
+    attributes.set_some(names::MODEL_REQUESTED, requested.map(short));
     if let Some(tally) = exchange.summary.last() {
         answer(&mut attributes, exchange, tally, mapping.profile);
     }
-    openai(&mut attributes, exchange, origin);
+    let asked = exchange.prompt.as_ref().map(|body| params::params(exchange.dialect, body));
+    if let Some(asked) = &asked {
+        parameters(&mut attributes, asked, mapping);
+    }
+    openai(&mut attributes, exchange, asked.as_ref(), origin);
     cost(&mut attributes, exchange);
     times(&mut attributes, exchange);
     if mapping.content == Content::Span {
@@ -120,7 +126,7 @@ fn answer(attributes: &mut Attributes, exchange: &Exchange, tally: &Tally, profi
     if let Some(usage) = &tally.usage {
         usage_attributes(attributes, usage, profile);
     }
-    attributes.set_some(names::USAGE_SOURCE, tally.source.map(|source| source.label()));
+    attributes.set_some(names::USAGE_SOURCE, tally.source.map(UsageSource::label));
     if tally.partial {
         attributes.set(names::USAGE_PARTIAL, true);
     }
@@ -156,8 +162,45 @@ fn usage_attributes(attributes: &mut Attributes, usage: &Usage, profile: Profile
     }
 }
 
+/// What the request asked for besides its words.
+fn parameters(attributes: &mut Attributes, asked: &Params, mapping: &Mapping) {
+    attributes.set_some(names::MAX_TOKENS, asked.max_tokens);
+    attributes.set_some(names::TEMPERATURE, asked.temperature);
+    attributes.set_some(names::TOP_P, asked.top_p);
+    match mapping.profile {
+        Profile::V1_41 => attributes.set_some(names::TOP_K, asked.top_k),
+        #[expect(clippy::cast_possible_truncation, reason = "a whole number of tokens")]
+        Profile::Newest => {
+            attributes.set_some(names::TOP_K_INT, asked.top_k.map(|k| Value::Int(k as i64)));
+        }
+    }
+    attributes.set_some(names::FREQUENCY_PENALTY, asked.frequency_penalty);
+    attributes.set_some(names::PRESENCE_PENALTY, asked.presence_penalty);
+    attributes.set_some(names::SEED, asked.seed.map(Value::Int));
+    attributes.set_some(names::CHOICE_COUNT, asked.choice_count.filter(|count| *count != 1));
+    attributes.set_some(names::OUTPUT_TYPE, asked.output_type);
+    attributes.set_some(names::DIMENSION_COUNT, asked.dimensions);
+    if !asked.encoding_formats.is_empty() {
+        let formats = Value::Texts(asked.encoding_formats.clone());
+        attributes.set(names::ENCODING_FORMATS, formats);
+    }
+    if mapping.content == Content::Span && !asked.stop_sequences.is_empty() {
+        let words = asked.stop_sequences.iter().map(|words| redact::secrets(words).into_owned());
+        attributes.set(names::STOP_SEQUENCES, Value::Texts(words.collect()));
+    }
+    if mapping.profile == Profile::Newest {
+        attributes.set_some(names::REASONING_LEVEL, asked.reasoning_level.clone());
+        attributes.set_some(names::PREVIOUS_RESPONSE_ID, asked.previous_response_id.clone());
+    }
+}
+
 /// OpenAI's own attributes, only where the provider is OpenAI.
-fn openai(attributes: &mut Attributes, exchange: &Exchange, origin: Option<&Origin>) {
+fn openai(
+    attributes: &mut Attributes,
+    exchange: &Exchange,
+    asked: Option<&Params>,
+    origin: Option<&Origin>,
+) {
     if origin.is_none_or(|origin| &*origin.telemetry_name != "openai") {
         return;
     }
@@ -170,6 +213,9 @@ fn openai(attributes: &mut Attributes, exchange: &Exchange, origin: Option<&Orig
         }
         _ => {}
     }
+    let asked_tier = asked.and_then(|asked| asked.service_tier.as_deref());
+    let asked_tier = asked_tier.filter(|tier| *tier != "auto");
+    attributes.set_some(names::OPENAI_REQUEST_TIER, asked_tier.map(short));
     let tier = exchange.summary.last().and_then(|tally| tally.reading.service_tier.as_deref());
     attributes.set_some(names::OPENAI_RESPONSE_TIER, tier.map(short));
 }

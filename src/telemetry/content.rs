@@ -11,8 +11,8 @@ use crate::exchange::Exchange;
 use crate::exchange::attempt::Attempt;
 use crate::exchange::redact;
 use crate::neutral::message::{Message, Part};
+use crate::telemetry::model::Attributes;
 use crate::telemetry::semconv as names;
-use crate::telemetry::spans::Attributes;
 
 /// Limit: bytes of a compressed answer once it is decoded.
 const DECODED_MAX: usize = 4 * 1024 * 1024;
@@ -229,7 +229,7 @@ mod tests {
     use super::*;
     use crate::exchange::fixture;
     use crate::neutral::kind::Dialect;
-    use crate::telemetry::spans;
+    use crate::telemetry::model;
 
     fn of(
         dialect: Dialect,
@@ -248,14 +248,14 @@ mod tests {
         let mut set = Attributes::default();
         attributes(&mut set, &exchange, max);
         let text = |value| match value {
-            spans::Value::Text(text) => text.into_owned(),
+            model::Value::Text(text) => text.into_owned(),
             other => panic!("{other:?}"),
         };
         set.0.into_iter().map(|(name, value)| (name.to_owned(), text(value))).collect()
     }
 
     fn events(events: &[Value]) -> Vec<u8> {
-        events.iter().map(|event| format!("data: {event}\n\n")).collect::<String>().into_bytes()
+        events.iter().flat_map(|event| format!("data: {event}\n\n").into_bytes()).collect()
     }
 
     fn parsed(found: &[(String, String)], name: &str) -> Value {

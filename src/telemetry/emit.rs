@@ -24,9 +24,9 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::base::trace;
-use crate::telemetry::otlp::Counters;
+use crate::telemetry::counters::Counters;
+use crate::telemetry::model::{SpanKind, SpanModel, Value};
 use crate::telemetry::settings::Limits;
-use crate::telemetry::spans::{SpanKind, SpanModel, Value};
 
 /// The target of our spans under `tracing`; nothing else passes the private dispatcher.
 const TARGET: &str = "pinhole::otel";

@@ -4,7 +4,7 @@
 //! small runtime's. What does not fit the bounded queue is dropped and counted.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,68 +23,14 @@ use opentelemetry_sdk::trace::{
 };
 
 use crate::base::clock;
+use crate::telemetry::counters::Counters;
 use crate::telemetry::emit::{Emitter, Place, Placer, size_of};
 use crate::telemetry::settings::{Export, Protocol, Telemetry, Temporality};
 
-/// Limit: bytes of spans waiting, whatever their number.
-const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Limit: how long the end of the process waits for the last export.
 pub const FLUSH_MAX: Duration = Duration::from_secs(5);
 /// A collector in trouble is reported this often.
 const TELL_EVERY: Duration = Duration::from_mins(1);
-
-/// What became of spans and exports. Shared with `/metrics`.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Spans that a collector took.
-    pub spans_exported: AtomicU64,
-    /// Spans that found the queue full.
-    pub spans_dropped_full: AtomicU64,
-    /// Spans of exports that failed.
-    pub spans_dropped_failed: AtomicU64,
-    /// Exports of spans that a collector took.
-    pub trace_exports: AtomicU64,
-    /// Exports of spans that failed, after retries.
-    pub trace_exports_failed: AtomicU64,
-    /// Exports of metrics that a collector took.
-    pub metric_exports: AtomicU64,
-    /// Exports of metrics that failed.
-    pub metric_exports_failed: AtomicU64,
-    /// Spans waiting, and about how many bytes they take.
-    waiting: AtomicUsize,
-    waiting_bytes: AtomicUsize,
-    /// Limit: set once, before any span.
-    queue_max: AtomicUsize,
-}
-
-impl Counters {
-    fn new(queue_max: usize) -> Self {
-        Self { queue_max: AtomicUsize::new(queue_max), ..Self::default() }
-    }
-
-    /// Spans that wait for an export.
-    pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
-    }
-
-    /// Takes a place in the queue; false, and counted, when there is none.
-    pub(crate) fn admit(&self, bytes: usize) -> bool {
-        let full = self.waiting.load(Ordering::Relaxed) >= self.queue_max.load(Ordering::Relaxed)
-            || self.waiting_bytes.load(Ordering::Relaxed) + bytes > QUEUE_BYTES_MAX;
-        if full {
-            self.spans_dropped_full.fetch_add(1, Ordering::Relaxed);
-            return false;
-        }
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
-        true
-    }
-
-    fn leave(&self, spans: usize, bytes: usize) {
-        self.waiting.fetch_sub(spans, Ordering::Relaxed);
-        self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
-}
 
 /// Running exporters.
 pub struct Otlp {
@@ -368,16 +314,12 @@ impl opentelemetry_sdk::trace::SpanExporter for CountedSpans {
         let result = self.exporter.export(batch).await;
         let count = spans as u64;
         self.counters.leave(spans, bytes);
-        match &result {
-            Ok(()) => {
-                self.counters.trace_exports.fetch_add(1, Ordering::Relaxed);
-                self.counters.spans_exported.fetch_add(count, Ordering::Relaxed)
-            }
-            Err(_) => {
-                self.counters.trace_exports_failed.fetch_add(1, Ordering::Relaxed);
-                self.counters.spans_dropped_failed.fetch_add(count, Ordering::Relaxed)
-            }
+        let (exports, spans) = match &result {
+            Ok(()) => (&self.counters.trace_exports, &self.counters.spans_exported),
+            Err(_) => (&self.counters.trace_exports_failed, &self.counters.spans_dropped_failed),
         };
+        exports.fetch_add(1, Ordering::Relaxed);
+        spans.fetch_add(count, Ordering::Relaxed);
         self.trouble.note(&result);
         result
     }

@@ -14,9 +14,10 @@ use crate::exchange::summary::Tally;
 use crate::neutral::kind::Operation;
 use crate::neutral::usage::{Usage, UsageSource};
 use crate::telemetry::call::{billed_operation, error};
+use crate::telemetry::model::{Origin, Value, attempt_error, seconds};
 use crate::telemetry::semconv as names;
 use crate::telemetry::semconv::Profile;
-use crate::telemetry::spans::{Origin, Value, attempt_error, route, seconds, server_error};
+use crate::telemetry::spans::{route, server_error};
 
 const DURATION: [f64; 14] =
     [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];

@@ -9,149 +9,23 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::sync::Arc;
 
-use crate::base::trace::{Parent, SpanId, TraceId};
+use crate::base::trace::SpanId;
 use crate::exchange::Exchange;
 use crate::exchange::attempt::Attempt;
 use crate::exchange::outcome::Outcome;
 use crate::neutral::kind::{Dialect, Operation};
 use crate::telemetry::call;
+use crate::telemetry::model::{
+    Attributes, Mapping, Origin, SpanKind, SpanModel, Value, attempt_error, blamed,
+    origin_attributes, seconds, session, status,
+};
 use crate::telemetry::semconv as names;
 use crate::telemetry::semconv::Profile;
-use crate::telemetry::settings::Content;
 use crate::telemetry::variables::{HONOURED, REFUSED};
 
 /// Limit: tags on one span; their names are the client's.
 const TAGS_MAX: usize = 16;
-
-/// One span, ready to be exported.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SpanModel {
-    pub name: Cow<'static, str>,
-    pub kind: SpanKind,
-    pub trace: TraceId,
-    pub id: SpanId,
-    pub parent: Option<SpanId>,
-    /// The parent is a caller's span.
-    pub remote_parent: bool,
-    pub link: Option<Parent>,
-    /// Microseconds since 1970.
-    pub start_us: u64,
-    pub end_us: u64,
-    /// The most wanted first: what is over a limit is cut from the end.
-    pub attributes: Vec<(&'static str, Value)>,
-    pub events: Vec<(&'static str, u64)>,
-    /// It failed.
-    pub error: bool,
-}
-
-/// Who is at the other end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SpanKind {
-    Server,
-    Client,
-}
-
-/// The value of an attribute.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Value {
-    Text(Cow<'static, str>),
-    Shared(Arc<str>),
-    Int(i64),
-    Float(f64),
-    Bool(bool),
-    Texts(Vec<String>),
-}
-
-impl Value {
-    pub fn kind(&self) -> names::Kind {
-        match self {
-            Self::Text(_) | Self::Shared(_) => names::Kind::Text,
-            Self::Int(_) => names::Kind::Int,
-            Self::Float(_) => names::Kind::Float,
-            Self::Bool(_) => names::Kind::Bool,
-            Self::Texts(_) => names::Kind::Texts,
-        }
-    }
-}
-
-impl From<&'static str> for Value {
-    fn from(text: &'static str) -> Self {
-        Self::Text(Cow::Borrowed(text))
-    }
-}
-
-impl From<String> for Value {
-    fn from(text: String) -> Self {
-        Self::Text(Cow::Owned(text))
-    }
-}
-
-impl From<&Arc<str>> for Value {
-    fn from(text: &Arc<str>) -> Self {
-        Self::Shared(Arc::clone(text))
-    }
-}
-
-impl From<u64> for Value {
-    fn from(number: u64) -> Self {
-        Self::Int(i64::try_from(number).unwrap_or(i64::MAX))
-    }
-}
-
-impl From<f64> for Value {
-    fn from(number: f64) -> Self {
-        Self::Float(number)
-    }
-}
-
-impl From<bool> for Value {
-    fn from(flag: bool) -> Self {
-        Self::Bool(flag)
-    }
-}
-
-/// The attributes of one span under making.
-#[derive(Debug, Default)]
-pub(crate) struct Attributes(pub(crate) Vec<(&'static str, Value)>);
-
-impl Attributes {
-    pub(crate) fn with_capacity(count: usize) -> Self {
-        Self(Vec::with_capacity(count))
-    }
-
-    pub(crate) fn set(&mut self, name: &'static str, value: impl Into<Value>) {
-        self.0.push((name, value.into()));
-    }
-
-    /// Absent stays absent.
-    pub(crate) fn set_some(&mut self, name: &'static str, value: Option<impl Into<Value>>) {
-        if let Some(value) = value {
-            self.set(name, value);
-        }
-    }
-}
-
-/// What is known of a provider beside what its attempts say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
-    /// `gen_ai.provider.name`.
-    pub telemetry_name: Arc<str>,
-    pub host: Arc<str>,
-    pub port: u16,
-}
-
-/// How exchanges are mapped.
-#[derive(Debug, Clone, Copy)]
-pub struct Mapping {
-    pub profile: Profile,
-    pub content: Content,
-    /// Limit: bytes of one attribute of content.
-    pub content_bytes_max: usize,
-    /// The traffic listener speaks TLS.
-    pub https: bool,
-}
 
 /// The spans of an exchange, parents first.
 pub fn spans<'o>(
@@ -169,11 +43,6 @@ pub fn spans<'o>(
         spans.push(attempt_span(exchange, index, attempt, parent, origin(&attempt.provider)));
     }
     spans
-}
-
-/// Seconds as OpenTelemetry counts.
-pub(crate) fn seconds(us: u64) -> f64 {
-    us as f64 / 1e6
 }
 
 fn server(exchange: &Exchange, mapping: &Mapping) -> SpanModel {
@@ -237,7 +106,7 @@ fn server(exchange: &Exchange, mapping: &Mapping) -> SpanModel {
 /// An answer of 400 to 499 is the client's affair, and a client that left is no failure of ours: neither is an error of
 /// the server span. An answer that began well and broke is one.
 pub(crate) fn server_error(exchange: &Exchange) -> Option<Value> {
-    if let Some(code) = exchange.status.filter(|code| code.is_server_error()) {
+    if let Some(code) = exchange.status.filter(http::StatusCode::is_server_error) {
         return Some(code.as_u16().to_string().into());
     }
     let broke = matches!(
@@ -245,19 +114,6 @@ pub(crate) fn server_error(exchange: &Exchange) -> Option<Value> {
         Outcome::UpstreamReset | Outcome::Timeout | Outcome::GatewayError
     );
     broke.then(|| blamed(exchange).into())
-}
-
-/// The stable code of what failed, else the outcome's word.
-pub(crate) fn blamed(exchange: &Exchange) -> &'static str {
-    exchange.failure.as_ref().map_or(exchange.outcome.label(), |blame| blame.kind)
-}
-
-pub(crate) fn status(code: http::StatusCode) -> Value {
-    Value::Int(i64::from(code.as_u16()))
-}
-
-pub(crate) fn session(exchange: &Exchange) -> Option<String> {
-    exchange.session.as_ref().and_then(|session| session.to_str().ok()).map(str::to_owned)
 }
 
 /// The endpoint in its canonical spelling: few of them, whatever paths clients try.
@@ -335,23 +191,6 @@ fn attempt_span(
         attributes: attributes.0,
         events: events.into_iter().filter_map(at).collect(),
         error: failed,
-    }
-}
-
-pub(crate) fn origin_attributes(attributes: &mut Attributes, origin: Option<&Origin>) {
-    if let Some(origin) = origin {
-        attributes.set(names::SERVER_ADDRESS, &origin.host);
-        attributes.set(names::SERVER_PORT, u64::from(origin.port));
-    }
-}
-
-/// What an attempt failed of: the gateway's code when the connection or a wait did, else the provider's status.
-pub(crate) fn attempt_error(attempt: &Attempt) -> Option<Value> {
-    let refused = attempt.status.filter(|code| code.is_client_error() || code.is_server_error());
-    match (refused, &attempt.failure) {
-        (Some(code), _) => Some(code.as_u16().to_string().into()),
-        (None, Some(blame)) => Some(blame.kind.into()),
-        (None, None) => None,
     }
 }
 
@@ -438,6 +277,7 @@ mod tests {
     use crate::neutral::failure::Code;
     use crate::neutral::reading::{Billing, Reading, ToolCalls};
     use crate::neutral::usage::{Usage, UsageSource};
+    use crate::telemetry::settings::Content;
 
     const MAPPING: Mapping = Mapping {
         profile: Profile::V1_41,
@@ -455,36 +295,7 @@ mod tests {
         spans(exchange, mapping, |_| Some(&origin))
     }
 
-    /// Everything that can be known of an exchange.
-    fn full() -> Exchange {
-        let mut exchange = fixture::exchange();
-        exchange.trace =
-            Trace::begin(None, Incoming::Continue, &Sampler { parent: true, ratio: 1.0 });
-        exchange.client = Some(([192, 0, 2, 1], 4_000).into());
-        exchange.user_agent = Some(HeaderValue::from_static("agent/1"));
-        exchange.session = Some(HeaderValue::from_static("s-1"));
-        exchange.tags = vec![("team".to_owned(), "search".to_owned())];
-        exchange.model_requested = Some("fast".to_owned());
-        exchange.queued_us = 5;
-        exchange.ended_us = 9_000;
-        exchange.outcome = Outcome::UpstreamReset;
-        exchange.failure = Some(Blame::of(Code::UpstreamReset, None));
-        exchange.prompt = Some(bytes::Bytes::from_static(
-            br#"{"messages":[{"role":"user","content":"planted words"}]}"#,
-        ));
-        let attempt = &mut exchange.attempts[0];
-        attempt.failure = exchange.failure.clone();
-        attempt.ended_us = Some(8_000);
-        attempt.link = Link {
-            reused: false,
-            resolve_us: 1,
-            connect_us: 2,
-            tls_us: 3,
-            peer: Some(([192, 0, 2, 2], 443).into()),
-            local: None,
-            http: "2",
-            tls: Some("1.3"),
-        };
+    fn answer() -> (Usage, Reading) {
         let usage = Usage {
             input: Some(100),
             output: Some(20),
@@ -505,6 +316,42 @@ mod tests {
             service_tier: Some("default".to_owned()),
             ..Reading::default()
         };
+        (usage, reading)
+    }
+
+    /// Everything that can be known of an exchange.
+    fn full() -> Exchange {
+        let mut exchange = fixture::exchange();
+        exchange.trace =
+            Trace::begin(None, Incoming::Continue, &Sampler { parent: true, ratio: 1.0 });
+        exchange.client = Some(([192, 0, 2, 1], 4_000).into());
+        exchange.user_agent = Some(HeaderValue::from_static("agent/1"));
+        exchange.session = Some(HeaderValue::from_static("s-1"));
+        exchange.tags = vec![("team".to_owned(), "search".to_owned())];
+        exchange.model_requested = Some("fast".to_owned());
+        exchange.queued_us = 5;
+        exchange.ended_us = 9_000;
+        exchange.outcome = Outcome::UpstreamReset;
+        exchange.failure = Some(Blame::of(Code::UpstreamReset, None));
+        exchange.prompt = Some(bytes::Bytes::from_static(
+            br#"{"messages":[{"role":"user","content":"planted words"}],"temperature":0.5,"top_p":0.9,"top_k":40,
+            "max_tokens":64,"seed":7,"n":2,"stop":["x"],"frequency_penalty":1,"presence_penalty":1,
+            "reasoning_effort":"low","service_tier":"flex","response_format":{"type":"json_object"}}"#,
+        ));
+        let attempt = &mut exchange.attempts[0];
+        attempt.failure = exchange.failure.clone();
+        attempt.ended_us = Some(8_000);
+        attempt.link = Link {
+            reused: false,
+            resolve_us: 1,
+            connect_us: 2,
+            tls_us: 3,
+            peer: Some(([192, 0, 2, 2], 443).into()),
+            local: None,
+            http: "2",
+            tls: Some("1.3"),
+        };
+        let (usage, reading) = answer();
         let cost =
             Cost { amount: Nanodollars(1_500), basis: "openai/gpt-5".into(), version: "v".into() };
         exchange.summary.cost = Some(cost.amount);
@@ -579,12 +426,20 @@ mod tests {
             (names::TOOL_CALLS, Value::Int(2)),
             (names::MODEL_REQUESTED, Value::from("fast".to_owned())),
             (names::ERROR_TYPE, Value::from("upstream_reset")),
+            (names::TEMPERATURE, Value::Float(0.5)),
+            (names::TOP_K, Value::Float(40.0)),
+            (names::MAX_TOKENS, Value::Int(64)),
+            (names::CHOICE_COUNT, Value::Int(2)),
+            (names::OUTPUT_TYPE, Value::from("json")),
+            (names::OPENAI_REQUEST_TIER, Value::from("flex".to_owned())),
         ] {
             assert_eq!(value(call, name), Some(&expected), "{name}");
         }
         let reasons = Value::Texts(vec!["stop".to_owned(), "length".to_owned()]);
         assert_eq!(value(call, names::FINISH_REASONS), Some(&reasons));
-        assert!(value(call, names::INPUT_MESSAGES).is_none(), "content is off");
+        for words in [names::INPUT_MESSAGES, names::STOP_SEQUENCES] {
+            assert!(value(call, words).is_none(), "content is off");
+        }
         assert!(all.iter().all(|span| span.error));
         assert_eq!(all[2].events.len(), 3);
     }

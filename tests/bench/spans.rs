@@ -28,10 +28,11 @@ use pinhole::exchange::trace::{Incoming, Trace};
 use pinhole::neutral::kind::{Dialect, Operation};
 use pinhole::neutral::reading::Reading;
 use pinhole::neutral::usage::{Usage, UsageSource};
+use pinhole::telemetry::model::{Mapping, Origin};
 use pinhole::telemetry::otlp::Otlp;
 use pinhole::telemetry::semconv::Profile;
 use pinhole::telemetry::settings::{Content, Export, Protocol, Telemetry};
-use pinhole::telemetry::spans::{Mapping, Origin, spans};
+use pinhole::telemetry::spans::spans;
 
 const BATCH: usize = 500;
 const ROUNDS: usize = 60;
@@ -87,8 +88,8 @@ fn main() {
     );
 }
 
-fn exchange() -> Exchange {
-    let attempt = Attempt {
+fn attempt() -> Attempt {
+    Attempt {
         provider: "openai".into(),
         model: Some("gpt-5-mini".into()),
         model_label: "gpt-5-mini".into(),
@@ -116,7 +117,10 @@ fn exchange() -> Exchange {
         response: Leg::default(),
         frames: Frames::default(),
         failure: None,
-    };
+    }
+}
+
+fn tally() -> Tally {
     let usage = Usage {
         input: Some(1_000),
         output: Some(200),
@@ -132,12 +136,10 @@ fn exchange() -> Exchange {
         finish_reasons: vec!["stop".to_owned()],
         ..Reading::default()
     };
-    let tally = Tally {
-        reading,
-        usage: Some(usage),
-        source: Some(UsageSource::Provider),
-        ..Tally::default()
-    };
+    Tally { reading, usage: Some(usage), source: Some(UsageSource::Provider), ..Tally::default() }
+}
+
+fn exchange() -> Exchange {
     let times = Times {
         first_content_us: Some(2_000),
         last_content_us: Some(8_900),
@@ -168,7 +170,7 @@ fn exchange() -> Exchange {
         share: Share::new(&Room::new(1 << 20)),
         request_read_us: 40,
         queued_us: 0,
-        attempts: vec![attempt],
+        attempts: vec![attempt()],
         status: Some(StatusCode::OK),
         response: Leg::default(),
         response_bytes: 40_000,
@@ -176,7 +178,7 @@ fn exchange() -> Exchange {
         failure: None,
         ended_us: 9_010,
         summary: Summary {
-            tallies: vec![tally],
+            tallies: vec![tally()],
             times,
             agent: "openai-python",
             ..Summary::default()

@@ -1,6 +1,8 @@
 //! Usage that no provider should send, in every dialect, as documents and as streams: handed on byte for byte, counted by
 //! kind, never added up, and without effect on the traffic beside it.
 
+#![expect(clippy::float_cmp, reason = "counts are whole numbers")]
+
 use crate::support::gateway::{Gateway, provider};
 use crate::support::raw::{End, Request};
 use crate::support::upstream::{
@@ -111,7 +113,7 @@ impl Shape {
         // In pieces that end anywhere.
         let mut steps = vec![Step::Send(event_stream())];
         let pieces = answer.as_bytes().chunks(if answer.len() > 65_536 { 60_000 } else { 37 });
-        steps.extend(pieces.map(|piece| Step::Send(crate::support::upstream::chunk(piece))));
+        steps.extend(pieces.map(|piece| Step::Send(chunk(piece))));
         steps.push(Step::Send(last_chunk()));
         steps
     }

@@ -38,17 +38,17 @@ fn cost(gateway: &Gateway, provider: &str, model: &str) -> Option<(i64, String, 
     Some((amount.nanodollars.0, amount.basis.to_string(), amount.version.to_string()))
 }
 
-fn told(nano: i64, basis: &str, version: &str) -> Option<(i64, String, String)> {
-    Some((nano, basis.to_owned(), version.to_owned()))
+fn told(nano: i64, basis: &str, version: &str) -> (i64, String, String) {
+    (nano, basis.to_owned(), version.to_owned())
 }
 
 #[tokio::test]
 async fn each_provider_is_priced_by_its_own_list_and_exceptions() {
     let gateway = Gateway::start(PROVIDERS);
     let shipped = "2026-11-20";
-    assert_eq!(cost(&gateway, "openai", "gpt-5"), told(2_250_000, "openai/gpt-5", shipped));
-    assert_eq!(cost(&gateway, "openai", "house-1"), told(1_125_000, "openai/gpt-5", shipped));
-    assert_eq!(cost(&gateway, "eu", "gpt-4.1"), told(3_080_000, "azure-eu/gpt-4.1", shipped));
+    assert_eq!(cost(&gateway, "openai", "gpt-5"), Some(told(2_250_000, "openai/gpt-5", shipped)));
+    assert_eq!(cost(&gateway, "openai", "house-1"), Some(told(1_125_000, "openai/gpt-5", shipped)));
+    assert_eq!(cost(&gateway, "eu", "gpt-4.1"), Some(told(3_080_000, "azure-eu/gpt-4.1", shipped)));
     assert_eq!(cost(&gateway, "openai", "unknown"), None);
     assert_eq!(cost(&gateway, "ollama", "gpt-5"), None, "a local server bills nothing");
 }
@@ -98,10 +98,16 @@ async fn own_lists_lie_over_installed_over_shipped_and_follow_a_reload() {
     let setting = Setting { overrides, ..Setting::default() };
     let toml = format!("[prices]\nfile = \"{}\"\n{PROVIDERS}", own.display());
     let gateway = Gateway::start_with("pinhole.toml", &toml, &setting);
-    assert_eq!(cost(&gateway, "openai", "gpt-5"), told(4_000_000, "openai/gpt-5", "own-1"));
-    assert_eq!(cost(&gateway, "openai", "unknown"), told(1_100_000, "openai/unknown", "inst"));
+    assert_eq!(cost(&gateway, "openai", "gpt-5"), Some(told(4_000_000, "openai/gpt-5", "own-1")));
+    assert_eq!(
+        cost(&gateway, "openai", "unknown"),
+        Some(told(1_100_000, "openai/unknown", "inst"))
+    );
     gateway.reload(PROVIDERS);
-    assert_eq!(cost(&gateway, "openai", "gpt-5"), told(2_250_000, "openai/gpt-5", "2026-11-20"));
+    assert_eq!(
+        cost(&gateway, "openai", "gpt-5"),
+        Some(told(2_250_000, "openai/gpt-5", "2026-11-20"))
+    );
 }
 
 #[test]

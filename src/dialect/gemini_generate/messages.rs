@@ -7,7 +7,7 @@ use crate::neutral::message::{Conversation, Message, Part};
 
 pub(crate) fn request(body: &Value) -> Conversation {
     let system = body.get("systemInstruction").or_else(|| body.get("system_instruction"));
-    let system = system.map(|system| parts(system)).unwrap_or_default();
+    let system = system.map(parts).unwrap_or_default();
     let messages = match &body["contents"] {
         Value::Object(_) => vec![message(&body["contents"])],
         _ => items(body, "contents").iter().map(message).collect(),
@@ -69,7 +69,9 @@ pub(crate) fn document(body: &Value) -> Vec<Message> {
     // Without `alt=sse` a stream is one list of answers.
     if let Value::Array(answers) = body {
         let mut draft = Draft::default();
-        answers.iter().for_each(|answer| event(answer, &mut draft));
+        for answer in answers {
+            event(answer, &mut draft);
+        }
         return draft.messages();
     }
     items(body, "candidates")

@@ -14,7 +14,6 @@ pub(crate) fn request(body: &Value) -> Conversation {
     let mut messages: Vec<Message> = items(body, "messages").iter().map(message).collect();
     // Legacy completions: a text or a list of texts.
     match &body["prompt"] {
-        Value::Null => {}
         Value::String(prompt) => {
             messages.push(Message::of("user", vec![Part::Text(prompt.clone())]));
         }

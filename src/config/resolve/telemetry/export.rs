@@ -104,10 +104,9 @@ fn protocol(
     let port = endpoint.and_then(|endpoint| endpoint.parse::<Uri>().ok()?.port_u16());
     match written {
         Some(file::Protocol::Grpc) => Protocol::Grpc,
-        Some(file::Protocol::HttpProtobuf) => Protocol::HttpProtobuf,
         Some(file::Protocol::HttpJson) => Protocol::HttpJson,
         None if port == Some(GRPC_PORT) => Protocol::Grpc,
-        None => Protocol::HttpProtobuf,
+        Some(file::Protocol::HttpProtobuf) | None => Protocol::HttpProtobuf,
     }
 }
 
