@@ -25,6 +25,7 @@ use crate::exchange::Exchange;
 use crate::exchange::agent;
 use crate::exchange::attempt::Attempt;
 use crate::exchange::frames::{Extent, Frames};
+use crate::exchange::outcome::Outcome;
 use crate::exchange::summary::{Cost, Gaps, Tally, Times};
 use crate::neutral::kind::Operation;
 use crate::neutral::reading::{Billing, Content, Reading};
@@ -197,7 +198,8 @@ impl Digester {
         }
     }
 
-    /// Tokens of the words that came; the arrivals stay those of the first reading.
+    /// Tokens of the words that came; the arrivals stay those of the first reading. Half a document is no JSON: where no word
+    /// of it could be read it is measured by its length, since what was written was billed.
     fn words(&mut self, exchange: &Exchange, attempt: &Attempt) -> u64 {
         let arrivals = std::mem::take(&mut self.arrivals);
         let reading = self.read(exchange, attempt, Words::Collect);
@@ -207,7 +209,12 @@ impl Digester {
         } else {
             estimate::words(&reading.words)
         };
-        counted + estimate::bytes(reading.words_cut)
+        let seen = counted + estimate::bytes(reading.words_cut);
+        let broke = attempt.failure.is_some() || exchange.outcome == Outcome::ClientCancelled;
+        if seen == 0 && broke && !attempt.events {
+            return estimate::bytes(attempt.frames.bytes);
+        }
+        seen
     }
 
     /// Tokens of the request, by its words where they were kept.
