@@ -8,6 +8,7 @@ use super::{Digester, Words};
 use crate::dialect;
 use crate::exchange::Exchange;
 use crate::exchange::attempt::Attempt;
+use crate::exchange::outcome::Outcome;
 use crate::exchange::summary::{Cost, Tally};
 use crate::neutral::kind::Operation;
 use crate::neutral::reading::{Billing, Reading};
@@ -73,7 +74,8 @@ impl Digester {
     }
 
     /// Tokens of the words that came, and as many in proportion for bytes that were not kept; the arrivals stay those of
-    /// the first reading.
+    /// the first reading. Half a document is no JSON: where no word of it could be read it is measured by its length, since
+    /// what was written was billed.
     fn words(&mut self, exchange: &Exchange, attempt: &Attempt) -> u64 {
         let (arrivals, hole) = (std::mem::take(&mut self.arrivals), self.hole);
         let reading = self.read(exchange, attempt, Words::Collect);
@@ -84,6 +86,10 @@ impl Digester {
             estimate::words(&reading.words)
         };
         let seen = counted + estimate::bytes(reading.words_cut);
+        let broke = attempt.failure.is_some() || exchange.outcome == Outcome::ClientCancelled;
+        if seen == 0 && broke && !attempt.events {
+            return estimate::bytes(attempt.frames.bytes);
+        }
         let missing = attempt.frames.missing_bytes();
         let kept = attempt.frames.bytes.saturating_sub(missing).max(1);
         let unseen = u128::from(seen) * u128::from(missing) / u128::from(kept);
@@ -146,9 +152,9 @@ impl Digester {
     pub(super) fn price(&self, attempt: &Attempt, owner: Option<&Owner>, tally: &mut Tally) {
         let Some(usage) = &tally.usage else { return };
         let sent = owner.map_or(attempt.model.as_deref(), |owner| owner.model.as_deref());
-        let names = [sent, tally.reading.model.as_deref()].into_iter().flatten();
+        let mut names = [sent, tally.reading.model.as_deref()].into_iter().flatten();
         let book = self.prices.load();
-        let priced = names.filter_map(|name| book.lookup(&attempt.provider, name)).next();
+        let priced = names.find_map(|name| book.lookup(&attempt.provider, name));
         let tier = tally.reading.service_tier.as_deref();
         let amount = priced.and_then(|priced| priced.cost(usage, tier));
         tally.unpriced = amount.is_none();
