@@ -13,8 +13,8 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::{HeaderValue, Method, StatusCode};
@@ -111,7 +111,7 @@ fn measured(gzip: bool) -> Cost {
         }
     }
     let others = cpu::process_us() - process - (cpu::thread_us() - own);
-    let exporting = others - collector.cpu_us.load(Ordering::Relaxed) as f64;
+    let exporting = others - *collector.cpu_us.lock().expect("no panic");
     let counters = otlp.counters();
     let exported = counters.spans_exported.load(Ordering::Relaxed);
     let exports = counters.trace_exports.load(Ordering::Relaxed);
@@ -163,14 +163,14 @@ mod cpu {
 struct Collector {
     address: SocketAddr,
     /// What its threads have cost.
-    cpu_us: Arc<AtomicU64>,
+    cpu_us: Arc<Mutex<f64>>,
 }
 
 impl Collector {
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("a bound socket");
-        let cpu_us = Arc::new(AtomicU64::new(0));
+        let cpu_us = Arc::new(Mutex::new(0.0));
         let counted = Arc::clone(&cpu_us);
         std::thread::spawn(move || {
             for connection in listener.incoming().map_while(Result::ok) {
@@ -182,10 +182,10 @@ impl Collector {
     }
 }
 
-fn serve(connection: TcpStream, cpu_us: &AtomicU64) {
+fn serve(connection: TcpStream, cpu_us: &Mutex<f64>) {
     let mut answers = connection.try_clone().expect("a second handle");
     let mut requests = BufReader::with_capacity(1 << 16, connection);
-    let (mut told, mut body_bytes, mut line) = (0, 0, String::new());
+    let (mut told, mut body_bytes, mut line) = (0.0, 0, String::new());
     while requests.read_line(&mut line).is_ok_and(|read| read > 0) {
         if let Some(length) = line.to_ascii_lowercase().strip_prefix("content-length:") {
             body_bytes = length.trim().parse().expect("a number");
@@ -193,8 +193,8 @@ fn serve(connection: TcpStream, cpu_us: &AtomicU64) {
         if line == "\r\n" {
             let mut body = (&mut requests).take(body_bytes);
             std::io::copy(&mut body, &mut std::io::sink()).expect("the body");
-            let spent = cpu::thread_us() as u64;
-            cpu_us.fetch_add(spent - told, Ordering::Relaxed);
+            let spent = cpu::thread_us();
+            *cpu_us.lock().expect("no panic") += spent - told;
             told = spent;
             answers.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").expect("a peer");
         }
