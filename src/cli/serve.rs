@@ -410,6 +410,7 @@ fn banner(gateway: &Gateway, ops: SocketAddr) {
     tell(&format!("  Anthropic clients  base_url = {origin}"));
     tell(&format!("  Gemini clients     base_url = {origin}"));
     tell(&format!("  operations         http://{ops}/health"));
+    tell(&format!("  metrics            http://{ops}/metrics"));
     tell(&format!("  configuration      {source}"));
     for provider in settings.providers.iter().filter(|provider| !provider.disabled) {
         let key = match provider.keys.len() {

@@ -352,7 +352,10 @@ fn union_us(intervals: &mut [(u64, u64)], end: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::exchange::fixture;
 
     #[test]
     fn overlaps_are_counted_once() {
@@ -380,5 +383,61 @@ mod tests {
         assert_eq!(gaps(&mut stalled).stalls, 1);
         let mut slow = vec![1_000_000; 10];
         assert_eq!(gaps(&mut slow).stalls, 0, "slow all along is no stall");
+    }
+
+    /// One stream that five programs measure in five ways: a role at 60 ms, ten contents of five tokens each from 400 ms
+    /// to 1,300 ms, the end at 1,320 ms. Sent at once, so that offsets are durations.
+    #[test]
+    fn one_stream_has_one_answer() {
+        let mut exchange = fixture::exchange();
+        let attempt = &mut exchange.attempts[0];
+        attempt.sent_us = 0;
+        let mut say = |at_ms: u64, event: &str| {
+            let text = format!("data: {event}\n\n");
+            attempt.frames.push(at_ms * 1_000, &Bytes::from(text));
+        };
+        say(60, r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}"#);
+        for n in 0..10 {
+            say(400 + n * 100, r#"{"choices":[{"index":0,"delta":{"content":"five tokens"}}]}"#);
+        }
+        say(1_320, r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#);
+        say(1_320, r#"{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":50}}"#);
+        say(1_320, "[DONE]");
+        exchange.request_read_us = 0;
+        exchange.attempts[0].ended_us = Some(1_320_000);
+        exchange.ended_us = 1_320_400;
+        Digester::default().digest(&mut exchange);
+        let times = &exchange.summary.times;
+        assert_eq!(
+            times.first_byte_us,
+            Some(60_000),
+            "what a program that counts bytes calls ttft"
+        );
+        assert_eq!(times.first_content_us, Some(400_000), "ttft: the role is no token");
+        assert_eq!(times.first_answer_us, Some(400_000));
+        assert_eq!((times.contents, times.last_content_us), (10, Some(1_300_000)));
+        let gaps = Gaps { p50_us: 100_000, p99_us: 100_000, max_us: 100_000, stalls: 0 };
+        assert_eq!(times.gaps, gaps, "between contents, not between tokens");
+        assert_eq!(times.overhead_us, 400, "the end less the attempt");
+        let output = exchange.summary.usage().and_then(|usage| usage.output);
+        assert_eq!(output, Some(50));
+        let tpot_us = (1_300_000 - 400_000) / (output.unwrap_or_default() - 1);
+        assert_eq!(tpot_us, 18_367, "18.4 ms: decoding alone");
+    }
+
+    #[test]
+    fn reasoning_is_a_first_token_and_no_first_answer() {
+        let mut exchange = fixture::exchange();
+        for (at, delta) in [
+            (10, r#"{"reasoning_content":"hm"}"#),
+            (20, r#"{"reasoning_content":"so"}"#),
+            (50, r#"{"tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":""}}]}"#),
+        ] {
+            let event = format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{delta}}}]}}\n\n");
+            exchange.attempts[0].frames.push(at, &Bytes::from(event));
+        }
+        Digester::default().digest(&mut exchange);
+        let times = &exchange.summary.times;
+        assert_eq!((times.first_content_us, times.first_answer_us), (Some(10), Some(50)));
     }
 }

@@ -24,12 +24,15 @@ pub struct Gathered {
     relay: Box<Relay>,
     /// What the relay said last, when it was no data: trailers, or a break.
     next: Option<Result<Frame<Bytes>, Broken>>,
+    /// The codec was given a turn to write what stands before a break.
+    yielded: bool,
 }
 
 impl Gathered {
     /// Holds back what comes of `relay` until its end, or one of the limits.
     pub async fn from(relay: Box<Relay>) -> Self {
-        let mut gathered = Self { first: VecDeque::new(), bytes: 0, relay, next: None };
+        let mut gathered =
+            Self { first: VecDeque::new(), bytes: 0, relay, next: None, yielded: false };
         let mut timer = None;
         poll_fn(|cx| {
             if gathered.gather(cx).is_ready() {
@@ -77,6 +80,11 @@ impl Gathered {
         if let Some(data) = self.first.pop_front() {
             self.bytes -= data.len();
             return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        // A break at once would take along what the codec has not written yet: the head, and what was held back.
+        if matches!(self.next, Some(Err(_))) && !std::mem::replace(&mut self.yielded, true) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         if let Some(next) = self.next.take() {
             return Poll::Ready(Some(next));

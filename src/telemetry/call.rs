@@ -8,6 +8,7 @@ use crate::exchange::outcome::Outcome;
 use crate::exchange::redact;
 use crate::exchange::summary::Tally;
 use crate::neutral::kind::{Dialect, Operation};
+use crate::neutral::reading::Billing;
 use crate::neutral::usage::{Usage, UsageSource};
 use crate::telemetry::content;
 use crate::telemetry::model::{
@@ -32,13 +33,24 @@ pub(crate) fn operation_name(dialect: Dialect, operation: Operation) -> Option<&
     }
 }
 
+/// The operation whose tokens the exchange brought: of a path that is forwarded unread too, where its answer was billed.
+/// Pictures and sound are generated content; a response that was begun in the background and is fetched now was a chat.
+pub(crate) fn billed_operation(exchange: &Exchange) -> Option<&'static str> {
+    let named = operation_name(exchange.dialect, exchange.operation);
+    named.or_else(|| {
+        let tally = exchange.summary.last().filter(|tally| tally.usage.is_some())?;
+        let fetched = tally.reading.billing == Billing::Fetched;
+        Some(if fetched { "chat" } else { "generate_content" })
+    })
+}
+
 /// The span; `None` where no model was called: another operation, or a refusal before any attempt.
 pub(crate) fn span(
     exchange: &Exchange,
     mapping: &Mapping,
     origin: Option<&Origin>,
 ) -> Option<SpanModel> {
-    let operation = operation_name(exchange.dialect, exchange.operation)?;
+    let operation = billed_operation(exchange)?;
     let (first, last) = (exchange.attempts.first()?, exchange.attempts.last()?);
     let model = last.model.as_deref().or(exchange.model_requested.as_deref()).map(short);
     let mut attributes = Attributes::with_capacity(40);

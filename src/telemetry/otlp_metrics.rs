@@ -13,7 +13,7 @@ use crate::exchange::attempt::Attempt;
 use crate::exchange::summary::Tally;
 use crate::neutral::kind::Operation;
 use crate::neutral::usage::{Usage, UsageSource};
-use crate::telemetry::call::{error, operation_name};
+use crate::telemetry::call::{billed_operation, error};
 use crate::telemetry::model::{Origin, Value, attempt_error, seconds};
 use crate::telemetry::semconv as names;
 use crate::telemetry::semconv::Profile;
@@ -103,13 +103,17 @@ impl Instruments {
     /// Records one finished exchange.
     pub fn record<'o>(&self, exchange: &Exchange, origin: impl Fn(&str) -> Option<&'o Origin>) {
         self.http(exchange, &origin);
-        let Some(operation) = operation_name(exchange.dialect, exchange.operation) else { return };
+        let Some(operation) = billed_operation(exchange) else { return };
         let (Some(first), Some(last)) = (exchange.attempts.first(), exchange.last_attempt()) else {
             return;
         };
         let mut common = common(operation, last, origin(&last.provider));
         for (attempt, tally) in exchange.attempts.iter().zip(&exchange.summary.tallies) {
             self.tokens(&self::common(operation, attempt, origin(&attempt.provider)), tally);
+        }
+        if exchange.operation == Operation::Opaque {
+            // How long an unknown path took, or the fetching of an answer, is no time of a model.
+            return;
         }
         let failure = error(exchange);
         let succeeded = failure.is_none();
@@ -141,8 +145,7 @@ impl Instruments {
     }
 
     fn tokens(&self, common: &[KeyValue], tally: &Tally) {
-        let billed = tally.source == Some(UsageSource::Provider);
-        let Some(usage) = tally.usage.as_ref().filter(|_| billed) else { return };
+        let usage = tally.counted_by(UsageSource::Provider);
         let with = |name: &'static str, word: &'static str| {
             let mut labels = common.to_vec();
             labels.push(KeyValue::new(name, word));
@@ -166,7 +169,7 @@ impl Instruments {
                 }
                 let labels = with("gen_ai.token.modality", "unknown");
                 for (kind, counter) in counters {
-                    if let Some(count) = kind(usage) {
+                    if let Some(count) = kind(&usage) {
                         counter.add(count, &labels);
                     }
                 }

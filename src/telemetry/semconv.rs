@@ -120,7 +120,7 @@ attributes! {
     TLS_PROTOCOL_VERSION "tls.protocol.version" Text Attempt Both "`1.2` or `1.3`";
     RESEND_COUNT "http.request.resend_count" Int Attempt Both "from the second attempt on";
 
-    OPERATION_NAME "gen_ai.operation.name" Text Call Both "`chat`, `generate_content` (Gemini), `text_completion`, `embeddings`";
+    OPERATION_NAME "gen_ai.operation.name" Text Call Both "`chat`, `generate_content` (Gemini; pictures and sound), `text_completion`, `embeddings`";
     PROVIDER_NAME "gen_ai.provider.name" Text Call Both "OpenTelemetry's word for the provider, from its preset (docs/config.md)";
     REQUEST_MODEL "gen_ai.request.model" Text Call Both "the model sent to the provider";
     RESPONSE_MODEL "gen_ai.response.model" Text Call Both "the model the provider says it used";

@@ -275,7 +275,7 @@ mod tests {
     use crate::exchange::trace::{Incoming, Trace};
     use crate::exchange::{Blame, fixture};
     use crate::neutral::failure::Code;
-    use crate::neutral::reading::{Reading, ToolCalls};
+    use crate::neutral::reading::{Billing, Reading, ToolCalls};
     use crate::neutral::usage::{Usage, UsageSource};
     use crate::telemetry::settings::Content;
 
@@ -451,6 +451,20 @@ mod tests {
         let last = all[1].attributes.last().map(|(name, _)| *name);
         assert_eq!(last, Some(names::INPUT_MESSAGES), "no answer was kept");
         assert!(all[1].attributes.len() < 64, "far from the usual limit of 128");
+    }
+
+    #[test]
+    fn tokens_of_answers_that_are_forwarded_unread_stand_on_a_span() {
+        let mut exchange = full();
+        exchange.operation = Operation::Opaque;
+        for (billing, name) in [(Billing::Now, "generate_content"), (Billing::Fetched, "chat")] {
+            exchange.summary.tallies[0].reading.billing = billing;
+            let spans = mapped(&exchange, &MAPPING);
+            assert_eq!(value(&spans[1], "gen_ai.operation.name"), Some(&name.into()));
+            assert!(value(&spans[1], "gen_ai.usage.input_tokens").is_some());
+        }
+        exchange.summary.tallies[0].usage = None;
+        assert_eq!(mapped(&exchange, &MAPPING).len(), exchange.attempts.len() + 1);
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod demo;
 mod drain;
 mod edges;
 mod faults;
+mod hostile;
 mod ids;
 mod legs;
 mod limits;

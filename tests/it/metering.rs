@@ -103,6 +103,20 @@ async fn a_document_that_takes_its_time_goes_without_the_cost() {
 }
 
 #[tokio::test]
+async fn a_short_document_that_breaks_off_comes_as_far_as_it_came() {
+    let body = completion(&json!({"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}));
+    let whole = json_answer(&body);
+    let (begun, _) = whole.split_at(whole.len() - 60);
+    let steps = vec![Step::send(begun), Step::Close];
+    let (response, fact) = one(steps, &chat(false)).await;
+    assert_eq!((response.status, response.end), (200, raw::End::Cut), "a head, and no clean end");
+    assert_eq!(response.header("x-pinhole-cost"), None);
+    assert_eq!(response.text(), body[..body.len() - 60]);
+    assert_eq!(fact.outcome, "upstream_reset");
+    assert!(fact.attempt().partial && !fact.attempt().missing);
+}
+
+#[tokio::test]
 async fn a_stream_without_usage_is_estimated_and_says_so() {
     let steps = stream_of(&[
         delta(""),

@@ -21,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "sdk" / "python"))
 
-from gateway import Gateway, Simulator  # noqa: E402, F401
+from gateway import ADDRESS, PINHOLE, Gateway, Simulator, status_of  # noqa: E402, F401
 
 PATIENCE_S = 30.0
 CALLER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

@@ -11,6 +11,7 @@ use crate::clock::{SECOND, now_ns};
 use crate::http::{Connection, Reply};
 use crate::options::Options;
 use crate::place::{Placement, Process};
+use crate::sheet;
 use crate::wire::{self, MODEL, Plan};
 use crate::{proc, roles};
 
@@ -25,7 +26,7 @@ enum Kind {
     Direct,
     Floor,
     Nginx { program: PathBuf },
-    Pinhole { program: PathBuf, extra: Option<PathBuf> },
+    Pinhole { program: PathBuf, extra: Extra },
     Peer { command: String },
 }
 
@@ -37,7 +38,31 @@ pub(crate) enum Setting {
     ManyStreams,
 }
 
+/// What metering is compared with: answers are not read, nothing is stored. The record and the log line stay.
+const UNMETERED: &str = "[telemetry]\nmetering = false\n[capture]\nlevel = \"off\"\n";
+/// Tokens, cost, times, metrics, and one trace in ten to a collector; no store.
+const METERED: &str = "[capture]\nlevel = \"off\"\n[telemetry.otlp]\nendpoint = \"http://{upstream}\"\n\
+protocol = \"http/protobuf\"\n[telemetry.traces]\nratio = 0.1\n";
 const MANY_STREAMS: &str = "[limits]\nin_flight = 16384\n";
+
+/// What is laid over the usual configuration.
+#[derive(Debug, Clone)]
+enum Extra {
+    None,
+    Text(&'static str),
+    File(PathBuf),
+}
+
+impl Extra {
+    fn text(&self) -> Result<String> {
+        Ok(match self {
+            Self::None => String::new(),
+            Self::Text(text) => (*text).to_owned(),
+            Self::File(file) => fs::read_to_string(file)
+                .with_context(|| format!("cannot read {}", file.display()))?,
+        })
+    }
+}
 
 impl Contender {
     /// All that this machine and the command line offer, in the order of the tables.
@@ -48,9 +73,11 @@ impl Contender {
             None => eprintln!("nginx is not installed and is left out"),
         }
         let pinhole = |extra| Kind::Pinhole { program: options.pinhole.clone(), extra };
-        all.push(Self::new("pinhole", pinhole(None)));
+        all.push(Self::new("pinhole", pinhole(Extra::None)));
+        all.push(Self::new(sheet::UNMETERED, pinhole(Extra::Text(UNMETERED))));
+        all.push(Self::new(sheet::METERED, pinhole(Extra::Text(METERED))));
         for (name, file) in &options.variant {
-            all.push(Self::new(name, pinhole(Some(file.into()))));
+            all.push(Self::new(name, pinhole(Extra::File(file.into()))));
         }
         for (name, command) in &options.peer {
             let command = command.clone();
@@ -97,11 +124,8 @@ impl Contender {
                 if setting == Setting::ManyStreams {
                     lay_over(&mut config, MANY_STREAMS.parse()?);
                 }
-                if let Some(extra) = extra {
-                    let text = fs::read_to_string(extra)
-                        .with_context(|| format!("cannot read {}", extra.display()))?;
-                    lay_over(&mut config, text.parse()?);
-                }
+                let upstream = format!("127.0.0.1:{upstream_port}");
+                lay_over(&mut config, extra.text()?.replace("{upstream}", &upstream).parse()?);
                 fs::write(&file, config.to_string())?;
                 let words = ["serve", "--config"].map(str::to_owned);
                 [vec![path(program)], words.to_vec(), vec![path(&file)]].concat()
@@ -278,6 +302,7 @@ type = \"openai-compatible\"
 baseurl = \"http://127.0.0.1:{upstream_port}/\"
 apikey = \"sk-mock\"
 models = [\"{MODEL}\"]
+cost_basis = \"openai\"
 ",
         data.display()
     )

@@ -2,8 +2,8 @@
 
 use Limit::{AtLeast, AtMost};
 
-use crate::sheet::Form::{OverFloor, Plain, TimesFloor};
-use crate::sheet::{Column, Sheet, Spread, column};
+use crate::sheet::Form::{OverFloor, Plain, TimesFloor, TimesUnmetered};
+use crate::sheet::{Column, METERED, Sheet, Spread, UNMETERED, column};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Limit {
@@ -27,6 +27,8 @@ pub(crate) struct Goal {
     pub(crate) column: Column,
     pub(crate) limit: Limit,
     pub(crate) unit: &'static str,
+    /// The one contender it speaks of; `None`: all of ours.
+    pub(crate) of: Option<&'static str>,
 }
 
 /// What a run says of a goal.
@@ -38,6 +40,11 @@ pub(crate) enum Verdict {
 }
 
 impl Goal {
+    /// Whether it speaks of `contender`.
+    pub(crate) fn is_of(&self, contender: &str) -> bool {
+        self.of.is_none_or(|own| own == contender)
+    }
+
     /// The measured spread and what it says, `foreign_pct_max` being the noise past which it says nothing.
     pub(crate) fn judge(
         &self,
@@ -69,15 +76,24 @@ impl Goal {
 }
 
 const fn goal(column: Column, limit: Limit, unit: &'static str) -> Goal {
-    Goal { column, limit, unit }
+    Goal { column, limit, unit, of: None }
+}
+
+/// A goal of one contender alone.
+const fn goal_of(of: &'static str, column: Column, limit: Limit, unit: &'static str) -> Goal {
+    Goal { column, limit, unit, of: Some(of) }
 }
 
 const TIMES: &str = "× floor";
+const TIMES_UNMETERED: &str = "× unmetered";
 
 #[rustfmt::skip]
-pub(crate) const GOALS: [Goal; 11] = [
-    goal(column("CPU per request", "closed64", "cpu_us", TimesFloor, 2), AtMost(1.5), TIMES),
-    goal(column("requests/s per core", "closed64", "per_s", TimesFloor, 2), AtLeast(0.6), TIMES),
+pub(crate) const GOALS: [Goal; 14] = [
+    goal_of(UNMETERED, column("CPU per request", "closed64", "cpu_us", TimesFloor, 2), AtMost(1.5), TIMES),
+    goal_of(UNMETERED, column("requests/s per core", "closed64", "per_s", TimesFloor, 2), AtLeast(0.6), TIMES),
+    goal_of(METERED, column("CPU per request, metered", "closed64", "cpu_us", TimesUnmetered, 2), AtMost(1.15), TIMES_UNMETERED),
+    goal_of(METERED, column("CPU per request, metered", "closed64", "cpu_us", TimesFloor, 2), AtMost(2.0), TIMES),
+    goal_of("pinhole", column("CPU per request, metered and stored", "closed64", "cpu_us", TimesFloor, 2), AtMost(2.0), TIMES),
     goal(column("added p50 at 1,000/s, over the floor's", "open1000", "p50", OverFloor, 0), AtMost(40.0), "µs"),
     goal(column("p99 at 1,000/s", "open1000", "p99", TimesFloor, 2), AtMost(1.5), TIMES),
     goal(column("added p50 of 256 KiB prompts, over the floor's", "large", "p50", OverFloor, 0), AtMost(60.0), "µs"),

@@ -18,6 +18,8 @@ pub(crate) struct Head {
     pub(crate) status: u16,
     /// A request that carries no prompt: probes and discovery.
     pub(crate) is_get: bool,
+    /// A request that brings telemetry: the mock is a collector, too.
+    pub(crate) is_export: bool,
     pub(crate) close: bool,
     pub(crate) expects_continue: bool,
     chunked: bool,
@@ -34,7 +36,8 @@ impl Head {
         let text = std::str::from_utf8(&bytes[..end]).context("a head that is not text")?;
         let mut lines = text.split("\r\n");
         let first = lines.next().unwrap_or_default();
-        let mut head = Self { is_get: first.starts_with("GET "), ..Self::default() };
+        let is_export = first.starts_with("POST /v1/traces ");
+        let mut head = Self { is_get: first.starts_with("GET "), is_export, ..Self::default() };
         if let Some(rest) = first.strip_prefix("HTTP/1.") {
             head.status = rest.get(2..5).unwrap_or_default().parse()?;
         }

@@ -188,7 +188,7 @@ pub(crate) fn markdown(findings: &Findings) -> String {
 fn goals(text: &mut String, findings: &Findings) {
     for contender in &findings.ours {
         let mut rows = String::new();
-        for goal in &GOALS {
+        for goal in GOALS.iter().filter(|goal| goal.is_of(contender)) {
             let (sign, limit) = match goal.limit {
                 Limit::AtMost(limit) => ("≤", limit),
                 Limit::AtLeast(limit) => ("≥", limit),
@@ -292,7 +292,7 @@ pub(crate) fn json(findings: &Findings) -> serde_json::Value {
         .ours
         .iter()
         .flat_map(|contender| {
-            GOALS.iter().map(move |goal| {
+            GOALS.iter().filter(|goal| goal.is_of(contender)).map(move |goal| {
                 let judged = goal.judge(&findings.sheet, contender, findings.foreign_pct_max);
                 json!({
                     "contender": contender,

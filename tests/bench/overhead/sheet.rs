@@ -47,7 +47,14 @@ pub(crate) enum Form {
     OverFloor,
     /// Divided by the same figure of the floor.
     TimesFloor,
+    /// Divided by the same figure of Pinhole without metering.
+    TimesUnmetered,
 }
+
+/// The contender without metering.
+pub(crate) const UNMETERED: &str = "pinhole-unmetered";
+/// The one with metering, metrics and one trace in ten, and without a store.
+pub(crate) const METERED: &str = "pinhole-metered";
 
 /// A column of a table, or the figure that a goal speaks of.
 #[derive(Clone, Copy, Debug)]
@@ -117,6 +124,9 @@ impl Sheet {
             Form::Added => Some(own - of("direct")?),
             Form::OverFloor => Some(own - of("floor")?),
             Form::TimesFloor => of("floor").filter(|floor| *floor > 0.0).map(|floor| own / floor),
+            Form::TimesUnmetered => {
+                of(UNMETERED).filter(|other| *other > 0.0).map(|other| own / other)
+            }
         }
     }
 

@@ -115,8 +115,8 @@ def status_of(url):
 
 
 class Simulator(Program):
-    def __init__(self):
-        super().__init__(["simulate", "--listen", "127.0.0.1:0"])
+    def __init__(self, *arguments):
+        super().__init__(["simulate", "--listen", "127.0.0.1:0", *arguments])
         found = self.wait_for(ADDRESS.search)
         self.url = found.group()
 

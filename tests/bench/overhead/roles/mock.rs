@@ -21,6 +21,8 @@ const BACKLOG: u32 = 4096;
 /// The plan stands at the start of the prompt; more of a body is counted and dropped.
 const OPENING_BYTES: usize = 1024;
 const CATALOGUE: &[u8] = br#"{"object":"list","data":[{"id":"gpt-4o-mini","object":"model","created":1763600000,"owned_by":"bench"}]}"#;
+const EXPORTED: &[u8] =
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n";
 const STREAM_HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n\
 cache-control: no-cache\r\nx-request-id: req_bench\r\ntransfer-encoding: chunked\r\n\r\n";
 
@@ -97,6 +99,8 @@ impl Caller {
             let opening = self.body(head.body()).await?;
             if head.is_get {
                 self.stream.write_all(&self.prepared.catalogue).await?;
+            } else if head.is_export {
+                self.stream.write_all(EXPORTED).await?;
             } else {
                 let plan = Plan::find(&opening).unwrap_or(Plan::answer(512));
                 self.answer(plan).await?;
