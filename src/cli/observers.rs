@@ -96,6 +96,7 @@ pub fn watch_queue(telemetry: &Telemetry, queue: &Arc<Queue>) {
     };
     watch(Metric::ObservationsLost, &["exchange", "queue_full"], Queue::dropped);
     watch(Metric::ObservationsLost, &["exchange", "unread"], Queue::unread);
+    watch(Metric::ObservationsLost, &["exchange", "sink_failed"], Queue::unseen);
     watch(Metric::ObservationsLost, &["prompt", "memory"], |queue| queue.room().refused());
     watch(Metric::CaptureQueueBytes, &[], |queue| {
         u64::try_from(queue.room().held_bytes()).unwrap_or(u64::MAX)

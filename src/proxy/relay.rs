@@ -9,6 +9,7 @@
 //!                       └─else─────────────────► client_cancelled; the provider's connection closes at once
 //! ```
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -235,8 +236,12 @@ impl Relay {
             (&mut self.manner.digester, self.recorder.exchange())
         {
             exchange.ended_us = exchange.offset_us();
-            digester.digest(exchange);
-            self.cost = exchange.summary.cost;
+            // A defect in reading must not become the client's.
+            let reading = AssertUnwindSafe(|| digester.digest_told(exchange));
+            if catch_unwind(reading).is_err() {
+                tracing::error!(id = %self.id_text(), "an answer could not be read for its cost");
+            }
+            self.cost = self.recorder.exchange().and_then(|exchange| exchange.summary.cost);
         }
         self.end(outcome);
     }
@@ -246,6 +251,20 @@ impl Relay {
         if self.body.as_ref().is_some_and(Body::is_end_stream) {
             self.complete();
         }
+    }
+
+    /// Whether more may come.
+    pub fn is_running(&self) -> bool {
+        self.body.is_some()
+    }
+
+    /// Nobody waits for the cost any more: the observer reads the answer.
+    pub fn forget_cost(&mut self) {
+        self.manner.digester = None;
+    }
+
+    fn id_text(&mut self) -> String {
+        self.recorder.exchange().map(|exchange| exchange.id.to_string()).unwrap_or_default()
     }
 
     pub fn cost(&self) -> Option<Nanodollars> {
@@ -414,6 +433,9 @@ impl Drop for Relay {
             return;
         }
         self.learn_id();
+        if let Some(exchange) = self.recorder.exchange() {
+            exchange.left_us = Some(exchange.offset_us());
+        }
         let recorder = self.recorder.hand_over();
         let places = std::mem::take(&mut self.places);
         task::spawn("tail of a finished stream", read_tail(body, recorder, places));

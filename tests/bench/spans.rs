@@ -170,6 +170,7 @@ fn exchange() -> Exchange {
         share: Share::new(&Room::new(1 << 20)),
         request_read_us: 40,
         queued_us: 0,
+        waited_at_provider: None,
         attempts: vec![attempt()],
         status: Some(StatusCode::OK),
         response: Leg::default(),
@@ -177,6 +178,7 @@ fn exchange() -> Exchange {
         outcome: Outcome::Complete,
         failure: None,
         ended_us: 9_010,
+        left_us: None,
         summary: Summary {
             tallies: vec![tally()],
             times,
