@@ -65,7 +65,7 @@ pub enum Command {
 
 #[derive(Debug, clap::Args)]
 pub struct DemoArgs {
-    /// Where captures would go; a temporary folder when absent. This version keeps nothing.
+    /// Where the store goes, best a folder of its own; absent: a temporary one, which is named at the end.
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Print the summary and exit, also on a terminal.

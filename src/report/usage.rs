@@ -231,7 +231,7 @@ fn shown(report: &Report) -> Vec<(&'static str, Cell)> {
         columns.push(("~in", |line| count(line.sums.get(Measure::EstimatedInput))));
         columns.push(("~out", |line| count(line.sums.get(Measure::EstimatedOutput))));
     }
-    columns.push(("cost", |line| dollars(line.sums.get(Measure::Cost))));
+    columns.push(("cost", cost));
     columns.push(("mean", |line| mean_us(line).map_or_else(blank, |us| time(us.unsigned_abs()))));
     if report.sketches {
         columns.push(("p50", |line| line.durations.quantile(0.50).map_or_else(blank, time)));
@@ -240,6 +240,14 @@ fn shown(report: &Report) -> Vec<(&'static str, Cell)> {
         columns.push(("ttft p95", |line| line.ttfts.quantile(0.95).map_or_else(blank, time)));
     }
     columns
+}
+
+/// Without any price there is no cost, which is not a cost of nothing.
+fn cost(line: &Line) -> String {
+    match (line.sums.get(Measure::Cost), line.sums.get(Measure::Unpriced)) {
+        (0, 1..) => blank(),
+        (cost, _) => dollars(cost),
+    }
 }
 
 fn blank() -> String {

@@ -13,6 +13,8 @@ fn demo(arguments: &[&str], locale: &str) -> Output {
         // Neither keys nor a proxy of the machine may reach it.
         .env("OPENAI_API_KEY", "sk-not-for-the-demo")
         .env("HTTP_PROXY", "http://127.0.0.1:9")
+        // What it keeps goes with the folder.
+        .env("TMPDIR", folder.path())
         .current_dir(folder.path())
         .output()
         .expect("the demo runs")
@@ -44,7 +46,12 @@ fn the_demo_adds_up() {
         "exchanges recorded: each once",
         "byte for byte",
         "OPENAI_API_KEY=... pinhole serve",
-        "keeps nothing on disk",
+        "what it cost, at made-up prices",
+        "in 5 dialects: tokens as their clients were told",
+        "estimated, marked, summed apart",
+        "records, /metrics and the store agree, by model",
+        "nobody told the usage",
+        "pinhole usage --data-dir",
     ] {
         assert!(text.contains(part), "{part:?} is missing in:\n{text}");
     }
@@ -56,13 +63,48 @@ fn the_demo_adds_up() {
 
 #[test]
 fn a_short_demo_in_ascii_says_what_it_left_out() {
-    // Nothing could be written there, and nothing is to be.
-    let output = demo(&["--seconds", "1", "--data-dir", "/dev/null/kept"], "C");
+    let output = demo(&["--seconds", "1", "--data-dir", "kept"], "C");
     let text = String::from_utf8(output.stdout).expect("UTF-8");
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(text.is_ascii(), "{text}");
     assert!(text.contains("stopped by --seconds 1"), "{text}");
-    assert!(text.contains("/dev/null/kept was not touched"), "{text}");
+    assert!(text.contains("pinhole usage --data-dir kept --by model"), "{text}");
+}
+
+#[test]
+fn what_the_demo_kept_can_be_looked_at_and_added_to() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = folder.path().to_str().expect("UTF-8");
+    let of = |text: &str| {
+        let line = text.lines().find(|line| line.contains("tokens, $")).expect("a sum").to_owned();
+        let cost = line.split(['$', ':']).nth(1).expect("a cost");
+        cost.parse::<f64>().expect("a number")
+    };
+    let mut costs = 0.0;
+    for _ in 0..2 {
+        let output = demo(&["--headless", "--seconds", "1", "--data-dir", place], "C");
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        costs += of(&text);
+    }
+    let usage = Command::new(env!("CARGO_BIN_EXE_pinhole"))
+        .args(["usage", "--json", "--by", "model", "--data-dir", place])
+        .output()
+        .expect("the report");
+    let text = String::from_utf8(usage.stdout).expect("UTF-8");
+    let total = text.lines().last().expect("a total");
+    let total: serde_json::Value = serde_json::from_str(total).expect("JSON");
+    let cost = total["cost_usd"].as_f64().expect("a cost");
+    assert!(cost > 0.0 && (cost - costs).abs() < 0.000_002, "{cost} is not {costs}");
+}
+
+#[test]
+fn a_folder_that_cannot_be_is_refused() {
+    let output = demo(&["--seconds", "1", "--data-dir", "/dev/null/kept"], "C");
+    let talk = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{talk}");
+    assert!(talk.contains("/dev/null/kept"), "{talk}");
+    assert!(output.stdout.is_empty());
 }
 
 #[test]

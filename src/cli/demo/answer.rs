@@ -10,6 +10,8 @@ pub(crate) struct Answer {
     pub(crate) text: String,
     pub(crate) calls: Vec<ToolCall>,
     pub(crate) usage: Usage,
+    /// The answer said something of tokens.
+    pub(crate) told: bool,
     /// Pieces of content: words, reasoning, arguments.
     pub(crate) contents: usize,
     /// The dialect's last event has come, or the whole plain answer.
@@ -126,6 +128,7 @@ impl Answer {
 
     fn chat_usage(&mut self, usage: &Value) {
         if usage.is_object() {
+            self.told = true;
             self.usage = Usage {
                 input: number(&usage["prompt_tokens"]),
                 cached: number(&usage["prompt_tokens_details"]["cached_tokens"]),
@@ -157,6 +160,7 @@ impl Answer {
     }
 
     fn responses_usage(&mut self, usage: &Value) {
+        self.told |= usage.is_object();
         self.usage = Usage {
             input: number(&usage["input_tokens"]),
             cached: number(&usage["input_tokens_details"]["cached_tokens"]),
@@ -194,6 +198,7 @@ impl Answer {
     fn anthropic_usage(&mut self, usage: &Value) {
         let cached = number(&usage["cache_read_input_tokens"]);
         let written = number(&usage["cache_creation_input_tokens"]);
+        self.told |= usage.is_object();
         self.usage = Usage {
             input: number(&usage["input_tokens"]) + cached + written,
             cached,
@@ -217,6 +222,7 @@ impl Answer {
         }
         let usage = &value["usageMetadata"];
         if usage.is_object() {
+            self.told = true;
             self.usage = Usage {
                 input: number(&usage["promptTokenCount"]),
                 cached: number(&usage["cachedContentTokenCount"]),

@@ -1,13 +1,15 @@
 //! Whether the numbers add up: the clients' calls, the gateway's records and the providers' logs tell one story.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Instant;
 
 use crate::base::clock;
+use crate::neutral::usage::UsageSource;
 use crate::simulate::record::{End as SeenEnd, Seen};
 
+use super::bill::Bill;
 use super::drive::{Call, End};
-use super::stage::Record;
+use super::record::{Metered, Record};
 use super::traffic::{Ask, SESSIONS, Story};
 
 /// A request as a simulated provider saw it, reduced to what is compared.
@@ -38,6 +40,13 @@ pub(crate) struct Audit {
     /// Requests that reached a provider.
     pub(crate) forwarded: usize,
     pub(crate) response_bytes: u64,
+    /// Answers whose tokens are those that their clients were told, and the dialects they came in.
+    pub(crate) told: usize,
+    pub(crate) dialects: BTreeSet<&'static str>,
+    /// Tokens among them that came from a cache.
+    pub(crate) cached: u64,
+    /// Answers that told less than that, and were estimated and marked.
+    pub(crate) estimated: usize,
     /// From the client's hang-up to the provider's connection being closed.
     pub(crate) hang_up_us: Option<u64>,
     /// One sentence each; empty when all is well.
@@ -90,6 +99,17 @@ pub(crate) fn audit(rows: &[Row<'_>], records: &[Record], arrivals: &[Arrival]) 
         audit.differences.push(text.to_owned());
     }
     audit
+}
+
+impl Audit {
+    /// Three who counted the same: the records, the counters, the store.
+    pub(crate) fn bills(&mut self, records: &Bill, metrics: &Bill, store: Result<&Bill, &String>) {
+        self.differences.extend(records.differences(metrics, "the metrics"));
+        match store {
+            Ok(store) => self.differences.extend(records.differences(store, "the store")),
+            Err(error) => self.differences.push(error.clone()),
+        }
+    }
 }
 
 /// Every call has one record, every record one call.
@@ -145,10 +165,70 @@ fn compare(row: &Row<'_>, audit: &mut Audit) {
         differ(format!("{} bytes recorded, {} received", record.response_bytes, call.bytes));
     }
     read_well(call, &mut differ);
+    let metering = metered(call, record.attempts.last(), &mut differ);
     if countable {
         audit.response_bytes += call.bytes;
     }
+    match metering {
+        Metering::Told => {
+            audit.told += 1;
+            audit.dialects.insert(call.dialect.label());
+            audit.cached += call.answer.usage.cached;
+        }
+        Metering::Estimated => audit.estimated += 1,
+        Metering::Nothing => {}
+    }
     audit.left_at_end += usize::from(call.end == End::Left);
+}
+
+/// Whose tokens an answer's are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Metering {
+    Told,
+    Estimated,
+    Nothing,
+}
+
+/// Tokens as the gateway metered them against those that the client was told.
+fn metered(call: &Call, metered: Option<&Metered>, differ: &mut impl FnMut(String)) -> Metering {
+    let source = metered.and_then(|metered| metered.source);
+    let bills = call.status == Some(200) && call.ask != Ask::CountTokens;
+    let Some(metered) = metered.filter(|_| bills) else {
+        if bills {
+            differ("no tokens were metered".to_owned());
+        } else if source.is_some() {
+            differ("tokens were metered where there were none".to_owned());
+        }
+        return Metering::Nothing;
+    };
+    let ended = matches!(call.end, End::Whole | End::Left) && call.answer.error.is_none();
+    if metered.partial == ended {
+        let words = if ended { "as partial, though it was whole" } else { "as if it were whole" };
+        differ(format!("the answer was metered {words}"));
+    }
+    if ended && call.answer.told {
+        let own = [metered.told.input, metered.told.output, metered.told.cache_read];
+        let own = own.map(Option::unwrap_or_default);
+        let told = call.answer.usage;
+        let told = [told.input, told.output, told.cached];
+        if own != told || source != Some(UsageSource::Provider) {
+            differ(format!(
+                "metered {own:?} tokens (in, out, cached), the client was told {told:?}"
+            ));
+        }
+        return Metering::Told;
+    }
+    if metered.missing != ended {
+        differ("an answer without usage is not marked as such".to_owned());
+    }
+    let seen = call.answer.contents > 0;
+    if !call.answer.told && seen && metered.estimated.output.unwrap_or_default() == 0 {
+        differ("the tokens that nobody told were not estimated".to_owned());
+    }
+    match source {
+        Some(UsageSource::Estimated) => Metering::Estimated,
+        Some(UsageSource::Provider) | None => Metering::Nothing,
+    }
 }
 
 /// What the client read against the script.
@@ -206,6 +286,7 @@ fn hang_up(rows: &[Row<'_>], arrivals: &[Arrival]) -> Option<u64> {
 mod tests {
     use super::*;
     use crate::exchange::outcome::Outcome;
+    use crate::neutral::usage::Usage;
 
     /// An alteration, and a part of what is said of it.
     type Change<T> = (fn(&mut T), &'static str);
@@ -220,6 +301,11 @@ mod tests {
             kind: None,
             overhead_us: 1,
             response_bytes: 100,
+            attempts: vec![Metered {
+                told: Usage { output: Some(7), ..Usage::default() },
+                source: Some(UsageSource::Provider),
+                ..Metered::default()
+            }],
         }
     }
 
@@ -276,6 +362,54 @@ mod tests {
             let mut call = Call::sample();
             change(&mut call);
             let text = found(&[call], &[record()], &[arrival()]);
+            assert!(text.contains(words), "{words}: {text}");
+        }
+    }
+
+    #[test]
+    fn every_answers_tokens_are_held_against_what_its_client_was_told() {
+        let changes: [Change<Metered>; 5] = [
+            (|m| m.told.output = Some(8), "metered [0, 8, 0] tokens"),
+            (|m| m.told.input = Some(1), "the client was told [0, 7, 0]"),
+            (|m| m.told.cache_read = Some(1), "metered [0, 7, 1]"),
+            (|m| m.source = Some(UsageSource::Estimated), "the client was told"),
+            (|m| m.partial = true, "as partial, though it was whole"),
+        ];
+        for (change, words) in changes {
+            let mut record = record();
+            change(&mut record.attempts[0]);
+            let text = found(&[Call::sample()], &[record], &[arrival()]);
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        let mut unmetered = record();
+        unmetered.attempts.clear();
+        let text = found(&[Call::sample()], &[unmetered], &[arrival()]);
+        assert!(text.contains("no tokens were metered"), "{text}");
+    }
+
+    #[test]
+    fn an_answer_that_told_nothing_must_be_estimated_and_marked() {
+        let mut call = Call { story: Story::NoUsage, ..Call::sample() };
+        call.answer.told = false;
+        call.answer.contents = 3;
+        let mut record = record();
+        record.attempts = vec![Metered {
+            estimated: Usage { output: Some(9), ..Usage::default() },
+            source: Some(UsageSource::Estimated),
+            missing: true,
+            ..Metered::default()
+        }];
+        let (calls, records) = ([call], [record]);
+        let audit = audit(&join(&calls, &records), &records, &[arrival()]);
+        assert_eq!((audit.differences.as_slice(), audit.estimated, audit.told), (&[][..], 1, 0));
+        let changes: [Change<Metered>; 2] = [
+            (|m| m.missing = false, "is not marked as such"),
+            (|m| m.estimated = Usage::default(), "were not estimated"),
+        ];
+        for (change, words) in changes {
+            let mut record = records[0].clone();
+            change(&mut record.attempts[0]);
+            let text = found(&calls, &[record], &[arrival()]);
             assert!(text.contains(words), "{words}: {text}");
         }
     }

@@ -372,6 +372,7 @@ impl Call {
     pub(crate) fn sample() -> Self {
         let mut answer = Answer::default();
         answer.usage.output = 7;
+        answer.told = true;
         Self {
             session: 0,
             dialect: Dialect::Anthropic,

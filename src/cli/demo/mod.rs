@@ -1,18 +1,20 @@
 //! `pinhole demo`: agents, the gateway and simulated providers in one process, and what came of it. No keys, no network.
 //!
 //! ```text
-//!  traffic ── what the agents do      stage ── simulated providers, the gateway on a free port, a sink that keeps records
+//!  traffic ── what the agents do      stage ── simulated providers, the gateway on a free port, its store, and the records
 //!     │                                 │
-//!  drive ─── sends, reads (talk, answer) ─── audit ── calls, records and providers' logs compared: the exit code
+//!  drive ─── sends, reads (talk, answer) ─── audit ── calls, records, providers' logs and bills compared: the exit code
 //!                                              │
 //!                                           summary (page, figures, timeline) ── the text
 //! ```
 
 mod answer;
 mod audit;
+mod bill;
 mod drive;
 mod figures;
 mod page;
+mod record;
 mod stage;
 mod summary;
 mod talk;
@@ -20,6 +22,7 @@ mod timeline;
 mod traffic;
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,9 +34,11 @@ use crate::config::env::Environment;
 use crate::upstream::provider::Provider;
 
 use audit::Arrival;
+use bill::Bill;
 use drive::{Call, Ledger};
 use page::Page;
-use stage::{Record, Stage};
+use record::Record;
+use stage::{Remains, Stage};
 use summary::Report;
 
 /// No call starts in the last part of the time that `--seconds` gives, so that those under way can end.
@@ -48,6 +53,8 @@ struct Traces {
     calls: Vec<Call>,
     records: Vec<Record>,
     arrivals: Vec<Arrival>,
+    metrics: Bill,
+    store: Result<Bill, String>,
     elapsed: Duration,
     origin: String,
     played_out: bool,
@@ -61,22 +68,30 @@ pub fn run(args: &DemoArgs) -> Exit {
             return Exit::Environment;
         }
     };
-    let traces = match runtime.block_on(perform(Duration::from_secs(args.seconds))) {
-        Ok(traces) => traces,
+    let data_dir = args.data_dir.clone().map_or_else(stage::temporary_folder, Ok);
+    let limit = Duration::from_secs(args.seconds);
+    let performed =
+        data_dir.and_then(|folder| Ok((runtime.block_on(perform(limit, &folder))?, folder)));
+    let (traces, data_dir) = match performed {
+        Ok(performed) => performed,
         Err(error) => {
             tell(&format!("error: the demo cannot start: {error}"));
             return Exit::Environment;
         }
     };
     let rows = audit::join(&traces.calls, &traces.records);
-    let audit = audit::audit(&rows, &traces.records, &traces.arrivals);
+    let bill = Bill::of_records(&traces.records);
+    let mut audit = audit::audit(&rows, &traces.records, &traces.arrivals);
+    audit.bills(&bill, &traces.metrics, traces.store.as_ref());
     let report = Report {
         rows: &rows,
         audit: &audit,
         elapsed: traces.elapsed,
         origin: &traces.origin,
         seconds: (!traces.played_out).then_some(args.seconds),
-        data_dir: args.data_dir.as_deref(),
+        bill: &bill,
+        data_dir: &data_dir,
+        temporary: args.data_dir.is_none(),
     };
     let page = Page::new(is_utf8(&Environment::of_process()));
     say(summary::render(&report, page).trim_end());
@@ -94,8 +109,8 @@ fn is_utf8(environment: &Environment) -> bool {
 }
 
 /// Sets the stage, plays, clears up.
-async fn perform(limit: Duration) -> io::Result<Traces> {
-    let stage = stage::start()?;
+async fn perform(limit: Duration, data_dir: &Path) -> io::Result<Traces> {
+    let stage = stage::start(data_dir)?;
     let origin = format!("http://{}", stage.gateway.server.address);
     let gateway = as_provider(&stage, &origin)?;
     let begun = clock::now();
@@ -109,7 +124,7 @@ async fn perform(limit: Duration) -> io::Result<Traces> {
         progress.abort();
         draw("");
     }
-    let (providers, records) = stage.end().await;
+    let Remains { providers, records, metrics, store } = stage.end().await;
     let mut arrivals = Vec::new();
     for provider in providers {
         let handle = provider.handle;
@@ -120,7 +135,8 @@ async fn perform(limit: Duration) -> io::Result<Traces> {
         arrivals.extend(seen.iter().map(|seen| Arrival::of(provider.id, seen)));
         handle.stop();
     }
-    Ok(Traces { calls: ledger.calls(), records, arrivals, elapsed, origin, played_out })
+    let calls = ledger.calls();
+    Ok(Traces { calls, records, arrivals, metrics, store, elapsed, origin, played_out })
 }
 
 /// The gateway as its clients see it: a provider at another address.

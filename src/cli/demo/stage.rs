@@ -1,20 +1,23 @@
-//! What the demo plays on: three simulated providers, and the gateway before them on a free port.
+//! What the demo plays on: three simulated providers, the gateway before them on a free port, and its data directory.
 
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::cli::logging;
+use crate::cli::observers::{self, Observers};
 use crate::cli::serve::{self, Gateway};
 use crate::config::env::Environment;
 use crate::config::load::load_text;
 use crate::config::settings::{Overrides, Settings, Source};
 use crate::config::tree::Text;
-use crate::exchange::Exchange;
-use crate::exchange::outcome::Outcome;
-use crate::observe::sink::{Sink, Sinks};
+use crate::observe::span::Origins;
 use crate::simulate::script::Script;
 use crate::simulate::{Handle, Simulator};
 
+use super::bill::Bill;
+use super::record::{Keep, Record};
 use super::traffic::SESSIONS;
 
 /// The two models compared differ in one thing: `slow` takes 15 % longer to its first token.
@@ -69,6 +72,24 @@ nth = [2]
 profile.output_tokens = 400
 "#;
 
+/// What the simulated models cost, in US dollars for a million tokens. Nobody pays or asks these prices.
+const PRICES: &str = r#"{
+  "version": "made-up-1",
+  "date": "2026-11-20",
+  "bases": {
+    "made-up": {
+      "models": {
+        "fake/fast": { "input": "0.50", "output": "2", "cache_read": "0.05" },
+        "fake/slow": { "input": "4", "output": "20", "cache_read": "0.40" },
+        "fake/flaky": { "input": "1", "output": "5", "cache_read": "0.10" }
+      }
+    }
+  }
+}
+"#;
+/// Where they lie in the data directory.
+const PRICES_FILE: &str = "demo-prices.json";
+
 /// One simulated provider.
 pub(crate) struct Provider {
     pub(crate) id: &'static str,
@@ -80,82 +101,96 @@ pub(crate) struct Stage {
     pub(crate) providers: Vec<Provider>,
     pub(crate) gateway: Gateway,
     records: Arc<Mutex<Vec<Record>>>,
+    observers: Observers,
+    data_dir: PathBuf,
+    /// What the store held before: the directory may be that of an earlier demo.
+    before: Bill,
 }
 
-/// What the demo keeps of an exchange, once it has ended.
-#[derive(Debug, Clone)]
-pub(crate) struct Record {
-    pub(crate) id: String,
-    pub(crate) provider: Option<Arc<str>>,
-    pub(crate) key_label: Option<Arc<str>>,
-    pub(crate) status: Option<u16>,
-    pub(crate) outcome: Outcome,
-    pub(crate) kind: Option<&'static str>,
-    pub(crate) overhead_us: u64,
-    pub(crate) response_bytes: u64,
+/// What remains when all is over.
+pub(crate) struct Remains {
+    /// Still running.
+    pub(crate) providers: Vec<Provider>,
+    pub(crate) records: Vec<Record>,
+    pub(crate) metrics: Bill,
+    pub(crate) store: Result<Bill, String>,
 }
 
-/// Keeps every record in memory, for the summary.
-struct Keep(Arc<Mutex<Vec<Record>>>);
-
-impl Sink for Keep {
-    fn take(&mut self, batch: &[Box<Exchange>], _dropped: u64) {
-        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        records.extend(batch.iter().map(|exchange| Record::of(exchange)));
-    }
-}
-
-impl Record {
-    fn of(exchange: &Exchange) -> Self {
-        let attempt = exchange.last_attempt();
-        Self {
-            id: exchange.id.to_string(),
-            provider: attempt.map(|attempt| Arc::clone(&attempt.provider)),
-            key_label: exchange.key_label.clone(),
-            status: exchange.status.map(|status| status.as_u16()),
-            outcome: exchange.outcome,
-            kind: exchange.failure.as_ref().map(|failure| failure.kind),
-            overhead_us: exchange.summary.times.overhead_us,
-            response_bytes: exchange.response_bytes,
+/// A folder of the demo's own among the temporary ones, for its owner alone.
+pub(crate) fn temporary_folder() -> io::Result<PathBuf> {
+    let place = std::env::temp_dir();
+    let mut number = std::process::id();
+    loop {
+        let folder = place.join(format!("pinhole-demo-{number}"));
+        match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
+            Ok(()) => return Ok(folder),
+            // Of an earlier process with the same number.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(io::Error::other(format!("{}: {error}", folder.display()))),
         }
     }
 }
 
-/// Starts the providers and, on a free port, the gateway.
-pub(crate) fn start() -> io::Result<Stage> {
+/// Starts the providers and, on a free port, the gateway, which observes as `serve` does.
+pub(crate) fn start(data_dir: &Path) -> io::Result<Stage> {
     let mut providers = Vec::new();
     for (id, script) in [("fast", FAST), ("slow", SLOW), ("flaky", FLAKY)] {
         let script = Script::parse(script).map_err(io::Error::other)?;
         let handle = Simulator::local(script)?;
         providers.push(Provider { id, handle });
     }
-    let settings = settings(&providers)?;
+    let data_dir = std::path::absolute(data_dir)?;
+    let settings = settings(&providers, &data_dir)?;
+    let log = logging::init(settings.log)?;
+    let origins = Origins::of(&settings.providers);
+    let (sinks, observers) =
+        observers::start(&settings, &origins, &log).map_err(io::Error::other)?;
+    let before = Bill::of_store(&data_dir).map_err(io::Error::other)?;
     let records = Arc::new(Mutex::new(Vec::new()));
-    let sinks = Sinks::default().with(Box::new(Keep(Arc::clone(&records))));
+    let sinks = sinks.with(Box::new(Keep(Arc::clone(&records))));
     let listener = serve::bind(settings.server.listen)?;
     let gateway = serve::start(settings, &listener, sinks)?;
-    Ok(Stage { providers, gateway, records })
+    observers.watch(&gateway.shared.telemetry);
+    Ok(Stage { providers, gateway, records, observers, data_dir, before })
 }
 
 impl Stage {
-    /// Lets the gateway finish, and gives the providers, still running, and the records.
-    pub(crate) async fn end(self) -> (Vec<Provider>, Vec<Record>) {
+    /// Lets the gateway finish, and asks all who counted.
+    pub(crate) async fn end(self) -> Remains {
+        let telemetry = Arc::clone(&self.gateway.shared.telemetry);
         serve::drain(self.gateway).await;
         let records =
             std::mem::take(&mut *self.records.lock().unwrap_or_else(PoisonError::into_inner));
-        (self.providers, records)
+        let store = Bill::of_store(&self.data_dir).map(|bill| bill.since(&self.before));
+        // The directory is ours until it has been read.
+        drop(self.observers);
+        let metrics = Bill::of_metrics(&telemetry.gather());
+        Remains { providers: self.providers, records, metrics, store }
     }
 }
 
 /// The configuration as a user would write it. Neither the machine's environment nor its files are read.
-fn settings(providers: &[Provider]) -> io::Result<Settings> {
-    let head = "[server]\nlisten = \"127.0.0.1:0\"\n[discovery]\nenabled = false\n[log]\nlevel = \"error\"\n";
+fn settings(providers: &[Provider], data_dir: &Path) -> io::Result<Settings> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data_dir)
+        .map_err(|error| io::Error::other(format!("{}: {error}", data_dir.display())))?;
+    let prices = data_dir.join(PRICES_FILE);
+    std::fs::write(&prices, PRICES)
+        .map_err(|error| io::Error::other(format!("{}: {error}", prices.display())))?;
+    // A string of JSON is one of TOML.
+    let head = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\n[discovery]\nenabled = false\n[log]\nlevel = \"error\"\n\
+         [prices]\nfile = {}\n",
+        serde_json::Value::from(prices.to_string_lossy()),
+    );
     let blocks = providers.iter().map(|Provider { id, handle }| {
         let url = handle.url();
         // Longer than the slow first token of `flaky`, shorter than its stall.
         let idle = if *id == "flaky" { "2500ms" } else { "30s" };
         format!(
-            "[providers.{id}]\ntype = \"openai-compatible\"\nbaseurl = \"{url}\"\n\
+            "[providers.{id}]\ntype = \"openai-compatible\"\ncost_basis = \"made-up\"\nbaseurl = \"{url}\"\n\
              apikey = \"sk-provider-{id}\"\nmodels = [\"fake/{id}\"]\ntimeouts.idle = \"{idle}\"\n\
              compatibility = {{ openai_chat = true, openai_responses = true, \
              anthropic_messages = true, gemini_generate_content = true }}\n"
@@ -165,9 +200,10 @@ fn settings(providers: &[Provider]) -> io::Result<Settings> {
         let (label, secret) = (session.name, session.key());
         format!("[[keys]]\nlabel = \"{label}\"\nsecret = \"{secret}\"\n")
     });
-    let text: String = std::iter::once(head.to_owned()).chain(blocks).chain(keys).collect();
+    let text: String = std::iter::once(head).chain(blocks).chain(keys).collect();
     let name = PathBuf::from("demo.toml");
     let environment = Environment::new(Path::new("."), []);
-    load_text(Text::new(&name, text), Source::File(name), &Overrides::default(), &environment)
+    let overrides = Overrides { data_dir: Some(data_dir.to_owned()), ..Overrides::default() };
+    load_text(Text::new(&name, text), Source::File(name), &overrides, &environment)
         .map_err(|findings| io::Error::other(findings.to_string()))
 }

@@ -7,6 +7,7 @@ use crate::exchange::outcome::Outcome;
 use crate::neutral::kind::Dialect;
 
 use super::audit::{Audit, Row};
+use super::bill::{Bill, Item};
 use super::figures::{self, Comparison, quantile};
 use super::page::{Page, grouped, time};
 use super::timeline;
@@ -21,7 +22,11 @@ pub(crate) struct Report<'a> {
     pub(crate) origin: &'a str,
     /// Set when `--seconds` ended the play before its end.
     pub(crate) seconds: Option<u64>,
-    pub(crate) data_dir: Option<&'a Path>,
+    /// What the records add up to.
+    pub(crate) bill: &'a Bill,
+    pub(crate) data_dir: &'a Path,
+    /// Nobody chose the directory.
+    pub(crate) temporary: bool,
 }
 
 const PROVIDERS: [&str; 3] = ["fast", "slow", "flaky"];
@@ -32,6 +37,7 @@ pub(crate) fn render(report: &Report<'_>, mut page: Page) -> String {
     sessions(report, &mut page);
     dialects(report, &mut page);
     speed(report, &mut page);
+    cost(report, &mut page);
     comparison(report, &mut page);
     troubles(report, &mut page);
     sums(report, &mut page);
@@ -196,10 +202,40 @@ fn speed(report: &Report<'_>, page: &mut Page) {
     let mut overhead: Vec<u64> =
         report.rows.iter().filter_map(|row| row.record.map(|record| record.overhead_us)).collect();
     page.line(&format!(
-        "  the gateway's own part before it asks a provider: p50 {}, p95 {}",
+        "  the gateway's own time, its waiting left out: p50 {}, p95 {}",
         time(quantile(&mut overhead, 50)),
         time(quantile(&mut overhead, 95)),
     ));
+}
+
+fn cost(report: &Report<'_>, page: &mut Page) {
+    page.heading("what it cost, at made-up prices");
+    page.line("  model         tokens in  cached    out    ~in   ~out  partial         cost");
+    let bill = report.bill;
+    let line = |name: &str, sum: &dyn Fn(Item) -> u64, partial: usize| {
+        let input = sum(Item::Input);
+        format!(
+            "  {name:<12}  {:>9}  {:>5}%  {:>5}  {:>5}  {:>5}  {partial:>7}  {:>11}",
+            grouped(input),
+            sum(Item::CacheRead) * 100 / input.max(1),
+            grouped(sum(Item::Output)),
+            grouped(sum(Item::EstimatedInput)),
+            grouped(sum(Item::EstimatedOutput)),
+            dollars(sum(Item::Cost)),
+        )
+    };
+    let partial = |provider: Option<&str>| {
+        let own =
+            report.rows.iter().filter(|row| provider.is_none_or(|one| provider_of(row) == one));
+        let attempts = own.filter_map(|row| row.record).flat_map(|record| &record.attempts);
+        attempts.filter(|attempt| attempt.partial).count()
+    };
+    for provider in PROVIDERS {
+        let model = format!("fake/{provider}");
+        page.line(&line(&model, &|item| bill.get(&model, item), partial(Some(provider))));
+    }
+    page.line(&line("all", &|item| bill.total(item), partial(None)));
+    page.wrapped("  ", "~ counted by the gateway, where an answer told nothing or broke off");
 }
 
 fn comparison(report: &Report<'_>, page: &mut Page) {
@@ -261,6 +297,11 @@ fn happened(row: &Row<'_>, report: &Report<'_>) -> String {
             "no failure, but the first token took {}",
             time(row.call.ttft_us.unwrap_or_default())
         ),
+        Story::NoUsage => {
+            let attempts = row.record.iter().flat_map(|record| &record.attempts);
+            let output: u64 = attempts.filter_map(|attempt| attempt.estimated.output).sum();
+            format!("no failure, but nobody told the usage; output estimated at {output} tokens")
+        }
         Story::HangUp => match report.audit.hang_up_us {
             Some(us) => {
                 format!("the client hung up mid-stream; the provider was let go {} later", time(us))
@@ -307,10 +348,33 @@ fn sums(report: &Report<'_>, page: &mut Page) {
             grouped(audit.response_bytes)
         ),
         "clients used gateway keys only; providers saw their own keys only".to_owned(),
+        format!(
+            "{} answers in {} dialects: tokens as their clients were told, {} cached",
+            audit.told,
+            audit.dialects.len(),
+            grouped(audit.cached)
+        ),
+        format!("{} answers told too little: estimated, marked, summed apart", audit.estimated),
+        format!(
+            "{} tokens, {}: records, /metrics and the store agree, by model",
+            grouped(tokens_of(report.bill)),
+            dollars(report.bill.total(Item::Cost))
+        ),
     ];
     for line in lines {
         page.wrapped(&fine, &line);
     }
+}
+
+fn tokens_of(bill: &Bill) -> u64 {
+    let items = [Item::Input, Item::Output, Item::EstimatedInput, Item::EstimatedOutput];
+    items.into_iter().map(|item| bill.total(item)).sum()
+}
+
+/// To a millionth of a dollar.
+fn dollars(nanodollars: u64) -> String {
+    let micros = (nanodollars + 500) / 1_000;
+    format!("${}.{:06}", grouped(micros / 1_000_000), micros % 1_000_000)
 }
 
 fn next(report: &Report<'_>, page: &mut Page) {
@@ -324,9 +388,14 @@ fn next(report: &Report<'_>, page: &mut Page) {
         page.line(&format!("  {command:<32}  {words}"));
     }
     page.blank();
-    let kept = match report.data_dir {
-        Some(folder) => format!("this version keeps nothing: {} was not touched", folder.display()),
-        None => "this version keeps nothing on disk".to_owned(),
+    let folder = report.data_dir.display();
+    page.line(&format!("  pinhole usage --data-dir {folder} --by model"));
+    let place = if report.temporary {
+        "the records of this run, in a temporary folder; --data-dir chooses one"
+    } else {
+        "the records of this run, and of earlier ones in the same folder"
     };
-    page.wrapped("  ", &format!("{kept}; the store, the terminal UI and replay are not built yet"));
+    page.wrapped("      ", place);
+    page.blank();
+    page.wrapped("  ", "not built yet: bodies in the store, the terminal UI, replay");
 }

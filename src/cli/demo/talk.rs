@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::neutral::kind::Dialect;
 
 use super::answer::Answer;
-use super::traffic::{Ask, Client, Session, Turn};
+use super::traffic::{Ask, Client, Session, Story, Turn};
 
 /// Instructions as long as those of a small agent, so that requests have the weight of real ones.
 const SYSTEM: &str = "You are a careful engineer at work in a repository. Look before you leap: read the files that \
@@ -195,7 +195,9 @@ impl Talk {
         }
         if turn.stream {
             body["stream"] = json!(true);
-            body["stream_options"] = json!({"include_usage": true});
+            if turn.story != Story::NoUsage {
+                body["stream_options"] = json!({"include_usage": true});
+            }
         }
         body
     }

@@ -24,7 +24,7 @@ pub(crate) fn row<'a>(
         if let Some(ttft_us) = call.ttft_us {
             streams.push((column(call.sent_us + ttft_us), end, marks.streams));
         }
-        if !matches!(call.story, Story::Fine | Story::SlowFirst) {
+        if !matches!(call.story, Story::Fine | Story::SlowFirst | Story::NoUsage) {
             troubles.push((end, end, marks.trouble));
         }
     }

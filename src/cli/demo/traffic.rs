@@ -69,6 +69,8 @@ pub(crate) enum Story {
     Cut,
     Stall,
     SlowFirst,
+    /// The client does not ask for usage, and the provider tells none.
+    NoUsage,
     /// The client hangs up after some content.
     HangUp,
     UnknownModel,
@@ -86,7 +88,7 @@ impl Story {
     /// How the first call of this story ends.
     pub(crate) fn expected(self) -> Expected {
         let (status, outcome) = match self {
-            Self::Fine | Self::SlowFirst => (200, Outcome::Complete),
+            Self::Fine | Self::SlowFirst | Self::NoUsage => (200, Outcome::Complete),
             Self::RetryAfter => (429, Outcome::UpstreamError),
             Self::HtmlError => (500, Outcome::UpstreamError),
             Self::Cut => (200, Outcome::UpstreamReset),
@@ -212,7 +214,7 @@ pub(crate) const SESSIONS: &[Session] = &[
             turn("Chapter 1: how to ask for leave", Ask::Embed),
             turn("Chapter 2: what to do when the pager rings", Ask::Embed),
             turn("Chapter 3: who signs what", Ask::Embed),
-            turn("Who signs for a new laptop?", Ask::Words),
+            story("Who signs for a new laptop?", Story::NoUsage),
         ],
     },
     Session {

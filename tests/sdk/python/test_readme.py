@@ -55,13 +55,39 @@ def test_python_example(gateway):
         assert done.stdout.strip()
 
 
-def test_curl_example(gateway):
-    calls = [line for line in SHELL if line.startswith("curl ")]
-    assert calls
+def operations(gateway):
+    """The base URL of the operations port, from the banner."""
+    found = gateway.wait_for(lambda line: re.search(r"operations +(http://\S+)/health", line))
+    return found.group(1)
+
+
+def test_curl_examples(gateway):
+    """Traffic, then what the operations port tells of it."""
+    calls = [line.split(" #")[0] for line in SHELL if line.startswith("curl ")]
+    assert any(":8000" in call for call in calls) and any(":9464" in call for call in calls)
     for call in calls:
-        done = run("bash", "-c", call.replace("http://127.0.0.1:8000", gateway.url) + " --silent --show-error --fail")
+        here = call.replace("http://127.0.0.1:8000", gateway.url).replace("http://127.0.0.1:9464", operations(gateway))
+        done = run("bash", "-c", here + " --silent --show-error --fail")
         assert done.returncode == 0, done.stderr
-        assert json.loads(done.stdout)
+        if "/metrics" in call:
+            assert "pinhole_build_info" in done.stdout
+        else:
+            assert json.loads(done.stdout)
+
+
+def reports():
+    """The commands that read what was kept, and what tokens cost."""
+    for line in SHELL:
+        if line.startswith(("pinhole usage", "pinhole prices")):
+            yield line.split("#")[0].split()
+
+
+@pytest.mark.parametrize("words", list(reports()), ids=" ".join)
+def test_reports(gateway, words):
+    """They run as printed, on the gateway's own data directory."""
+    done = run(PINHOLE, *words[1:], "--data-dir", gateway.folder.name)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) >= 2
 
 
 def test_a_key_in_the_environment_is_enough():

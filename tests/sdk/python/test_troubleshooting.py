@@ -4,6 +4,7 @@ An entry's marker says how: `<!-- entry: CODE path=… -->`, with `method`, `mod
 Numbers are compared as numbers, not by value: the page shows the default limits, the tests use small ones.
 """
 
+import fcntl
 import http.client
 import json
 import re
@@ -72,6 +73,8 @@ def body_of(how):
     model = how.get("model", "gpt-5")
     content = "x" * (4096 if how.get("body") == "large" else 1)
     request = {"messages": [{"role": "user", "content": content}], "input": content}
+    if how.get("stream"):
+        request["stream"] = True
     return json.dumps(request if model == "none" else {"model": model, **request})
 
 
@@ -152,8 +155,14 @@ def test_message_is_the_one_quoted(code, how, quoted, sim, running):
 
 @contextmanager
 def filled(command, folder):
-    """The command with `{taken}` replaced by a port that is held, and names of FILES by their paths."""
-    with socket.create_server(("127.0.0.1", 0)) as held:
+    """The command with `{taken}` replaced by a port that is held, `{locked}` by a data directory that another gateway
+    uses, and names of FILES by their paths."""
+    lock = folder / "data/serve.lock"
+    lock.parent.mkdir(mode=0o700)
+    lock.write_text("4711\n")
+    command = command.replace("{locked}", str(lock.parent))
+    with socket.create_server(("127.0.0.1", 0)) as held, lock.open() as locked:
+        fcntl.flock(locked, fcntl.LOCK_EX)
         path = folder / "pinhole.toml"
         for name, text in FILES.items():
             if f"{{{name}}}" in command:
@@ -198,6 +207,14 @@ def test_the_log_line_names_the_key(running):
     gateway = running("labelled")
     mark = gateway.mark()
     send(gateway.url, {"path": "/v1/chat/completions", "header.x-api-key": "pinhole-judge-key-9876543210"})
+    gateway.wait_for(lambda line: quoted in line.split(), since=mark)
+
+
+def test_the_log_line_says_who_counted(running):
+    (quoted,) = re.findall(r"<!-- log: estimated -->\n```text\n(.*?)\n```", PAGE)
+    gateway = running("usual")
+    mark = gateway.mark()
+    send(gateway.url, {"path": "/v1/chat/completions", "stream": "true"})
     gateway.wait_for(lambda line: quoted in line.split(), since=mark)
 
 
