@@ -16,6 +16,7 @@ pub mod rollup;
 pub mod row;
 pub mod sketch;
 pub mod text;
+mod top;
 pub mod usage;
 pub mod writer;
 

@@ -77,6 +77,12 @@ impl Sums {
         *sum = sum.saturating_add(amount);
     }
 
+    pub(super) fn minus(&mut self, other: &Self) {
+        for (sum, less) in self.0.iter_mut().zip(&other.0) {
+            *sum = sum.saturating_sub(*less);
+        }
+    }
+
     pub fn plus(&mut self, other: &Self) {
         for (sum, more) in self.0.iter_mut().zip(&other.0) {
             *sum = sum.saturating_add(*more);

@@ -415,6 +415,40 @@ fn windows_and_limits_cut_and_say_what_they_cut() {
 }
 
 #[test]
+fn a_limited_report_is_the_head_of_the_whole_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rows = traffic();
+    // One session through all of it, and costs that are alike.
+    for row in rows.iter_mut().step_by(9) {
+        row.session = Some("s-long".to_owned());
+    }
+    rows.iter_mut().flat_map(|row| &mut row.attempts).for_each(|attempt| {
+        attempt.cost_nanousd = attempt.cost_nanousd.map(|cost| cost / 200);
+    });
+    writer(&folder).handle().put(rows);
+    let reader = Reader::open(folder.path()).unwrap();
+    for (since_h, until_h) in [(0, 75), (5, 70), (16, 40), (3, 9), (0, 5_000)] {
+        let ask = |limit| Ask {
+            by: vec![By::Session],
+            since_us: signed(BASE_US + since_h * HOUR_US),
+            until_us: signed(BASE_US + until_h * HOUR_US),
+            limit,
+        };
+        let whole = reader.usage(&ask(None)).unwrap();
+        for limit in [0, 1, 2, 7, whole.lines.len(), 1_000, 1_001] {
+            let limited = reader.usage(&ask(Some(limit))).unwrap();
+            let shown = limit.min(whole.lines.len());
+            assert_eq!(limited.lines, whole.lines[..shown], "{since_h}..{until_h}, {limit}");
+            assert_eq!(limited.total, whole.total, "{since_h}..{until_h}, {limit}");
+            assert_eq!(limited.others, (whole.lines.len() - shown) as u64);
+            let mut all = limited.rest.sums;
+            limited.lines.iter().for_each(|line| all.plus(&line.sums));
+            assert_eq!(all, whole.total.sums);
+        }
+    }
+}
+
+#[test]
 fn a_row_that_is_refused_does_not_lose_its_batch() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = writer(&folder);

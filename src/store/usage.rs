@@ -15,6 +15,7 @@ use crate::store::rollup::{
     DAY_S, Family, HOUR_S, Measure, SESSIONS, Sums, TAGS, TOOLS, TOTAL, USAGE,
 };
 use crate::store::sketch::Sketch;
+use crate::store::top::{self, Top};
 
 /// What a report is by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,6 +124,15 @@ pub struct Ask {
     pub limit: Option<usize>,
 }
 
+impl Ask {
+    /// The window in seconds since 1970, widened to whole hours.
+    pub fn window_s(&self) -> (i64, i64) {
+        let since_s = floor(self.since_us.div_euclid(1_000_000), HOUR_S);
+        let until_s = ceil(self.until_us.saturating_add(999_999).div_euclid(1_000_000), HOUR_S);
+        (since_s, until_s.max(since_s))
+    }
+}
+
 /// Groups that no roll-up has together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -185,11 +195,13 @@ impl Reader {
     /// Adds up the window.
     pub fn usage(&self, ask: &Ask) -> Result<Report, UsageError> {
         let family = family_of(&ask.by)?;
-        let since_s = floor(ask.since_us.div_euclid(1_000_000), HOUR_S);
-        let until_s = ceil(ask.until_us.saturating_add(999_999).div_euclid(1_000_000), HOUR_S);
-        let window = (since_s, until_s.max(since_s));
+        let window = ask.window_s();
         // One snapshot for all parts: a batch that is committed in between is in all of them or in none.
         let snapshot = self.connection.unchecked_transaction().map_err(ReadError::from)?;
+        if let ([By::Session], Some(limit @ ..=top::SHOWN_MAX)) = (&ask.by[..], ask.limit) {
+            let top = top::sessions(&snapshot, window, limit).map_err(ReadError::from)?;
+            return Ok(report(ask, family, window, top));
+        }
         let mut lines = scan(&snapshot, family, &ask.by, window).map_err(ReadError::from)?;
         let total = if family.hours == TAGS.hours {
             // An exchange with two tags stands in two lines.
@@ -203,17 +215,22 @@ impl Reader {
             Some(limit) if limit < lines.len() => lines.split_off(limit),
             _ => Vec::new(),
         };
-        Ok(Report {
-            by: ask.by.clone(),
-            since_s,
-            until_s: window.1,
-            lines,
-            others: rest.len() as u64,
-            rest: sum(&rest),
-            total,
-            sketches: family.sketches,
-            calls_only: family.measures.len() < Measure::ALL.len(),
-        })
+        let top = Top { lines, others: rest.len() as u64, rest: sum(&rest), total };
+        Ok(report(ask, family, window, top))
+    }
+}
+
+fn report(ask: &Ask, family: &Family, (since_s, until_s): (i64, i64), top: Top) -> Report {
+    Report {
+        by: ask.by.clone(),
+        since_s,
+        until_s,
+        lines: top.lines,
+        others: top.others,
+        rest: top.rest,
+        total: top.total,
+        sketches: family.sketches,
+        calls_only: family.measures.len() < Measure::ALL.len(),
     }
 }
 
@@ -262,14 +279,14 @@ fn order(lines: &mut [Line], by: &[By]) {
 }
 
 /// A table and the part of the window to read from it.
-struct Part {
-    table: &'static str,
-    from_s: i64,
-    to_s: i64,
+pub(super) struct Part {
+    pub table: &'static str,
+    pub from_s: i64,
+    pub to_s: i64,
 }
 
 /// Days where whole days lie in the window, hours at its ends.
-fn parts(family: &Family, by: &[By], (since_s, until_s): (i64, i64)) -> Vec<Part> {
+pub(super) fn parts(family: &Family, by: &[By], (since_s, until_s): (i64, i64)) -> Vec<Part> {
     let hours = |from_s, to_s| Part { table: family.hours, from_s, to_s };
     let (first, last) = (ceil(since_s, DAY_S), floor(until_s, DAY_S));
     match family.days {
