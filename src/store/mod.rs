@@ -10,6 +10,7 @@
 pub mod awaited;
 pub mod db;
 mod insert;
+pub mod late;
 pub mod lock;
 pub mod reader;
 pub mod rollup;
