@@ -13,6 +13,7 @@ mod insert;
 pub mod late;
 pub mod lock;
 pub mod reader;
+pub mod reprice;
 pub mod rollup;
 pub mod row;
 pub mod sketch;
