@@ -20,6 +20,7 @@ pub mod sketch;
 pub mod text;
 mod top;
 pub mod usage;
+mod window;
 pub mod writer;
 
 #[cfg(test)]

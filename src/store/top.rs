@@ -11,18 +11,19 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, Statement};
 
-use crate::store::rollup::{DAY_S, HOUR_S, Measure, SESSIONS, Sums, TOTAL};
-use crate::store::usage::{Line, Part, parts};
+use crate::store::rollup::{Measure, SESSIONS, Sums, TOTAL};
+use crate::store::window::{Part, parts};
 
 /// Limit: groups that are worth looking up one by one; of more, all are added up.
 pub(super) const SHOWN_MAX: usize = 1_000;
 
 /// A head of the report, and what it leaves out.
 pub(super) struct Top {
-    pub lines: Vec<Line>,
+    /// The dearest first.
+    pub groups: Vec<(String, Sums)>,
     pub others: u64,
-    pub rest: Line,
-    pub total: Line,
+    pub rest: Sums,
+    pub total: Sums,
 }
 
 /// Cost, tokens, requests, calls of tools: the order of reports.
@@ -41,7 +42,7 @@ pub(super) fn sessions(
     window: (i64, i64),
     limit: usize,
 ) -> rusqlite::Result<Top> {
-    let parts = parts(&SESSIONS, &[], window);
+    let parts = parts(&SESSIONS, window);
     let groups = weigh(connection, &parts)?;
     let mut ordered: Vec<(&[u8], &Group)> =
         groups.iter().map(|(session, group)| (&**session, group)).collect();
@@ -50,27 +51,25 @@ pub(super) fn sessions(
         ordered.truncate(limit);
     }
     ordered.sort_unstable_by(compare);
-    let mut total = Line::default();
+    let mut total = Sums::default();
     let mut of_all = connection.prepare(&format!(
         "SELECT {} FROM {} WHERE start_s >= ?1 AND start_s < ?2",
         columns(),
         TOTAL.hours
     ))?;
-    add_up(&mut of_all, window, &mut total.sums)?;
-    let mut lines = Vec::with_capacity(ordered.len());
+    add_up(&mut of_all, window, &mut total)?;
+    let mut shown = Vec::with_capacity(ordered.len());
+    let mut rest = total;
     for (session, group) in &ordered {
         let session = String::from_utf8_lossy(session).into_owned();
-        let mut line = Line { group: vec![session], ..Line::default() };
+        let mut sums = Sums::default();
         for part in &parts {
-            look_up(connection, part, group, &mut line)?;
+            look_up(connection, part, group, &session, &mut sums)?;
         }
-        lines.push(line);
+        rest.minus(&sums);
+        shown.push((session, sums));
     }
-    let mut rest = Line { sums: total.sums, ..Line::default() };
-    for line in &lines {
-        rest.sums.minus(&line.sums);
-    }
-    Ok(Top { others: (groups.len() - lines.len()) as u64, lines, rest, total })
+    Ok(Top { others: (groups.len() - shown.len()) as u64, groups: shown, rest, total })
 }
 
 fn compare(a: &(&[u8], &Group), b: &(&[u8], &Group)) -> Ordering {
@@ -112,13 +111,14 @@ fn look_up(
     connection: &Connection,
     part: &Part,
     group: &Group,
-    line: &mut Line,
+    session: &str,
+    sums: &mut Sums,
 ) -> rusqlite::Result<()> {
     let (from_s, to_s) = (part.from_s.max(group.first_s), part.to_s.min(group.last_s + 1));
     if from_s >= to_s {
         return Ok(());
     }
-    let step = if part.table == SESSIONS.hours { HOUR_S } else { DAY_S };
+    let step = part.step_s;
     let from_s = from_s - from_s.rem_euclid(step);
     let mut statement = connection.prepare_cached(&format!(
         "WITH RECURSIVE starts(s) AS (SELECT ?1 UNION ALL SELECT s + {step} FROM starts WHERE s + {step} < ?2) \
@@ -126,8 +126,7 @@ fn look_up(
         columns(),
         part.table
     ))?;
-    let session = line.group.first().cloned().unwrap_or_default();
-    add_up(&mut statement, (from_s, to_s, session), &mut line.sums)
+    add_up(&mut statement, (from_s, to_s, session), sums)
 }
 
 fn columns() -> String {
