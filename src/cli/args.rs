@@ -206,6 +206,12 @@ pub struct UsageArgs {
     /// Groups shown, the dearest first; the rest is added up (default 50 in a table, all otherwise).
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
+    /// Price the window's records anew by today's price lists, and show what that changes, by model.
+    #[arg(long, conflicts_with_all = ["by", "limit"])]
+    pub reprice: bool,
+    /// Write the new prices.
+    #[arg(long, requires = "reprice")]
+    pub yes: bool,
     /// Print CSV.
     #[arg(long, conflicts_with = "json")]
     pub csv: bool,

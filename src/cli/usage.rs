@@ -1,6 +1,8 @@
-//! `pinhole usage`: tokens, cost and times of a window, by one or more things.
+//! `pinhole usage`: tokens, cost and times of a window, by one or more things; and its costs by today's prices.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::base::clock;
 use crate::cli::Exit;
@@ -8,11 +10,15 @@ use crate::cli::args::UsageArgs;
 use crate::cli::serve::tell_findings;
 use crate::cli::terminal::{say, tell};
 use crate::config::env::Environment;
-use crate::config::load::load;
+use crate::config::load::{find, load};
+use crate::config::prices::Layers;
 use crate::config::settings::Overrides;
+use crate::price::book::Book;
+use crate::report::reprice::{self as report, Repriced};
 use crate::report::{ask, usage};
 use crate::store::reader::Reader;
-use crate::store::usage::UsageError;
+use crate::store::reprice;
+use crate::store::usage::{Ask, UsageError};
 
 /// Groups of a table when nothing is said; programs get all.
 const TABLE_MAX: usize = 50;
@@ -30,6 +36,9 @@ pub fn run(args: &UsageArgs) -> Exit {
         Ok(ask) => ask,
         Err(error) => return refuse(&error, Exit::Usage),
     };
+    if args.reprice {
+        return reprice(args, &ask).unwrap_or_else(|exit| exit);
+    }
     let folder = match folder(args) {
         Ok(folder) => folder,
         Err(exit) => return exit,
@@ -56,6 +65,54 @@ pub fn run(args: &UsageArgs) -> Exit {
         }
     }
     Exit::Done
+}
+
+/// What today's prices change in the window; written only when told to.
+fn reprice(args: &UsageArgs, ask: &Ask) -> Result<Exit, Exit> {
+    let (folder, book) = folder_and_book(args)?;
+    let window = ask.window_s();
+    let changes = if args.yes {
+        reprice::write(&folder, &book, window)
+    } else {
+        reprice::preview(&folder, &book, window)
+    };
+    let changes = changes.map_err(|error| refuse(&error.to_string(), Exit::Environment))?;
+    let repriced = Repriced { changes, window, written: args.yes };
+    if args.csv {
+        say(report::csv(&repriced).trim_end());
+    } else if args.json {
+        for line in report::ndjson(&repriced) {
+            say(&line);
+        }
+    } else {
+        say(&report::table(&repriced));
+        for note in report::notes(&repriced) {
+            tell(&note);
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// As the configuration says; without any, the named data directory, the shipped price list and the installed one.
+fn folder_and_book(args: &UsageArgs) -> Result<(PathBuf, Arc<Book>), Exit> {
+    let environment = Environment::of_process();
+    let overrides = Overrides { data_dir: args.data_dir.clone(), ..Overrides::default() };
+    let findings = match load(args.config.as_deref(), &overrides, &environment) {
+        Ok(settings) => return Ok((settings.server.data_dir, settings.prices.book)),
+        Err(findings) => findings,
+    };
+    match &args.data_dir {
+        Some(folder) if find(args.config.as_deref(), &environment).is_none() => {
+            let folder = environment.directory().join(folder);
+            let lists = Layers::of(&folder, None).and_then(|layers| layers.lists());
+            let lists = lists.map_err(|fault| refuse(&fault, Exit::Usage))?;
+            Ok((folder, Arc::new(Book::new(lists, HashMap::new()))))
+        }
+        _ => {
+            tell_findings(&findings);
+            Err(Exit::Usage)
+        }
+    }
 }
 
 /// Where the store is: as the flag says, else as the configuration does.

@@ -121,6 +121,14 @@ impl Account {
             self.cost = self.cost.plus(cost.amount);
         }
     }
+
+    /// Adds what another account of the same provider and model holds.
+    pub fn plus(&mut self, other: &Self) {
+        self.answers = self.answers.saturating_add(other.answers);
+        self.told = self.told.plus(&other.told);
+        self.estimated = self.estimated.plus(&other.estimated);
+        self.cost = self.cost.plus(other.cost);
+    }
 }
 
 impl Summary {

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use crate::base::clock;
 use crate::exchange::Exchange;
+use crate::exchange::summary::Account;
 use crate::observe::awaited::{Awaited, News};
 use crate::observe::sink::Sink;
 use crate::store::awaited::Awaited as Awaiting;
+use crate::store::late::Late;
 use crate::store::row::Row;
 use crate::store::writer::Writer;
 
@@ -14,11 +16,20 @@ use crate::store::writer::Writer;
 pub struct KeepSink {
     writer: Writer,
     awaited: Arc<Awaited>,
+    /// Found no room in the writer's queue yet.
+    late: Late,
 }
 
 impl KeepSink {
     pub fn new(writer: Writer, awaited: Arc<Awaited>) -> Self {
-        Self { writer, awaited }
+        Self { writer, awaited, late: Late::default() }
+    }
+
+    fn keep_late(&mut self) {
+        if !self.late.is_empty() {
+            let late = std::mem::take(&mut self.late);
+            self.late = self.writer.handle().put_late(late).err().unwrap_or_default();
+        }
     }
 
     fn keep_awaited(&self) {
@@ -43,9 +54,70 @@ impl Sink for KeepSink {
     fn take(&mut self, batch: &[Box<Exchange>], _dropped: u64) {
         self.writer.handle().put(batch.iter().map(|exchange| Row::of(exchange)).collect());
         self.keep_awaited();
+        self.keep_late();
+    }
+
+    /// Records are lost, tokens and cost are not: reports agree with metrics.
+    fn account(&mut self, accounts: &[Account]) {
+        let at_us = i64::try_from(clock::wall_us()).unwrap_or(i64::MAX);
+        for account in accounts {
+            self.late.add(at_us, account);
+        }
+        self.keep_late();
     }
 
     fn flush(&mut self) {
-        self.writer.stop();
+        self.writer.stop_with(std::mem::take(&mut self.late));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::money::Nanodollars;
+    use crate::neutral::usage::Usage;
+    use crate::store::reader::Reader;
+    use crate::store::rollup::Measure;
+    use crate::store::usage::{Ask, By};
+    use crate::store::writer::Limits;
+
+    #[test]
+    fn what_lost_records_cost_is_in_the_reports() {
+        let folder = tempfile::tempdir().unwrap();
+        let limits = Limits { queue_max: 0, ..Limits::default() };
+        let writer = Writer::start(folder.path(), limits).unwrap();
+        let mut sink = KeepSink::new(writer, Arc::default());
+        let usage = |input, output| Usage { input, output, ..Usage::default() };
+        let account = |provider: &str, cost| Account {
+            answers: 3,
+            told: Usage { reasoning: Some(7), ..usage(Some(100), None) },
+            estimated: usage(None, Some(20)),
+            cost: Nanodollars(cost),
+            ..Account::new(&provider.into(), &"gpt-5".into())
+        };
+        sink.account(&[account("openai", 1_000), account("azure", 5)]);
+        sink.account(&[account("openai", 500)]);
+        sink.take(&[], 9);
+        sink.flush();
+        let reader = Reader::open(folder.path()).unwrap();
+        let measures = [
+            Measure::Requests,
+            Measure::Attempts,
+            Measure::Input,
+            Measure::Reasoning,
+            Measure::EstimatedOutput,
+            Measure::Cost,
+        ];
+        for by in [By::Provider, By::Session, By::Day, By::Hour] {
+            let ask = Ask { by: vec![by], since_us: 0, until_us: i64::MAX / 2, limit: None };
+            let report = reader.usage(&ask).unwrap();
+            let sums = measures.map(|measure| report.total.sums.get(measure));
+            assert_eq!(sums, [0, 9, 300, 21, 60, 1_505], "{:?}", ask.by);
+            if ask.by == [By::Provider] {
+                let dearest = &report.lines[0];
+                assert_eq!(dearest.group, ["openai"]);
+                assert_eq!(dearest.sums.get(Measure::Cost), 1_500);
+            }
+        }
     }
 }

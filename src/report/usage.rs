@@ -142,7 +142,7 @@ pub fn csv(report: &Report) -> String {
 
 /// Quoted where it must be. A value that a spreadsheet would run as a formula gets an apostrophe before it: sessions and
 /// tags are the clients' words.
-fn field(value: &str) -> String {
+pub(super) fn field(value: &str) -> String {
     let runs = value.starts_with(['=', '+', '-', '@']);
     let value = if runs { format!("'{value}") } else { value.to_owned() };
     if value.contains(['"', ',', '\r', '\n']) {
@@ -255,7 +255,7 @@ fn blank() -> String {
 }
 
 /// Words to the left, numbers to the right.
-fn aligned(rows: &[Vec<String>], words: usize) -> String {
+pub(super) fn aligned(rows: &[Vec<String>], words: usize) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let wide = |at: usize| {
         let cells = rows.iter().filter_map(|row| row.get(at));
@@ -272,7 +272,7 @@ fn aligned(rows: &[Vec<String>], words: usize) -> String {
 }
 
 /// Four figures are enough to compare: `9 999`, `12.3k`, `4.56M`.
-fn count(number: i64) -> String {
+pub(super) fn count(number: i64) -> String {
     let magnitude = number.unsigned_abs() as f64;
     let (scale, unit) = match number.unsigned_abs() {
         0..=9_999 => return number.to_string(),
@@ -295,7 +295,7 @@ fn three(number: f64) -> String {
 }
 
 /// Cents, or the first three figures of less.
-fn dollars(nano: i64) -> String {
+pub(super) fn dollars(nano: i64) -> String {
     let usd = Nanodollars(nano).usd();
     if nano == 0 {
         "$0".to_owned()
@@ -319,7 +319,7 @@ fn time(us: u64) -> String {
     }
 }
 
-fn stamp(at_s: i64) -> String {
+pub(super) fn stamp(at_s: i64) -> String {
     let at = jiff::Timestamp::from_second(at_s).unwrap_or_default();
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -10,13 +10,17 @@
 pub mod awaited;
 pub mod db;
 mod insert;
+pub mod late;
 pub mod lock;
 pub mod reader;
+pub mod reprice;
 pub mod rollup;
 pub mod row;
 pub mod sketch;
 pub mod text;
+mod top;
 pub mod usage;
+mod window;
 pub mod writer;
 
 #[cfg(test)]

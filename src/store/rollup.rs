@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use rusqlite::{Connection, ToSql};
 
 use crate::exchange::outcome::Outcome;
-use crate::neutral::usage::UsageSource;
+use crate::neutral::usage::{Usage, UsageSource};
 use crate::store::row::{AttemptRow, Row, int};
 use crate::store::sketch::Sketch;
 
@@ -75,6 +75,12 @@ impl Sums {
     pub(super) fn add(&mut self, measure: Measure, amount: i64) {
         let sum = &mut self.0[measure as usize];
         *sum = sum.saturating_add(amount);
+    }
+
+    pub(super) fn minus(&mut self, other: &Self) {
+        for (sum, less) in self.0.iter_mut().zip(&other.0) {
+            *sum = sum.saturating_sub(*less);
+        }
     }
 
     pub fn plus(&mut self, other: &Self) {
@@ -149,6 +155,17 @@ impl Cell {
 
 type Cells<'a> = HashMap<Key<'a>, Cell>;
 
+/// Where an exchange is counted.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Place<'a> {
+    pub start_s: i64,
+    pub key_label: &'a str,
+    pub agent: &'a str,
+    pub dialect: &'a str,
+    pub session: &'a str,
+    pub tags: &'a [(String, String)],
+}
+
 /// What a batch of rows adds to the roll-ups. Borrows the rows' words.
 #[derive(Default)]
 pub(super) struct Batch<'a> {
@@ -197,6 +214,27 @@ impl<'a> Batch<'a> {
             let cell = self.tools.entry(key(start_s, [tool])).or_default();
             cell.sums.add(Measure::Requests, 1);
             cell.sums.add(Measure::ToolCalls, i64::from(*calls));
+        }
+    }
+
+    /// Adds sums that belong to no row of this batch: they are late, or mend what a row counted before.
+    pub(super) fn correct(
+        &mut self,
+        place: &Place<'a>,
+        provider: &'a str,
+        model: &'a str,
+        sums: &Sums,
+    ) {
+        if *sums == Sums::default() {
+            return;
+        }
+        let Place { start_s, key_label, agent, dialect, session, tags } = *place;
+        let usage = key(start_s, [provider, model, key_label, agent, dialect]);
+        self.usage.entry(usage).or_default().sums.plus(sums);
+        self.total.entry(key(start_s, [])).or_default().sums.plus(sums);
+        self.sessions.entry(key(start_s, [session])).or_default().sums.plus(sums);
+        for (name, value) in tags {
+            self.tags.entry(key(start_s, [name, value])).or_default().sums.plus(sums);
         }
     }
 
@@ -259,14 +297,8 @@ fn end_of(row: &Row) -> Sums {
 fn sums_of(attempt: &AttemptRow) -> Sums {
     let mut sums = Sums::default();
     let (estimated, told) = (&attempt.estimated, attempt.usage.without(&attempt.estimated));
-    let mut tokens = |measure, tokens: Option<u64>| sums.add(measure, int(tokens.unwrap_or(0)));
-    tokens(Measure::Input, told.input);
-    tokens(Measure::Output, told.output);
-    tokens(Measure::CacheRead, told.cache_read);
-    tokens(Measure::CacheWrite, told.cache_write);
-    tokens(Measure::Reasoning, told.reasoning);
-    tokens(Measure::EstimatedInput, estimated.input);
-    tokens(Measure::EstimatedOutput, estimated.output);
+    add_tokens(&mut sums, UsageSource::Provider, &told);
+    add_tokens(&mut sums, UsageSource::Estimated, estimated);
     let cost = attempt.cost_nanousd.unwrap_or(0);
     if attempt.usage_source == Some(UsageSource::Estimated) {
         sums.add(Measure::EstimatedCost, cost);
@@ -277,6 +309,25 @@ fn sums_of(attempt: &AttemptRow) -> Sums {
     sums.add(Measure::Partial, i64::from(attempt.partial));
     sums.add(Measure::Missing, i64::from(attempt.missing));
     sums
+}
+
+/// Tokens by who counted them: told and estimated ones stand apart.
+pub(super) fn add_tokens(sums: &mut Sums, source: UsageSource, usage: &Usage) {
+    let kinds: &[(Measure, Option<u64>)] = match source {
+        UsageSource::Provider => &[
+            (Measure::Input, usage.input),
+            (Measure::Output, usage.output),
+            (Measure::CacheRead, usage.cache_read),
+            (Measure::CacheWrite, usage.cache_write),
+            (Measure::Reasoning, usage.reasoning),
+        ],
+        UsageSource::Estimated => {
+            &[(Measure::EstimatedInput, usage.input), (Measure::EstimatedOutput, usage.output)]
+        }
+    };
+    for (measure, tokens) in kinds {
+        sums.add(*measure, int(tokens.unwrap_or(0)));
+    }
 }
 
 fn note_times(cell: &mut Cell, row: &Row) {

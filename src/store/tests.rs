@@ -1,5 +1,6 @@
 //! The store as a whole: rows in, the public view and the reports out, and what becomes of it when the disk fails.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -13,14 +14,19 @@ use crate::base::id::ExchangeId;
 use crate::base::money::Nanodollars;
 use crate::exchange::attempt::Link;
 use crate::exchange::outcome::Outcome;
-use crate::exchange::summary::{Cost, Tally};
+use crate::exchange::summary::{Account, Cost, Tally};
 use crate::exchange::{Blame, Exchange, fixture};
 use crate::neutral::failure::Source;
 use crate::neutral::reading::{Reading, ToolCalls};
 use crate::neutral::usage::{Usage, UsageSource};
+use crate::price::book::Book;
+use crate::price::catalog::Catalog;
+use crate::price::lists::Lists;
 use crate::store::awaited::{AWAITED_MAX, Awaited};
 use crate::store::db;
+use crate::store::late::Late;
 use crate::store::reader::Reader;
+use crate::store::reprice::{self, Change, Changes};
 use crate::store::rollup::Measure;
 use crate::store::row::Row;
 use crate::store::usage::{Ask, By, Line, Report};
@@ -412,6 +418,157 @@ fn windows_and_limits_cut_and_say_what_they_cut() {
     }
     let none = reader.usage(&ask(5_000, 5_001, None)).unwrap();
     assert_eq!((none.lines.len(), none.total.sums.get(Measure::Requests)), (0, 0));
+}
+
+#[test]
+fn a_limited_report_is_the_head_of_the_whole_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rows = traffic();
+    // One session through all of it, and costs that are alike.
+    for row in rows.iter_mut().step_by(9) {
+        row.session = Some("s-long".to_owned());
+    }
+    rows.iter_mut().flat_map(|row| &mut row.attempts).for_each(|attempt| {
+        attempt.cost_nanousd = attempt.cost_nanousd.map(|cost| cost / 200);
+    });
+    writer(&folder).handle().put(rows);
+    let reader = Reader::open(folder.path()).unwrap();
+    for (since_h, until_h) in [(0, 75), (5, 70), (16, 40), (3, 9), (0, 5_000)] {
+        let ask = |limit| Ask {
+            by: vec![By::Session],
+            since_us: signed(BASE_US + since_h * HOUR_US),
+            until_us: signed(BASE_US + until_h * HOUR_US),
+            limit,
+        };
+        let whole = reader.usage(&ask(None)).unwrap();
+        for limit in [0, 1, 2, 7, whole.lines.len(), 1_000, 1_001] {
+            let limited = reader.usage(&ask(Some(limit))).unwrap();
+            let shown = limit.min(whole.lines.len());
+            assert_eq!(limited.lines, whole.lines[..shown], "{since_h}..{until_h}, {limit}");
+            assert_eq!(limited.total, whole.total, "{since_h}..{until_h}, {limit}");
+            assert_eq!(limited.others, (whole.lines.len() - shown) as u64);
+            let mut all = limited.rest.sums;
+            limited.lines.iter().for_each(|line| all.plus(&line.sums));
+            assert_eq!(all, whole.total.sums);
+        }
+    }
+}
+
+/// Prices by which nothing costs what it did.
+fn book() -> Book {
+    let text = r#"{ "version": "new-1", "date": "2026-11-21", "bases": {
+        "openai": { "models": { "gpt-5": { "input": "3", "output": "7" } } },
+        "azure": { "models": {} } } }"#;
+    let catalog = Catalog::parse(text).unwrap();
+    Book::new(Lists::layered([&catalog]).unwrap(), HashMap::new())
+}
+
+/// Rows of [`traffic`] as they would have been written at those prices.
+fn at_new_prices(mut rows: Vec<Row>, book: &Book, since_us: u64) -> Vec<Row> {
+    for row in rows.iter_mut().filter(|row| row.started_at_us >= signed(since_us)) {
+        for attempt in &mut row.attempts {
+            let model = attempt.model.as_deref().unwrap();
+            if let Some(amount) = book.price(&attempt.provider, model, &attempt.usage, None) {
+                attempt.cost_nanousd = Some(amount.nanodollars.0);
+                attempt.unpriced = false;
+            }
+        }
+        let costs = row.attempts.iter().filter_map(|attempt| attempt.cost_nanousd);
+        row.cost_nanousd = costs.reduce(i64::wrapping_add);
+    }
+    rows
+}
+
+#[test]
+fn rows_priced_anew_and_their_sums_are_as_if_written_so() {
+    let (folder, fresh) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (rows, book, since) = (traffic(), book(), BASE_US + 16 * HOUR_US);
+    let window = (signed(since / 1_000_000), signed(BASE_US / 1_000_000) * 2);
+    let running = writer(&folder);
+    running.handle().put(rows.clone());
+    flushed(running.handle());
+    let expected = at_new_prices(rows, &book, since);
+    writer(&fresh).handle().put(expected.clone());
+    let totals = |changes: &Changes| {
+        let mut total = Change::default();
+        for change in changes.values() {
+            total.plus(change);
+        }
+        total
+    };
+    let before = usage(folder.path(), &["model", "day"]);
+    let preview = reprice::preview(folder.path(), &book, window).unwrap();
+    assert_eq!(usage(folder.path(), &["model", "day"]), before, "a preview writes nothing");
+    let written = reprice::write(folder.path(), &book, window).unwrap();
+    assert_eq!(written, preview);
+    let total = totals(&written);
+    assert!(total.changed > 100 && total.gained > 10 && total.kept > 10, "{total:?}");
+    let sum: i64 = expected
+        .iter()
+        .filter(|row| row.started_at_us >= signed(since))
+        .filter_map(|row| row.cost_nanousd)
+        .sum();
+    assert_eq!(total.after_nanousd, sum);
+    for by in ["model", "provider", "session", "tag", "hour", "day", "agent", "key"] {
+        let (mended, straight) = (usage(folder.path(), &[by]), usage(fresh.path(), &[by]));
+        assert_eq!(mended, straight, "{by}");
+    }
+    let version = "attempts WHERE price_version = 'new-1' AND price_basis = 'openai/gpt-5'";
+    let database = read(&folder);
+    assert_eq!(signed(total.answers - total.kept), count(&database, version));
+    let costs = |database: &Connection| -> Vec<Option<i64>> {
+        let sql = "SELECT cost_nanousd FROM records ORDER BY id";
+        let mut statement = database.prepare(sql).unwrap();
+        let costs = statement.query_map([], |row| row.get(0)).unwrap();
+        costs.map(Result::unwrap).collect()
+    };
+    assert_eq!(costs(&database), costs(&read(&fresh)));
+    let again = totals(&reprice::write(folder.path(), &book, window).unwrap());
+    assert_eq!((again.changed, again.before_nanousd), (0, sum));
+    running.handle().put(vec![plain(9)]);
+    flushed(running.handle());
+    assert_eq!(counted(&running.handle().counters().failed), 0, "the gateway goes on beside it");
+}
+
+#[test]
+fn sums_of_rows_that_are_gone_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = writer(&folder);
+    running.handle().put((0..10).map(plain).collect());
+    flushed(running.handle());
+    running.handle().run(|connection| {
+        let gone = "DELETE FROM records WHERE id IN (SELECT id FROM records ORDER BY id LIMIT 4)";
+        connection.execute(gone, []).unwrap();
+    });
+    flushed(running.handle());
+    let window = (0, signed(BASE_US / 1_000_000) * 2);
+    reprice::write(folder.path(), &book(), window).unwrap();
+    // 100 tokens in at 3 and 10 out at 7 dollars a million, of six; a thousand nanodollars, of four.
+    let total = usage(folder.path(), &["model"]).total;
+    assert_eq!(total.sums.get(Measure::Cost), 6 * (300_000 + 70_000) + 4 * 1_000);
+    let missing = reprice::write(&folder.path().join("none"), &book(), window);
+    assert!(missing.unwrap_err().to_string().contains("there is no store at"));
+}
+
+#[test]
+fn what_counts_without_a_record_waits_for_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits { busy: Duration::from_millis(1), pauses: &[], ..Limits::default() };
+    let mut writer = writer_with(folder.path(), limits);
+    let other = db::open_writer(folder.path(), db::BUSY).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut late = Late::default();
+    let mut account = Account::new(&"openai".into(), &"gpt-5".into());
+    account.add(&tally(100, 10, 1_000));
+    late.add(signed(BASE_US), &account);
+    assert!(writer.handle().put_late(late).is_ok());
+    flushed(writer.handle());
+    assert!(writer.handle().counters().failing.load(Ordering::Relaxed));
+    other.execute_batch("COMMIT").unwrap();
+    writer.stop();
+    let total = usage(folder.path(), &["day"]).total;
+    let sums = [Measure::Requests, Measure::Input, Measure::Output, Measure::Cost];
+    assert_eq!(sums.map(|measure| total.sums.get(measure)), [0, 100, 10, 1_000]);
 }
 
 #[test]

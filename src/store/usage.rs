@@ -15,6 +15,8 @@ use crate::store::rollup::{
     DAY_S, Family, HOUR_S, Measure, SESSIONS, Sums, TAGS, TOOLS, TOTAL, USAGE,
 };
 use crate::store::sketch::Sketch;
+use crate::store::top;
+use crate::store::window::{Part, ceil, floor, parts};
 
 /// What a report is by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,6 +125,15 @@ pub struct Ask {
     pub limit: Option<usize>,
 }
 
+impl Ask {
+    /// The window in seconds since 1970, widened to whole hours.
+    pub fn window_s(&self) -> (i64, i64) {
+        let since_s = floor(self.since_us.div_euclid(1_000_000), HOUR_S);
+        let until_s = ceil(self.until_us.saturating_add(999_999).div_euclid(1_000_000), HOUR_S);
+        (since_s, until_s.max(since_s))
+    }
+}
+
 /// Groups that no roll-up has together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -185,11 +196,13 @@ impl Reader {
     /// Adds up the window.
     pub fn usage(&self, ask: &Ask) -> Result<Report, UsageError> {
         let family = family_of(&ask.by)?;
-        let since_s = floor(ask.since_us.div_euclid(1_000_000), HOUR_S);
-        let until_s = ceil(ask.until_us.saturating_add(999_999).div_euclid(1_000_000), HOUR_S);
-        let window = (since_s, until_s.max(since_s));
+        let window = ask.window_s();
         // One snapshot for all parts: a batch that is committed in between is in all of them or in none.
         let snapshot = self.connection.unchecked_transaction().map_err(ReadError::from)?;
+        if let ([By::Session], Some(limit @ ..=top::SHOWN_MAX)) = (&ask.by[..], ask.limit) {
+            let top = top::sessions(&snapshot, window, limit).map_err(ReadError::from)?;
+            return Ok(of_top(ask, window, top));
+        }
         let mut lines = scan(&snapshot, family, &ask.by, window).map_err(ReadError::from)?;
         let total = if family.hours == TAGS.hours {
             // An exchange with two tags stands in two lines.
@@ -205,7 +218,7 @@ impl Reader {
         };
         Ok(Report {
             by: ask.by.clone(),
-            since_s,
+            since_s: window.0,
             until_s: window.1,
             lines,
             others: rest.len() as u64,
@@ -214,6 +227,21 @@ impl Reader {
             sketches: family.sketches,
             calls_only: family.measures.len() < Measure::ALL.len(),
         })
+    }
+}
+
+fn of_top(ask: &Ask, (since_s, until_s): (i64, i64), top: top::Top) -> Report {
+    let line = |(group, sums)| Line { group: vec![group], sums, ..Line::default() };
+    Report {
+        by: ask.by.clone(),
+        since_s,
+        until_s,
+        lines: top.groups.into_iter().map(line).collect(),
+        others: top.others,
+        rest: Line { sums: top.rest, ..Line::default() },
+        total: Line { sums: top.total, ..Line::default() },
+        sketches: false,
+        calls_only: false,
     }
 }
 
@@ -261,27 +289,6 @@ fn order(lines: &mut [Line], by: &[By]) {
     });
 }
 
-/// A table and the part of the window to read from it.
-struct Part {
-    table: &'static str,
-    from_s: i64,
-    to_s: i64,
-}
-
-/// Days where whole days lie in the window, hours at its ends.
-fn parts(family: &Family, by: &[By], (since_s, until_s): (i64, i64)) -> Vec<Part> {
-    let hours = |from_s, to_s| Part { table: family.hours, from_s, to_s };
-    let (first, last) = (ceil(since_s, DAY_S), floor(until_s, DAY_S));
-    match family.days {
-        Some(table) if first < last && !by.contains(&By::Hour) => vec![
-            hours(since_s, first),
-            Part { table, from_s: first, to_s: last },
-            hours(last, until_s),
-        ],
-        _ => vec![hours(since_s, until_s)],
-    }
-}
-
 fn scan(
     connection: &Connection,
     family: &Family,
@@ -292,7 +299,12 @@ fn scan(
     let mut known: HashMap<Vec<u8>, usize> = HashMap::new();
     let mut key: Vec<u8> = Vec::new();
     let tag = by.iter().find_map(|by| if let By::Tag(Some(name)) = by { Some(name) } else { None });
-    for part in parts(family, by, window) {
+    let parts = if by.contains(&By::Hour) {
+        vec![Part::hours(family, window)]
+    } else {
+        parts(family, window)
+    };
+    for part in parts {
         let mut statement = connection.prepare(&select(family, by, part.table, tag.is_some()))?;
         let mut rows = match tag {
             Some(name) => statement.query((part.from_s, part.to_s, name))?,
@@ -392,14 +404,6 @@ fn shown(start_s: i64, by: &By) -> String {
     zoned(start_s).strftime(form).to_string()
 }
 
-fn floor(at_s: i64, step: i64) -> i64 {
-    at_s.saturating_sub(at_s.rem_euclid(step))
-}
-
-fn ceil(at_s: i64, step: i64) -> i64 {
-    floor(at_s.saturating_add(step - 1), step)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -436,23 +440,6 @@ mod tests {
             let told = family_of(&by(words)).err().unwrap().to_string();
             assert!(told.contains("are not kept together"), "{told}");
         }
-    }
-
-    #[test]
-    fn a_window_is_days_with_hours_at_its_ends() {
-        let of = |since_h: i64, until_h: i64, by: &[By]| {
-            let window = (since_h * HOUR_S, until_h * HOUR_S);
-            let read = parts(&USAGE, by, window).into_iter();
-            read.filter(|part| part.from_s < part.to_s)
-                .map(|part| (part.table, part.from_s / HOUR_S, part.to_s / HOUR_S))
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(of(3, 9, &[]), [("usage_hours", 3, 9)]);
-        assert_eq!(of(3, 30, &[]), [("usage_hours", 3, 30)], "no whole day");
-        let three = [("usage_hours", 3, 24), ("usage_days", 24, 72), ("usage_hours", 72, 75)];
-        assert_eq!(of(3, 75, &[]), three);
-        assert_eq!(of(24, 48, &[By::Day]), [("usage_days", 24, 48)]);
-        assert_eq!(of(0, 48, &[By::Hour]), [("usage_hours", 0, 48)]);
     }
 
     #[test]

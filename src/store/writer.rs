@@ -12,7 +12,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use crate::store::Counters;
 use crate::store::awaited::{self, Awaited, Change};
 use crate::store::db::{self, OpenError};
 use crate::store::insert::{Inserted, insert};
+use crate::store::late::Late;
 use crate::store::row::Row;
 
 /// Limit: messages waiting; one of the observer's batches is one message.
@@ -76,6 +77,7 @@ pub struct Handle {
 enum Message {
     Rows(Vec<Row>),
     Awaited(Change),
+    Late(Late),
     /// Answered when all before it has been written or given up.
     Flush(SyncSender<()>),
     Stop,
@@ -99,6 +101,7 @@ impl Writer {
             limits,
             rows: Vec::new(),
             changes: Vec::new(),
+            late: Late::default(),
             flushes: Vec::new(),
             stopping: false,
         };
@@ -111,6 +114,15 @@ impl Writer {
 
     pub fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// Writes `late` and what is queued, and waits for it.
+    pub fn stop_with(&mut self, late: Late) {
+        if self.thread.is_some() {
+            // A writer that is gone writes nothing more.
+            let _sent = self.handle.messages.send(Message::Late(late));
+        }
+        self.stop();
     }
 
     /// Writes what is queued, and waits for it.
@@ -165,6 +177,15 @@ impl Handle {
         let _noted = self.messages.try_send(Message::Awaited(change));
     }
 
+    /// Queues what counts without a record. Never waits; what finds no room is given back.
+    pub fn put_late(&self, late: Late) -> Result<(), Late> {
+        match self.messages.try_send(Message::Late(late)) {
+            Err(TrySendError::Full(Message::Late(late))) => Err(late),
+            // After the end nobody takes it.
+            _ => Ok(()),
+        }
+    }
+
     /// Waits until all that was queued before has been written or given up; false when that took longer than `limit`.
     pub fn flush(&self, limit: Duration) -> bool {
         let (done, wait) = sync_channel(1);
@@ -194,6 +215,8 @@ struct Work {
     /// Gathered, and emptied by each commit.
     rows: Vec<Row>,
     changes: Vec<Change>,
+    /// Stays until a transaction has it.
+    late: Late,
     flushes: Vec<SyncSender<()>>,
     stopping: bool,
 }
@@ -239,6 +262,7 @@ impl Work {
             Message::Rows(rows) if self.rows.is_empty() => self.rows = rows,
             Message::Rows(rows) => self.rows.extend(rows),
             Message::Awaited(change) => self.changes.push(change),
+            Message::Late(late) => self.late.take_up(late),
             Message::Flush(done) => self.flushes.push(done),
             Message::Stop => self.stopping = true,
             #[cfg(test)]
@@ -270,7 +294,7 @@ impl Work {
             self.store(batch, changes);
             changes = &[];
         }
-        if !changes.is_empty() {
+        if !changes.is_empty() || !self.late.is_empty() {
             self.store(&[], changes);
         }
         for done in self.flushes.drain(..) {
@@ -298,6 +322,7 @@ impl Work {
         self.counters.failing.store(outcome.is_err(), Ordering::Relaxed);
         match outcome {
             Ok(done) => {
+                self.late.clear();
                 self.counters.stored.fetch_add(done.stored, Ordering::Relaxed);
                 self.counters.failed.fetch_add(done.refused, Ordering::Relaxed);
                 if was_failing {
@@ -327,6 +352,7 @@ impl Work {
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let done = insert(&transaction, rows)?;
             awaited::write(&transaction, changes)?;
+            self.late.write(&transaction)?;
             transaction.commit()?;
             Ok(done)
         };

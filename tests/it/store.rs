@@ -174,6 +174,61 @@ async fn reports_on_the_operations_port_and_the_command_line_agree_with_the_reco
 }
 
 #[tokio::test]
+async fn rows_are_priced_anew_when_told_to_beside_a_running_gateway() {
+    let body = r#"{"model":"m","usage":{"prompt_tokens":1000,"completion_tokens":100}}"#;
+    let upstream = Upstream::always(vec![Step::Send(json(body))]).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (gateway, handle) = keeping(folder.path(), &upstream.url());
+    for _ in 0..3 {
+        let body = r#"{"model":"m","messages":[]}"#;
+        let request = Request::post("/v1/chat/completions").body(body);
+        gateway.call(&request.header("content-type", "application/json")).await;
+    }
+    eventually("the records", || {
+        let flushed = handle.flush(raw::DEADLINE);
+        (flushed && number(&open(folder.path()), "SELECT count(*) FROM exchanges") == 3)
+            .then_some(())
+    })
+    .await;
+    let cost = "SELECT coalesce(sum(cost_nanousd), -1) FROM exchanges";
+    assert_eq!(number(&open(folder.path()), cost), -1, "nothing has a price");
+    let list = r#"{ "version": "own-1", "date": "2026-11-20",
+        "bases": { "house": { "models": { "m": { "input": "2", "output": "20" } } } } }"#;
+    std::fs::write(folder.path().join("own.json"), list).expect("written");
+    let toml = config("127.0.0.1:0", &upstream.url());
+    let prices = format!("{toml}cost_basis = \"house\"\n[prices]\nfile = \"own.json\"\n");
+    write(folder.path(), &prices);
+    let told = |arguments: &[&str]| {
+        let data_dir = folder.path().to_str().expect("a path");
+        let all = [&["usage", "--reprice", "--data-dir", data_dir], arguments].concat();
+        let output =
+            pinhole(folder.path(), &all).env("UP_KEY", "sk").output().expect("the program");
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, table, talk) = told(&[]);
+    assert_eq!(code, Some(0), "{talk}");
+    assert!(table.contains("$0.0120") && talk.contains("nothing was written"), "{table}{talk}");
+    assert_eq!(number(&open(folder.path()), cost), -1);
+    let (_, lines, _) = told(&["--yes", "--json"]);
+    let total: Value =
+        serde_json::from_str(lines.lines().last().expect("a total")).expect("a line of JSON");
+    assert_eq!(
+        (&total["gained"], &total["after_nanousd"], &total["written"]),
+        (&Value::from(3), &Value::from(12_000_000), &Value::from(true))
+    );
+    let database = open(folder.path());
+    assert_eq!(number(&database, cost), 12_000_000);
+    for table in ["usage_hours", "usage_days", "total_hours", "session_days"] {
+        let sums = format!("SELECT sum(cost_nanousd) - sum(unpriced) FROM {table}");
+        assert_eq!(number(&database, &sums), 12_000_000, "{table}");
+    }
+    let (_, csv, _) = told(&["--csv"]);
+    assert!(csv.contains("up,*,3,0,0,0,0,0.012,0.012"), "{csv}");
+    assert_eq!(told(&["--by", "model"]).0, Some(2));
+    assert_eq!(run(folder.path(), &["usage", "--yes"]).status.code(), Some(2));
+}
+
+#[tokio::test]
 async fn without_a_store_the_report_says_how_to_have_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut settings =
