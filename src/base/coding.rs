@@ -72,8 +72,7 @@ pub fn decode(header: &str, body: &Bytes, bytes_max: usize) -> Result<Bytes, Cod
 pub fn beginning(header: &str, first: &[u8], bytes_max: usize) -> Vec<u8> {
     let mut decoded = first.to_vec();
     for coding in parse(header).unwrap_or_default().into_iter().rev() {
-        let mut out = vec![0; bytes_max];
-        let mut filled = 0;
+        let mut out = Vec::new();
         let mut reader: Box<dyn Read + '_> = match coding {
             Coding::Gzip => Box::new(flate2::read::MultiGzDecoder::new(decoded.as_slice())),
             Coding::Deflate => Box::new(flate2::read::ZlibDecoder::new(decoded.as_slice())),
@@ -84,11 +83,14 @@ pub fn beginning(header: &str, first: &[u8], bytes_max: usize) -> Vec<u8> {
             },
         };
         // The end of what is at hand comes as an error; what was read before it counts.
-        while let Some(Ok(read @ 1..)) = out.get_mut(filled..).map(|room| reader.read(room)) {
-            filled += read;
+        let mut step = [0; STEP_BYTES];
+        while out.len() < bytes_max
+            && let Ok(read @ 1..) = reader.read(&mut step)
+        {
+            let room = bytes_max - out.len();
+            out.extend_from_slice(step.get(..read.min(room)).unwrap_or_default());
         }
         drop(reader);
-        out.truncate(filled);
         decoded = out;
     }
     decoded

@@ -27,7 +27,7 @@ pub struct Observers {
     lock: Option<ServeLock>,
 }
 
-/// Opens the store and the exporters. Order of the sinks: store, spans, log line; metrics come first, with the queue.
+/// Opens the store and the exporters. Order of the sinks: store, log line, spans; metrics come first, with the queue.
 pub fn start(
     settings: &Settings,
     origins: &Origins,
@@ -40,11 +40,12 @@ pub fn start(
         observers.lock = Some(lock);
         sinks = sinks.with(Box::new(sink));
     }
-    let (mut sinks, exports) = with_spans(sinks, settings, origins);
-    observers.exports = exports;
     if !matches!(settings.log.level, LogLevel::Error | LogLevel::Warn) {
         sinks = sinks.with(Box::new(LineSink::new(logging::form(settings.log), log.clone())));
     }
+    // Last: the end of the process waits for a collector here, and nothing that is ours to keep waits behind it.
+    let (sinks, exports) = with_spans(sinks, settings, origins);
+    observers.exports = exports;
     Ok((sinks, observers))
 }
 
@@ -96,6 +97,7 @@ pub fn watch_queue(telemetry: &Telemetry, queue: &Arc<Queue>) {
     };
     watch(Metric::ObservationsLost, &["exchange", "queue_full"], Queue::dropped);
     watch(Metric::ObservationsLost, &["exchange", "unread"], Queue::unread);
+    watch(Metric::ObservationsLost, &["exchange", "sink_failed"], Queue::unseen);
     watch(Metric::ObservationsLost, &["prompt", "memory"], |queue| queue.room().refused());
     watch(Metric::CaptureQueueBytes, &[], |queue| {
         u64::try_from(queue.room().held_bytes()).unwrap_or(u64::MAX)

@@ -45,6 +45,7 @@ pub(crate) fn exchange() -> Exchange {
         prompt: None,
         share: Share::new(&Room::new(1_000)),
         queued_us: 0,
+        waited_at_provider: None,
         request_read_us: 40,
         attempts: vec![Attempt {
             provider: "openai".into(),
@@ -75,6 +76,7 @@ pub(crate) fn exchange() -> Exchange {
         outcome: Outcome::GatewayError,
         failure: None,
         ended_us: 0,
+        left_us: None,
         summary: Summary {
             times: Times { overhead_us: 15, ..Times::default() },
             agent: "none",

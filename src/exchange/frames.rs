@@ -11,6 +11,11 @@ pub const TABLE_MAX: usize = 65_536;
 pub const HEAD_MAX: usize = 1024 * 1024;
 /// Limit: bytes kept from the end, once the front is full.
 pub const TAIL_MAX: usize = 64 * 1024;
+/// Limit: bytes kept from the front where what matters stands at the end and nothing before it can be left out: inside a
+/// content coding, and in the results of a batch.
+pub const HEAD_WIDE_MAX: u64 = 32 * 1024 * 1024;
+/// Limit: bytes kept from the end once there was no room for more.
+const TAIL_SHED_MAX: usize = 16 * 1024;
 /// Pieces from this length on are kept as references.
 const LARGE: usize = 4_096;
 /// How much of the end tells whether an answer is over.
@@ -59,6 +64,8 @@ pub struct Frames {
     head_bytes: u64,
     /// Only the end is kept: set by `shed`.
     ends_only: bool,
+    /// Up to [`HEAD_WIDE_MAX`] are kept from the front.
+    wide: bool,
     /// What came after the head was full: the last bytes; holds up to twice its limit before it is cut.
     tail: Vec<u8>,
 }
@@ -68,9 +75,19 @@ impl Frames {
         Self { extent, ..Self::default() }
     }
 
+    /// Keeps more of the front, where the whole is needed to read any of it.
+    pub fn keep_whole(&mut self) {
+        self.wide = self.extent == Extent::Whole;
+    }
+
     /// Notes one piece of the answer.
     pub fn push(&mut self, at_us: u64, data: &Bytes) {
         self.bytes += data.len() as u64;
+        if self.ends_only && self.table.len() >= 2 {
+            // Nobody can place these in time any more, but for the last.
+            self.table.pop();
+            self.untabled += 1;
+        }
         let tabled = self.table.len() < TABLE_MAX;
         if tabled {
             self.table.push((at_us, u32::try_from(data.len()).unwrap_or(u32::MAX)));
@@ -89,7 +106,7 @@ impl Frames {
             }
             return;
         }
-        let tail_max = self.extent.tail_max();
+        let tail_max = self.tail_max();
         let last = data.get(data.len().saturating_sub(tail_max)..).unwrap_or_default();
         self.tail.extend_from_slice(last);
         if self.tail.len() > 2 * tail_max {
@@ -99,7 +116,8 @@ impl Frames {
 
     /// Whether the next piece may still be kept as part of the front.
     pub fn keeps_head(&self) -> bool {
-        !self.ends_only && self.head_bytes < self.extent.head_max()
+        let head_max = if self.wide { HEAD_WIDE_MAX } else { self.extent.head_max() };
+        !self.ends_only && self.head_bytes < head_max
     }
 
     /// The pieces from the front that were kept, each with its arrival.
@@ -124,20 +142,52 @@ impl Frames {
 
     /// The last bytes, when the head does not hold the whole answer.
     pub fn tail(&self) -> &[u8] {
-        let start = self.tail.len().saturating_sub(self.extent.tail_max());
+        let start = self.tail.len().saturating_sub(self.tail_max());
         self.tail.get(start..).unwrap_or_default()
     }
 
-    /// Lets go of the front and keeps the end: what an overloaded gateway can still count usage from.
-    pub fn shed(&mut self) {
-        self.ends_only = true;
-        if self.head_bytes == 0 {
-            return;
+    /// The tail in the pieces that it came in, each with its arrival; in one, with the last arrival, where the table does
+    /// not reach that far.
+    pub fn tail_pieces(&self) -> Vec<(u64, &[u8])> {
+        let tail = self.tail();
+        if self.untabled > 0 {
+            return vec![(self.last_us().unwrap_or_default(), tail)];
         }
-        let mut end = self.last(self.extent.tail_max());
+        let mut pieces = Vec::new();
+        let mut rest = tail;
+        for (at, length) in self.table.iter().rev() {
+            if rest.is_empty() {
+                break;
+            }
+            let (before, piece) = rest.split_at(rest.len().saturating_sub(*length as usize));
+            pieces.push((*at, piece));
+            rest = before;
+        }
+        pieces.reverse();
+        pieces
+    }
+
+    fn tail_max(&self) -> usize {
+        if self.ends_only {
+            TAIL_SHED_MAX.min(self.extent.tail_max())
+        } else {
+            self.extent.tail_max()
+        }
+    }
+
+    /// Lets go of the front and keeps the end: what an overloaded gateway can still count usage from. Gives the bytes that
+    /// were let go.
+    pub fn shed(&mut self) -> usize {
+        let freed = usize::try_from(self.head_bytes).unwrap_or(usize::MAX);
+        self.ends_only = true;
+        if freed == 0 {
+            return 0;
+        }
+        let mut end = self.last(self.tail_max());
         std::mem::swap(&mut self.tail, &mut end);
         (self.small, self.large) = (Vec::new(), Vec::new());
         (self.head_pieces, self.head_bytes) = (0, 0);
+        freed
     }
 
     /// Bytes of memory that the kept pieces take.
@@ -278,13 +328,37 @@ mod tests {
     fn what_was_shed_still_has_its_end() {
         let answer = bytes(200_000);
         let mut frames = noted(&answer, 3_000);
-        frames.shed();
+        assert_eq!(frames.shed(), 200_000);
         assert_eq!(frames.head().count(), 0);
-        assert_eq!(frames.tail(), &answer[answer.len() - TAIL_MAX..]);
+        assert_eq!(frames.tail(), &answer[answer.len() - TAIL_SHED_MAX..]);
         assert_eq!(frames.ending(), answer[answer.len() - ENDING..]);
         frames.push(9, &Bytes::from_static(b"more"));
         assert!(frames.ending().ends_with(b"more"));
         assert_eq!(frames.bytes, 200_004);
+        let rows = frames.table.len();
+        (0..10).for_each(|at| frames.push(at, &Bytes::from_static(b"x")));
+        assert!(frames.table.len() <= rows, "the table does not grow on");
+    }
+
+    #[test]
+    fn the_tail_has_its_arrivals() {
+        let answer = bytes(HEAD_MAX + 30_000);
+        let frames = noted(&answer, 1_000);
+        let pieces = frames.tail_pieces();
+        let joined: Vec<u8> = pieces.iter().flat_map(|(_, piece)| piece.to_vec()).collect();
+        assert_eq!(joined, frames.tail());
+        let last = frames.table.len() as u64 - 1;
+        assert_eq!(pieces.last().map(|(at, _)| *at), Some(last));
+        assert!(pieces.len() > 20 && pieces.iter().is_sorted_by_key(|(at, _)| *at));
+    }
+
+    #[test]
+    fn a_wide_head_holds_what_must_be_read_as_a_whole() {
+        let answer = bytes(3 * HEAD_MAX);
+        let mut frames = Frames::default();
+        frames.keep_whole();
+        answer.chunks(5_000).for_each(|piece| frames.push(0, &Bytes::copy_from_slice(piece)));
+        assert_eq!(frames.whole(), Some(answer));
     }
 
     #[test]

@@ -75,6 +75,8 @@ pub struct Exchange {
     pub request_read_us: u64,
     /// Time spent waiting for a place in the gateway and at the provider.
     pub queued_us: u64,
+    /// From when to when it waited for a place at the provider, where it had to.
+    pub waited_at_provider: Option<(u64, u64)>,
     pub attempts: Vec<Attempt>,
     /// What the client was answered; `None` when it left before that.
     pub status: Option<StatusCode>,
@@ -85,8 +87,10 @@ pub struct Exchange {
     pub outcome: Outcome,
     /// The gateway's own refusal or failure, or the provider's.
     pub failure: Option<Blame>,
-    /// Offset of the end.
+    /// Offset of the end: the last byte handed on, or the break.
     pub ended_us: u64,
+    /// When the client had all it came for, where the provider's tail was read beyond that.
+    pub left_us: Option<u64>,
     /// Worked out off the hot path, once, before any sink sees the exchange.
     pub summary: Summary,
 }
@@ -122,7 +126,7 @@ impl Exchange {
 
     /// Keeps the request's body for reading it later, while there is room.
     pub fn keep_prompt(&mut self, body: &Bytes) {
-        if self.share.grow(body.len()) {
+        if self.share.grow_perhaps(body.len()) {
             self.prompt = Some(body.clone());
         }
     }
@@ -131,7 +135,7 @@ impl Exchange {
     pub fn note_frame(&mut self, at_us: u64, data: &Bytes) {
         let Some(attempt) = self.attempts.last_mut() else { return };
         if attempt.frames.keeps_head() && !self.share.grow(data.len()) {
-            attempt.frames.shed();
+            self.share.shrink(attempt.frames.shed());
         }
         attempt.frames.push(at_us, data);
     }

@@ -7,7 +7,7 @@ pub enum Outcome {
     Complete,
     /// The client left before the end.
     ClientCancelled,
-    /// The provider answered with an error status.
+    /// The provider answered with an error status, or said inside a 200 that it failed.
     UpstreamError,
     /// The provider's connection failed or broke.
     UpstreamReset,

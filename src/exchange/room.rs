@@ -46,6 +46,21 @@ impl Share {
         Self { room: Arc::clone(room), reserved: 0, used: 0 }
     }
 
+    /// Makes room for `bytes` more of what is wanted only perhaps: such things may take half of the room.
+    pub fn grow_perhaps(&mut self, bytes: usize) -> bool {
+        self.room.held_bytes() + bytes <= self.room.bytes_max / 2 && self.grow(bytes)
+    }
+
+    /// Gives back what was reserved for `bytes`.
+    pub fn shrink(&mut self, bytes: usize) {
+        self.used = self.used.saturating_sub(bytes);
+        let kept = self.used.next_multiple_of(STEP);
+        if kept < self.reserved {
+            self.room.held.fetch_sub(self.reserved - kept, Ordering::Relaxed);
+            self.reserved = kept;
+        }
+    }
+
     /// Makes room for `bytes` more; false, and nothing changed, when there is none.
     pub fn grow(&mut self, bytes: usize) -> bool {
         let wanted = self.used + bytes;
@@ -87,8 +102,10 @@ mod tests {
         assert!(two.grow(10));
         assert!(!two.grow(STEP), "no fourth step");
         assert_eq!((room.held_bytes(), room.refused()), (3 * STEP, 1));
-        drop(one);
+        one.shrink(STEP);
         assert!(two.grow(STEP), "there is room again");
+        assert!(!Share::new(&room).grow_perhaps(1), "the rest is not for what is wanted perhaps");
+        drop(one);
         drop(two);
         assert_eq!(room.held_bytes(), 0);
     }

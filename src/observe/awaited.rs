@@ -74,15 +74,14 @@ impl Awaited {
         }
     }
 
-    /// Whether `id` is waited for, and whose it is.
-    pub fn owner(&self, id: &str) -> Option<Owner> {
-        self.lock().owners.get(id).cloned()
-    }
-
-    /// Takes `id` out: its usage has come.
-    pub fn settle(&self, id: &str) -> Option<Owner> {
+    /// Whose `id` is, when it is waited for from this provider; taken out when its usage is told.
+    pub fn settle(&self, id: &str, provider: &str, told: bool) -> Option<Owner> {
         let mut waiting = self.lock();
-        let owner = waiting.owners.remove(id)?;
+        let owner = waiting.owners.get(id).filter(|owner| &*owner.provider == provider)?.clone();
+        if !told {
+            return Some(owner);
+        }
+        waiting.owners.remove(id);
         waiting.order.retain(|other| other != id);
         waiting.tell(|| News::Settled(id.to_owned()));
         Some(owner)
@@ -130,9 +129,16 @@ mod tests {
         awaited.expect("resp_1", owner("gpt-5"));
         awaited.expect("resp_1", owner("other"));
         awaited.expect("", owner("gpt-5"));
-        assert_eq!(awaited.owner("resp_1"), Some(owner("gpt-5")));
-        assert_eq!(awaited.settle("resp_1"), Some(owner("gpt-5")));
-        assert_eq!(awaited.settle("resp_1"), None);
+        assert_eq!(awaited.settle("resp_1", "openai", false), Some(owner("gpt-5")));
+        assert_eq!(awaited.settle("resp_1", "openai", true), Some(owner("gpt-5")));
+        assert_eq!(awaited.settle("resp_1", "openai", true), None);
+        awaited.expect("resp_2", owner("gpt-5"));
+        assert_eq!(
+            awaited.settle("resp_2", "other", true),
+            None,
+            "a stranger's id of the same name"
+        );
+        assert!(awaited.settle("resp_2", "openai", true).is_some());
         assert!(awaited.news().is_empty(), "nobody keeps them");
     }
 
@@ -144,7 +150,7 @@ mod tests {
         }
         assert_eq!(awaited.forgotten(), 3);
         assert_eq!(
-            (awaited.owner("resp_2"), awaited.owner("resp_3")),
+            (awaited.settle("resp_2", "openai", true), awaited.settle("resp_3", "openai", true)),
             (None, Some(owner("gpt-5")))
         );
     }
@@ -155,7 +161,7 @@ mod tests {
         awaited.take_up([("resp_old".to_owned(), owner("gpt-4"))]);
         assert!(awaited.news().is_empty(), "the store knows that one");
         awaited.expect("resp_1", owner("gpt-5"));
-        assert_eq!(awaited.settle("resp_old"), Some(owner("gpt-4")));
+        assert_eq!(awaited.settle("resp_old", "openai", true), Some(owner("gpt-4")));
         let expected = News::Expected("resp_1".to_owned(), owner("gpt-5"));
         assert_eq!(awaited.news(), [expected, News::Settled("resp_old".to_owned())]);
         assert!(awaited.news().is_empty());

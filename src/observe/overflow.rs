@@ -4,6 +4,7 @@
 //! sums with the next batch. Limit: the sums are as many as there are labels.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::exchange::Exchange;
@@ -12,7 +13,7 @@ use crate::observe::digest::Digester;
 
 /// Digests in a hurry and adds up.
 pub struct Overflow {
-    digester: Mutex<Digester>,
+    digester: Digester,
     /// Filled by whoever finds the queue full, emptied by the worker.
     accounts: Mutex<Accounts>,
 }
@@ -22,12 +23,16 @@ type Accounts = HashMap<(Arc<str>, Arc<str>), Account>;
 
 impl Overflow {
     pub fn new(digester: Digester) -> Self {
-        Self { digester: Mutex::new(digester.hurried()), accounts: Mutex::default() }
+        Self { digester: digester.hurried(), accounts: Mutex::default() }
     }
 
     /// Adds up what `exchange` cost.
     pub fn add(&self, mut exchange: Box<Exchange>) {
-        self.digester.lock().unwrap_or_else(PoisonError::into_inner).digest(&mut exchange);
+        // A copy each: threads that serve must not wait for each other here.
+        let mut digester = self.digester.clone();
+        if catch_unwind(AssertUnwindSafe(|| digester.digest(&mut exchange))).is_err() {
+            return;
+        }
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         for (attempt, tally) in exchange.attempts.iter().zip(&exchange.summary.tallies) {
             let key = (Arc::clone(&attempt.provider), Arc::clone(&attempt.model_label));

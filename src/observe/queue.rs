@@ -34,6 +34,7 @@ pub struct Queue {
     waiting: Mutex<Vec<Box<Exchange>>>,
     dropped: AtomicU64,
     unread: AtomicU64,
+    unseen: AtomicU64,
     /// What the sinks want kept of each exchange.
     keep: Keep,
     /// For reading on the threads that serve.
@@ -60,6 +61,7 @@ impl Queue {
             waiting: Mutex::new(Vec::with_capacity(256)),
             dropped: AtomicU64::new(0),
             unread: AtomicU64::new(0),
+            unseen: AtomicU64::new(0),
             keep: sinks.keep(),
             digester: digester.clone().hurried(),
             overflow: Overflow::new(digester.clone()),
@@ -121,6 +123,11 @@ impl Queue {
         self.unread.load(Ordering::Relaxed)
     }
 
+    /// Exchanges that a sink failed over: a defect of the gateway.
+    pub fn unseen(&self) -> u64 {
+        self.unseen.load(Ordering::Relaxed)
+    }
+
     /// Exchanges that found the queue full.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
@@ -129,6 +136,13 @@ impl Queue {
     fn wake(&self) {
         if let Some(worker) = self.worker.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
             worker.unpark();
+        }
+    }
+
+    fn account(&self, sinks: &mut Sinks) {
+        let accounts = self.overflow.take();
+        if !accounts.is_empty() {
+            sinks.account(&accounts);
         }
     }
 
@@ -153,13 +167,11 @@ impl Queue {
                 for exchange in &mut batch {
                     self.digest(&mut digester, exchange);
                 }
-                sinks.take(&batch, self.dropped());
+                self.unseen.fetch_add(sinks.take(&batch, self.dropped()), Ordering::Relaxed);
                 batch.clear();
-                let accounts = self.overflow.take();
-                if !accounts.is_empty() {
-                    sinks.account(&accounts);
-                }
+                self.account(&mut sinks);
             } else if closing {
+                self.account(&mut sinks);
                 sinks.flush();
                 return;
             } else {

@@ -50,7 +50,7 @@ impl Recorder {
     pub fn finish(&mut self, outcome: Outcome) {
         if let Some(mut exchange) = self.exchange.take() {
             exchange.outcome = outcome;
-            exchange.ended_us = exchange.offset_us();
+            exchange.ended_us = exchange.left_us.unwrap_or_else(|| exchange.offset_us());
             self.queue.push(exchange);
         }
     }

@@ -1,5 +1,6 @@
 //! Where finished exchanges go, and in which order.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::exchange::Exchange;
@@ -54,10 +55,19 @@ impl Sinks {
         self.list.iter().map(|sink| sink.wants()).max().unwrap_or_default()
     }
 
-    pub(crate) fn take(&mut self, batch: &[Box<Exchange>], dropped: u64) {
+    /// Gives the batch to each; a defect of one must not end the others' work. Says how many exchanges went unseen.
+    pub(crate) fn take(&mut self, batch: &[Box<Exchange>], dropped: u64) -> u64 {
+        let mut unseen = 0;
         for sink in &mut self.list {
-            sink.take(batch, dropped);
+            if catch_unwind(AssertUnwindSafe(|| sink.take(batch, dropped))).is_err() {
+                tracing::error!(
+                    count = batch.len(),
+                    "a sink failed; these exchanges are missing from it"
+                );
+                unseen += batch.len() as u64;
+            }
         }
+        unseen
     }
 
     pub(crate) fn account(&mut self, accounts: &[Account]) {

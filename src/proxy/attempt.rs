@@ -68,7 +68,8 @@ pub fn prepare(
     let renamed = renamed(understood, choice);
     let path = join(provider, endpoint, renamed, query, verbatim_path)?;
     let mut changes = body_edits(endpoint, understood, choice, renamed, &body)?;
-    let usage_added = adds_usage(settings, endpoint, understood);
+    // Under `/providers/{name}` the client speaks to the provider itself.
+    let usage_added = !verbatim_path && adds_usage(settings, endpoint, understood);
     if usage_added {
         let readable = understood.decoded.as_ref().unwrap_or(&body);
         changes.extend(edit::set_include_usage(readable, &understood.facts));
@@ -345,6 +346,7 @@ pub async fn send(
         return result;
     };
     let now_us = exchange.offset_us();
+    let is_batch = exchange.operation == Operation::Opaque && exchange.path.contains("/batches/");
     if let Some(attempt) = exchange.attempts.last_mut() {
         attempt.link = link;
         match &result {
@@ -354,6 +356,9 @@ pub async fn send(
                 attempt.events = headers::is_event_stream(response.headers());
                 attempt.coding = headers::coding(response.headers());
                 attempt.rate_limit = headers::rate_limit(response.headers());
+                if attempt.coding.is_some() || is_batch {
+                    attempt.frames.keep_whole();
+                }
                 attempt.response.note_headers(keep, response.headers());
                 attempt.upstream_request_id = provider_request_id(response.headers())
                     .and_then(|value| value.to_str().ok())

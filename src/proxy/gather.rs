@@ -42,6 +42,9 @@ impl Gathered {
             timer.as_mut().poll(cx)
         })
         .await;
+        if gathered.relay.is_running() {
+            gathered.relay.forget_cost();
+        }
         gathered
     }
 

@@ -131,6 +131,7 @@ impl Job {
             share: Share::new(worker.shared.queue.room()),
             request_read_us: 0,
             queued_us: 0,
+            waited_at_provider: None,
             attempts: Vec::with_capacity(1),
             status: None,
             response: Leg::default(),
@@ -138,6 +139,7 @@ impl Job {
             outcome: Outcome::GatewayError,
             failure: None,
             ended_us: 0,
+            left_us: None,
             summary: Summary::default(),
         };
         let mut recorder = Recorder::new(Box::new(exchange), Arc::clone(&worker.shared.queue));
@@ -174,9 +176,7 @@ impl Job {
         if let Some(exchange) = self.recorder.exchange() {
             exchange.model_requested = asked.map(str::to_owned);
             exchange.stream = stream;
-            if stream || exchange.trace.sampled {
-                exchange.keep_prompt(understood.decoded.as_ref().unwrap_or(&body));
-            }
+            exchange.keep_prompt(understood.decoded.as_ref().unwrap_or(&body));
         }
         let choice = match fixed {
             Some(provider) => verbatim_choice(provider, asked, Because::ProviderPath),
@@ -244,6 +244,9 @@ impl Job {
         let began = self.offset_us();
         let place = places::at_provider(&self.snapshot, at, provider).await;
         self.waited(began);
+        if let Some(exchange) = self.recorder.exchange() {
+            exchange.waited_at_provider = Some((began, exchange.offset_us()));
+        }
         place
     }
 
@@ -261,16 +264,16 @@ impl Job {
     /// the caller's own services and goes no further.
     fn tell_trace(&mut self, provider: &Provider, prepared: &mut Prepared) {
         let Some(exchange) = self.recorder.exchange() else { return };
-        if !self.snapshot.settings.traces.propagate {
-            return;
-        }
         let outgoing = &mut prepared.call.headers;
+        outgoing.remove(headers::BAGGAGE);
         if !provider.trace_context {
             headers::strip_trace(outgoing);
             return;
         }
+        if !self.snapshot.settings.traces.propagate {
+            return;
+        }
         let trace = &exchange.trace;
-        outgoing.remove(headers::BAGGAGE);
         if trace.parent.is_some() && !self.snapshot.settings.traces.recording {
             return;
         }
@@ -382,7 +385,13 @@ impl Job {
     async fn read(&mut self, body: Incoming) -> Result<Bytes, Failure> {
         let (body, share) = match intake::read_body(body, &self.bounds()).await {
             Ok(read) => read,
-            Err(Unread::Refused(failure)) => return Err(failure),
+            Err(Unread::Refused(failure)) => {
+                // The wait was for the client.
+                if let Some(exchange) = self.recorder.exchange() {
+                    exchange.request_read_us = exchange.offset_us();
+                }
+                return Err(failure);
+            }
             Err(Unread::ClientGone(failure)) => {
                 // Nobody reads the refusal; the record says why.
                 self.recorder.finish(Outcome::ClientCancelled);

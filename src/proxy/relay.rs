@@ -9,6 +9,7 @@
 //!                       └─else─────────────────► client_cancelled; the provider's connection closes at once
 //! ```
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -29,6 +30,7 @@ use crate::neutral::failure::{Code, Failure};
 use crate::neutral::kind::Dialect;
 use crate::observe::digest::Digester;
 use crate::observe::recorder::Recorder;
+use crate::proxy::boundary::Boundary;
 use crate::proxy::ids::Ids;
 use crate::proxy::state::Places;
 use crate::upstream::client::AnswerBody;
@@ -235,8 +237,12 @@ impl Relay {
             (&mut self.manner.digester, self.recorder.exchange())
         {
             exchange.ended_us = exchange.offset_us();
-            digester.digest(exchange);
-            self.cost = exchange.summary.cost;
+            // A defect in reading must not become the client's.
+            let reading = AssertUnwindSafe(|| digester.digest_told(exchange));
+            if catch_unwind(reading).is_err() {
+                tracing::error!(id = %self.id_text(), "an answer could not be read for its cost");
+            }
+            self.cost = self.recorder.exchange().and_then(|exchange| exchange.summary.cost);
         }
         self.end(outcome);
     }
@@ -246,6 +252,20 @@ impl Relay {
         if self.body.as_ref().is_some_and(Body::is_end_stream) {
             self.complete();
         }
+    }
+
+    /// Whether more may come.
+    pub fn is_running(&self) -> bool {
+        self.body.is_some()
+    }
+
+    /// Nobody waits for the cost any more: the observer reads the answer.
+    pub fn forget_cost(&mut self) {
+        self.manner.digester = None;
+    }
+
+    fn id_text(&mut self) -> String {
+        self.recorder.exchange().map(|exchange| exchange.id.to_string()).unwrap_or_default()
     }
 
     pub fn cost(&self) -> Option<Nanodollars> {
@@ -414,6 +434,9 @@ impl Drop for Relay {
             return;
         }
         self.learn_id();
+        if let Some(exchange) = self.recorder.exchange() {
+            exchange.left_us = Some(exchange.offset_us());
+        }
         let recorder = self.recorder.hand_over();
         let places = std::mem::take(&mut self.places);
         task::spawn("tail of a finished stream", read_tail(body, recorder, places));
@@ -444,61 +467,4 @@ async fn read_tail(mut body: AnswerBody, mut recorder: Recorder, places: Places)
     let _in_time = tokio::time::timeout(TAIL_WAIT, reading).await;
     recorder.finish(Outcome::Complete);
     drop(places);
-}
-
-/// Whether the bytes that passed so far end between two events: after a blank line, across any split.
-struct Boundary {
-    between_events: bool,
-    /// The line under way has no bytes yet.
-    line_empty: bool,
-}
-
-impl Default for Boundary {
-    fn default() -> Self {
-        Self { between_events: true, line_empty: true }
-    }
-}
-
-impl Boundary {
-    fn pass(&mut self, data: &[u8]) {
-        for byte in data {
-            match byte {
-                b'\n' => {
-                    self.between_events = self.line_empty;
-                    self.line_empty = true;
-                }
-                b'\r' => {}
-                _ => {
-                    self.line_empty = false;
-                    self.between_events = false;
-                }
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The verdict after `text`, passed in pieces of every size.
-    fn check(text: &str, between_events: bool) {
-        for size in 1..=text.len() {
-            let mut boundary = Boundary::default();
-            for piece in text.as_bytes().chunks(size) {
-                boundary.pass(piece);
-            }
-            assert_eq!(boundary.between_events, between_events, "{text:?} in pieces of {size}");
-        }
-    }
-
-    #[test]
-    fn a_comment_is_written_only_after_a_blank_line() {
-        check("data: a\n\n", true);
-        check("data: a\r\n\r\n", true);
-        check("event: x\ndata: a\n\n: comment\n\n", true);
-        check("data: a\n", false);
-        check("data: a\n\ndata: b", false);
-        check("data: a\r\n", false);
-    }
 }

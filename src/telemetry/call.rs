@@ -1,6 +1,7 @@
 //! The GenAI span of an exchange: one model call, all attempts included, in the words of either profile.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::dialect::params::{self, Params};
 use crate::exchange::Exchange;
@@ -12,8 +13,8 @@ use crate::neutral::reading::Billing;
 use crate::neutral::usage::{Usage, UsageSource};
 use crate::telemetry::content;
 use crate::telemetry::model::{
-    Attributes, Mapping, Origin, SpanKind, SpanModel, Value, attempt_error, blamed,
-    origin_attributes, seconds, session,
+    Attributes, Mapping, Origin, SpanKind, SpanModel, Subject, Value, attempt_error, blamed,
+    origin_attributes, seconds,
 };
 use crate::telemetry::semconv as names;
 use crate::telemetry::semconv::Profile;
@@ -44,22 +45,28 @@ pub(crate) fn billed_operation(exchange: &Exchange) -> Option<&'static str> {
     })
 }
 
+/// What the span is named by, besides its model: the same word for a chat in every dialect.
+fn span_word(operation: Operation, name: &'static str) -> &'static str {
+    if operation == Operation::Chat { "chat" } else { name }
+}
+
 /// The span; `None` where no model was called: another operation, or a refusal before any attempt.
-pub(crate) fn span(
-    exchange: &Exchange,
-    mapping: &Mapping,
-    origin: Option<&Origin>,
-) -> Option<SpanModel> {
+pub(crate) fn span(subject: &Subject<'_>, origin: Option<&Origin>) -> Option<SpanModel> {
+    let (exchange, mapping) = (subject.exchange, subject.mapping);
     let operation = billed_operation(exchange)?;
     let (first, last) = (exchange.attempts.first()?, exchange.attempts.last()?);
-    let model = last.model.as_deref().or(exchange.model_requested.as_deref()).map(short);
+    let requested = exchange.model_requested.as_deref();
+    let model = last.model.as_deref().or(requested).map(cut);
     let mut attributes = Attributes::with_capacity(40);
     attributes.set(names::OPERATION_NAME, operation);
     match origin {
         Some(origin) => attributes.set(names::PROVIDER_NAME, &origin.telemetry_name),
         None => attributes.set(names::PROVIDER_NAME, &last.provider),
     }
-    attributes.set_some(names::REQUEST_MODEL, model.clone());
+    match &last.model {
+        Some(model) => attributes.set(names::REQUEST_MODEL, short_shared(model)),
+        None => attributes.set_some(names::REQUEST_MODEL, requested.map(short)),
+    }
     origin_attributes(&mut attributes, origin);
     let error = error(exchange);
     let failed = error.is_some();
@@ -67,14 +74,14 @@ pub(crate) fn span(
     if exchange.stream || last.events {
         attributes.set(names::REQUEST_STREAM, true);
     }
-    attributes.set_some(names::CONVERSATION_ID, session(exchange));
-    attributes.set(names::EXCHANGE_ID, exchange.id.to_string());
+    attributes.set_some(names::CONVERSATION_ID, subject.session.as_ref());
+    attributes.set(names::EXCHANGE_ID, &subject.id);
     attributes.set(names::DIALECT, exchange.dialect.label());
-    let requested = exchange.model_requested.as_deref();
     let requested = requested.filter(|requested| last.model.as_deref() != Some(*requested));
     attributes.set_some(names::MODEL_REQUESTED, requested.map(short));
     if let Some(tally) = exchange.summary.last() {
         answer(&mut attributes, exchange, tally, mapping.profile);
+        usage_of_all(&mut attributes, &exchange.summary.tallies);
     }
     let asked = exchange.prompt.as_ref().map(|body| params::params(exchange.dialect, body));
     if let Some(asked) = &asked {
@@ -87,10 +94,11 @@ pub(crate) fn span(
         // Last, so that a limit on the number of attributes cuts these first.
         content::attributes(&mut attributes, exchange, mapping.content_bytes_max);
     }
+    let word = span_word(exchange.operation, operation);
     Some(SpanModel {
         name: match model {
-            Some(model) => Cow::Owned(format!("{operation} {model}")),
-            None => Cow::Borrowed(operation),
+            Some(model) => Cow::Owned([word, model].join(" ")),
+            None => Cow::Borrowed(word),
         },
         kind: SpanKind::Client,
         trace: exchange.trace.id,
@@ -106,8 +114,20 @@ pub(crate) fn span(
     })
 }
 
+fn cut(text: &str) -> &str {
+    if text.len() <= NAME_CHARS_MAX {
+        return text;
+    }
+    let end = text.char_indices().nth(NAME_CHARS_MAX).map_or(text.len(), |(at, _)| at);
+    text.get(..end).unwrap_or(text)
+}
+
 fn short(text: &str) -> String {
-    text.chars().take(NAME_CHARS_MAX).collect()
+    cut(text).to_owned()
+}
+
+fn short_shared(text: &Arc<str>) -> Value {
+    if text.len() <= NAME_CHARS_MAX { text.into() } else { short(text).into() }
 }
 
 /// Why the call as a whole failed: the last attempt's reason. A client that left is no failure of the call.
@@ -160,6 +180,19 @@ fn usage_attributes(attributes: &mut Attributes, usage: &Usage, profile: Profile
         attributes.set_some(names::AUDIO_INPUT_TOKENS, usage.audio_input);
         attributes.set_some(names::AUDIO_OUTPUT_TOKENS, usage.audio_output);
     }
+}
+
+/// What all attempts used together; the usual names tell of the last one, whose answer the client got.
+fn usage_of_all(attributes: &mut Attributes, tallies: &[Tally]) {
+    if tallies.len() < 2 {
+        return;
+    }
+    let sum = |tokens: fn(&Usage) -> Option<u64>| {
+        let told = tallies.iter().filter_map(|tally| tokens(tally.usage.as_ref()?));
+        told.reduce(u64::saturating_add)
+    };
+    attributes.set_some(names::ALL_INPUT_TOKENS, sum(|usage| usage.input));
+    attributes.set_some(names::ALL_OUTPUT_TOKENS, sum(|usage| usage.output));
 }
 
 /// What the request asked for besides its words.

@@ -56,3 +56,34 @@ impl Counters {
         self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dropped(counters: &Counters) -> u64 {
+        counters.spans_dropped_full.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn no_more_spans_wait_than_the_queue_holds() {
+        let counters = Counters::new(2);
+        assert!(counters.admit(10) && counters.admit(10));
+        assert!(!counters.admit(10));
+        assert_eq!((counters.waiting(), dropped(&counters)), (2, 1));
+        counters.leave(1, 10);
+        assert!(counters.admit(10), "there is a place again");
+        assert_eq!((counters.waiting(), dropped(&counters)), (2, 1));
+    }
+
+    #[test]
+    fn few_large_spans_fill_it_too() {
+        let counters = Counters::new(1_000);
+        assert!(counters.admit(QUEUE_BYTES_MAX - 1));
+        assert!(!counters.admit(2));
+        assert!(counters.admit(1), "to the byte");
+        counters.leave(2, QUEUE_BYTES_MAX);
+        assert_eq!((counters.waiting(), dropped(&counters)), (0, 1));
+        assert!(!counters.admit(QUEUE_BYTES_MAX + 1), "larger than all");
+    }
+}

@@ -73,6 +73,12 @@ impl From<String> for Value {
     }
 }
 
+impl From<Cow<'static, str>> for Value {
+    fn from(text: Cow<'static, str>) -> Self {
+        Self::Text(text)
+    }
+}
+
 impl From<&Arc<str>> for Value {
     fn from(text: &Arc<str>) -> Self {
         Self::Shared(Arc::clone(text))
@@ -152,8 +158,33 @@ pub(crate) fn status(code: http::StatusCode) -> Value {
     Value::Int(i64::from(code.as_u16()))
 }
 
-pub(crate) fn session(exchange: &Exchange) -> Option<String> {
-    exchange.session.as_ref().and_then(|session| session.to_str().ok()).map(str::to_owned)
+/// An exchange under mapping, with what several of its spans say made once.
+pub(crate) struct Subject<'e> {
+    pub(crate) exchange: &'e Exchange,
+    pub(crate) mapping: &'e Mapping,
+    pub(crate) id: Arc<str>,
+    pub(crate) session: Option<Arc<str>>,
+}
+
+impl<'e> Subject<'e> {
+    pub(crate) fn of(exchange: &'e Exchange, mapping: &'e Mapping) -> Self {
+        let session = exchange.session.as_ref().and_then(|session| session.to_str().ok());
+        Self {
+            exchange,
+            mapping,
+            id: exchange.id.encode(&mut [0; 36]).into(),
+            session: session.map(Arc::from),
+        }
+    }
+
+    /// The usual methods without a copy.
+    pub(crate) fn method(&self) -> Cow<'static, str> {
+        match self.exchange.method {
+            http::Method::POST => Cow::Borrowed("POST"),
+            http::Method::GET => Cow::Borrowed("GET"),
+            ref other => Cow::Owned(other.as_str().to_owned()),
+        }
+    }
 }
 
 pub(crate) fn origin_attributes(attributes: &mut Attributes, origin: Option<&Origin>) {

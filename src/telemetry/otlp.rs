@@ -79,29 +79,56 @@ impl Otlp {
 
     /// Sends what waits, for at most [`FLUSH_MAX`], and stops. Blocks.
     pub fn stop(mut self) {
-        let (traces, metrics) = (self.traces.take(), self.metrics.take());
-        let (done, ended) = std::sync::mpsc::sync_channel::<()>(1);
-        // On a thread of its own: whatever an exporter does, this wait is bounded.
-        let stopping =
-            std::thread::Builder::new().name("pinhole-flush".to_owned()).spawn(move || {
-                if let Some((provider, _)) = traces {
-                    let _stopped = provider.shutdown_with_timeout(FLUSH_MAX);
-                }
-                if let Some(provider) = metrics {
-                    let _stopped = provider.shutdown();
-                }
-                let _told = done.send(());
-            });
-        if stopping.is_ok() && ended.recv_timeout(FLUSH_MAX).is_err() {
+        let began = clock::now();
+        let waiting = self.counters.waiting();
+        if waiting > 0 {
+            tracing::info!(waiting, limit = ?FLUSH_MAX, "sending the last spans; traffic has ended");
+        }
+        let is_over = self.stop_within(began + FLUSH_MAX);
+        let took = clock::now().saturating_duration_since(began);
+        let lost = self.counters.waiting();
+        if !is_over || lost > 0 {
             tracing::warn!(
-                waiting = self.counters.waiting(),
+                lost,
+                ?took,
                 limit = ?FLUSH_MAX,
-                "the collector did not take the last spans in time; they are lost"
+                "the collector did not take the last spans and metrics in time; they are lost"
             );
+        } else if waiting > 0 {
+            tracing::info!(?took, "the last spans are dealt with");
         }
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+    }
+
+    /// False: an exporter was still at work at `until`.
+    fn stop_within(&mut self, until: Instant) -> bool {
+        let mut stopping: Vec<Box<dyn FnOnce() + Send>> = Vec::new();
+        if let Some((provider, _)) = self.traces.take() {
+            stopping.push(Box::new(move || {
+                let _told = provider.shutdown_with_timeout(FLUSH_MAX);
+            }));
+        }
+        if let Some(provider) = self.metrics.take() {
+            stopping.push(Box::new(move || {
+                let _told = provider.shutdown();
+            }));
+        }
+        let (done, ended) = std::sync::mpsc::sync_channel::<()>(stopping.len());
+        let mut running = 0;
+        // On threads of their own: whatever an exporter does, this wait is bounded, and neither waits for the other.
+        for stop in stopping {
+            let done = done.clone();
+            let thread = std::thread::Builder::new().name("pinhole-flush".to_owned());
+            let spawned = thread.spawn(move || {
+                stop();
+                let _told = done.send(());
+            });
+            running += usize::from(spawned.is_ok());
+        }
+        (0..running)
+            .all(|_| ended.recv_timeout(until.saturating_duration_since(clock::now())).is_ok())
     }
 }
 
@@ -168,19 +195,15 @@ fn traces(
         place: place.clone(),
         next: BatchSpanProcessor::builder(counted).with_batch_config(batch).build(),
         counters: Arc::clone(counters),
+        limits: settings.limits,
     };
-    let limits = settings.limits;
-    let count = |max: usize| u32::try_from(max).unwrap_or(u32::MAX);
     let provider = SdkTracerProvider::builder()
         // The decision is made when an exchange begins.
         .with_sampler(Sampler::AlwaysOn)
-        .with_max_attributes_per_span(count(limits.attributes_max))
-        .with_max_events_per_span(count(limits.events_max))
-        .with_max_links_per_span(count(limits.links_max))
         .with_resource(resource)
         .with_span_processor(placer)
         .build();
-    let emitter = Emitter::new(&provider, &place, limits);
+    let emitter = Emitter::new(&provider, place);
     Ok((provider, emitter))
 }
 
@@ -320,7 +343,7 @@ impl opentelemetry_sdk::trace::SpanExporter for CountedSpans {
         };
         exports.fetch_add(1, Ordering::Relaxed);
         spans.fetch_add(count, Ordering::Relaxed);
-        self.trouble.note(&result);
+        self.trouble.note(&result, clock::now());
         result
     }
 
@@ -352,7 +375,7 @@ impl PushMetricExporter for CountedMetrics {
             Err(_) => &self.counters.metric_exports_failed,
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        self.trouble.note(&result);
+        self.trouble.note(&result, clock::now());
         result
     }
 
@@ -388,7 +411,7 @@ impl Trouble {
         }
     }
 
-    fn note(&self, result: &OTelSdkResult) {
+    fn note(&self, result: &OTelSdkResult, now: Instant) {
         let Err(error) = result else {
             if self.failing.swap(false, Ordering::Relaxed) {
                 tracing::info!(endpoint = self.endpoint, "{} are exported again", self.what);
@@ -396,7 +419,7 @@ impl Trouble {
             return;
         };
         self.failing.store(true, Ordering::Relaxed);
-        if matches!(error, OTelSdkError::AlreadyShutdown) || !self.is_time_to_tell() {
+        if matches!(error, OTelSdkError::AlreadyShutdown) || !self.is_time_to_tell(now) {
             return;
         }
         tracing::warn!(
@@ -407,8 +430,7 @@ impl Trouble {
         );
     }
 
-    fn is_time_to_tell(&self) -> bool {
-        let now = clock::now();
+    fn is_time_to_tell(&self, now: Instant) -> bool {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let due = told.is_none_or(|told| now.saturating_duration_since(told) >= TELL_EVERY);
         if due {
@@ -425,4 +447,77 @@ pub fn shown(endpoint: &str) -> String {
     let host = uri.host().unwrap_or_default();
     let port = uri.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{scheme}://{host}{port}{}", uri.path())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    fn export() -> Export {
+        Export {
+            protocol: Protocol::HttpProtobuf,
+            endpoint: "http://user:planted@collector:4318/v1/traces?key=planted".to_owned(),
+            headers: Vec::new(),
+            timeout: Duration::from_secs(1),
+            gzip: false,
+            ca_file: None,
+            client: None,
+        }
+    }
+
+    /// What is logged goes here.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn trouble_is_told_once_a_minute_and_so_is_its_end() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let failed = || Err(OTelSdkError::InternalFailure("connection refused".to_owned()));
+        let trouble = Trouble::of("spans", &export());
+        let began = clock::now();
+        let at = |seconds| began + Duration::from_secs(seconds);
+        let lines = || {
+            let text = String::from_utf8(std::mem::take(&mut *log.0.lock().unwrap())).unwrap();
+            assert!(!text.contains("planted"), "{text}");
+            text.lines().map(str::to_owned).collect::<Vec<_>>()
+        };
+        tracing::subscriber::with_default(subscriber, || {
+            trouble.note(&Ok(()), began);
+            assert!(lines().is_empty(), "no trouble, no word");
+            for second in 0..60 {
+                trouble.note(&failed(), at(second));
+            }
+            let told = lines();
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert!(told[0].contains("WARN") && told[0].contains("connection refused"), "{told:?}");
+            assert!(told[0].contains("http://collector:4318/v1/traces"), "{told:?}");
+            trouble.note(&failed(), at(60));
+            assert_eq!(lines().len(), 1, "a minute later");
+            trouble.note(&Ok(()), at(61));
+            trouble.note(&Ok(()), at(62));
+            let told = lines();
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert!(told[0].contains("spans are exported again"), "{told:?}");
+            trouble.note(&failed(), at(119));
+            assert!(lines().is_empty(), "a collector that comes and goes is told of no more often");
+            trouble.note(&Err(OTelSdkError::AlreadyShutdown), at(300));
+            assert!(lines().is_empty(), "the end is no trouble");
+        });
+    }
 }

@@ -176,6 +176,8 @@ attributes! {
     DIALECT "pinhole.dialect" Text Call Both "the client's dialect";
     MODEL_REQUESTED "pinhole.model.requested" Text Call Both "the client's word for the model, where another was sent";
     USAGE_SOURCE "pinhole.usage.source" Text Call Both "`provider`, or `estimated` where the gateway counted";
+    ALL_INPUT_TOKENS "pinhole.usage.input_tokens" Int Call Both "tokens of the prompt, all attempts together; absent when there was one";
+    ALL_OUTPUT_TOKENS "pinhole.usage.output_tokens" Int Call Both "tokens of the answers, all attempts together; absent when there was one";
     USAGE_PARTIAL "pinhole.usage.partial" Bool Call Both "the answer ended before its final usage";
     COST_USD "pinhole.cost.usd" Float Call Both "what all attempts cost, an estimate from the price list";
     COST_NANOUSD "pinhole.cost.nanousd" Int Call Both "the same, exactly, in billionths of a dollar";

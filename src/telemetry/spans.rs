@@ -17,8 +17,8 @@ use crate::exchange::outcome::Outcome;
 use crate::neutral::kind::{Dialect, Operation};
 use crate::telemetry::call;
 use crate::telemetry::model::{
-    Attributes, Mapping, Origin, SpanKind, SpanModel, Value, attempt_error, blamed,
-    origin_attributes, seconds, session, status,
+    Attributes, Mapping, Origin, SpanKind, SpanModel, Subject, Value, attempt_error, blamed,
+    origin_attributes, seconds, status,
 };
 use crate::telemetry::semconv as names;
 use crate::telemetry::semconv::Profile;
@@ -33,35 +33,37 @@ pub fn spans<'o>(
     mapping: &Mapping,
     origin: impl Fn(&str) -> Option<&'o Origin>,
 ) -> Vec<SpanModel> {
+    let subject = Subject::of(exchange, mapping);
     let mut spans = Vec::with_capacity(exchange.attempts.len() + 2);
-    spans.push(server(exchange, mapping));
+    spans.push(server(&subject));
     let last_origin = exchange.last_attempt().and_then(|attempt| origin(&attempt.provider));
-    let call = call::span(exchange, mapping, last_origin);
+    let call = call::span(&subject, last_origin);
     let parent = call.as_ref().map_or(exchange.trace.server, |call| call.id);
     spans.extend(call);
     for (index, attempt) in exchange.attempts.iter().enumerate() {
-        spans.push(attempt_span(exchange, index, attempt, parent, origin(&attempt.provider)));
+        spans.push(attempt_span(&subject, index, attempt, parent, origin(&attempt.provider)));
     }
     spans
 }
 
-fn server(exchange: &Exchange, mapping: &Mapping) -> SpanModel {
+fn server(subject: &Subject<'_>) -> SpanModel {
+    let exchange = subject.exchange;
     let mut attributes = Attributes::with_capacity(24);
-    let route = route(exchange);
-    attributes.set(names::HTTP_REQUEST_METHOD, exchange.method.as_str().to_owned());
+    let (method, route) = (subject.method(), route(exchange));
+    attributes.set(names::HTTP_REQUEST_METHOD, method.clone());
     attributes.set_some(names::HTTP_ROUTE, route);
     attributes.set(names::URL_PATH, exchange.path.clone());
-    attributes.set(names::URL_SCHEME, if mapping.https { "https" } else { "http" });
+    attributes.set(names::URL_SCHEME, if subject.mapping.https { "https" } else { "http" });
     attributes.set_some(names::HTTP_STATUS, exchange.status.map(status));
     let error = server_error(exchange);
     let failed = error.is_some();
     attributes.set_some(names::ERROR_TYPE, error);
-    attributes.set(names::EXCHANGE_ID, exchange.id.to_string());
+    attributes.set(names::EXCHANGE_ID, &subject.id);
     attributes.set(names::OUTCOME, exchange.outcome.label());
     attributes
         .set_some(names::ERROR_SOURCE, exchange.failure.as_ref().map(|blame| blame.source.label()));
     attributes.set_some(names::KEY_LABEL, exchange.key_label.as_ref());
-    attributes.set_some(names::SESSION_ID, session(exchange));
+    attributes.set_some(names::SESSION_ID, subject.session.as_ref());
     attributes.set(names::ATTEMPTS, exchange.attempts.len() as u64);
     attributes.set(names::OVERHEAD, seconds(exchange.summary.times.overhead_us));
     if exchange.queued_us > 0 {
@@ -85,10 +87,10 @@ fn server(exchange: &Exchange, mapping: &Mapping) -> SpanModel {
     }
     let trace = &exchange.trace;
     SpanModel {
-        name: route.map_or_else(
-            || Cow::Owned(exchange.method.as_str().to_owned()),
-            |route| Cow::Owned(format!("{} {route}", exchange.method)),
-        ),
+        name: match route {
+            Some(route) => Cow::Owned([&*method, route].join(" ")),
+            None => method,
+        },
         kind: SpanKind::Server,
         trace: trace.id,
         id: trace.server,
@@ -148,14 +150,15 @@ fn opaque_route(exchange: &Exchange) -> Option<&'static str> {
 }
 
 fn attempt_span(
-    exchange: &Exchange,
+    subject: &Subject<'_>,
     index: usize,
     attempt: &Attempt,
     parent: SpanId,
     origin: Option<&Origin>,
 ) -> SpanModel {
+    let exchange = subject.exchange;
     let mut attributes = Attributes::with_capacity(20);
-    attributes.set(names::HTTP_REQUEST_METHOD, exchange.method.as_str().to_owned());
+    attributes.set(names::HTTP_REQUEST_METHOD, subject.method());
     origin_attributes(&mut attributes, origin);
     attributes.set_some(names::HTTP_STATUS, attempt.status.map(status));
     let error = attempt_error(attempt);
@@ -164,7 +167,7 @@ fn attempt_span(
     if index > 0 {
         attributes.set(names::RESEND_COUNT, index as u64);
     }
-    attributes.set(names::EXCHANGE_ID, exchange.id.to_string());
+    attributes.set(names::EXCHANGE_ID, &subject.id);
     attributes.set(names::PROVIDER, &attempt.provider);
     attributes.set(names::BECAUSE, attempt.because);
     attributes.set_some(names::UPSTREAM_REQUEST_ID, attempt.upstream_request_id.clone());
@@ -179,7 +182,7 @@ fn attempt_span(
     ];
     let at = |(name, at): (&'static str, Option<u64>)| Some((name, exchange.wall_us + at?));
     SpanModel {
-        name: Cow::Owned(exchange.method.as_str().to_owned()),
+        name: subject.method(),
         kind: SpanKind::Client,
         trace: exchange.trace.id,
         id: attempt.span,
@@ -524,6 +527,66 @@ mod tests {
         assert_eq!(value(&all[2], names::RESEND_COUNT), None);
         assert_eq!(value(&all[3], names::RESEND_COUNT), Some(&Value::Int(1)));
         assert!(all[2].events.len() < all[3].events.len(), "contents are of the last attempt");
+    }
+
+    #[test]
+    fn a_chat_is_named_chat_in_every_dialect() {
+        for dialect in Dialect::ALL {
+            for (operation, named, said) in [
+                (Operation::Chat, "chat gpt-5", None),
+                (Operation::TextCompletion, "text_completion gpt-5", Some("text_completion")),
+                (Operation::Embeddings, "embeddings gpt-5", Some("embeddings")),
+            ] {
+                let mut exchange = full();
+                (exchange.dialect, exchange.operation) = (dialect, operation);
+                let said = said.unwrap_or(match dialect {
+                    Dialect::Gemini => "generate_content",
+                    _ => "chat",
+                });
+                let call = &mapped(&exchange, &MAPPING)[1];
+                assert_eq!(call.name, named, "{dialect:?}");
+                assert_eq!(value(call, names::OPERATION_NAME), Some(&Value::from(said)));
+                exchange.attempts[0].model = None;
+                exchange.model_requested = None;
+                let word = named.split(' ').next().unwrap();
+                assert_eq!(mapped(&exchange, &MAPPING)[1].name, word, "no model is known");
+            }
+        }
+    }
+
+    #[test]
+    fn names_that_others_chose_are_cut_between_characters() {
+        let long = "é".repeat(300);
+        let mut exchange = full();
+        exchange.attempts[0].model = Some(long.as_str().into());
+        exchange.model_requested = Some("m".repeat(300));
+        let call = &mapped(&exchange, &MAPPING)[1];
+        assert_eq!(call.name, format!("chat {}", "é".repeat(256)));
+        let model = value(call, names::REQUEST_MODEL);
+        assert_eq!(model, Some(&Value::from("é".repeat(256))));
+        let requested = value(call, names::MODEL_REQUESTED);
+        assert_eq!(requested, Some(&Value::from("m".repeat(256))));
+    }
+
+    #[test]
+    fn tokens_of_all_attempts_are_summed_beside_those_of_the_last() {
+        let mut exchange = full();
+        let one = mapped(&exchange, &MAPPING);
+        assert_eq!(value(&one[1], names::ALL_INPUT_TOKENS), None, "one attempt is no sum");
+        exchange.attempts.append(&mut full().attempts);
+        let first = Usage { input: Some(7), output: None, ..Usage::default() };
+        exchange.summary.tallies.insert(0, Tally { usage: Some(first), ..Tally::default() });
+        exchange.attempts.append(&mut full().attempts);
+        exchange.summary.tallies.insert(0, Tally::default());
+        let all = mapped(&exchange, &MAPPING);
+        for (name, expected) in [
+            (names::INPUT_TOKENS, 100),
+            (names::OUTPUT_TOKENS, 20),
+            (names::ALL_INPUT_TOKENS, 107),
+            (names::ALL_OUTPUT_TOKENS, 20),
+        ] {
+            assert_eq!(value(&all[1], name), Some(&Value::Int(expected)), "{name}");
+        }
     }
 
     #[test]

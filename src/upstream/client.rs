@@ -143,8 +143,7 @@ impl Client {
             return Ok(Line::Http2(shared.sender));
         }
         let origin = self.origin.as_ref().map_err(|reason| ConnectError::Setup(reason.clone()))?;
-        let (socket, opened) = origin.open().await?;
-        *link = opened;
+        let socket = origin.open(link).await?;
         if link.http == "2" {
             return self.start_http2(socket, link).await.map(Line::Http2);
         }

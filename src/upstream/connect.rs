@@ -97,9 +97,9 @@ impl Origin {
         self.proxy.as_ref().and_then(|proxy| proxy.authorization.as_deref())
     }
 
-    /// Opens a connection within the provider's connect timeout.
-    pub(crate) async fn open(&self) -> Result<(Socket, Link), ConnectError> {
-        match tokio::time::timeout(self.timeout, self.open_untimed()).await {
+    /// Opens a connection within the provider's connect timeout. `link` says how long each part took, as far as it came.
+    pub(crate) async fn open(&self, link: &mut Link) -> Result<Socket, ConnectError> {
+        match tokio::time::timeout(self.timeout, self.open_untimed(link)).await {
             Ok(result) => result,
             Err(_elapsed) => {
                 Err(ConnectError::TimedOut { host: self.host.clone(), after: self.timeout })
@@ -107,37 +107,44 @@ impl Origin {
         }
     }
 
-    async fn open_untimed(&self) -> Result<(Socket, Link), ConnectError> {
-        let mut opened = Link { http: http_version(self.prior_knowledge), ..Link::default() };
+    async fn open_untimed(&self, link: &mut Link) -> Result<Socket, ConnectError> {
+        *link = Link { http: http_version(self.prior_knowledge), ..Link::default() };
         let (host, port) = match &self.proxy {
             Some(proxy) => (proxy.host.as_str(), proxy.port),
             None => (self.host.as_str(), self.port),
         };
         let started = clock::now();
-        let addresses = resolve(host, port).await?;
+        let addresses = resolve(host, port).await;
         let resolved = clock::now();
-        opened.resolve_us = clock::us_between(started, resolved);
-        let mut stream = dial(host, &addresses).await?;
-        opened.peer = stream.peer_addr().ok();
-        opened.local = stream.local_addr().ok();
+        link.resolve_us = clock::us_between(started, resolved);
+        let addresses = addresses?;
+        link.peer = addresses.first().copied();
+        let stream = self.reach(host, &addresses).await;
+        let connected = clock::now();
+        link.connect_us = clock::us_between(resolved, connected);
+        let stream = stream?;
+        link.peer = stream.peer_addr().ok();
+        link.local = stream.local_addr().ok();
         let Some((connector, name)) = &self.tls else {
-            opened.connect_us = clock::us_between(resolved, clock::now());
-            return Ok((Socket::Plain(stream), opened));
+            return Ok(Socket::Plain(stream));
         };
-        if let Some(proxy) = &self.proxy {
+        let secured = connector.connect(name.clone(), stream).await;
+        link.tls_us = clock::us_between(connected, clock::now());
+        let secured =
+            secured.map_err(|source| ConnectError::Tls { host: self.host.clone(), source })?;
+        let session = secured.get_ref().1;
+        link.http = http_version(session.alpn_protocol() == Some(b"h2"));
+        link.tls = session.protocol_version().and_then(tls_version);
+        Ok(Socket::Tls(Box::new(secured)))
+    }
+
+    /// To the provider, or through the proxy's tunnel where TLS goes beyond it.
+    async fn reach(&self, host: &str, addresses: &[SocketAddr]) -> Result<TcpStream, ConnectError> {
+        let mut stream = dial(host, addresses).await?;
+        if let (Some(proxy), Some(_)) = (&self.proxy, &self.tls) {
             tunnel(&mut stream, proxy, &self.host, self.port).await?;
         }
-        let connected = clock::now();
-        opened.connect_us = clock::us_between(resolved, connected);
-        let stream = connector
-            .connect(name.clone(), stream)
-            .await
-            .map_err(|source| ConnectError::Tls { host: self.host.clone(), source })?;
-        opened.tls_us = clock::us_between(connected, clock::now());
-        let session = stream.get_ref().1;
-        opened.http = http_version(session.alpn_protocol() == Some(b"h2"));
-        opened.tls = session.protocol_version().and_then(tls_version);
-        Ok((Socket::Tls(Box::new(stream)), opened))
+        Ok(stream)
     }
 }
 

@@ -6,7 +6,7 @@
 use crate::support::gateway::{Gateway, provider};
 use crate::support::raw::{End, Request};
 use crate::support::upstream::{
-    Got, Step, Upstream, event_stream, json as json_answer, last_chunk,
+    Got, Step, Upstream, chunk, event_stream, json as json_answer, last_chunk,
 };
 
 /// Large enough to pass every buffer that a number might be kept in.

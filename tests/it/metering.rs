@@ -69,7 +69,15 @@ async fn a_document_is_told_and_its_cost_stands_in_the_head() {
 async fn a_model_without_a_price_costs_nothing_known() {
     let usage = json!({"prompt_tokens": 7, "completion_tokens": 0, "total_tokens": 7});
     let request = Request::post("/v1/chat/completions").json(&json!({"model": "unheard-of"}));
-    let (response, fact) = one(vec![Step::Send(json_answer(&completion(&usage)))], &request).await;
+    let body = completion(&usage);
+    let (_, named) = one(vec![Step::Send(json_answer(&body))], &request).await;
+    assert_eq!(
+        named.cost.map(|cost| cost.0),
+        Some(7 * 150),
+        "a deployment's name; the answer names the model"
+    );
+    let body = body.replace("gpt-4o-mini-2024-07-18", "unheard-of");
+    let (response, fact) = one(vec![Step::Send(json_answer(&body))], &request).await;
     let told = fact.attempt().usage.expect("usage");
     assert_eq!((told.input, told.output), (Some(7), Some(0)), "zero is data");
     assert_eq!(fact.cost, None, "not a cost of nothing");
@@ -106,14 +114,17 @@ async fn a_document_that_takes_its_time_goes_without_the_cost() {
 async fn a_short_document_that_breaks_off_comes_as_far_as_it_came() {
     let body = completion(&json!({"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}));
     let whole = json_answer(&body);
-    let (begun, _) = whole.split_at(whole.len() - 60);
+    let cut = body.len() - body.find("hello").expect("words") - 3;
+    let (begun, _) = whole.split_at(whole.len() - cut);
     let steps = vec![Step::send(begun), Step::Close];
     let (response, fact) = one(steps, &chat(false)).await;
     assert_eq!((response.status, response.end), (200, raw::End::Cut), "a head, and no clean end");
     assert_eq!(response.header("x-pinhole-cost"), None);
-    assert_eq!(response.text(), body[..body.len() - 60]);
+    assert_eq!(response.text(), body[..body.len() - cut]);
     assert_eq!(fact.outcome, "upstream_reset");
     assert!(fact.attempt().partial && !fact.attempt().missing);
+    let length = (body.len() - cut) as u64;
+    assert_eq!(fact.attempt().estimated.output, Some(length.div_ceil(4)), "by its length, not 0");
 }
 
 #[tokio::test]

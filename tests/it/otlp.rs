@@ -11,6 +11,7 @@ use pinhole::simulate::Simulator;
 use pinhole::simulate::script::Script;
 use serde_json::{Value, json};
 
+use crate::support::certificates::Certificates;
 use crate::support::eventually;
 use crate::support::gateway::{Gateway, Setting, one};
 use crate::support::raw::{Request, Response};
@@ -326,6 +327,28 @@ async fn a_collector_that_hangs_holds_neither_traffic_nor_the_end() {
     unaffected("hanging", &hanging.url(), &[timeout]).await;
     let grpc = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
     unaffected("hanging, gRPC", &hanging.url(), &[timeout, grpc]).await;
+}
+
+#[tokio::test]
+async fn a_collector_under_tls_is_trusted_by_its_own_authority() {
+    let certificates = Certificates::new("localhost");
+    let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+    let acceptor = certificates.acceptor(&["http/1.1"]);
+    let collector = Upstream::tls(acceptor, move |_| vec![Step::send(answer)]).await;
+    let endpoint = format!("https://localhost:{}", collector.addr.port());
+    let simulator = Simulator::local(Script::default()).expect("a simulator");
+
+    let mut wary = gateway(&simulator.url(), &endpoint, &[]);
+    answered(&wary, &chat(false)).await;
+    wary.ended(1).await;
+    wary.drain().await;
+    assert!(collector.got().is_empty(), "nothing is told to a stranger");
+
+    let file = certificates.path("ca.pem");
+    let authority = ("OTEL_EXPORTER_OTLP_CERTIFICATE", file.to_str().expect("a plain path"));
+    let gateway = gateway(&simulator.url(), &endpoint, &[authority]);
+    answered(&gateway, &chat(false)).await;
+    assert_eq!(received(&collector, 3).await.len(), 3);
 }
 
 #[tokio::test]

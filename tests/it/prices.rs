@@ -149,10 +149,12 @@ fn faults_name_the_key_the_line_and_what_was_meant() {
 
 #[tokio::test]
 async fn what_an_answer_cost_is_on_it_and_in_the_metrics() {
-    let upstream = Upstream::start(|_| {
-        let body = r#"{"id":"c","object":"chat.completion","model":"gpt-5-2025-08-07","choices":[{"index":0,
+    let upstream = Upstream::start(|got| {
+        let model = if got.text().contains("dear") { "dear" } else { "gpt-5-2025-08-07" };
+        let body = r#"{"id":"c","object":"chat.completion","model":"MODEL","choices":[{"index":0,
             "message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1000,
             "completion_tokens":500,"total_tokens":1500,"prompt_tokens_details":{"cached_tokens":200}}}"#;
+        let body = body.replace("MODEL", model);
         vec![Step::Send(answer(200, &[("content-type", "application/json")], body))]
     })
     .await;

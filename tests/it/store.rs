@@ -90,7 +90,8 @@ async fn records_match_what_happened() {
     gateway.call(&Request::post("/v1/chat/completions").body("no json")).await;
     let mut leaving = gateway.connect().await;
     leaving.send(&chat("hold")).await;
-    leaving.read_until("data: {}").await;
+    leaving.read_head().await.expect("a head");
+    assert!(leaving.read_until("data: {}").await.1);
     drop(leaving);
     let facts = gateway.ended(4).await;
     let outcomes: Vec<_> = facts.iter().map(|fact| fact.outcome).collect();

@@ -324,6 +324,7 @@ def test_estimated_tokens_stand_apart(run):
         attempts=run.attempt_tokens("estimated"),
         usage_report=reported,
     )
+    assert all(run.rows[call.id]["output_tokens"] > 0 for call in run.calls if call.partial), "partial, never zero"
     guessed = {id for id, row in run.rows.items() if row["usage_source"] == "estimated"}
     assert guessed <= {call.id for call in run.calls if call.is_estimated}
     assert guessed >= {call.id for call in run.calls if call.missing}

@@ -7,6 +7,7 @@ mod hostile;
 mod located;
 mod rules;
 mod secrets;
+mod telemetry;
 
 use std::path::Path;
 

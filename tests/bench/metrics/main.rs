@@ -209,6 +209,7 @@ fn exchange(stream: bool, attempt: Attempt) -> Exchange {
         share: Share::new(&Room::new(1_000)),
         request_read_us: 40,
         queued_us: 1,
+        waited_at_provider: None,
         attempts: vec![attempt],
         status: Some(StatusCode::OK),
         response: Leg::default(),
@@ -216,6 +217,7 @@ fn exchange(stream: bool, attempt: Attempt) -> Exchange {
         outcome: Outcome::Complete,
         failure: None,
         ended_us: 2_400_100,
+        left_us: None,
         summary: summary(),
     }
 }

@@ -250,6 +250,13 @@ fn sampler(written: &file::Traces, context: &mut Context<'_, '_>) -> Sampler {
     let variable = word("OTEL_TRACES_SAMPLER", &choices, context);
     let argument = ratio(context);
     let chosen = variable.or(written.sampler).unwrap_or(Word::ParentBasedTraceIdRatio);
+    if written.ratio.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+        context.error(
+            &["telemetry", "traces", "ratio"],
+            "not a share",
+            "write a number from 0 to 1",
+        );
+    }
     let share = argument.or(written.ratio).unwrap_or(1.0);
     let (parent, ratio) = match chosen {
         Word::AlwaysOn => (false, 1.0),
