@@ -10,7 +10,8 @@ NUMBERS = [
     (4, stat("Requests per second", "Requests answered each second, refusals included.",
              series(rate(REQUESTS), "requests"), "reqps")),
     (4, stat("Failed share", "Share of the requests in the time range that failed through no fault of the client's: "
-             "resets, timeouts, the gateway's own errors, and answers 429 and 5xx.",
+             "providers' errors (also in the middle of a stream), resets, timeouts, the gateway's own errors, and refusals "
+             "with 429 or 5xx.",
              now(failed_share(RANGE, call="increase")), "percentunit", thresholds=SHARE)),
     (4, stat("First token, p95", "95 of 100 streams showed their first content (text, reasoning or tool arguments) "
              "sooner than this.", series(quantile(0.95, "pinhole_time_to_first_token_seconds"), "p95"), "s",

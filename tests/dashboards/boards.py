@@ -43,3 +43,16 @@ def selectors(expr):
 def metrics(text):
     """The metrics that a text names; a histogram under its own name."""
     return {HISTOGRAM.sub("", name) for name in METRIC.findall(text)}
+
+
+def bare(expr):
+    """The expression without the zeros put in where a query has no series: with them it always finds a number."""
+    expr = expr.replace(" or vector(0)", "")
+    while " or 0 * " in expr:
+        start = end = expr.index(" or 0 * ")
+        depth = 0
+        while end < len(expr) and (depth or expr[end] != ")"):
+            depth += {"(": 1, ")": -1}.get(expr[end], 0)
+            end += 1
+        expr = expr[:start] + expr[end:]
+    return expr

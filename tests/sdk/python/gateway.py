@@ -48,7 +48,8 @@ class Program:
     """One running program: its output so far, and a way to wait for more of it."""
 
     def __init__(self, arguments, environment=None, folder=None):
-        clean = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY") and not k.startswith("PINHOLE_")}
+        own = ("PINHOLE_", "OTEL_")
+        clean = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY") and not k.startswith(own)}
         self.process = subprocess.Popen(
             [PINHOLE, *arguments],
             stdin=subprocess.DEVNULL,
