@@ -179,6 +179,7 @@ TRAFFIC = (
 CERTAIN = (
     lambda lot: streamed_chat("sim-error-429", lot),
     lambda lot: chat("sim-error-500", lot),
+    lambda lot: streamed_chat("sim-error-midstream", lot),
     lambda lot: streamed_chat("sim-rst-3", lot),
     lambda lot: streamed_chat("sim-stall-2", lot),
     lambda lot: streamed_chat("sim-slow-first-300ms", lot),

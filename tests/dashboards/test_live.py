@@ -111,6 +111,13 @@ def test_recording_rules_record(rig):
             assert series(rig, rule["name"]), f"{rule['name']} records nothing: {rule['query']}"
 
 
+def test_an_error_in_the_middle_of_a_stream_is_a_failure(rig):
+    told = 'pinhole_requests_total{provider="lab", status="200", outcome="upstream_error"}'
+    rule = next(rule for rule in rules(rig) if rule["name"] == "provider:pinhole_requests_failed:rate5m")
+    [failed] = boards.selectors(rule["query"])
+    assert rig.count(f"sum({told})") == rig.count(f"sum({told} and {failed})") > 0
+
+
 def test_what_alerts_select_exists(rig):
     for rule in rules(rig):
         if rule["type"] == "alerting":
