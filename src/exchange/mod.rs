@@ -131,6 +131,13 @@ impl Exchange {
         }
     }
 
+    /// Nothing more is to be read of the request's body.
+    pub fn let_go_of_prompt(&mut self) {
+        if let Some(body) = self.prompt.take() {
+            self.share.shrink(body.len());
+        }
+    }
+
     /// Notes a piece of the running attempt's answer; without room, only the ends of the answer are kept.
     pub fn note_frame(&mut self, at_us: u64, data: &Bytes) {
         let Some(attempt) = self.attempts.last_mut() else { return };

@@ -14,6 +14,7 @@ use crate::base::id::ExchangeId;
 use crate::base::trace::{Parent, traceparent};
 use crate::config::settings::Settings;
 use crate::exchange::Exchange;
+use crate::exchange::frames::Extent;
 use crate::exchange::leg::Leg;
 use crate::exchange::outcome::Outcome;
 use crate::exchange::room::Share;
@@ -87,6 +88,8 @@ pub(super) struct Job {
     pub(super) dialect: Dialect,
     /// For the headers of a refusal that comes after a provider was chosen.
     pub(super) provider: Option<Arc<Provider>>,
+    /// Answers are read for tokens and times.
+    reads: bool,
     /// Waits to hear that an event stream was asked for, where streams may be opened early.
     notice: Option<Arc<Notice>>,
 }
@@ -147,8 +150,9 @@ impl Job {
         if let Some(exchange) = recorder.exchange() {
             exchange.request.note_headers(keep, &parts.headers);
         }
+        let reads = recorder.extent() == Extent::Whole;
         let places = Places { entered: Some(worker.shared.enter()), ..Places::default() };
-        Self { snapshot, recorder, places, id, dialect, provider: None, notice: None }
+        Self { snapshot, recorder, places, id, dialect, provider: None, reads, notice: None }
     }
 
     async fn run(
@@ -176,7 +180,9 @@ impl Job {
         if let Some(exchange) = self.recorder.exchange() {
             exchange.model_requested = asked.map(str::to_owned);
             exchange.stream = stream;
-            exchange.keep_prompt(understood.decoded.as_ref().unwrap_or(&body));
+            if self.reads {
+                exchange.keep_prompt(understood.decoded.as_ref().unwrap_or(&body));
+            }
         }
         let choice = match fixed {
             Some(provider) => verbatim_choice(provider, asked, Because::ProviderPath),

@@ -52,6 +52,35 @@ pub struct Digester {
     /// Where in `arrivals` bytes are missing: the wait across the hole is no gap.
     hole: Option<usize>,
     gaps: Vec<u64>,
+    agents: Agents,
+}
+
+/// Names of the user agents met last: a program sends the same one with every call.
+#[derive(Default, Clone)]
+struct Agents {
+    known: Vec<(HeaderValue, &'static str)>,
+    /// Where the next new one goes, once the list is full.
+    next: usize,
+}
+
+impl Agents {
+    const MAX: usize = 16;
+
+    fn name(&mut self, exchange: &Exchange) -> &'static str {
+        let Some(sent) = &exchange.user_agent else { return agent::name(None) };
+        if let Some((_, name)) = self.known.iter().find(|(known, _)| known == sent) {
+            return name;
+        }
+        let name = agent::name(Some(sent.as_bytes()));
+        let met = (sent.clone(), name);
+        if self.known.len() < Self::MAX {
+            self.known.push(met);
+        } else if let Some(oldest) = self.known.get_mut(self.next) {
+            *oldest = met;
+            self.next = (self.next + 1) % Self::MAX;
+        }
+        name
+    }
 }
 
 impl Digester {
@@ -94,7 +123,7 @@ impl Digester {
         if std::mem::replace(&mut exchange.summary.is_read, true) {
             return;
         }
-        exchange.summary.agent = agent_of(exchange);
+        exchange.summary.agent = self.agents.name(exchange);
         exchange.summary.times.overhead_us = times::overhead_us(exchange);
         if self.extent == Extent::Ends {
             return;
@@ -174,10 +203,6 @@ impl Digester {
 enum Words {
     Leave,
     Collect,
-}
-
-fn agent_of(exchange: &Exchange) -> &'static str {
-    agent::name(exchange.user_agent.as_ref().map(HeaderValue::as_bytes))
 }
 
 /// What an attempt fetched belongs to the model that made it.
