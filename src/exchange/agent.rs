@@ -1,6 +1,8 @@
 //! Which program called, told from its user agent. A closed set: what nobody knows is `other`, so that a client cannot
 //! make up names for metrics and reports.
 
+use std::cell::RefCell;
+
 /// Beginnings and words of user agents, lower case, most telling first: programs before the libraries they are made of.
 const AGENTS: [(&str, &str); 36] = [
     ("claude-cli/", "claude-code"),
@@ -44,6 +46,40 @@ const AGENTS: [(&str, &str); 36] = [
 /// Limit: bytes of a user agent that are looked at.
 const LOOKED_AT: usize = 256;
 
+/// Names found last: a program sends the same user agent with every call.
+#[derive(Default)]
+struct Met {
+    known: Vec<(Box<[u8]>, &'static str)>,
+    /// Where the next new one goes, once the list is full.
+    next: usize,
+}
+
+/// Limit: user agents remembered by each thread.
+const MET_MAX: usize = 16;
+
+thread_local! {
+    static MET: RefCell<Met> = RefCell::default();
+}
+
+/// As [`name`], without looking through the list again for one met before.
+pub fn remembered(user_agent: Option<&[u8]>) -> &'static str {
+    let Some(sent) = user_agent else { return name(None) };
+    MET.with_borrow_mut(|met| -> &'static str {
+        if let Some((_, name)) = met.known.iter().find(|(known, _)| **known == *sent) {
+            return name;
+        }
+        let found = (Box::from(sent.get(..LOOKED_AT).unwrap_or(sent)), name(Some(sent)));
+        let name = found.1;
+        if met.known.len() < MET_MAX {
+            met.known.push(found);
+        } else if let Some(oldest) = met.known.get_mut(met.next) {
+            *oldest = found;
+            met.next = (met.next + 1) % MET_MAX;
+        }
+        name
+    })
+}
+
 /// The name for the program behind `user_agent`; `none` without one.
 pub fn name(user_agent: Option<&[u8]>) -> &'static str {
     let Some(text) = user_agent.filter(|text| !text.is_empty()) else {
@@ -80,6 +116,12 @@ mod tests {
             assert_eq!(name(Some(sent.as_bytes())), expected, "{sent}");
         }
         assert_eq!((name(None), name(Some(b""))), ("none", "none"));
+        for n in 0..3 * MET_MAX {
+            let sent = format!("curl/{n}");
+            assert_eq!(remembered(Some(sent.as_bytes())), "curl");
+            assert_eq!(remembered(Some(b"OpenAI/JS 6.49.0")), "openai-node");
+        }
+        MET.with_borrow(|met| assert_eq!(met.known.len(), MET_MAX));
         assert_eq!(name(Some(&[0xff; 10_000])), "other");
     }
 }

@@ -29,6 +29,7 @@ pub(crate) fn exchange() -> Exchange {
         model_requested: Some("gpt-5".to_owned()),
         stream: true,
         client_request_id: None,
+        agent: "none",
         user_agent: None,
         session: None,
         tags: Vec::new(),

@@ -58,6 +58,9 @@ pub struct Exchange {
     pub model_requested: Option<String>,
     pub stream: bool,
     pub client_request_id: Option<String>,
+    /// A closed name for the client program.
+    pub agent: &'static str,
+    /// As sent; kept for the span of a sampled exchange.
     pub user_agent: Option<HeaderValue>,
     /// The session, where the client names one.
     pub session: Option<HeaderValue>,
@@ -126,8 +129,12 @@ impl Exchange {
 
     /// Keeps the request's body for reading it later, while there is room.
     pub fn keep_prompt(&mut self, body: &Bytes) {
+        /// A reference would hold the connection's read buffer, and each request would need a new one.
+        const COPIED_MAX: usize = 16 * 1024;
         if self.share.grow_perhaps(body.len()) {
-            self.prompt = Some(body.clone());
+            let copied = body.len() <= COPIED_MAX;
+            let kept = if copied { Bytes::copy_from_slice(body) } else { body.clone() };
+            self.prompt = Some(kept);
         }
     }
 

@@ -122,6 +122,12 @@ pub fn provider_request_id(headers: &HeaderMap) -> Option<&HeaderValue> {
     .find_map(|name| headers.get(name))
 }
 
+/// A copy in memory of its own: what outlives the request must not hold the connection's read buffer, which the next
+/// request could then not use.
+pub fn owned(value: &HeaderValue) -> Option<HeaderValue> {
+    HeaderValue::from_bytes(value.as_bytes()).ok()
+}
+
 /// The session that the client names.
 pub fn session(headers: &HeaderMap) -> Option<&HeaderValue> {
     SESSION.iter().find_map(|name| headers.get(name)).filter(|value| !value.is_empty())

@@ -14,6 +14,7 @@ use crate::base::id::ExchangeId;
 use crate::base::trace::{Parent, traceparent};
 use crate::config::settings::Settings;
 use crate::exchange::Exchange;
+use crate::exchange::agent;
 use crate::exchange::frames::Extent;
 use crate::exchange::leg::Leg;
 use crate::exchange::outcome::Outcome;
@@ -111,6 +112,8 @@ impl Job {
         };
         let wall_us = clock::wall_us();
         let id = ExchangeId::new(wall_us);
+        let trace = trace(&snapshot.settings, &parts.headers);
+        let user_agent = parts.headers.get(header::USER_AGENT);
         let exchange = Exchange {
             id,
             started: clock::now(),
@@ -124,10 +127,11 @@ impl Job {
             model_requested: None,
             stream: false,
             client_request_id: text(&parts.headers, &headers::X_REQUEST_ID),
-            user_agent: parts.headers.get(header::USER_AGENT).cloned(),
-            session: headers::session(&parts.headers).cloned(),
+            agent: agent::remembered(user_agent.map(HeaderValue::as_bytes)),
+            user_agent: user_agent.filter(|_| trace.sampled).and_then(headers::owned),
+            session: headers::session(&parts.headers).and_then(headers::owned),
             tags: headers::tags(&parts.headers),
-            trace: trace(&snapshot.settings, &parts.headers),
+            trace,
             request: Leg::default(),
             request_bytes: 0,
             prompt: None,

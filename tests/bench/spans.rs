@@ -274,6 +274,7 @@ fn exchange() -> Exchange {
         model_requested: Some("gpt-5-mini".to_owned()),
         stream: true,
         client_request_id: None,
+        agent: "openai-python",
         user_agent: Some(HeaderValue::from_static("OpenAI/Python 2.0.0")),
         session: Some(HeaderValue::from_static("session-1")),
         tags: Vec::new(),

@@ -19,8 +19,6 @@ mod times;
 
 use std::sync::Arc;
 
-use http::HeaderValue;
-
 use crate::base::coding;
 use crate::base::money::Nanodollars;
 use crate::dialect::reader::Reader;
@@ -28,7 +26,7 @@ use crate::exchange::attempt::Attempt;
 use crate::exchange::frames::{Extent, Frames};
 use crate::exchange::outcome::Outcome;
 use crate::exchange::summary::{Summary, Tally};
-use crate::exchange::{Blame, Exchange, agent};
+use crate::exchange::{Blame, Exchange};
 use crate::neutral::failure::Source;
 use crate::neutral::reading::{Content, Reading};
 use crate::observe::awaited::{Awaited, Owner};
@@ -52,35 +50,6 @@ pub struct Digester {
     /// Where in `arrivals` bytes are missing: the wait across the hole is no gap.
     hole: Option<usize>,
     gaps: Vec<u64>,
-    agents: Agents,
-}
-
-/// Names of the user agents met last: a program sends the same one with every call.
-#[derive(Default, Clone)]
-struct Agents {
-    known: Vec<(HeaderValue, &'static str)>,
-    /// Where the next new one goes, once the list is full.
-    next: usize,
-}
-
-impl Agents {
-    const MAX: usize = 16;
-
-    fn name(&mut self, exchange: &Exchange) -> &'static str {
-        let Some(sent) = &exchange.user_agent else { return agent::name(None) };
-        if let Some((_, name)) = self.known.iter().find(|(known, _)| known == sent) {
-            return name;
-        }
-        let name = agent::name(Some(sent.as_bytes()));
-        let met = (sent.clone(), name);
-        if self.known.len() < Self::MAX {
-            self.known.push(met);
-        } else if let Some(oldest) = self.known.get_mut(self.next) {
-            *oldest = met;
-            self.next = (self.next + 1) % Self::MAX;
-        }
-        name
-    }
 }
 
 impl Digester {
@@ -123,7 +92,7 @@ impl Digester {
         if std::mem::replace(&mut exchange.summary.is_read, true) {
             return;
         }
-        exchange.summary.agent = self.agents.name(exchange);
+        exchange.summary.agent = exchange.agent;
         exchange.summary.times.overhead_us = times::overhead_us(exchange);
         if self.extent == Extent::Ends {
             return;

@@ -199,6 +199,7 @@ fn exchange(stream: bool, attempt: Attempt) -> Exchange {
         model_requested: attempt.model.as_deref().map(str::to_owned),
         stream,
         client_request_id: None,
+        agent: "none",
         user_agent: None,
         session: None,
         tags: Vec::new(),
