@@ -10,7 +10,8 @@ use pinhole::admin;
 use pinhole::base::task;
 use pinhole::observe::keep::KeepSink;
 use pinhole::observe::sink::Sinks;
-use pinhole::store::writer::{Limits, Writer};
+use pinhole::store::inbox::{Handle, Limits};
+use pinhole::store::writer::Writer;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
@@ -21,7 +22,7 @@ use crate::support::raw::{self, Request};
 use crate::support::upstream::{Step, Upstream, answer, chunk, event_stream, json, stream_of};
 
 /// A gateway that keeps records in `folder`, and its writer's handle.
-fn keeping(folder: &Path, url: &str) -> (Gateway, pinhole::store::writer::Handle) {
+fn keeping(folder: &Path, url: &str) -> (Gateway, Handle) {
     let mut settings = settings("pinhole.toml", &one(url), &Setting::default()).expect("valid");
     folder.clone_into(&mut settings.server.data_dir);
     let writer = Writer::start(folder, Limits::default()).expect("a store");
