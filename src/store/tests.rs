@@ -620,7 +620,7 @@ fn a_row_whose_attempt_is_refused_leaves_nothing_behind() {
 #[test]
 fn a_stop_does_not_wait_long_for_another_process() {
     let folder = tempfile::tempdir().unwrap();
-    let limits = Limits { batch_max: 10, ..Limits::default() };
+    let limits = Limits { batch_max: 25, ..Limits::default() };
     let mut writer = writer_with(folder.path(), limits);
     let other = db::open_writer(folder.path(), db::BUSY).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
