@@ -221,8 +221,18 @@ fn push_padded(out: &mut String, number: u64, width: usize) {
 }
 
 fn push_usd(out: &mut String, cost: Nanodollars) {
-    let written = write!(out, "{cost}");
-    debug_assert!(written.is_ok(), "writing to a String cannot fail");
+    if cost.0 < 0 {
+        out.push('-');
+    }
+    let nano = cost.0.unsigned_abs();
+    push_number(out, nano / 1_000_000_000);
+    out.push('.');
+    push_padded(out, nano % 1_000_000_000, 9);
+    // As `Nanodollars` shows itself: at least two places.
+    let least = out.len() - 7;
+    while out.len() > least && out.ends_with('0') {
+        out.pop();
+    }
 }
 
 fn push_millis(out: &mut String, us: u64) {

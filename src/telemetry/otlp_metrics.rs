@@ -137,7 +137,10 @@ impl Instruments {
         let Some(first_us) = times.first_content_us else { return };
         self.first_chunk.record(seconds(first_us.saturating_sub(last.sent_us)), common);
         self.server_first.record(seconds(first_us), common);
-        let output = exchange.summary.usage().and_then(|usage| usage.output).unwrap_or(0);
+        // The provider's own, final number of tokens, or none.
+        let told =
+            exchange.summary.last().filter(|tally| tally.estimated.is_empty() && !tally.partial);
+        let output = told.and_then(|tally| tally.usage?.output).unwrap_or(0);
         if let (Some(last_us), 2..) = (times.last_content_us, output) {
             let spread = seconds(last_us.saturating_sub(first_us));
             self.server_per_token.record(spread / (output - 1) as f64, common);

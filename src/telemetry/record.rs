@@ -257,6 +257,8 @@ impl Ended {
             return failed;
         }
         match attempt.status.map(|status| status.as_u16()) {
+            // The provider failed inside a 200 and said so.
+            Some(200..300) if attempt.failure.is_some() => Self::ServerError,
             Some(429) => Self::RateLimited,
             Some(400..500) => Self::ClientError,
             Some(500..) => Self::ServerError,

@@ -64,6 +64,8 @@ impl States {
         if let Some(key) = attempt.key_label.as_ref().and_then(|label| known.keys.get(label)) {
             match attempt.status.map(|status| status.as_u16()) {
                 Some(401 | 403) => key.set(0),
+                // Gemini says of a bad key that the request is: 400 tells nothing of the key.
+                Some(400) => {}
                 Some(..500) => key.set(1),
                 _ => {}
             }

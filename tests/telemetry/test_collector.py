@@ -82,7 +82,7 @@ def test_every_exchange_is_a_trace_of_three_spans(start, sink, protocol):
         "chat gpt-5",
         "chat gpt-5",
         "chat claude-sonnet-4-6",
-        "generate_content gemini-2.5-pro",
+        "chat gemini-2.5-pro",
     ]
     providers = [span.attributes["gen_ai.provider.name"] for span in in_order]
     assert providers == ["openai", "openai", "openai", "anthropic", "gcp.gemini"]
