@@ -16,20 +16,21 @@ use crate::store::db::OpenError;
 use crate::store::reader::Reader;
 use crate::store::usage::{Ask, Report, UsageError};
 
-/// Limit: groups of an answer when `limit` says nothing.
+/// Limit: groups of a JSON answer when `limit` says nothing; the rest is added up in `others`. CSV has no place for that, and
+/// is whole.
 const GROUPS_DEFAULT: usize = 1_000;
 /// Limit: groups of one answer.
 const GROUPS_MAX: usize = 100_000;
 
 pub async fn json(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
-    match report(&shared, &uri).await {
+    match report(&shared, &uri, Some(GROUPS_DEFAULT)).await {
         Ok(report) => Json(usage::json(&report)).into_response(),
         Err(problem) => *problem,
     }
 }
 
 pub async fn csv(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
-    match report(&shared, &uri).await {
+    match report(&shared, &uri, None).await {
         Ok(report) => {
             let kind = HeaderValue::from_static("text/csv; charset=utf-8");
             ([(header::CONTENT_TYPE, kind)], usage::csv(&report)).into_response()
@@ -38,10 +39,15 @@ pub async fn csv(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
     }
 }
 
-async fn report(shared: &Arc<Shared>, uri: &Uri) -> Result<Report, Box<Response>> {
+async fn report(
+    shared: &Arc<Shared>,
+    uri: &Uri,
+    limit: Option<usize>,
+) -> Result<Report, Box<Response>> {
     let refuse = |status, detail: &str| Box::new(problem(status, detail));
     let now_us = i64::try_from(clock::wall_us()).unwrap_or(i64::MAX);
-    let ask = asked(uri, now_us).map_err(|detail| refuse(StatusCode::BAD_REQUEST, &detail))?;
+    let ask =
+        asked(uri, limit, now_us).map_err(|detail| refuse(StatusCode::BAD_REQUEST, &detail))?;
     let folder = shared.snapshot().settings.server.data_dir.clone();
     // The disk may make it wait.
     let read = tokio::task::spawn_blocking(move || read(&folder, &ask)).await;
@@ -66,10 +72,10 @@ fn read(folder: &Path, ask: &Ask) -> Result<Report, (StatusCode, String)> {
     })
 }
 
-fn asked(uri: &Uri, now_us: i64) -> Result<Ask, String> {
+fn asked(uri: &Uri, limit: Option<usize>, now_us: i64) -> Result<Ask, String> {
     let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
         .map_err(|_| "the query is no list of name=value".to_owned())?;
-    let mut words = ask::Words { limit: Some(GROUPS_DEFAULT), ..ask::Words::default() };
+    let mut words = ask::Words { limit, ..ask::Words::default() };
     for (name, value) in &pairs {
         match name.as_str() {
             "by" => words.by.push(value),

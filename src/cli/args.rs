@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -204,7 +205,7 @@ pub struct UsageArgs {
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
     /// Groups shown, the dearest first; the rest is added up (default 50 in a table, all otherwise).
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     pub limit: Option<usize>,
     /// Price the window's records anew by today's price lists, and show what that changes, by model.
     #[arg(long, conflicts_with_all = ["by", "limit"])]

@@ -9,9 +9,10 @@ use crate::observe::awaited::{Awaited, Owner};
 use crate::observe::keep::KeepSink;
 use crate::store::Counters;
 use crate::store::awaited::Awaited as Awaiting;
+use crate::store::inbox::Limits;
 use crate::store::lock::{LockError, ServeLock};
 use crate::store::reader::Reader;
-use crate::store::writer::{Limits, Writer};
+use crate::store::writer::Writer;
 use crate::telemetry::instruments::Telemetry;
 use crate::telemetry::metrics::Metric;
 
@@ -30,7 +31,8 @@ pub fn start(settings: &Settings, awaited: &Arc<Awaited>) -> Result<Option<Store
     }
     let folder = &settings.server.data_dir;
     let lock = ServeLock::take(folder)?;
-    let writer = Writer::start(folder, Limits::default())?;
+    let limits = Limits { age_max: settings.retention.records_age, ..Limits::default() };
+    let writer = Writer::start(folder, limits)?;
     let counters = Arc::clone(writer.handle().counters());
     awaited.take_up(known(folder));
     Ok(Some(Store { lock, counters, sink: KeepSink::new(writer, Arc::clone(awaited)) }))

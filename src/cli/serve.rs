@@ -294,6 +294,7 @@ fn waiting_for_restart(before: &Settings, new: &Settings) -> Vec<&'static str> {
         (started.header_timeout != server.header_timeout, "server.header_timeout"),
         (started.data_dir != server.data_dir, "server.data_dir"),
         (before.capture != new.capture, "capture.level"),
+        (before.retention != new.retention, "retention"),
         (before.telemetry != new.telemetry, "telemetry"),
         (before.log != new.log, "log"),
     ]

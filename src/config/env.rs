@@ -69,6 +69,15 @@ impl Environment {
         &self.directory
     }
 
+    /// A path on the command line: `~/` is the home directory where the shell left it (`--flag=~/x`), a relative one starts
+    /// from the working directory.
+    pub fn flag_path(&self, path: &Path) -> PathBuf {
+        match (path.strip_prefix("~"), self.home()) {
+            (Ok(rest), Some(home)) => home.join(rest),
+            _ => self.directory.join(path),
+        }
+    }
+
     /// The home directory, for `~/`.
     pub fn home(&self) -> Option<PathBuf> {
         self.get("HOME").or_else(|| self.get("USERPROFILE")).map(PathBuf::from)

@@ -69,9 +69,9 @@ pub struct File {
     pub auto_cost_basis: Option<bool>,
     /// What tokens cost; see `docs/prices.md`.
     pub prices: Option<Prices>,
-    /// How much of each exchange is kept. Read and checked now; acts when the store lands.
+    /// How much of each exchange is kept. This version keeps facts and numbers; headers and bodies come with capture.
     pub capture: Option<Capture>,
-    /// When what was kept is removed. Read and checked now; acts when the store lands.
+    /// When what was kept is removed.
     pub retention: Option<Retention>,
 }
 
@@ -289,7 +289,7 @@ pub struct Capture {
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retention {
-    /// Bodies and headers.
+    /// Bodies and headers. Read and checked now; acts when bodies are kept.
     pub bodies: Option<BodyRetention>,
     /// Facts and numbers.
     pub records: Option<RecordRetention>,
@@ -305,7 +305,7 @@ pub struct BodyRetention {
     pub size: Option<Size>,
 }
 
-/// When records are removed.
+/// When records are removed: at the start and once an hour. Sums by hour and day stay.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RecordRetention {

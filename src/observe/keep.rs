@@ -76,10 +76,10 @@ mod tests {
     use super::*;
     use crate::base::money::Nanodollars;
     use crate::neutral::usage::Usage;
+    use crate::store::inbox::Limits;
     use crate::store::reader::Reader;
     use crate::store::rollup::Measure;
     use crate::store::usage::{Ask, By};
-    use crate::store::writer::Limits;
 
     #[test]
     fn what_lost_records_cost_is_in_the_reports() {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::base::money::Nanodollars;
-use crate::report::usage::{aligned, count, dollars, field, stamp};
+use crate::report::usage::{aligned, count, counted, dollars, field, stamp};
 use crate::store::reprice::{Change, Changes};
 
 /// What was priced, and whether that was written.
@@ -42,7 +42,7 @@ pub fn table(repriced: &Repriced) -> String {
         vec![heads.chain(["before", "after", "difference"]).map(str::to_owned).collect()];
     let mut push = |provider: &str, model: &str, change: &Change| {
         let mut row = vec![provider.to_owned(), model.to_owned()];
-        row.extend(counts(change).map(|number| count(i64::try_from(number).unwrap_or(i64::MAX))));
+        row.extend(counts(change).map(|number| count(signed(number))));
         row.push(dollars(change.before_nanousd));
         row.push(dollars(change.after_nanousd));
         row.push(dollars(difference(change)));
@@ -55,18 +55,24 @@ pub fn table(repriced: &Repriced) -> String {
     aligned(&rows, 2)
 }
 
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 /// What the numbers do not say by themselves.
 pub fn notes(repriced: &Repriced) -> Vec<String> {
     let (total, (since_s, until_s)) = (repriced.total(), repriced.window);
     let mut notes = vec![format!("from {} to {}", stamp(since_s), stamp(until_s))];
     if total.kept > 0 {
-        notes.push(format!(
-            "{} answers keep the cost they had: the price lists have none for them now",
-            total.kept
+        notes.push(counted(
+            signed(total.kept),
+            "answer keeps the cost it had: the price lists have none for it now",
+            "answers keep the cost they had: the price lists have none for them now",
         ));
     }
     if total.unpriced > 0 {
-        notes.push(format!("{} answers still have no price", total.unpriced));
+        let unpriced = signed(total.unpriced);
+        notes.push(counted(unpriced, "answer still has no price", "answers still have no price"));
     }
     notes.push(if repriced.written {
         "written; sums of rows that are no longer stored stay as they were".to_owned()

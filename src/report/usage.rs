@@ -58,7 +58,7 @@ fn object(report: &Report, line: &Line) -> Value {
     let mut object = Map::new();
     for (by, value) in report.by.iter().zip(&line.group) {
         let value = if value.is_empty() { Value::Null } else { value.as_str().into() };
-        object.insert(by.name().to_owned(), value);
+        object.insert(by.name().into_owned(), value);
     }
     object.extend(sums(report, line));
     object.into()
@@ -121,7 +121,7 @@ fn mean_us(line: &Line) -> Option<i64> {
 /// RFC 4180, with a head; a line a group, and no total.
 pub fn csv(report: &Report) -> String {
     let columns = columns(report);
-    let groups = report.by.iter().map(|by| field(by.name()));
+    let groups = report.by.iter().map(|by| field(&by.name()));
     let head: Vec<String> = groups.chain(columns.iter().map(|column| column.name())).collect();
     let mut text = head.join(",");
     text.push_str("\r\n");
@@ -156,7 +156,7 @@ pub(super) fn field(value: &str) -> String {
 pub fn table(report: &Report) -> String {
     let shown = shown(report);
     let mut rows: Vec<Vec<String>> = Vec::with_capacity(report.lines.len() + 3);
-    let heads = report.by.iter().map(|by| by.name().to_owned());
+    let heads = report.by.iter().map(|by| by.name().into_owned());
     rows.push(heads.chain(shown.iter().map(|(head, _)| (*head).to_owned())).collect());
     let numbers = |line: &Line| shown.iter().map(|(_, cell)| cell(line)).collect::<Vec<_>>();
     for line in &report.lines {
@@ -191,22 +191,28 @@ pub fn notes(report: &Report) -> Vec<String> {
             dollars(of(Measure::EstimatedCost))
         ));
     }
-    if of(Measure::Partial) > 0 {
-        let answers = count(of(Measure::Partial));
-        notes.push(format!(
-            "{answers} answers ended before their final usage; what was told until then counts"
-        ));
-    }
-    if of(Measure::Missing) > 0 {
-        notes.push(format!("{} answers told no usage", count(of(Measure::Missing))));
-    }
-    if of(Measure::Unpriced) > 0 {
-        notes.push(format!(
-            "{} answers have tokens and no price; their cost is not in the sum",
-            count(of(Measure::Unpriced))
-        ));
-    }
+    let mut note = |measure, one, many| {
+        if of(measure) > 0 {
+            notes.push(counted(of(measure), one, many));
+        }
+    };
+    note(
+        Measure::Partial,
+        "answer ended before its final usage; what was told until then counts",
+        "answers ended before their final usage; what was told until then counts",
+    );
+    note(Measure::Missing, "answer told no usage", "answers told no usage");
+    note(
+        Measure::Unpriced,
+        "answer has tokens and no price; its cost is not in the sum",
+        "answers have tokens and no price; their cost is not in the sum",
+    );
     notes
+}
+
+/// A number and what there are so many of.
+pub(super) fn counted(number: i64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
 type Cell = fn(&Line) -> String;
@@ -374,6 +380,36 @@ mod tests {
         ] {
             assert_eq!(field(value), text);
         }
+    }
+
+    #[test]
+    fn a_tags_column_meets_no_other_and_one_is_one() {
+        for name in ["kind", "requests", "a,b"] {
+            let report = Report {
+                by: vec![By::Tag(Some(name.to_owned()))],
+                since_s: 0,
+                until_s: 3_600,
+                lines: vec![Line { group: vec!["x".to_owned()], ..Line::default() }],
+                others: 0,
+                rest: Line::default(),
+                total: Line::default(),
+                sketches: false,
+                calls_only: false,
+            };
+            let line: Value = serde_json::from_str(&ndjson(&report)[0]).unwrap();
+            let column = format!("tag:{name}");
+            assert_eq!(
+                (&line["kind"], &line["requests"], &line[&column]),
+                (&Value::from("group"), &Value::from(0), &Value::from("x"))
+            );
+            assert!(csv(&report).starts_with(&format!("{},requests,", field(&column))));
+            assert!(table(&report).starts_with(&column));
+        }
+        let counted = |number| counted(number, "answer has", "answers have");
+        assert_eq!(
+            (counted(1), counted(2)),
+            ("1 answer has".to_owned(), "2 answers have".to_owned())
+        );
     }
 
     #[test]

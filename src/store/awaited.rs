@@ -1,6 +1,8 @@
 //! Answers whose usage comes later, on disk: so that a restart between the call that began the work and the one that brings
 //! its usage loses no tokens. Which ones are awaited now is the observer's to know.
 
+use std::collections::VecDeque;
+
 use rusqlite::Connection;
 
 /// Limit: answers kept; of more, the oldest are forgotten at the next start.
@@ -27,7 +29,7 @@ pub(super) enum Change {
     Take(String),
 }
 
-pub(super) fn write(connection: &Connection, changes: &[Change]) -> rusqlite::Result<()> {
+pub(super) fn write(connection: &Connection, changes: &VecDeque<Change>) -> rusqlite::Result<()> {
     for change in changes {
         match change {
             Change::Insert(awaited) => {

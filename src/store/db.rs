@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -56,6 +56,21 @@ pub enum OpenError {
          --data-dir", path.display()
     )]
     Sqlite { path: PathBuf, error: rusqlite::Error },
+}
+
+/// Which file a path leads to, by device and inode: another one under the same name is not the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    /// That of the store's file in `folder`; `None`: there is none.
+    pub(super) fn of(folder: &Path) -> Option<Self> {
+        let metadata = std::fs::metadata(folder.join(FILE)).ok()?;
+        Some(Self { device: metadata.dev(), inode: metadata.ino() })
+    }
 }
 
 /// A connection that writes. Makes folder and file where they are missing, and brings the schema up to date.

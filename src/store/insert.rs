@@ -23,7 +23,7 @@ pub(super) fn insert(connection: &Connection, rows: &[Row]) -> rusqlite::Result<
     let mut records = connection.prepare_cached(&sql("records", RECORD))?;
     let mut attempts = connection.prepare_cached(&sql("attempts", ATTEMPT))?;
     for row in rows {
-        match insert_one(&mut records, &mut attempts, row) {
+        match insert_one(connection, &mut records, &mut attempts, row) {
             Ok(()) => {
                 done.stored += 1;
                 batch.add(row);
@@ -51,17 +51,29 @@ fn is_of_the_row(error: &rusqlite::Error) -> bool {
     }
 }
 
-/// Attempts first: the record, which is what readers look for, is there only when all of it is.
+/// Attempts first, then the record. When one is refused those before it are taken back, so that of a row there is all or
+/// nothing; a savepoint a row would do the same and cost every row for it.
 fn insert_one(
+    connection: &Connection,
     records: &mut CachedStatement<'_>,
     attempts: &mut CachedStatement<'_>,
     row: &Row,
 ) -> rusqlite::Result<()> {
-    insert_record(records, row)?;
-    for (n, attempt) in row.attempts.iter().enumerate() {
-        insert_attempt(attempts, row, n as u64, attempt)?;
+    let mut written = 0;
+    let mut insert = || {
+        for attempt in &row.attempts {
+            insert_attempt(attempts, row, written, attempt)?;
+            written += 1;
+        }
+        insert_record(records, row)
+    };
+    let outcome = insert();
+    if outcome.is_err() && written > 0 {
+        // Those with higher numbers were there before and are another's.
+        let sql = "DELETE FROM attempts WHERE exchange_id = ?1 AND n <= ?2";
+        connection.prepare_cached(sql)?.execute((row.id, int(written)))?;
     }
-    Ok(())
+    outcome
 }
 
 fn sql(table: &str, columns: &[&str]) -> String {

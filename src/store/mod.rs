@@ -9,11 +9,13 @@
 
 pub mod awaited;
 pub mod db;
+pub mod inbox;
 mod insert;
 pub mod late;
 pub mod lock;
 pub mod reader;
 pub mod reprice;
+mod retention;
 pub mod rollup;
 pub mod row;
 pub mod sketch;
@@ -21,6 +23,7 @@ pub mod text;
 mod top;
 pub mod usage;
 mod window;
+mod work;
 pub mod writer;
 
 #[cfg(test)]

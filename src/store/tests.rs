@@ -10,6 +10,7 @@ use http::{HeaderValue, StatusCode};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
+use crate::base::clock;
 use crate::base::id::ExchangeId;
 use crate::base::money::Nanodollars;
 use crate::exchange::attempt::Link;
@@ -24,13 +25,15 @@ use crate::price::catalog::Catalog;
 use crate::price::lists::Lists;
 use crate::store::awaited::{AWAITED_MAX, Awaited};
 use crate::store::db;
+use crate::store::inbox::{Handle, Limits};
 use crate::store::late::Late;
 use crate::store::reader::Reader;
 use crate::store::reprice::{self, Change, Changes};
+use crate::store::retention;
 use crate::store::rollup::Measure;
 use crate::store::row::Row;
 use crate::store::usage::{Ask, By, Line, Report};
-use crate::store::writer::{Handle, Limits, Writer};
+use crate::store::writer::Writer;
 
 /// 2025-11-20T08:00:00Z.
 const BASE_US: u64 = 1_763_625_600_000_000;
@@ -586,6 +589,171 @@ fn a_row_that_is_refused_does_not_lose_its_batch() {
     assert_eq!(count(&read(&folder), "records"), 11);
     let total = usage(folder.path(), &[]).total;
     assert_eq!(total.sums.get(Measure::Requests), 11, "and the roll-ups have what the rows have");
+}
+
+#[test]
+fn a_row_whose_attempt_is_refused_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = writer(&folder);
+    writer.handle().put(vec![plain(1)]);
+    flushed(writer.handle());
+    let mut row = plain(2);
+    row.attempts.push(row.attempts[0].clone());
+    let id = row.id;
+    writer.handle().run(move |connection| {
+        let columns =
+            "provider, model_label, because, sent_us, reused, bytes, partial, missing, unpriced";
+        let foreign = format!(
+            "INSERT INTO attempts (exchange_id, n, {columns}) SELECT ?1, 2, {columns} FROM attempts"
+        );
+        assert_eq!(connection.execute(&foreign, [id]).unwrap(), 1);
+    });
+    writer.handle().put(vec![row, plain(3)]);
+    writer.stop();
+    let counters = writer.handle().counters();
+    assert_eq!((counted(&counters.stored), counted(&counters.failed)), (2, 1));
+    let database = read(&folder);
+    assert_eq!((count(&database, "records"), count(&database, "attempts")), (2, 3));
+    assert_eq!(count(&database, "attempts WHERE n = 2"), 1, "another's attempt stays");
+}
+
+#[test]
+fn a_stop_does_not_wait_long_for_another_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits { batch_max: 25, ..Limits::default() };
+    let mut writer = writer_with(folder.path(), limits);
+    let other = db::open_writer(folder.path(), db::BUSY).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    writer.handle().put((0..100).map(plain).collect());
+    let began = clock::now();
+    writer.stop();
+    let took = clock::now() - began;
+    assert!(took < Duration::from_secs(6), "{took:?}");
+    let counters = writer.handle().counters();
+    assert_eq!((counted(&counters.failed), counted(&counters.queued)), (100, 0));
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_thread_that_hangs() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = writer(&folder);
+    let (go, wait) = sync_channel::<()>(0);
+    writer.handle().run(move |_| assert!(wait.recv().is_err()));
+    let began = clock::now();
+    writer.stop();
+    let took = clock::now() - began;
+    assert!(took < Duration::from_secs(8), "{took:?}");
+    drop(go);
+}
+
+#[test]
+fn a_file_that_was_removed_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("in");
+    let mut writer = writer_with(&place, Limits::default());
+    writer.handle().put(vec![plain(0)]);
+    flushed(writer.handle());
+    let counters = writer.handle().counters().clone();
+    for (round, path) in [place.join(db::FILE), place.clone()].iter().enumerate() {
+        if path.is_dir() {
+            std::fs::remove_dir_all(path).unwrap();
+        } else {
+            std::fs::remove_file(path).unwrap();
+        }
+        // Until the writer looks, which it does once a second, rows go to the file that is gone.
+        let there = || db::open_reader(&place).map(|database| count(&database, "records"));
+        let mut n = 10_000 * (round as u64 + 1);
+        let until = clock::now() + LONG;
+        while there().is_err() && clock::now() < until {
+            n += 1;
+            writer.handle().put(vec![plain(n)]);
+            flushed(writer.handle());
+        }
+        assert!(there().unwrap() >= 1, "round {round}");
+        writer.handle().put(vec![plain(n + 1), plain(n + 2)]);
+        flushed(writer.handle());
+        assert!(there().unwrap() >= 3, "round {round}");
+    }
+    writer.stop();
+    assert_eq!(counted(&counters.failed), 0);
+}
+
+#[test]
+fn what_is_awaited_is_not_lost_with_a_failed_batch_or_a_full_queue() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits { busy: Duration::from_millis(1), pauses: &[], ..Limits::default() };
+    let mut writer = writer_with(folder.path(), limits);
+    let awaited = |n: i64| Awaited {
+        response_id: format!("resp_{n:05}"),
+        provider: "openai".to_owned(),
+        model: None,
+        model_label: "gpt-5".to_owned(),
+        batch: false,
+        noted_at_us: n,
+    };
+    let other = db::open_writer(folder.path(), db::BUSY).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    writer.handle().await_usage(awaited(1));
+    writer.handle().await_usage(awaited(2));
+    writer.handle().put(vec![plain(1)]);
+    flushed(writer.handle());
+    assert_eq!(counted(&writer.handle().counters().failed), 1);
+    other.execute_batch("COMMIT").unwrap();
+    let (go, wait) = sync_channel::<()>(0);
+    writer.handle().run(move |_| wait.recv().unwrap());
+    // More than there is room for in the queue of messages.
+    for n in 0..5_000 {
+        writer.handle().put(vec![plain(10 + n)]);
+    }
+    writer.handle().usage_came("resp_00001");
+    for n in 3..6_000 {
+        writer.handle().await_usage(awaited(n));
+    }
+    go.send(()).unwrap();
+    writer.stop();
+    let there = Reader::open(folder.path()).unwrap().awaited().unwrap();
+    assert_eq!((there.len(), there[0].clone()), (5_998, awaited(2)));
+}
+
+#[test]
+fn records_that_have_grown_too_old_are_deleted_and_their_sums_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let fresh = clock::wall_us();
+    let mut rows: Vec<Row> = (0..12_000).map(plain).collect();
+    for n in 0..3 {
+        let mut exchange = at(fresh + n);
+        exchange.summary.tallies = vec![tally(100, 10, 1_000)];
+        rows.push(Row::of(&exchange));
+    }
+    writer(&folder).handle().put(rows);
+    assert_eq!(count(&read(&folder), "records"), 12_003);
+    let before = usage(folder.path(), &["model"]);
+    let age_max = Some(Duration::from_hours(24));
+    let mut writer = writer_with(folder.path(), Limits { age_max, ..Limits::default() });
+    let until = clock::now() + LONG;
+    while count(&read(&folder), "records") > 3 && clock::now() < until {
+        std::thread::yield_now();
+    }
+    let database = read(&folder);
+    assert_eq!((count(&database, "records"), count(&database, "attempts")), (3, 3));
+    assert_eq!(usage(folder.path(), &["model"]), before);
+    // It waits for its next hour and not in a loop: rows go on.
+    writer.handle().put(vec![plain(0)]);
+    flushed(writer.handle());
+    writer.stop();
+    assert_eq!(counted(&writer.handle().counters().stored), 1);
+}
+
+#[test]
+fn a_deletion_takes_no_more_than_its_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    writer(&folder).handle().put((0..10).map(plain).collect());
+    let mut connection = db::open_writer(folder.path(), db::BUSY).unwrap();
+    // The eighth began at the instant itself, and stays.
+    let before_us = BASE_US + 7_000;
+    let deleted = [0; 4].map(|_| retention::delete(&mut connection, before_us, 3).unwrap());
+    assert_eq!(deleted, [3, 3, 1, 0]);
+    assert_eq!((count(&connection, "records"), count(&connection, "attempts")), (3, 3));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //!     │  hours  │            whole days              │ hours  │      one SELECT a part, added up here
 //! ```
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use rusqlite::Connection;
@@ -64,9 +65,10 @@ impl By {
         })
     }
 
-    /// The name of its column in a report.
-    pub fn name(&self) -> &str {
-        match self {
+    /// The name of its column in a report: its word, so that no tag's name meets another column's.
+    pub fn name(&self) -> Cow<'static, str> {
+        let word = match self {
+            Self::Tag(Some(name)) => return format!("tag:{name}").into(),
             Self::Provider => "provider",
             Self::Model => "model",
             Self::Key => "key",
@@ -74,12 +76,12 @@ impl By {
             Self::Dialect => "dialect",
             Self::Session => "session",
             Self::Tag(None) => "tag",
-            Self::Tag(Some(name)) => name,
             Self::Tool => "tool",
             Self::Hour => "hour",
             Self::Day => "day",
             Self::Month => "month",
-        }
+        };
+        word.into()
     }
 
     pub fn is_time(&self) -> bool {
@@ -253,7 +255,7 @@ fn family_of(by: &[By]) -> Result<&'static Family, Apart> {
             None => chosen = Some((one, family)),
             Some((other, known)) => {
                 if known.hours != USAGE.hours || family.hours != USAGE.hours {
-                    let (one, other) = (other.name().to_owned(), one.name().to_owned());
+                    let (one, other) = (other.name().into_owned(), one.name().into_owned());
                     return Err(Apart { one, other });
                 }
             }
@@ -411,9 +413,10 @@ mod tests {
     #[test]
     fn words_are_read_and_come_back() {
         for word in By::WORDS {
-            assert_eq!(By::parse(word).map(|by| by.name().to_owned()).as_deref(), Some(word));
+            assert_eq!(By::parse(word).map(|by| by.name().into_owned()).as_deref(), Some(word));
         }
-        assert_eq!(By::parse("tag:team"), Some(By::Tag(Some("team".to_owned()))));
+        let tag = By::parse("tag:team").unwrap();
+        assert_eq!((&*tag.name(), &tag), ("tag:team", &By::Tag(Some("team".to_owned()))));
         for word in ["tag:", "models", "", "session:1"] {
             assert_eq!(By::parse(word), None, "{word}");
         }

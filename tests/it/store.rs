@@ -10,7 +10,8 @@ use pinhole::admin;
 use pinhole::base::task;
 use pinhole::observe::keep::KeepSink;
 use pinhole::observe::sink::Sinks;
-use pinhole::store::writer::{Limits, Writer};
+use pinhole::store::inbox::{Handle, Limits};
+use pinhole::store::writer::Writer;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
@@ -21,7 +22,7 @@ use crate::support::raw::{self, Request};
 use crate::support::upstream::{Step, Upstream, answer, chunk, event_stream, json, stream_of};
 
 /// A gateway that keeps records in `folder`, and its writer's handle.
-fn keeping(folder: &Path, url: &str) -> (Gateway, pinhole::store::writer::Handle) {
+fn keeping(folder: &Path, url: &str) -> (Gateway, Handle) {
     let mut settings = settings("pinhole.toml", &one(url), &Setting::default()).expect("valid");
     folder.clone_into(&mut settings.server.data_dir);
     let writer = Writer::start(folder, Limits::default()).expect("a store");
@@ -136,7 +137,10 @@ async fn reports_on_the_operations_port_and_the_command_line_agree_with_the_reco
     let csv = ask("/api/usage.csv?by=tag%3Ateam").await;
     assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
     let lines: Vec<String> = csv.text().lines().map(str::to_owned).collect();
-    assert!(lines[0].starts_with("team,requests,") && lines[1].starts_with("t0,3,"), "{lines:?}");
+    assert!(
+        lines[0].starts_with("tag:team,requests,") && lines[1].starts_with("t0,3,"),
+        "{lines:?}"
+    );
     for (target, words) in [
         ("/api/usage?by=modle", "did you mean `model`?"),
         ("/api/usage?by=session,model", "are not kept together"),
@@ -171,6 +175,88 @@ async fn reports_on_the_operations_port_and_the_command_line_agree_with_the_reco
     let missing = run(folder.path(), &["usage", "--data-dir", "nowhere"]);
     assert_eq!(missing.status.code(), Some(3));
     assert!(text(&missing.stderr).contains("there is no store at"), "{}", text(&missing.stderr));
+}
+
+#[tokio::test]
+async fn csv_has_all_groups_and_json_says_what_it_leaves_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (gateway, handle) = keeping(folder.path(), "http://127.0.0.1:9");
+    let names = "start_s, session, requests, errors, cancelled, attempts, input_tokens, output_tokens, cache_read_tokens, \
+                 cache_write_tokens, reasoning_tokens, estimated_input_tokens, estimated_output_tokens, cost_nanousd, \
+                 estimated_cost_nanousd, unpriced, partial, missing, tool_calls, duration_us";
+    let sql = format!(
+        "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1500) INSERT INTO session_hours \
+         ({names}) SELECT unixepoch() / 3600 * 3600, 's-' || n, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM n"
+    );
+    let database = Connection::open(folder.path().join("pinhole.db")).expect("the store");
+    assert_eq!(database.execute(&sql, []).expect("written"), 1_500);
+    assert!(handle.flush(raw::DEADLINE), "the writer does not answer");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let operations = listener.local_addr().expect("its address");
+    task::spawn("operations", admin::serve(listener, Arc::clone(gateway.shared())));
+    let ask = |target: &str| {
+        let request = Request::get(target).header("host", "127.0.0.1");
+        async move { raw::send(operations, &request).await }
+    };
+    let csv = ask("/api/usage.csv?by=session&since=1h").await.text();
+    assert_eq!(csv.lines().count(), 1 + 1_500);
+    let csv = ask("/api/usage.csv?by=session&since=1h&limit=3").await.text();
+    assert_eq!(csv.lines().count(), 1 + 3);
+    let report = ask("/api/usage?by=session&since=1h").await.json();
+    assert_eq!(report["groups"].as_array().map(Vec::len), Some(1_000));
+    assert_eq!(report["others"]["groups"], 500, "{}", report["others"]);
+}
+
+#[test]
+fn reports_need_no_configuration_and_know_the_home_directory() {
+    let home = tempfile::tempdir().expect("a folder");
+    let away = tempfile::tempdir().expect("a folder");
+    let told = |arguments: &[&str]| {
+        let mut command = pinhole(home.path(), &[&["usage"], arguments].concat());
+        let output = command.current_dir(away.path()).output().expect("the program");
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, _, talk) = told(&[]);
+    assert_eq!(code, Some(3), "{talk}");
+    let there = place(home.path());
+    assert!(talk.contains(&format!("no store at {}", there.display())), "{talk}");
+    drop(Writer::start(&there, Limits::default()).expect("a store"));
+    for arguments in [
+        &[][..],
+        &["--data-dir=~/.local/share/pinhole"],
+        &["--reprice"],
+        &["--reprice", "--data-dir=~/.local/share/pinhole"],
+    ] {
+        let (code, table, talk) = told(arguments);
+        assert_eq!(code, Some(0), "{arguments:?}: {talk}");
+        assert!(table.contains("total"), "{arguments:?}: {table}");
+    }
+    let (code, _, talk) = told(&["--limit", "0"]);
+    assert_eq!(code, Some(2), "{talk}");
+    assert!(talk.contains("--limit"), "{talk}");
+    std::fs::write(away.path().join("pinhole.toml"), "nonsense").expect("written");
+    assert_eq!(told(&[]).0, Some(2), "a faulty configuration is not passed over");
+}
+
+#[test]
+fn a_gateway_keeps_its_records_below_the_home_directory_and_deletes_old_ones() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let toml = config("127.0.0.1:0", "http://127.0.0.1:9");
+    write(folder.path(), &format!("{toml}[retention.records]\nage = \"1d\"\n"));
+    let there = folder.path().join("kept");
+    drop(Writer::start(&there, Limits::default()).expect("a store"));
+    let database = Connection::open(there.join("pinhole.db")).expect("the store");
+    let old = "INSERT INTO records (id, started_at_us, dialect, operation, outcome, stream, queued_us, contents, duration_us, \
+               overhead_us, request_bytes, response_bytes, attempts, agent, method, path) \
+               VALUES (zeroblob(16), 0, '', '', '', 0, 0, 0, 0, 0, 0, 0, 0, '', '', '')";
+    assert_eq!(database.execute(old, []).expect("written"), 1);
+    let command = pinhole(folder.path(), &["serve", "--data-dir=~/kept"]);
+    let _serving = Serving::of(command);
+    let deadline = pinhole::base::clock::now() + raw::DEADLINE;
+    while number(&database, "SELECT count(*) FROM records") > 0 {
+        assert!(pinhole::base::clock::now() < deadline, "the old record stays");
+        std::thread::yield_now();
+    }
 }
 
 #[tokio::test]

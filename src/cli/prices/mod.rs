@@ -47,7 +47,7 @@ fn place_of(args: &PlaceArgs) -> Result<Place, Exit> {
             return Err(Exit::Usage);
         }
         Err(_) => {
-            let named = args.data_dir.as_ref().map(|named| environment.directory().join(named));
+            let named = args.data_dir.as_ref().map(|named| environment.flag_path(named));
             (named.unwrap_or_else(|| environment.default_data_dir()), None)
         }
     };

@@ -12,7 +12,7 @@ mod sections;
 mod server;
 mod telemetry;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::diagnostic::{Finding, Findings, Severity};
@@ -140,11 +140,6 @@ impl Context<'_, '_> {
             .and_then(|read| read.text.file.parent())
             .map_or_else(|| directory.to_owned(), |parent| directory.join(parent));
         crate::config::expand::path_from(&folder, self.environment(), written)
-    }
-
-    /// A path on the command line: a relative one starts from the working directory.
-    fn flag_path(&self, written: &Path) -> PathBuf {
-        self.environment().directory().join(written)
     }
 
     /// A finding stands on this key or below it (or, for `apikey`, on `apikeys`).

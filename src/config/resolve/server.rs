@@ -112,7 +112,7 @@ fn parse_address(text: &str) -> Option<SocketAddr> {
 
 fn data_dir(written: Option<&str>, context: &Context<'_, '_>) -> PathBuf {
     if let Some(path) = &context.inputs.overrides.data_dir {
-        return context.flag_path(path);
+        return context.environment().flag_path(path);
     }
     if let Some(written) = written {
         return context.path(written);

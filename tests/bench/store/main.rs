@@ -15,10 +15,11 @@ use pinhole::base::id::ExchangeId;
 use pinhole::base::trace::TraceId;
 use pinhole::exchange::outcome::Outcome;
 use pinhole::neutral::usage::{Usage, UsageSource};
+use pinhole::store::inbox::Limits;
 use pinhole::store::reader::Reader;
 use pinhole::store::row::{AttemptRow, Row};
 use pinhole::store::usage::{Ask, By};
-use pinhole::store::writer::{Limits, Writer};
+use pinhole::store::writer::Writer;
 use rustix::time::{ClockId, clock_gettime};
 
 const ROWS: u64 = 200_000;

@@ -198,7 +198,7 @@ fn pem(
 ) -> Option<PathBuf> {
     let variable = signal.variable(what, context);
     let path = match signal.text(what, context) {
-        Some(path) => context.flag_path(std::path::Path::new(&path)),
+        Some(path) => context.environment().flag_path(std::path::Path::new(&path)),
         None => context.path(written?),
     };
     if path.is_file() {

@@ -1,0 +1,192 @@
+//! What feeds the writer: rows come in by a bounded queue, changes of what is awaited beside it.
+//!
+//! Whoever calls a [`Handle`] never waits for the disk.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::base::clock;
+use crate::store::Counters;
+use crate::store::awaited::{AWAITED_MAX, Awaited, Change};
+use crate::store::db;
+use crate::store::late::Late;
+use crate::store::row::Row;
+
+/// Limit: messages waiting; one of the observer's batches is one message.
+const MESSAGES_MAX: usize = 4_096;
+/// Limit: after this long a stop gives up what is not written yet.
+pub(super) const STOP_MAX: Duration = Duration::from_secs(3);
+const PAUSES: &[Duration] = &[Duration::from_millis(100), Duration::from_millis(500)];
+
+/// The writer's bounds.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Rows waiting for the writer; past it they are dropped and counted.
+    pub queue_max: usize,
+    /// Rows of one transaction.
+    pub batch_max: usize,
+    /// How long the first row of a batch waits for more.
+    pub company: Duration,
+    /// How long a transaction waits for another process's.
+    pub busy: Duration,
+    /// The pauses before a failed transaction is tried again.
+    pub pauses: &'static [Duration],
+    /// Older records are deleted; `None`: never.
+    pub age_max: Option<Duration>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            queue_max: 32_768,
+            batch_max: 4_096,
+            company: Duration::from_millis(50),
+            busy: db::BUSY,
+            pauses: PAUSES,
+            age_max: None,
+        }
+    }
+}
+
+/// Hands rows to the writer. Cheap to clone; outlives the writer, after which it drops and counts.
+#[derive(Clone)]
+pub struct Handle {
+    messages: SyncSender<Message>,
+    counters: Arc<Counters>,
+    queue_max: usize,
+    /// Filled by handles, emptied by each commit: beside the queue, so that none is lost when that is full.
+    changes: Arc<Mutex<VecDeque<Change>>>,
+    leaving: Arc<OnceLock<Leaving>>,
+}
+
+/// The writer was told to stop.
+pub(super) struct Leaving {
+    pub at: Instant,
+    /// What is to be written before.
+    pub late: Late,
+}
+
+pub(super) enum Message {
+    Rows(Vec<Row>),
+    Late(Late),
+    /// Answered when all before it has been written or given up.
+    Flush(SyncSender<()>),
+    /// There is something to do that stands outside the queue: changes, or a stop.
+    Wake,
+    #[cfg(test)]
+    Run(Box<dyn FnOnce(&rusqlite::Connection) + Send>),
+}
+
+impl Handle {
+    /// With the end that the writer's thread reads.
+    pub(super) fn new(queue_max: usize) -> (Self, Receiver<Message>) {
+        let (messages, inbox) = sync_channel(MESSAGES_MAX);
+        let handle = Self {
+            messages,
+            counters: Arc::default(),
+            queue_max,
+            changes: Arc::default(),
+            leaving: Arc::default(),
+        };
+        (handle, inbox)
+    }
+
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    /// Queues rows, as many as there is room for. Never waits.
+    pub fn put(&self, mut rows: Vec<Row>) {
+        let queued = self.counters.queued.load(Ordering::Relaxed) as usize;
+        let room = self.queue_max.saturating_sub(queued);
+        if rows.len() > room {
+            self.count_dropped((rows.len() - room) as u64);
+            rows.truncate(room);
+        }
+        if rows.is_empty() {
+            return;
+        }
+        let count = rows.len() as u64;
+        self.counters.queued.fetch_add(count, Ordering::Relaxed);
+        if self.messages.try_send(Message::Rows(rows)).is_err() {
+            self.counters.queued.fetch_sub(count, Ordering::Relaxed);
+            self.count_dropped(count);
+        }
+    }
+
+    /// Notes on disk that an answer's usage comes later. Never waits for the disk.
+    pub fn await_usage(&self, awaited: Awaited) {
+        self.note(Change::Insert(awaited));
+    }
+
+    /// Notes on disk that an awaited usage has come. Never waits for the disk.
+    pub fn usage_came(&self, response_id: &str) {
+        self.note(Change::Take(response_id.to_owned()));
+    }
+
+    fn note(&self, change: Change) {
+        let first = {
+            let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+            changes.push_back(change);
+            bound(&mut changes);
+            changes.len() == 1
+        };
+        if first {
+            self.wake();
+        }
+    }
+
+    pub(super) fn take_changes(&self) -> VecDeque<Change> {
+        std::mem::take(&mut *self.changes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Tells the thread to write what is queued, and `late`, and to end.
+    pub(super) fn leave(&self, late: Late) {
+        let _once = self.leaving.set(Leaving { at: clock::now(), late });
+        self.wake();
+    }
+
+    fn wake(&self) {
+        // Whoever has a full queue is awake, and looks here when that is done.
+        let _woken = self.messages.try_send(Message::Wake);
+    }
+
+    pub(super) fn leaving(&self) -> Option<&Leaving> {
+        self.leaving.get()
+    }
+
+    /// Queues what counts without a record. Never waits; what finds no room is given back.
+    pub fn put_late(&self, late: Late) -> Result<(), Late> {
+        match self.messages.try_send(Message::Late(late)) {
+            Err(TrySendError::Full(Message::Late(late))) => Err(late),
+            // After the end nobody takes it.
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until all that was queued before has been written or given up; false when that took longer than `limit`.
+    pub fn flush(&self, limit: Duration) -> bool {
+        let (done, wait) = sync_channel(1);
+        self.messages.send(Message::Flush(done)).is_ok() && wait.recv_timeout(limit).is_ok()
+    }
+
+    fn count_dropped(&self, rows: u64) {
+        if self.counters.dropped.fetch_add(rows, Ordering::Relaxed) == 0 {
+            tracing::warn!("records are dropped: the store's queue is full; is the disk too slow?");
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn run(&self, job: impl FnOnce(&rusqlite::Connection) + Send + 'static) {
+        assert!(self.messages.send(Message::Run(Box::new(job))).is_ok());
+    }
+}
+
+/// Of more changes than may be awaited, the oldest are given up.
+pub(super) fn bound(changes: &mut VecDeque<Change>) {
+    let excess = changes.len().saturating_sub(AWAITED_MAX as usize);
+    changes.drain(..excess);
+}

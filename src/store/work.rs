@@ -1,0 +1,364 @@
+//! The one thread that writes: gathers what comes into batches, writes each in a transaction, and says what became of it.
+//!
+//! It waits for other processes a short slice at a time, so that a stop is noticed within one.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+
+use crate::base::clock;
+use crate::store::Counters;
+use crate::store::awaited::{self, Change};
+use crate::store::db::{self, FileId, OpenError};
+use crate::store::inbox::{Handle, Limits, Message, STOP_MAX, bound};
+use crate::store::insert::{Inserted, insert};
+use crate::store::late::Late;
+use crate::store::retention;
+use crate::store::row::Row;
+
+/// Quiet time after which what stands in the write-ahead log is brought into the file.
+const IDLE: Duration = Duration::from_secs(2);
+/// How long SQLite waits for another process's transaction before it is asked again.
+const SLICE: Duration = Duration::from_millis(100);
+/// Limit: how long a transaction waits for another process's once the writer is to stop.
+const BUSY_LEAVING: Duration = Duration::from_secs(1);
+/// How often it is looked at most whether the file is still the one that was opened.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often records that have grown too old are looked for.
+const RETENTION_EVERY: Duration = Duration::from_hours(1);
+/// The same after a deletion that failed.
+const RETENTION_AGAIN: Duration = Duration::from_mins(1);
+
+/// What the thread owns.
+pub(super) struct Work {
+    folder: PathBuf,
+    /// `None` after an error that only opening anew can mend.
+    connection: Option<Connection>,
+    /// The file of the connection, set when it is opened.
+    file: Option<FileId>,
+    /// When the file was last compared with the path's.
+    looked: Instant,
+    inbox: Receiver<Message>,
+    /// What handles share with this thread; never used to send.
+    shared: Handle,
+    limits: Limits,
+    /// When old records are deleted next; `None`: never.
+    retention: Option<Instant>,
+    /// Gathered, and emptied by each commit.
+    rows: Vec<Row>,
+    /// Stay until a transaction has them.
+    changes: VecDeque<Change>,
+    late: Late,
+    flushes: Vec<SyncSender<()>>,
+    /// Rows that were given up since the writer was told to stop.
+    given_up: u64,
+}
+
+impl Work {
+    pub(super) fn new(
+        folder: &Path,
+        connection: Connection,
+        inbox: Receiver<Message>,
+        handle: &Handle,
+        limits: Limits,
+    ) -> Self {
+        let now = clock::now();
+        Self {
+            folder: folder.to_owned(),
+            connection: Some(connection),
+            file: FileId::of(folder),
+            looked: now,
+            inbox,
+            shared: handle.clone(),
+            limits,
+            retention: limits.age_max.map(|_| now),
+            rows: Vec::new(),
+            changes: VecDeque::new(),
+            late: Late::default(),
+            flushes: Vec::new(),
+            given_up: 0,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        if let Some(connection) = &self.connection
+            && let Err(error) = connection.busy_timeout(SLICE.min(self.limits.busy))
+        {
+            tracing::debug!(%error, "the store waits longer for others than it should");
+        }
+        if let Some(connection) = &self.connection
+            && let Err(error) = awaited::prune(connection)
+        {
+            tracing::debug!(%error, "old awaited answers stay");
+        }
+        // True while the write-ahead log may hold what the file does not.
+        let mut behind = false;
+        while self.shared.leaving().is_none() {
+            behind |= self.delete_old();
+            match self.next(behind) {
+                Ok(message) => {
+                    self.take(message);
+                    self.gather();
+                    self.commit();
+                    behind = true;
+                }
+                Err(RecvTimeoutError::Timeout) if behind && !self.retention_is_due() => {
+                    self.look();
+                    self.checkpoint("PASSIVE");
+                    behind = false;
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.end();
+    }
+
+    /// The next message; none when there is something else to do.
+    fn next(&self, behind: bool) -> Result<Message, RecvTimeoutError> {
+        let idle = behind.then_some(IDLE);
+        let due = self.retention.map(|due| due.saturating_duration_since(clock::now()));
+        match idle.into_iter().chain(due).min() {
+            Some(limit) => self.inbox.recv_timeout(limit),
+            None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    fn end(&mut self) {
+        while let Ok(message) = self.inbox.try_recv() {
+            self.take(message);
+        }
+        if let Some(leaving) = self.shared.leaving() {
+            self.late.take_up(leaving.late.clone());
+        }
+        self.commit();
+        self.checkpoint("TRUNCATE");
+        if self.given_up > 0 {
+            tracing::error!(
+                rows = self.given_up,
+                folder = %self.folder.display(),
+                "the store could not be written before the end; its last records are given up"
+            );
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Rows(rows) if self.rows.is_empty() => self.rows = rows,
+            Message::Rows(rows) => self.rows.extend(rows),
+            Message::Late(late) => self.late.take_up(late),
+            Message::Flush(done) => self.flushes.push(done),
+            Message::Wake => {}
+            #[cfg(test)]
+            Message::Run(job) => job(self.connection.as_ref().unwrap()),
+        }
+    }
+
+    /// Waits a moment for more rows, up to a batch; not when somebody waits for this one.
+    fn gather(&mut self) {
+        let until = clock::now() + self.limits.company;
+        while self.rows.len() < self.limits.batch_max
+            && self.flushes.is_empty()
+            && self.shared.leaving().is_none()
+        {
+            let left = until.saturating_duration_since(clock::now());
+            match self.inbox.recv_timeout(left) {
+                Ok(message) => self.take(message),
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn commit(&mut self) {
+        let rows = std::mem::take(&mut self.rows);
+        self.changes.extend(self.shared.take_changes());
+        bound(&mut self.changes);
+        if since(self.looked) >= LOOK {
+            self.look();
+        }
+        for batch in rows.chunks(self.limits.batch_max) {
+            self.store(batch);
+        }
+        // After rows that could not be written there is nothing to be had from another try.
+        if rows.is_empty() && !(self.changes.is_empty() && self.late.is_empty()) {
+            self.store(&[]);
+        }
+        for done in self.flushes.drain(..) {
+            // Whoever asked may have stopped waiting.
+            let _told = done.try_send(());
+        }
+    }
+
+    /// One batch: written, or after the last try given up and counted.
+    fn store(&mut self, rows: &[Row]) {
+        let was_failing = self.counters().failing.load(Ordering::Relaxed);
+        let mut pauses = if was_failing { [].iter() } else { self.limits.pauses.iter() };
+        let outcome = loop {
+            match self.transaction(rows) {
+                Ok(done) => break Ok(done),
+                Err(error) => match pauses.next().filter(|_| self.shared.leaving().is_none()) {
+                    Some(pause) => {
+                        self.counters().retried.fetch_add(1, Ordering::Relaxed);
+                        std::thread::sleep(*pause);
+                    }
+                    None => break Err(error),
+                },
+            }
+        };
+        self.counters().failing.store(outcome.is_err(), Ordering::Relaxed);
+        match outcome {
+            Ok(done) => {
+                self.late.clear();
+                self.changes.clear();
+                self.counters().stored.fetch_add(done.stored, Ordering::Relaxed);
+                self.counters().failed.fetch_add(done.refused, Ordering::Relaxed);
+                if was_failing {
+                    tracing::info!("the store can be written again");
+                }
+            }
+            Err(error) => {
+                let lost = rows.len() as u64;
+                self.counters().failed.fetch_add(lost, Ordering::Relaxed);
+                if self.shared.leaving().is_some() {
+                    self.given_up += lost;
+                }
+                if !was_failing {
+                    tracing::error!(
+                        folder = %self.folder.display(),
+                        "records are lost until the store can be written again: {error}; traffic goes on"
+                    );
+                }
+            }
+        }
+        self.counters().queued.fetch_sub(rows.len() as u64, Ordering::Relaxed);
+    }
+
+    fn counters(&self) -> &Counters {
+        self.shared.counters()
+    }
+
+    /// Tries until another process's transaction has been waited for long enough.
+    fn transaction(&mut self, rows: &[Row]) -> Result<Inserted, OpenError> {
+        let began = clock::now();
+        loop {
+            let slice = clock::now();
+            match self.write(rows) {
+                Err(OpenError::Sqlite { error, .. })
+                    if is_busy(&error) && since(began) < self.patience() =>
+                {
+                    // SQLite does not wait where waiting could not help.
+                    if since(slice) < SLICE {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// How long a transaction may wait for another process's.
+    fn patience(&self) -> Duration {
+        match self.shared.leaving() {
+            None => self.limits.busy,
+            Some(leaving) => {
+                let left = STOP_MAX.saturating_sub(since(leaving.at));
+                self.limits.busy.min(BUSY_LEAVING).min(left)
+            }
+        }
+    }
+
+    fn write(&mut self, rows: &[Row]) -> Result<Inserted, OpenError> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            none => {
+                let opened = db::open_writer(&self.folder, SLICE.min(self.limits.busy))?;
+                self.file = FileId::of(&self.folder);
+                none.insert(opened)
+            }
+        };
+        let mut write = || {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = insert(&transaction, rows)?;
+            awaited::write(&transaction, &self.changes)?;
+            self.late.write(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        };
+        write().map_err(|error: rusqlite::Error| {
+            if needs_new_connection(&error) {
+                self.connection = None;
+            }
+            OpenError::Sqlite { path: self.folder.join(db::FILE), error }
+        })
+    }
+
+    /// Lets go of a file that is no longer the path's: what is written to it nobody reads. The next transaction opens, and
+    /// where nothing is there makes, the one that is.
+    fn look(&mut self) {
+        self.looked = clock::now();
+        if self.connection.is_some() && FileId::of(&self.folder) != self.file {
+            self.connection = None;
+            tracing::error!(
+                path = %self.folder.join(db::FILE).display(),
+                "the store's file was removed or replaced while in use; records of the last moments may be lost, and the next \
+                 ones go to the file that is there, or to a new one"
+            );
+        }
+    }
+
+    fn retention_is_due(&self) -> bool {
+        self.retention.is_some_and(|due| due <= clock::now())
+    }
+
+    /// Deletes one batch of records that have grown too old, when it is time to; true when something was deleted.
+    fn delete_old(&mut self) -> bool {
+        let (Some(age_max), true) = (self.limits.age_max, self.retention_is_due()) else {
+            return false;
+        };
+        let began = clock::now();
+        let Some(connection) = &mut self.connection else {
+            self.retention = Some(began + RETENTION_AGAIN);
+            return false;
+        };
+        let age_us = u64::try_from(age_max.as_micros()).unwrap_or(u64::MAX);
+        let before_us = clock::wall_us().saturating_sub(age_us);
+        let (next, deleted) = match retention::delete(connection, before_us, retention::RECORDS) {
+            Ok(0) => (RETENTION_EVERY, 0),
+            // As long as the file was held, it is left to others.
+            Ok(deleted) => (since(began), deleted),
+            Err(error) => {
+                tracing::warn!(%error, "old records are not deleted yet; that is tried again in a minute");
+                (RETENTION_AGAIN, 0)
+            }
+        };
+        self.retention = Some(clock::now() + next);
+        deleted > 0
+    }
+
+    fn checkpoint(&self, mode: &str) {
+        let Some(connection) = &self.connection else { return };
+        // A reader may hold on to the log; then the next one does it.
+        let sql = format!("PRAGMA wal_checkpoint({mode})");
+        if let Err(error) = connection.query_row(&sql, [], |_| Ok(())) {
+            tracing::debug!(%error, "the write-ahead log stays as it is for now");
+        }
+    }
+}
+
+fn since(at: Instant) -> Duration {
+    clock::now().saturating_duration_since(at)
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+/// Busy and full pass by themselves; what is left may come from a file that was moved or broken.
+fn needs_new_connection(error: &rusqlite::Error) -> bool {
+    !is_busy(error) && error.sqlite_error_code() != Some(ErrorCode::DiskFull)
+}
