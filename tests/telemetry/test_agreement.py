@@ -444,7 +444,6 @@ def test_reports_by_other_things(run, by):
         "tag:team": lambda call: call.tag,
         "day": lambda call: days[call.id],
     }[by]
-    column = {"tag:team": "team"}.get(by, by)
     calls = [call for call in run.calls if "tag" not in by or call.tag]
 
     def summed(call):
@@ -457,7 +456,7 @@ def test_reports_by_other_things(run, by):
     agree(
         f"usage by {by}",
         script=total(summed(call) for call in calls),
-        report=total({(row[column] if by != "day" else "all", kind): row[kind] for kind in names} for row in groups),
+        report=total({(row[by] if by != "day" else "all", kind): row[kind] for kind in names} for row in groups),
     )
     assert len(groups) == len({named(call) for call in calls})
     everything = total({(kind,): whole[kind] for kind in names} for whole in [whole])
