@@ -228,7 +228,7 @@ impl Relay {
     }
 
     fn complete(&mut self) {
-        let outcome = ended_as(self.recorder.exchange());
+        let mut outcome = ended_as(self.recorder.exchange());
         if outcome == Outcome::Complete {
             self.learn_id();
         }
@@ -238,12 +238,17 @@ impl Relay {
             (&mut self.manner.digester, self.recorder.exchange())
         {
             exchange.ended_us = exchange.offset_us();
+            exchange.outcome = outcome;
             // A defect in reading must not become the client's.
             let reading = AssertUnwindSafe(|| digester.digest_told(exchange));
             if catch_unwind(reading).is_err() {
                 tracing::error!(id = %self.id_text(), "an answer could not be read for its cost");
             }
-            self.cost = self.recorder.exchange().and_then(|exchange| exchange.summary.cost);
+            if let Some(exchange) = self.recorder.exchange() {
+                self.cost = exchange.summary.cost;
+                // Reading may have found that the provider failed inside its 200.
+                outcome = exchange.outcome;
+            }
         }
         self.end(outcome);
     }

@@ -251,6 +251,20 @@ async fn errors_and_embeddings_and_hostile_numbers() {
     assert!(labels.contains(&"negative") && labels.contains(&"not_a_number"), "{labels:?}");
 }
 
+#[tokio::test]
+async fn an_error_inside_a_200_is_the_providers_failure_and_costs_nothing() {
+    let body = r#"{"error":{"type":"overloaded_error","message":"later"}}"#;
+    let (response, fact) = one(vec![Step::Send(json_answer(body))], &chat(false)).await;
+    assert_eq!((response.status, response.text().as_str()), (200, body), "handed on as it came");
+    assert_eq!((fact.outcome, fact.status), ("upstream_error", Some(200)));
+    assert_eq!(fact.failure, Some(("upstream", "upstream_overloaded")));
+    assert_eq!(
+        (fact.attempt().usage, fact.cost),
+        (None, None),
+        "nothing was written, nothing is billed"
+    );
+}
+
 /// The vector of one stream that five programs measure differently: a role at 60 ms, ten contents of five tokens from
 /// 400 ms on, 100 ms apart. Times here are real, so they are compared with what the provider's clock said.
 #[tokio::test]
