@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::config::settings::{CaptureLevel, Settings};
+use crate::config::settings::Settings;
+use crate::exchange::level::Level;
 use crate::observe::awaited::{Awaited, Owner};
 use crate::observe::keep::KeepSink;
 use crate::store::Counters;
@@ -26,7 +27,7 @@ pub struct Store {
 
 /// Opens the store of the data directory, where records are to be kept.
 pub fn start(settings: &Settings, awaited: &Arc<Awaited>) -> Result<Option<Store>, LockError> {
-    if settings.capture.level == CaptureLevel::Off {
+    if settings.capture.level == Level::Off {
         return Ok(None);
     }
     let folder = &settings.server.data_dir;
@@ -78,9 +79,9 @@ pub fn watch(telemetry: &Telemetry, counters: &Arc<Counters>) {
 pub fn told(settings: &Settings) -> String {
     let folder = settings.server.data_dir.display();
     let kept = match settings.capture.level {
-        CaptureLevel::Off => "nothing is kept".to_owned(),
-        CaptureLevel::Meta => format!("records in {folder}, no headers, no bodies"),
-        CaptureLevel::Headers | CaptureLevel::Full => {
+        Level::Off => "nothing is kept".to_owned(),
+        Level::Meta => format!("records in {folder}, no headers, no bodies"),
+        Level::Headers | Level::Full => {
             format!("records in {folder}; this version keeps no headers and no bodies")
         }
     };

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::file_provider::Provider;
 use crate::config::file_telemetry::Telemetry;
-use crate::config::settings::{CaptureLevel, IncludeUsage, LogFormat, LogLevel};
+use crate::config::settings::{IncludeUsage, LogFormat, LogLevel};
 use crate::config::text::SecretText;
 use crate::config::units::{Size, Span, SpanOrOff};
+use crate::exchange::level::Level;
 use crate::upstream::provider::{CONNECT_TIMEOUT, FIRST_BYTE_TIMEOUT, IDLE_TIMEOUT};
 
 pub const LISTEN: &str = "127.0.0.1:8000";
@@ -282,7 +283,7 @@ impl Default for Prices {
 #[serde(default, deny_unknown_fields)]
 pub struct Capture {
     /// `off` keeps nothing, `meta` facts and numbers, `headers` also headers, `full` also bodies.
-    pub level: CaptureLevel,
+    pub level: Level,
 }
 
 /// When what was kept is removed.

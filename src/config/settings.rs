@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::secret::Secret;
 use crate::base::trace::Sampler;
 use crate::config::diagnostic::Findings;
+use crate::exchange::level::Level;
 use crate::exchange::trace::Incoming;
 use crate::policy::identity::GatewayKey;
 use crate::price::book::Book;
@@ -170,38 +171,7 @@ pub struct Discovery {
 /// How much of an exchange is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capture {
-    pub level: CaptureLevel,
-}
-
-/// How much of an exchange is kept.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize, Serialize, JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum CaptureLevel {
-    /// Nothing is stored.
-    Off,
-    /// Facts and numbers, no headers, no bodies.
-    #[default]
-    Meta,
-    /// Also request and response headers.
-    Headers,
-    /// Also the bodies.
-    Full,
-}
-
-impl CaptureLevel {
-    pub const ALL: [Self; 4] = [Self::Off, Self::Meta, Self::Headers, Self::Full];
-
-    /// The word in configuration, flags and the `x-pinhole-capture` header.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::Meta => "meta",
-            Self::Headers => "headers",
-            Self::Full => "full",
-        }
-    }
+    pub level: Level,
 }
 
 /// When captured data is removed; `None`: never by this bound.

@@ -15,9 +15,11 @@ pub mod attempt;
 pub(crate) mod fixture;
 pub mod frames;
 pub mod leg;
+pub mod level;
 pub mod outcome;
 pub mod redact;
 pub mod room;
+pub mod signal;
 pub mod summary;
 pub mod trace;
 

@@ -8,7 +8,9 @@
 //! ```
 
 pub mod awaited;
+pub mod capture;
 pub mod db;
+pub mod flags;
 pub mod inbox;
 mod insert;
 pub mod late;
@@ -19,6 +21,7 @@ mod retention;
 pub mod rollup;
 pub mod row;
 pub mod sketch;
+pub mod stored;
 pub mod text;
 mod top;
 pub mod usage;

@@ -2,9 +2,8 @@
 
 use super::Context;
 use crate::config::file;
-use crate::config::settings::{
-    Capture, CaptureLevel, Discovery, Errors, Limits, Log, Ops, Retention, Streams,
-};
+use crate::config::settings::{Capture, Discovery, Errors, Limits, Log, Ops, Retention, Streams};
+use crate::exchange::level::Level;
 
 pub(super) fn limits(written: &file::Limits, context: &mut Context<'_, '_>) -> Limits {
     if written.in_flight == 0 {
@@ -30,7 +29,7 @@ pub(super) fn capture(written: &file::Capture, context: &mut Context<'_, '_>) ->
     let Some(word) = &context.inputs.overrides.capture_level else {
         return Capture { level: written.level };
     };
-    let level = CaptureLevel::ALL.into_iter().find(|level| level.label() == word);
+    let level = Level::ALL.into_iter().find(|level| level.label() == word);
     if level.is_none() {
         let remedy = "write one of off, meta, headers, full";
         context.flag_error("--capture", "not a capture level", remedy);

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{first, flags, keys, load, load_with, models, provider};
-use crate::config::settings::{CaptureLevel, Overrides};
+use crate::config::settings::Overrides;
+use crate::exchange::level::Level;
 use crate::route::rules::Target;
 use crate::upstream::provider::{AuthMode, AuthScheme};
 
@@ -90,7 +91,7 @@ fn the_documented_toml_loads() {
     assert_eq!(keys(openai), [("OPENAI_API_KEY", "sk-a")]);
     assert_eq!(models(openai), ["gpt-5", "gpt-5-mini"]);
     assert_eq!(flags(openai), ["openai_chat", "openai_responses"]);
-    assert_eq!(settings.capture.level, CaptureLevel::Full);
+    assert_eq!(settings.capture.level, Level::Full);
     let day = Duration::from_hours(24);
     assert_eq!(settings.retention.bodies_age, Some(day * 30));
     assert_eq!(settings.retention.bodies_bytes_max, Some(10 << 30));

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{assert_says, block, faults, first, load, models, toml};
-use crate::config::settings::{CaptureLevel, IncludeUsage, LogFormat, LogLevel, Source};
+use crate::config::settings::{IncludeUsage, LogFormat, LogLevel, Source};
+use crate::exchange::level::Level;
 use crate::upstream::provider::{AuthMode, AuthScheme, HttpVersion, Model, ModelCost};
 
 const fn seconds(count: u64) -> Duration {
@@ -195,7 +196,7 @@ fn the_sections_beside_providers_land() {
     assert_eq!(settings.streams.keep_alive, Some(seconds(20)));
     assert!(!settings.discovery.enabled);
     assert_eq!(settings.discovery.every, seconds(3600));
-    assert_eq!(settings.capture.level, CaptureLevel::Headers);
+    assert_eq!(settings.capture.level, Level::Headers);
     assert_eq!(settings.retention.records_age, Some(seconds(86_400)));
     let keys: Vec<(&str, &str)> =
         settings.gateway_keys.iter().map(|key| (&*key.label, key.secret.reveal())).collect();
@@ -221,7 +222,7 @@ fn defaults_are_those_of_the_documents() {
     assert_eq!(settings.streams.include_usage, IncludeUsage::Never);
     assert_eq!(settings.streams.keep_alive, None);
     assert!(settings.discovery.enabled);
-    assert_eq!(settings.capture.level, CaptureLevel::Meta);
+    assert_eq!(settings.capture.level, Level::Meta);
     assert_eq!((settings.log.format, settings.log.level), (LogFormat::Text, LogLevel::Info));
     assert!(!settings.errors.wrap_502 && !settings.ops.metrics_public);
 }
