@@ -11,6 +11,7 @@ mod opaque;
 pub mod openai_chat;
 pub mod openai_embeddings;
 pub mod openai_responses;
+pub mod outline;
 pub mod params;
 pub mod prompt;
 pub mod reader;

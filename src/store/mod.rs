@@ -25,6 +25,7 @@ pub mod stored;
 pub mod text;
 mod top;
 pub mod usage;
+pub mod vault;
 mod window;
 mod work;
 pub mod writer;
