@@ -6,6 +6,7 @@ use std::fmt;
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::{self, CParameter};
 
+use crate::store::vault::dictionaries;
 use crate::store::vault::wire::Bad;
 
 /// Limit: a blob unpacked. What claims to be larger is refused.
@@ -38,8 +39,14 @@ impl Codec {
         let packer = match self.packers.entry(id) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => {
-                let bytes = dictionary().ok_or(Bad("a dictionary is missing"))?;
-                let mut packer = Compressor::with_dictionary(LEVEL, &bytes).map_err(|_| FAILED)?;
+                let packer = match dictionaries::prepared(id) {
+                    Some((own, _)) => Compressor::with_prepared_dictionary(own),
+                    None => {
+                        let bytes = dictionary().ok_or(Bad("a dictionary is missing"))?;
+                        Compressor::with_dictionary(LEVEL, &bytes)
+                    }
+                };
+                let mut packer = packer.map_err(|_| FAILED)?;
                 // The number stands in the row.
                 packer.set_parameter(CParameter::DictIdFlag(false)).map_err(|_| FAILED)?;
                 entry.insert(packer)
@@ -69,8 +76,14 @@ impl Codec {
         let opener = match self.openers.entry(id) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => {
-                let bytes = dictionary().ok_or(Bad("a dictionary is missing"))?;
-                entry.insert(Decompressor::with_dictionary(&bytes).map_err(|_| DAMAGED)?)
+                let opener = match dictionaries::prepared(id) {
+                    Some((_, own)) => Decompressor::with_prepared_dictionary(own),
+                    None => {
+                        let bytes = dictionary().ok_or(Bad("a dictionary is missing"))?;
+                        Decompressor::with_dictionary(&bytes)
+                    }
+                };
+                entry.insert(opener.map_err(|_| DAMAGED)?)
             }
         };
         opener.decompress(&self.frame, size).map_err(|_| DAMAGED)
@@ -78,8 +91,8 @@ impl Codec {
 
     /// Lets go of the dictionaries that were trained: they may have been replaced.
     pub(super) fn forget_trained(&mut self) {
-        self.packers.retain(|id, _| *id < super::dictionaries::TRAINED_MIN);
-        self.openers.retain(|id, _| *id < super::dictionaries::TRAINED_MIN);
+        self.packers.retain(|id, _| *id < dictionaries::TRAINED_MIN);
+        self.openers.retain(|id, _| *id < dictionaries::TRAINED_MIN);
     }
 }
 
@@ -97,12 +110,12 @@ mod tests {
     fn blobs_come_back_with_and_without_a_dictionary() {
         let mut codec = Codec::default();
         let text = b"the quick brown fox ".repeat(40);
-        for (id, dictionary) in [(0, &[][..]), (7, &text[..300])] {
+        for (id, dictionary) in [(0, &[][..]), (1_007, &text[..300])] {
             let blob = codec.pack(&text, id, || Some(dictionary.to_vec())).unwrap();
             assert!(blob.len() < 60);
             let mut other = Codec::default();
             assert_eq!(other.open(&blob, id, || Some(dictionary.to_vec())), Ok(text.clone()));
-            assert!(other.open(&blob, 99, || None).is_err());
+            assert!(other.open(&blob, 1_099, || None).is_err());
             for at in 0..blob.len() {
                 let mut damaged = blob.clone();
                 damaged[at] ^= 0x55;

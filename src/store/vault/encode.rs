@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 
 use crate::store::capture::{Captured, Kind};
 use crate::store::vault::content::Content;
-use crate::store::vault::dictionaries;
+use crate::store::vault::dictionaries::{Current, Slot};
 use crate::store::vault::hash::SegmentHasher;
 use crate::store::vault::index::Index;
 use crate::store::vault::legs::{self, Sum};
@@ -26,6 +26,7 @@ pub(super) struct Encoding<'v> {
     pub(super) hasher: &'v SegmentHasher,
     pub(super) index: &'v mut Index,
     pub(super) shelf: &'v mut Shelf,
+    pub(super) current: Current,
 }
 
 /// A request's body as its recipe has to make it.
@@ -87,7 +88,7 @@ impl Encoding<'_> {
         let (seq, connection) = (self.seq, self.connection);
         let damaged = |reason| VaultError::Damaged { seq, reason };
         let place = (seq, Part::Content);
-        let packed = self.shelf.pack(connection, plain, dictionaries::CONTENT, place);
+        let packed = self.shelf.pack(connection, plain, self.current.of(Slot::Content), place);
         let (id, blob) = packed.map_err(damaged)?;
         let opened = self.shelf.open(connection, &blob, id, place).map_err(damaged)?;
         let content = Content::parse(seq, opened).map_err(damaged)?;
@@ -105,18 +106,19 @@ impl Encoding<'_> {
         let damaged = |reason| VaultError::Damaged { seq, reason };
         let kind = captured.attempts.last().map_or_else(Kind::default, |attempt| attempt.kind);
         let plain = {
-            let (templates, hasher) = (&mut self.shelf.templates, self.hasher);
-            rest.write(|head, to| templates.write(connection, hasher, head, to))?
+            let with = (self.shelf.seal.as_deref(), self.hasher);
+            let templates = &mut self.shelf.templates;
+            rest.write(|head, to| templates.write(connection, with, head, to))?
         };
         let place = (seq, Part::Rest);
-        let packed = self.shelf.pack(connection, &plain, dictionaries::of_rest(kind), place);
+        let packed =
+            self.shelf.pack(connection, &plain, self.current.of(Slot::of_rest(kind)), place);
         let (id, blob) = packed.map_err(damaged)?;
         let opened = self.shelf.open(connection, &blob, id, place).map_err(damaged)?;
         if opened != plain {
             return Err(damaged(Bad("what was packed does not come back as it was")));
         }
-        let templates = &mut self.shelf.templates;
-        Rest::parse(opened, |from| templates.read(connection, from)).map_err(damaged)?;
+        self.shelf.parse_rest(connection, opened).map_err(damaged)?;
         Ok((id, blob))
     }
 

@@ -30,6 +30,7 @@ mod rest;
 mod rewrite;
 mod shelf;
 mod store;
+mod train;
 mod verify;
 mod wire;
 
@@ -39,11 +40,13 @@ mod tests;
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 
+pub use dictionaries::Slot;
 pub use read::{AttemptLegs, Legs, read};
 pub use remove::{Removed, give_back, prune, prune_sealed, prune_to_size};
 pub use rewrite::{Hide, Rewritten, rewrite};
 pub use shelf::Shelf;
 pub use store::Vault;
+pub use train::{Trained, samples, train};
 pub use verify::{Progress, Stats, Verified, stats, verify, verify_with};
 pub use wire::Bad;
 

@@ -71,9 +71,17 @@ impl Shelf {
             .optional()?;
         let Some((Some(id), Some(blob))) = row else { return Ok(None) };
         let plain = self.open(connection, &blob, id, (seq, Part::Rest)).map_err(damaged)?;
-        let templates = &mut self.templates;
-        let rest = Rest::parse(plain, |from| templates.read(connection, from)).map_err(damaged)?;
+        let rest = self.parse_rest(connection, plain).map_err(damaged)?;
         Ok(Some((rest, if id < 0 { -1 - id } else { id })))
+    }
+
+    pub(super) fn parse_rest(
+        &mut self,
+        connection: &Connection,
+        plain: Vec<u8>,
+    ) -> Result<Rest<'static>, Bad> {
+        let (templates, seal) = (&mut self.templates, self.seal.as_deref());
+        Rest::parse(plain, |from| templates.read(connection, seal, from))
     }
 
     fn leg(

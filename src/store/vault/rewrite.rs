@@ -9,12 +9,12 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use crate::base::coding;
 use crate::store::flags;
 use crate::store::vault::content::{Content, Draft, Form};
-use crate::store::vault::dictionaries::{self, TRAINED_MIN};
+use crate::store::vault::dictionaries::{self, Slot, TRAINED_MIN};
 
 use crate::store::vault::rest::{At, Rest};
 use crate::store::vault::shelf::Shelf;
 use crate::store::vault::store::count_removal;
-use crate::store::vault::{Part, VaultError, hash, headers, pieces, recode};
+use crate::store::vault::{Part, Seal, VaultError, hash, headers, pieces, recode};
 
 /// Limit: a coded body that is decoded to be looked at.
 const DECODED_MAX: usize = 256 << 20;
@@ -85,7 +85,8 @@ fn rewrite_all(
         done.exchanges += u64::from(own(&transaction, shelf, *seq, hide)?);
         transaction.commit()?;
     }
-    done.templates = templates(connection, hide)?;
+    let seal = shelf.seal.clone();
+    done.templates = templates(connection, seal.as_deref(), hide)?;
     if done != Rewritten::default() {
         drop_trained(connection, shelf)?;
     }
@@ -244,8 +245,7 @@ fn write(
         draft.recipe(seq, leg.leg, &recipe);
     }
     let plain = draft.write();
-    let (id, blob) =
-        shelf.pack(transaction, &plain, dictionaries::CONTENT, (seq, Part::Content))?;
+    let (id, blob) = shelf.pack(transaction, &plain, Slot::Content.own(), (seq, Part::Content))?;
     let sql = "UPDATE bodies SET content_dictionary = ?2, content = ?3 WHERE seq = ?1";
     Ok(transaction.prepare_cached(sql).and_then(|mut it| it.execute(params![seq, id, blob])))
 }
@@ -280,7 +280,7 @@ fn write_rest(
     id: i64,
 ) -> Result<(), VaultError> {
     let damaged = |reason| VaultError::Damaged { seq, reason };
-    let id = if id >= TRAINED_MIN { dictionaries::of_rest(Default::default()) } else { id };
+    let id = if id >= TRAINED_MIN { Slot::Documents.own() } else { id };
     let plain = rest.write(|head, to| {
         head.write_whole(to);
         Ok::<(), VaultError>(())
@@ -405,15 +405,25 @@ fn own(
     Ok(changed)
 }
 
-fn templates(connection: &mut Connection, hide: Hide<'_>) -> Result<u64, VaultError> {
+fn templates(
+    connection: &mut Connection,
+    seal: Option<&dyn Seal>,
+    hide: Hide<'_>,
+) -> Result<u64, VaultError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let all: Vec<(i64, Vec<u8>)> = transaction
-        .prepare_cached("SELECT id, bytes FROM dictionaries WHERE kind = ?1")?
-        .query_map([headers::KIND], |row| Ok((row.get(0)?, row.get(1)?)))?
+    let kind = dictionaries::kind(headers::KIND, seal.is_some());
+    let all: Vec<i64> = transaction
+        .prepare_cached("SELECT id FROM dictionaries WHERE kind = ?1")?
+        .query_map([kind], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     let mut changed = 0;
-    for (id, bytes) in all {
+    for id in all {
+        let Some((_, bytes)) = dictionaries::row(&transaction, seal, id) else { continue };
         if let Ok(Some(hidden)) = headers::changed(&bytes, hide) {
+            let hidden = match seal {
+                None => hidden,
+                Some(seal) => seal.seal(&hidden, id, Part::Dictionary),
+            };
             let sql = "UPDATE dictionaries SET bytes = ?2 WHERE id = ?1";
             transaction.prepare_cached(sql)?.execute(params![id, hidden])?;
             changed += 1;
@@ -438,9 +448,8 @@ fn drop_trained(connection: &mut Connection, shelf: &mut Shelf) -> Result<(), Va
     for seq in seqs {
         repack(&transaction, shelf, seq)?;
     }
-    transaction
-        .prepare_cached("DELETE FROM dictionaries WHERE kind <> ?1")?
-        .execute([headers::KIND])?;
+    let sql = "DELETE FROM dictionaries WHERE kind NOT LIKE ?1 || '%'";
+    transaction.prepare_cached(sql)?.execute([headers::KIND])?;
     count_removal(&transaction)?;
     transaction.commit()?;
     Ok(())
@@ -450,8 +459,8 @@ fn drop_trained(connection: &mut Connection, shelf: &mut Shelf) -> Result<(), Va
 fn repack(transaction: &Transaction<'_>, shelf: &mut Shelf, seq: i64) -> Result<(), VaultError> {
     let damaged = |reason| VaultError::Damaged { seq, reason };
     for (part, column, id) in [
-        (Part::Content, "content", dictionaries::CONTENT),
-        (Part::Rest, "rest", dictionaries::of_rest(Default::default())),
+        (Part::Content, "content", Slot::Content.own()),
+        (Part::Rest, "rest", Slot::Documents.own()),
     ] {
         let sql = format!("SELECT {column}_dictionary, {column} FROM bodies WHERE seq = ?1");
         let row: (Option<i64>, Option<Vec<u8>>) = transaction

@@ -101,11 +101,22 @@ impl Shelf {
         id: i64,
         place: (i64, Part),
     ) -> Result<(i64, Vec<u8>), Bad> {
-        let blob = self.codec.pack(plain, id, || dictionaries::bytes(connection, id))?;
+        let blob = self.pack_with(connection, plain, id)?;
         Ok(match &self.seal {
             None => (id, blob),
             Some(seal) => (-1 - id, seal.seal(&blob, place.0, place.1)),
         })
+    }
+
+    /// A blob, not sealed yet.
+    pub(super) fn pack_with(
+        &mut self,
+        connection: &Connection,
+        plain: &[u8],
+        id: i64,
+    ) -> Result<Vec<u8>, Bad> {
+        let seal = self.seal.as_deref();
+        self.codec.pack(plain, id, || dictionaries::bytes(connection, seal, id))
     }
 
     pub(super) fn open(
@@ -116,13 +127,14 @@ impl Shelf {
         place: (i64, Part),
     ) -> Result<Vec<u8>, Bad> {
         if id >= 0 {
-            return self.codec.open(blob, id, || dictionaries::bytes(connection, id));
+            let seal = self.seal.as_deref();
+            return self.codec.open(blob, id, || dictionaries::bytes(connection, seal, id));
         }
-        let seal = self.seal.as_ref().ok_or(Bad("it is encrypted, and no key was given"))?;
+        let seal = self.seal.as_deref().ok_or(Bad("it is encrypted, and no key was given"))?;
         let opened = seal.open(blob, place.0, place.1);
         let opened = opened.ok_or(Bad("it is encrypted with another key, or was changed"))?;
         let id = -1 - id;
-        self.codec.open(&opened, id, || dictionaries::bytes(connection, id))
+        self.codec.open(&opened, id, || dictionaries::bytes(connection, Some(seal), id))
     }
 
     /// The segments of the body of a leg, in order.
