@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use zstd::bulk::{Compressor, Decompressor};
-use zstd::zstd_safe::{self, CParameter};
+use zstd::zstd_safe::{self, CCtx, CParameter, DCtx};
 
 use crate::store::vault::dictionaries;
 use crate::store::vault::wire::Bad;
@@ -16,6 +16,10 @@ pub(super) const LEVEL: i32 = 3;
 /// Number of the dictionary that there is not.
 pub(super) const NO_DICTIONARY: i64 = 0;
 
+/// The level of frames that go on from earlier content, and the window that has to hold both.
+const LEVEL_AFTER: i32 = 6;
+const WINDOW_LOG: u32 = 19;
+const DAMAGED: Bad = Bad("a blob does not decompress");
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// Contexts with their dictionaries, made at first use.
@@ -66,13 +70,7 @@ impl Codec {
         id: i64,
         dictionary: impl FnOnce() -> Option<Vec<u8>>,
     ) -> Result<Vec<u8>, Bad> {
-        const DAMAGED: Bad = Bad("a blob does not decompress");
-        self.frame.clear();
-        self.frame.extend_from_slice(&MAGIC);
-        self.frame.extend_from_slice(blob);
-        let size = zstd_safe::get_frame_content_size(&self.frame).ok().flatten().ok_or(DAMAGED)?;
-        let size = usize::try_from(size).ok().filter(|size| *size <= PLAIN_MAX);
-        let size = size.ok_or(Bad("a blob claims to be larger than any can be"))?;
+        let size = self.frame(blob)?;
         let opener = match self.openers.entry(id) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => {
@@ -87,6 +85,47 @@ impl Codec {
             }
         };
         opener.decompress(&self.frame, size).map_err(|_| DAMAGED)
+    }
+
+    /// A frame that goes on from `window`.
+    pub(super) fn pack_after(plain: &[u8], window: &[u8]) -> Result<Vec<u8>, Bad> {
+        const FAILED: Bad = Bad("compression failed");
+        let mut context = CCtx::create();
+        let parameters = [
+            CParameter::CompressionLevel(LEVEL_AFTER),
+            CParameter::WindowLog(WINDOW_LOG),
+            CParameter::DictIdFlag(false),
+        ];
+        for parameter in parameters {
+            context.set_parameter(parameter).map_err(|_| FAILED)?;
+        }
+        context.ref_prefix(window).map_err(|_| FAILED)?;
+        let mut blob = Vec::with_capacity(zstd_safe::compress_bound(plain.len()));
+        context.compress2(&mut blob, plain).map_err(|_| FAILED)?;
+        if blob.starts_with(&MAGIC) {
+            blob.drain(..MAGIC.len());
+            return Ok(blob);
+        }
+        Err(FAILED)
+    }
+
+    pub(super) fn open_after(&mut self, blob: &[u8], window: &[u8]) -> Result<Vec<u8>, Bad> {
+        let size = self.frame(blob)?;
+        let mut context = DCtx::create();
+        context.ref_prefix(window).map_err(|_| DAMAGED)?;
+        let mut plain = Vec::with_capacity(size);
+        context.decompress(&mut plain, &self.frame).map_err(|_| DAMAGED)?;
+        Ok(plain)
+    }
+
+    /// Makes a frame of a blob, and gives its size unpacked.
+    fn frame(&mut self, blob: &[u8]) -> Result<usize, Bad> {
+        self.frame.clear();
+        self.frame.extend_from_slice(&MAGIC);
+        self.frame.extend_from_slice(blob);
+        let size = zstd_safe::get_frame_content_size(&self.frame).ok().flatten().ok_or(DAMAGED)?;
+        let size = usize::try_from(size).ok().filter(|size| *size <= PLAIN_MAX);
+        size.ok_or(Bad("a blob claims to be larger than any can be"))
     }
 
     /// Lets go of the dictionaries that were trained: they may have been replaced.

@@ -32,6 +32,7 @@ mod shelf;
 mod store;
 mod train;
 mod verify;
+mod weave;
 mod wire;
 
 #[cfg(test)]

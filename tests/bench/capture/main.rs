@@ -108,7 +108,7 @@ fn fill(folder: &Path, sent: &[Sent]) -> Filled {
     let mut connection = Connection::open(&path).expect("a database");
     connection
         .execute_batch(
-            "PRAGMA page_size = 4096; PRAGMA auto_vacuum = incremental; PRAGMA journal_mode = wal;
+            "PRAGMA page_size = 16384; PRAGMA auto_vacuum = incremental; PRAGMA journal_mode = wal;
              PRAGMA synchronous = normal; PRAGMA cache_size = -8000;",
         )
         .expect("settings");
