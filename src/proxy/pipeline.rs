@@ -113,6 +113,7 @@ impl Job {
         let wall_us = clock::wall_us();
         let id = ExchangeId::new(wall_us);
         let trace = trace(&snapshot.settings, &parts.headers);
+        let asked = headers::capture(&parts.headers);
         let user_agent = parts.headers.get(header::USER_AGENT);
         let exchange = Exchange {
             id,
@@ -132,6 +133,8 @@ impl Job {
             session: headers::session(&parts.headers).and_then(headers::owned),
             tags: headers::tags(&parts.headers),
             trace,
+            keep: worker.shared.queue.keep_of(asked),
+            asked,
             request: Leg::default(),
             request_bytes: 0,
             prompt: None,
@@ -150,11 +153,10 @@ impl Job {
             summary: Summary::default(),
         };
         let mut recorder = Recorder::new(Box::new(exchange), Arc::clone(&worker.shared.queue));
-        let keep = recorder.keep();
         if let Some(exchange) = recorder.exchange() {
-            exchange.request.note_headers(keep, &parts.headers);
+            exchange.request.note_headers(exchange.keep, &parts.headers);
         }
-        let reads = recorder.extent() == Extent::Whole;
+        let reads = recorder.extent() >= Extent::Whole;
         let places = Places { entered: Some(worker.shared.enter()), ..Places::default() };
         Self { snapshot, recorder, places, id, dialect, provider: None, reads, notice: None }
     }
@@ -185,7 +187,7 @@ impl Job {
             exchange.model_requested = asked.map(str::to_owned);
             exchange.stream = stream;
             if self.reads {
-                exchange.keep_prompt(understood.decoded.as_ref().unwrap_or(&body));
+                exchange.keep_prompt(&body, understood.decoded.as_ref());
             }
         }
         let choice = match fixed {
@@ -409,9 +411,8 @@ impl Job {
             }
         };
         self.places.buffered = share;
-        let keep = self.recorder.keep();
         if let Some(exchange) = self.recorder.exchange() {
-            exchange.request.note_body(keep, &body);
+            exchange.note_request(&body);
             exchange.request_bytes = body.len() as u64;
             exchange.request_read_us = exchange.offset_us();
         }

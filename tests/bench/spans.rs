@@ -24,7 +24,7 @@ use pinhole::base::trace::{Sampler, SpanId};
 use pinhole::exchange::Exchange;
 use pinhole::exchange::attempt::{Attempt, Link, RateLimit};
 use pinhole::exchange::frames::Frames;
-use pinhole::exchange::leg::Leg;
+use pinhole::exchange::leg::{Keep, Leg};
 use pinhole::exchange::outcome::Outcome;
 use pinhole::exchange::room::{Room, Share};
 use pinhole::exchange::summary::{Summary, Tally, Times};
@@ -212,6 +212,8 @@ fn attempt() -> Attempt {
         edits: Vec::new(),
         usage_added: false,
         span: SpanId::random(),
+        keep: Keep::Numbers,
+        asked: None,
         request: Leg::default(),
         sent_us: 55,
         link: Link {
