@@ -41,6 +41,7 @@ pub(crate) fn exchange() -> Exchange {
             call: SpanId([2; 8]),
             sampled: false,
         },
+        seat: None,
         keep: Keep::Numbers,
         asked: None,
         request: Leg::default(),

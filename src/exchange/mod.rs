@@ -16,6 +16,7 @@ pub(crate) mod fixture;
 pub mod frames;
 pub mod leg;
 pub mod level;
+pub mod live;
 pub mod outcome;
 pub mod redact;
 pub mod room;
@@ -35,6 +36,7 @@ use crate::base::id::ExchangeId;
 use crate::exchange::attempt::Attempt;
 use crate::exchange::leg::{Keep, Leg};
 use crate::exchange::level::Level;
+use crate::exchange::live::Seat;
 use crate::exchange::outcome::Outcome;
 use crate::exchange::room::Share;
 use crate::exchange::summary::Summary;
@@ -70,6 +72,8 @@ pub struct Exchange {
     /// From `x-pinhole-tag: name=value`.
     pub tags: Vec<(String, String)>,
     pub trace: Trace,
+    /// Its place among those that run.
+    pub seat: Option<Seat>,
     /// How much of the legs is kept while it runs; what is stored of it is decided when it is over.
     pub keep: Keep,
     /// The level that the client asked for by a header.
@@ -161,6 +165,9 @@ impl Exchange {
 
     /// Notes a piece of the running attempt's answer; without room, only the ends of the answer are kept.
     pub fn note_frame(&mut self, at_us: u64, data: &Bytes) {
+        if let Some(seat) = &self.seat {
+            seat.frame(at_us, data.len());
+        }
         let Some(attempt) = self.attempts.last_mut() else { return };
         if attempt.frames.grows() && !self.share.grow(data.len()) {
             self.share.shrink(attempt.frames.shed());

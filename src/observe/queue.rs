@@ -17,6 +17,7 @@ use std::time::Duration;
 use crate::exchange::Exchange;
 use crate::exchange::leg::Keep;
 use crate::exchange::level::Level;
+use crate::exchange::live::Live;
 use crate::exchange::room::Room;
 use crate::observe::digest::Digester;
 use crate::observe::overflow::Overflow;
@@ -45,6 +46,8 @@ pub struct Queue {
     room: Arc<Room>,
     /// What of an exchange is stored.
     rules: Arc<RulesInForce>,
+    /// The exchanges that run.
+    live: Arc<Live>,
     closed: AtomicBool,
     cutting: AtomicBool,
     worker: Mutex<Option<Thread>>,
@@ -69,6 +72,7 @@ impl Queue {
             overflow: Overflow::new(digester.clone()),
             room: Arc::clone(sinks.room()),
             rules: Arc::clone(sinks.rules()),
+            live: Arc::default(),
             closed: AtomicBool::new(false),
             cutting: AtomicBool::new(false),
             worker: Mutex::new(None),
@@ -106,6 +110,10 @@ impl Queue {
 
     pub fn room(&self) -> &Arc<Room> {
         &self.room
+    }
+
+    pub fn live(&self) -> &Arc<Live> {
+        &self.live
     }
 
     pub fn rules(&self) -> &Arc<RulesInForce> {

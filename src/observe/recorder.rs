@@ -49,6 +49,9 @@ impl Recorder {
         if let Some(mut exchange) = self.exchange.take() {
             exchange.outcome = outcome;
             exchange.ended_us = exchange.left_us.unwrap_or_else(|| exchange.offset_us());
+            if let Some(seat) = &exchange.seat {
+                seat.end();
+            }
             self.queue.push(exchange);
         }
     }

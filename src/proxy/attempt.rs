@@ -285,6 +285,17 @@ pub fn begin(recorder: &mut Recorder, provider: &Provider, choice: &Choice, prep
     };
     let keep = exchange.keep;
     let sent_us = exchange.offset_us();
+    if let Some(seat) = &exchange.seat {
+        seat.learn(|known| {
+            known.key_label.clone_from(&exchange.key_label);
+            known.model_requested.clone_from(&exchange.model_requested);
+            known.stream = exchange.stream;
+            known.provider = Some(Arc::clone(&provider.id));
+            known.model.clone_from(&choice.model);
+            known.attempts += 1;
+            known.sent_us = Some(sent_us);
+        });
+    }
     exchange.attempts.push(Attempt {
         provider: Arc::clone(&provider.id),
         model: choice.model.clone(),

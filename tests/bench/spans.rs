@@ -212,8 +212,6 @@ fn attempt() -> Attempt {
         edits: Vec::new(),
         usage_added: false,
         span: SpanId::random(),
-        keep: Keep::Numbers,
-        asked: None,
         request: Leg::default(),
         sent_us: 55,
         link: Link {
@@ -281,6 +279,9 @@ fn exchange() -> Exchange {
         session: Some(HeaderValue::from_static("session-1")),
         tags: Vec::new(),
         trace: Trace::begin(None, Incoming::Continue, &Sampler { parent: true, ratio: 1.0 }),
+        seat: None,
+        keep: Keep::Numbers,
+        asked: None,
         request: Leg::default(),
         request_bytes: 2_048,
         prompt: None,
