@@ -1,5 +1,7 @@
 //! The record of an exchange as it begins: what its head says, and nothing yet of what comes of it.
 
+use std::net::SocketAddr;
+
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Uri, header};
 
@@ -16,14 +18,14 @@ use crate::exchange::room::Share;
 use crate::exchange::summary::Summary;
 use crate::exchange::trace::Trace;
 use crate::neutral::kind::{Dialect, Operation};
+use crate::observe::queue::Queue;
 use crate::proxy::headers;
-use crate::proxy::pipeline::{Peer, Worker};
 
-/// A new exchange, counted among those that run.
+/// A new exchange, counted among those that run. `worker` is the number of the thread.
 pub(super) fn exchange(
-    worker: &Worker,
+    (queue, worker): (&Queue, usize),
     settings: &Settings,
-    peer: Peer,
+    client: SocketAddr,
     (parts, uri): (&Parts, &Uri),
     (dialect, operation): (Dialect, Operation),
 ) -> Exchange {
@@ -36,7 +38,7 @@ pub(super) fn exchange(
         id,
         started: clock::now(),
         wall_us,
-        client: Some(peer.address),
+        client: Some(client),
         method: parts.method.clone(),
         path: uri.path().to_owned(),
         dialect,
@@ -63,13 +65,13 @@ pub(super) fn exchange(
         session: begun.session.clone(),
         tags: headers::tags(&parts.headers),
         trace,
-        seat: Some(worker.shared.queue.live().enter(worker.index, begun)),
-        keep: worker.shared.queue.keep_of(asked),
+        seat: Some(queue.live().enter(worker, begun)),
+        keep: queue.keep_of(asked),
         asked,
         request: Leg::default(),
         request_bytes: 0,
         prompt: None,
-        share: Share::new(worker.shared.queue.room()),
+        share: Share::new(queue.room()),
         request_read_us: 0,
         queued_us: 0,
         waited_at_provider: None,

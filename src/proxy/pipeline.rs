@@ -102,8 +102,13 @@ impl Job {
             Route::Refused { dialect, .. } => (*dialect, Operation::Opaque),
             Route::Provider { .. } | Route::Info(_) => (Dialect::OpenAiChat, Operation::Opaque),
         };
-        let exchange =
-            begin::exchange(worker, &snapshot.settings, peer, (parts, uri), (dialect, operation));
+        let exchange = begin::exchange(
+            (&worker.shared.queue, worker.index),
+            &snapshot.settings,
+            peer.address,
+            (parts, uri),
+            (dialect, operation),
+        );
         let id = exchange.id;
         let mut recorder = Recorder::new(Box::new(exchange), Arc::clone(&worker.shared.queue));
         if let Some(exchange) = recorder.exchange() {
