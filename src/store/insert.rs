@@ -7,6 +7,7 @@ use rusqlite::{CachedStatement, Connection, ToSql};
 use crate::neutral::usage::UsageSource;
 use crate::store::db::{fact, set_fact};
 use crate::store::detail::Detail;
+use crate::store::entry::{Bodies, Entry, Kept};
 use crate::store::rollup::Batch;
 use crate::store::row::{Row, int};
 use crate::store::sessions::Sessions;
@@ -21,6 +22,9 @@ const GENERATION: &str = "words_generation";
 /// What became of a batch that was committed.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Inserted {
+    /// Of bodies, as they were on the wire and as they are stored.
+    pub raw_bytes: u64,
+    pub stored_bytes: u64,
     pub stored: u64,
     /// Rows the database would not have; the rest of the batch is stored.
     pub refused: u64,
@@ -101,23 +105,35 @@ pub(super) fn forget_words(connection: &Connection) -> rusqlite::Result<()> {
     set_fact(connection, GENERATION, &crate::base::id::next_random().to_le_bytes())
 }
 
-/// Writes rows and what they add to the roll-ups, inside the caller's transaction.
+/// Writes exchanges and what they add to the roll-ups, inside the caller's transaction.
 ///
 /// An error means that the transaction is lost. A row that is refused for itself is counted and left out.
-pub(super) fn insert(
+pub(super) fn insert<'b>(
     connection: &Connection,
     memory: &mut Memory,
-    rows: &[Row],
+    mut bodies: Option<&mut (dyn Bodies + 'b)>,
+    entries: &[Entry],
 ) -> rusqlite::Result<Inserted> {
     let mut done = Inserted::default();
     let mut batch = Batch::default();
     let mut records = connection.prepare_cached(&sql())?;
     memory.begin(connection)?;
-    for row in rows {
+    for Entry { row, captured } in entries {
         let seq = memory.next();
-        match insert_one(connection, &mut records, memory, (seq, row)) {
+        let mut kept = Kept::default();
+        if let (Some(captured), Some(bodies)) = (captured, &mut bodies) {
+            // Bodies go first, because the record says what became of them; a record that is there already has its own.
+            if is_there(connection, row)? {
+                done.refused += 1;
+                continue;
+            }
+            kept = bodies.store(connection, seq, captured)?;
+        }
+        match insert_one(connection, &mut records, memory, (seq, row, kept.flags)) {
             Ok(()) => {
                 done.stored += 1;
+                done.raw_bytes += kept.raw_bytes;
+                done.stored_bytes += kept.stored_bytes;
                 batch.add(row);
             }
             Err(error) if is_of_the_row(&error) => {
@@ -129,6 +145,11 @@ pub(super) fn insert(
     }
     batch.write(connection)?;
     Ok(done)
+}
+
+fn is_there(connection: &Connection, row: &Row) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM exchange_records WHERE id = ?";
+    connection.prepare_cached(sql)?.exists([row.id])
 }
 
 /// Whether the row itself is at fault, and not the disk, the file or another process.
@@ -233,17 +254,17 @@ impl<'a> Spelled<'a> {
         let source = last.and_then(|attempt| attempt.usage_source).map(UsageSource::label);
         let mut of = |text: &'a str| words.of(connection, text);
         Ok(Self {
-            dialect: of(row.dialect)?,
-            operation: of(row.operation)?,
+            dialect: of(&row.dialect)?,
+            operation: of(&row.operation)?,
             provider: last.map(|attempt| of(&attempt.provider)).transpose()?,
             model_requested: row.model_requested.as_deref().map(&mut of).transpose()?,
             model: last.and_then(|attempt| attempt.model.as_deref()).map(&mut of).transpose()?,
             outcome: of(row.outcome.label())?,
             usage_source: source.map(&mut of).transpose()?,
-            error_source: row.error_source.map(&mut of).transpose()?,
-            error_kind: row.error_kind.map(&mut of).transpose()?,
+            error_source: row.error_source.as_deref().map(&mut of).transpose()?,
+            error_kind: row.error_kind.as_deref().map(&mut of).transpose()?,
             finish_reason: row.finish_reason.as_deref().map(&mut of).transpose()?,
-            agent: of(row.agent)?,
+            agent: of(&row.agent)?,
             method: of(&row.method)?,
             path: of(&row.path)?,
             key_label: row.key_label.as_deref().map(&mut of).transpose()?,
@@ -313,8 +334,9 @@ fn insert_one(
     connection: &Connection,
     insert: &mut CachedStatement<'_>,
     memory: &mut Memory,
-    (seq, row): (i64, &Row),
+    (seq, row, more_flags): (i64, &Row, i64),
 ) -> rusqlite::Result<()> {
+    let flags = row.flags | more_flags;
     let words = &mut memory.words;
     let spelled = Spelled::of(connection, words, row)?;
     let lists = Lists::of(row);
@@ -336,6 +358,7 @@ fn insert_one(
     let columns = Columns {
         seq,
         row,
+        flags,
         spelled: &spelled,
         lists: [tools.as_ref(), tags.as_ref(), headers.as_ref()],
         ip: ip.as_ref(),
@@ -351,6 +374,7 @@ fn insert_one(
     spelled.zones(connection, &mut memory.zones)?;
     columns.lists_into_zones(connection, memory)?;
     memory.blob = blob;
+    memory.zones.bits(connection, Field::Flag, flags)?;
     numbers_into_zones(connection, &mut memory.zones, row)
 }
 
@@ -358,6 +382,7 @@ fn insert_one(
 struct Columns<'a> {
     seq: i64,
     row: &'a Row,
+    flags: i64,
     spelled: &'a Spelled<'a>,
     /// Tools, tags, headers.
     lists: [Option<&'a Word<'a>>; 3],
@@ -428,7 +453,7 @@ impl Columns<'_> {
             &tags,
             &headers,
             &row.level.number(),
-            &row.flags,
+            &self.flags,
             &row.signals.bits(),
             &self.detail,
         ];
@@ -498,6 +523,5 @@ fn numbers_into_zones(
     ] {
         zones.size(connection, field, value)?;
     }
-    zones.bits(connection, Field::Flag, row.flags)?;
     zones.bits(connection, Field::Signal, i64::from(row.signals.bits()))
 }
