@@ -1,5 +1,8 @@
 //! Reports: what was asked, and the answer as a table, JSON or CSV. Shared by the command line and the operations API.
 
 pub mod ask;
+pub mod exchange;
+pub mod look;
 pub mod reprice;
 pub mod usage;
+pub mod words;
