@@ -112,11 +112,13 @@ fn of_object(body: &Value) -> Option<Complaint> {
     if is_error {
         return Some(of_error(body));
     }
-    body.get("detail").map(|detail| Complaint { message: of_detail(detail), ..Complaint::default() })
+    body.get("detail")
+        .map(|detail| Complaint { message: of_detail(detail), ..Complaint::default() })
 }
 
 fn of_error(error: &Value) -> Complaint {
-    let number = error.get("code").and_then(Value::as_u64).or_else(|| error.get("status")?.as_u64());
+    let number =
+        error.get("code").and_then(Value::as_u64).or_else(|| error.get("status")?.as_u64());
     let kind = text(error.get("type")).filter(|kind| kind != "error");
     let mut complaint = Complaint {
         kind: kind.or_else(|| text(error.get("status"))).or_else(|| text(error.get("__type"))),
@@ -163,11 +165,8 @@ impl Complaint {
         let Some(metadata) = error.get("metadata") else { return };
         self.via = text(metadata.get("provider_name"));
         let raw = match metadata.get("raw") {
-            Some(Value::String(raw)) => {
-                of_document(raw.as_bytes()).or_else(|| {
-                    Some(Complaint { message: bounded(raw), ..Self::default() })
-                })
-            }
+            Some(Value::String(raw)) => of_document(raw.as_bytes())
+                .or_else(|| Some(Complaint { message: bounded(raw), ..Self::default() })),
             Some(raw) => of_value(raw),
             None => None,
         };
@@ -278,7 +277,10 @@ mod tests {
         .expect("an error");
         assert_eq!(found.quotas, ["RequestsPerDay"]);
         assert_eq!((found.status, found.retry_after_s), (Some(429), Some(34.5)));
-        assert_eq!((found.param.as_deref(), found.code.as_deref()), (Some("contents[0]"), Some("RATE")));
+        assert_eq!(
+            (found.param.as_deref(), found.code.as_deref()),
+            (Some("contents[0]"), Some("RATE"))
+        );
         assert!(!found.own);
     }
 

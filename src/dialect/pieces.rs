@@ -308,12 +308,16 @@ mod tests {
         let body = r#"{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}],
             "system":[{"type":"text","text":"s","cache_control":{"type":"ephemeral"}}],
             "tools":[{"name":"f","input_schema":{}}],"max_tokens":5}"#;
-        let expected = ["tools[0]:f", "system[0]*:text", "messages[0]:user", "messages[1]:assistant"];
+        let expected =
+            ["tools[0]:f", "system[0]*:text", "messages[0]:user", "messages[1]:assistant"];
         assert_eq!(shown(Dialect::Anthropic, body), expected);
         let body = r#"{"contents":[{"role":"user","parts":[]}],"systemInstruction":{"parts":[]}}"#;
         assert_eq!(shown(Dialect::Gemini, body), ["systemInstruction:-", "contents[0]:user"]);
         let body = r#"{"input":"a","instructions":"b","tools":[{"type":"function","name":"f"}]}"#;
-        assert_eq!(shown(Dialect::OpenAiResponses, body), ["tools[0]:f", "instructions:-", "input:-"]);
+        assert_eq!(
+            shown(Dialect::OpenAiResponses, body),
+            ["tools[0]:f", "instructions:-", "input:-"]
+        );
         let body = r#"{"messages":[{"role":"user"}],"tools":[{"function":{"name":"g"}}]}"#;
         assert_eq!(shown(Dialect::OpenAiChat, body), ["tools[0]:g", "messages[0]:user"]);
         assert!(shown(Dialect::OpenAiChat, "{\"messages\":[").is_empty());
@@ -325,7 +329,8 @@ mod tests {
     }
 
     fn spot(left: &str, right: &str) -> Option<(String, String)> {
-        let (ours, theirs) = (json::check(left.as_bytes()).ok()?, json::check(right.as_bytes()).ok()?);
+        let (ours, theirs) =
+            (json::check(left.as_bytes()).ok()?, json::check(right.as_bytes()).ok()?);
         let found = first_difference(&ours, &theirs, "m")?;
         let after = right.get(found.right..).unwrap_or_default().chars().take(4).collect();
         Some((found.path, after))
@@ -358,7 +363,11 @@ mod tests {
     #[test]
     fn differences_are_found_where_they_stand() {
         let check = |left, right, path: &str, after: &str| {
-            assert_eq!(spot(left, right), Some((path.to_owned(), after.to_owned())), "{left} {right}");
+            assert_eq!(
+                spot(left, right),
+                Some((path.to_owned(), after.to_owned())),
+                "{left} {right}"
+            );
         };
         check(r#"{"a":[{"b":"xyz"}]}"#, r#"{"a":[{"b":"xyq!"}]}"#, "m.a[0].b", "q!\"}");
         check(r#"{"a":1}"#, r#"{"a":1,"z":2}"#, "m.z", "\"z\":");
