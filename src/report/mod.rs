@@ -3,6 +3,10 @@
 pub mod ask;
 pub mod exchange;
 pub mod look;
+pub mod diagnose;
+pub mod diff;
+pub mod ink;
+pub mod material;
 pub mod reprice;
 pub mod usage;
 pub mod words;
