@@ -21,6 +21,7 @@ pub struct Recording {
     /// The exchange this is of; pairs are formed on it.
     pub id: String,
     /// The place in the recording, in the order in which exchanges were written.
+    #[serde(skip_serializing_if = "is_zero")]
     pub order: u64,
     /// Wall clock, since 1970.
     pub started_at_us: i64,
