@@ -7,6 +7,7 @@ pub mod diagnose;
 pub mod diff;
 pub mod ink;
 pub mod material;
+pub mod formats;
 pub mod reprice;
 pub mod usage;
 pub mod words;
