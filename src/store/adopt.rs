@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::exchange::outcome::Outcome;
 use crate::store::detail::Detail;
-use crate::store::insert::Memory;
+use crate::store::memory::Memory;
 use crate::store::rollup::{Batch, Counted, DAY_S, end_of, hour_of, sums_of};
 use crate::store::words::{Lexicon, spelled};
 

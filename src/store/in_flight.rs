@@ -21,7 +21,8 @@ use crate::neutral::failure::Source;
 use crate::neutral::usage::Usage;
 use crate::store::db::{self, OpenError};
 use crate::store::entry::Entry;
-use crate::store::insert::{Memory, insert};
+use crate::store::insert::insert;
+use crate::store::memory::Memory;
 use crate::store::row::{AttemptRow, Row};
 
 /// The `error_kind` of an exchange that a crash cut.

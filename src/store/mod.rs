@@ -20,6 +20,7 @@ mod insert;
 pub mod late;
 pub mod listing;
 pub mod lock;
+mod memory;
 pub mod reader;
 pub mod reprice;
 mod retention;

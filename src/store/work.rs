@@ -19,8 +19,9 @@ use crate::store::db::{self, FileId, OpenError};
 use crate::store::entry::{Bodies, Entry};
 use crate::store::in_flight::Heads;
 use crate::store::inbox::{Handle, Limits, Message, STOP_MAX, bound};
-use crate::store::insert::{Inserted, Memory, insert};
+use crate::store::insert::{Inserted, insert};
 use crate::store::late::Late;
+use crate::store::memory::Memory;
 use crate::store::retention;
 
 /// Quiet time after which what stands in the write-ahead log is brought into the file.
