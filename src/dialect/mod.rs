@@ -1,6 +1,7 @@
 //! The only place that knows vendor JSON: one folder a dialect, and here the one `match` for each thing they all do.
 
 pub mod anthropic_messages;
+pub mod calls;
 pub mod edit;
 pub mod gemini_generate;
 #[cfg(test)]
@@ -14,6 +15,7 @@ pub mod openai_responses;
 pub mod params;
 pub mod prompt;
 pub mod reader;
+pub mod session;
 pub mod sight;
 mod tail;
 mod tokens;

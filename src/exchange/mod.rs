@@ -64,15 +64,21 @@ pub struct Exchange {
     pub agent: &'static str,
     /// As sent; kept for the span of a sampled exchange.
     pub user_agent: Option<HeaderValue>,
-    /// The session, where the client names one.
-    pub session: Option<HeaderValue>,
+    /// The session: as the client names it in a header, else in the body; else as the messages tell.
+    pub session: Option<Arc<str>>,
+    /// The session was found by the messages; no client named it.
+    pub session_inferred: bool,
+    /// The session that this one works for.
+    pub parent_session: Option<Arc<str>>,
+    /// Who the client says its user is: a short id or name from the body.
+    pub user_label: Option<Arc<str>>,
     /// From `x-pinhole-tag: name=value`.
     pub tags: Vec<(String, String)>,
     pub trace: Trace,
     pub request: Leg,
     pub request_bytes: u64,
-    /// The request's body in clear, for what is read of it later: parameters on a sampled span, words to count where an
-    /// answer brings no usage. `None`: it was not wanted, or there was no room.
+    /// The request's body in clear, for what is read of it later: the session and its signals, parameters on a sampled
+    /// span, words to count where an answer brings no usage. `None`: it was not wanted, or there was no room.
     pub prompt: Option<Bytes>,
     /// What `prompt` and the attempts' frames may take of the gateway's memory.
     pub share: Share,
@@ -137,13 +143,6 @@ impl Exchange {
             let copied = body.len() <= COPIED_MAX;
             let kept = if copied { Bytes::copy_from_slice(body) } else { body.clone() };
             self.prompt = Some(kept);
-        }
-    }
-
-    /// Nothing more is to be read of the request's body.
-    pub fn let_go_of_prompt(&mut self) {
-        if let Some(body) = self.prompt.take() {
-            self.share.shrink(body.len());
         }
     }
 

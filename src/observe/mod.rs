@@ -16,6 +16,8 @@ pub mod pipe;
 pub mod prices;
 pub mod queue;
 pub mod recorder;
+pub mod sessions;
+pub mod signals;
 pub mod sink;
 pub mod span;
 

@@ -114,6 +114,7 @@ impl Job {
         let id = ExchangeId::new(wall_us);
         let trace = trace(&snapshot.settings, &parts.headers);
         let user_agent = parts.headers.get(header::USER_AGENT);
+        let (session, parent_session) = headers::session(&parts.headers);
         let exchange = Exchange {
             id,
             started: clock::now(),
@@ -129,7 +130,10 @@ impl Job {
             client_request_id: text(&parts.headers, &headers::X_REQUEST_ID),
             agent: agent::remembered(user_agent.map(HeaderValue::as_bytes)),
             user_agent: user_agent.filter(|_| trace.sampled).and_then(headers::owned),
-            session: headers::session(&parts.headers).and_then(headers::owned),
+            session,
+            session_inferred: false,
+            parent_session,
+            user_label: None,
             tags: headers::tags(&parts.headers),
             trace,
             request: Leg::default(),
