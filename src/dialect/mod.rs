@@ -2,6 +2,7 @@
 
 pub mod anthropic_messages;
 pub mod complaint;
+pub mod calls;
 pub mod edit;
 pub mod gemini_generate;
 #[cfg(test)]
@@ -16,6 +17,7 @@ pub mod params;
 pub mod pieces;
 pub mod prompt;
 pub mod reader;
+pub mod session;
 pub mod sight;
 mod tail;
 mod tokens;
