@@ -179,6 +179,8 @@ fn cut(head: Head) -> Row {
         level: Level::Meta,
         flags: 0,
         signals: Signals::default(),
+        duplicate_of: None,
+        prefix_changed_at: None,
         head_written: true,
         run_id: None,
         replay_of: None,

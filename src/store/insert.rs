@@ -145,6 +145,8 @@ const COLUMNS: &[&str] = &[
     "level",
     "flags",
     "signals",
+    "duplicate_of",
+    "prefix_changed_at",
     "detail",
 ];
 
@@ -374,6 +376,8 @@ impl Columns<'_> {
             &row.level.number(),
             &self.flags,
             &row.signals.bits(),
+            &row.duplicate_of,
+            &row.prefix_changed_at,
             &self.detail,
         ];
         insert.execute(values).map(|_| ())

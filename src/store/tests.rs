@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use tempfile::TempDir;
@@ -114,7 +114,7 @@ pub(super) fn flushed(handle: &Handle) {
 pub(super) fn rich() -> Exchange {
     let mut exchange = at(BASE_US);
     exchange.client = Some("10.0.0.7:5000".parse().unwrap());
-    exchange.session = Some(HeaderValue::from_static("s-1"));
+    exchange.session = Some("s-1".into());
     exchange.tags = vec![("team".to_owned(), "sea\"rch".to_owned())];
     exchange.client_request_id = Some("mine".to_owned());
     exchange.response_bytes = 512;
@@ -180,7 +180,7 @@ fn the_view_has_the_columns_of_the_contract_and_their_values() {
          path=/v1/chat/completions client_addr=10.0.0.7:5000 key_label=ci user_label=- client_request_id=mine \
          upstream_request_id=req_1 trace_id={} replay_of=- run_id=- capture_level=meta redacted=0 replayable=0 \
          tags={{\"team\":\"sea\\\"rch\"}} labels=- error_detail=- method=POST session_inferred=0 signals=- headers=- \
-         ttfo_us=- gap_p50_us=- gap_p99_us=- gap_max_us=- stalls=- queued_us=0 pinned=0 seq=1",
+         ttfo_us=- gap_p50_us=- gap_p99_us=- gap_max_us=- stalls=- queued_us=0 pinned=0 seq=1 duplicate_of=- prefix_changed_at=-",
         exchange.id, exchange.trace.id
     );
     assert_eq!(row(exchange.id).join(" "), expected);
@@ -285,8 +285,7 @@ pub(super) fn traffic() -> Vec<Row> {
             }
         }
         if n % 5 < 3 {
-            let session = HeaderValue::from_str(&format!("s-{}", n / 20)).unwrap();
-            exchange.session = Some(session);
+            exchange.session = Some(format!("s-{}", n / 20).into());
         }
         exchange.tags = vec![("team".to_owned(), format!("t{}", n % 2))];
         if n % 6 == 0 {

@@ -160,6 +160,8 @@ fn row(wall_us: u64, combination: u64, session: u64) -> Row {
         level: Level::Meta,
         flags: 0,
         signals: Signals::default(),
+        duplicate_of: None,
+        prefix_changed_at: None,
         head_written: false,
         run_id: None,
         replay_of: None,
