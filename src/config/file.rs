@@ -284,6 +284,30 @@ impl Default for Prices {
 pub struct Capture {
     /// `off` keeps nothing, `meta` facts and numbers, `headers` also headers, `full` also bodies.
     pub level: Level,
+    /// What is replaced by placeholders besides credentials, which always are.
+    pub redact: Option<Redact>,
+}
+
+/// What is taken out of whatever is kept or shown, besides the credentials that always are; see `docs/redaction.md`.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Redact {
+    /// Headers whose values are kept besides the well-known ones: a name, or a beginning and `*`. Credentials never are.
+    pub headers_allow: Vec<String>,
+    /// Further patterns to look for in bodies, headers, records, spans and log lines.
+    pub patterns: Vec<RedactPattern>,
+    /// JSON pointers to values of bodies that are replaced whole; `*` is any element or member.
+    pub pointers: Vec<String>,
+}
+
+/// One pattern.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RedactPattern {
+    /// Stands in the placeholder: letters, digits, `_` and `-`.
+    pub name: String,
+    /// Regular expression (syntax of Rust's `regex`); where it has a group named `secret`, that alone is replaced.
+    pub regex: String,
 }
 
 /// When what was kept is removed.

@@ -7,6 +7,7 @@ mod preset;
 mod prices;
 mod provider;
 mod proxy;
+mod redact;
 mod rules;
 mod sections;
 mod server;
@@ -49,7 +50,9 @@ pub fn resolve(
     let discovery = sections::discovery(&file.discovery.unwrap_or_default());
     let gateway_keys = keys::gateway_keys(file.keys.unwrap_or_default(), &mut context);
     let admin_key = keys::admin_key(&context);
-    let capture = sections::capture(&file.capture.unwrap_or_default(), &mut context);
+    let capture_written = file.capture.unwrap_or_default();
+    let capture = sections::capture(&capture_written, &mut context);
+    let redact = redact::redact(capture_written.redact.unwrap_or_default(), &mut context);
 
     let defaults = provider::Defaults { timeouts, discover: discovery.enabled };
     let mut providers = match file.providers {
@@ -88,6 +91,7 @@ pub fn resolve(
         streams: sections::streams(&file.streams.unwrap_or_default()),
         discovery,
         capture,
+        redact,
         retention: sections::retention(file.retention.unwrap_or_default()),
         prices,
         traces,
