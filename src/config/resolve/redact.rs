@@ -5,15 +5,22 @@ use std::collections::HashSet;
 use http::HeaderName;
 
 use super::Context;
-use crate::config::file;
+use crate::config::file_capture as file;
 use crate::policy::redact::pointer::Pointer;
 use crate::policy::redact::{self, Settings};
 
 const PATH: [&str; 2] = ["capture", "redact"];
 
-pub(super) fn redact(written: file::Redact, context: &mut Context<'_, '_>) -> Settings {
+/// `indexed` are headers that can be asked for, so their values are kept too.
+pub(super) fn redact(
+    written: file::Redact,
+    indexed: &[String],
+    context: &mut Context<'_, '_>,
+) -> Settings {
+    let mut headers_allow = headers(written.headers_allow, context);
+    headers_allow.extend(indexed.iter().cloned());
     Settings {
-        headers_allow: headers(written.headers_allow, context),
+        headers_allow,
         patterns: patterns(&written.patterns, context),
         pointers: pointers(&written.pointers, context),
     }

@@ -154,6 +154,17 @@ fn apart(mut hits: Vec<Hit>) -> Vec<Hit> {
 static BASE64: LazyLock<Option<regex::Regex>> =
     LazyLock::new(|| regex::Regex::new(&format!("[A-Za-z0-9+/_-]{{{BASE64_MAX},}}={{0,2}}")).ok());
 
+/// A short text without secrets, by the rules in force.
+pub fn short_text(text: &str) -> Cow<'_, str> {
+    /// No secret is shorter, with the words that tell it; a pattern of one's own may be.
+    const LENGTH_MIN: usize = 8;
+    let rules = current();
+    if text.len() < LENGTH_MIN && !rules.has_own_patterns() {
+        return Cow::Borrowed(text);
+    }
+    rules.clean_text(text).map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
 /// A text to be shown, by the rules in force: without secrets, and without long runs of base64, which are no words.
 pub fn secrets(text: &str) -> Cow<'_, str> {
     let mut clean = current().clean_text(text).map_or(Cow::Borrowed(text), Cow::Owned);

@@ -67,16 +67,9 @@ impl Redactor {
         self.rules.clean(text)
     }
 
-    /// Takes the secrets out of a short text of a record.
-    pub fn clean_in_place(&self, text: &mut String) -> bool {
-        /// No secret is shorter, with the words that tell it; a pattern of one's own may be.
-        const LENGTH_MIN: usize = 8;
-        if text.len() < LENGTH_MIN && !self.rules.has_own_patterns() {
-            return false;
-        }
-        let Some(clean) = self.rules.clean_text(text) else { return false };
-        *text = clean;
-        true
+    /// Whether pointers of the configuration have to be followed in every body.
+    pub fn has_pointers(&self) -> bool {
+        !self.pointers.is_empty()
     }
 
     /// The rules that this policy goes by.
