@@ -1,7 +1,7 @@
 //! Redaction between what was exchanged and what is stored: bodies as a whole before they are cut, under the policy in
 //! force.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -12,31 +12,57 @@ use crate::store::capture::{BodyIn, Captured, Content};
 
 /// The policy in force; a reload replaces it for everybody who holds this.
 #[derive(Debug, Clone)]
-pub struct Redaction(Arc<ArcSwap<Redactor>>);
+pub struct Redaction(Arc<InForce>);
+
+#[derive(Debug)]
+struct InForce {
+    redactor: ArcSwap<Redactor>,
+    /// Set at the start, from the store.
+    key: Mutex<[u8; 32]>,
+}
+
+/// That of this process. Before the start: what is known to everybody, under a key of this process's own.
+static IN_FORCE: LazyLock<Redaction> = LazyLock::new(Redaction::default);
+
+/// The policy of this process.
+pub fn in_force() -> Redaction {
+    IN_FORCE.clone()
+}
 
 impl Default for Redaction {
-    /// What is known to everybody, under a key of this process's own.
     fn default() -> Self {
-        let redactor = Redactor::new(&Settings::default(), redact::process_key());
-        Self(Arc::new(ArcSwap::from_pointee(redactor)))
+        let key = redact::process_key();
+        let redactor = ArcSwap::from_pointee(Redactor::new(&Settings::default(), key));
+        Self(Arc::new(InForce { redactor, key: Mutex::new(key) }))
     }
 }
 
 impl Redaction {
-    /// Puts a policy in force, also for headers, spans and log lines.
-    pub fn replace(&self, redactor: Redactor) {
+    /// Puts the rules of a configuration in force, also for headers, spans and log lines; `key` is the store's.
+    pub fn start(&self, settings: &Settings, key: [u8; 32]) {
+        *self.key() = key;
+        self.reload(settings);
+    }
+
+    /// The same with the key there is.
+    pub fn reload(&self, settings: &Settings) {
+        let redactor = Redactor::new(settings, *self.key());
         redactor.install();
-        self.0.store(Arc::new(redactor));
+        self.0.redactor.store(Arc::new(redactor));
+    }
+
+    fn key(&self) -> MutexGuard<'_, [u8; 32]> {
+        self.0.key.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn current(&self) -> Arc<Redactor> {
-        self.0.load_full()
+        self.0.redactor.load_full()
     }
 
     /// Takes out what has to be found in a body as a whole: what pointers point at, and secrets spread over the events of
     /// an answer. The rest goes when the store looks through what is new.
     pub fn whole_bodies(&self, captured: &mut Captured) {
-        let redactor = self.0.load();
+        let redactor = self.0.redactor.load();
         if redactor.has_pointers() {
             body(&redactor, &mut captured.request.body, false);
         }
@@ -101,7 +127,7 @@ mod tests {
         assert!(redacted && !answer.contains("a8F3") && !answer.contains("Zx71"), "{answer}");
         let pointers = vec![Pointer::parse("/user").unwrap()];
         let settings = Settings { pointers, ..Settings::default() };
-        redaction.clone().replace(Redactor::new(&settings, [1; 32]));
+        redaction.clone().start(&settings, [1; 32]);
         redaction.whole_bodies(&mut captured);
         let (request, redacted) = text(&captured.request);
         assert!(redacted && request.starts_with(r#"{"user":"[redacted:pointer:"#), "{request}");

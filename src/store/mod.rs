@@ -11,6 +11,7 @@ pub mod awaited;
 pub mod capture;
 pub mod db;
 mod detail;
+pub mod facts;
 pub mod flags;
 pub mod inbox;
 mod insert;
