@@ -1,6 +1,8 @@
 //! The only place that knows vendor JSON: one folder a dialect, and here the one `match` for each thing they all do.
 
 pub mod anthropic_messages;
+pub mod complaint;
+pub mod calls;
 pub mod edit;
 pub mod gemini_generate;
 #[cfg(test)]
@@ -12,8 +14,10 @@ pub mod openai_chat;
 pub mod openai_embeddings;
 pub mod openai_responses;
 pub mod params;
+pub mod pieces;
 pub mod prompt;
 pub mod reader;
+pub mod session;
 pub mod sight;
 mod tail;
 mod tokens;

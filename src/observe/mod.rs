@@ -19,6 +19,8 @@ pub mod prices;
 pub mod queue;
 pub mod recorder;
 pub mod rules;
+pub mod sessions;
+pub mod signals;
 pub mod sink;
 pub mod span;
 

@@ -3,8 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::HeaderValue;
-
 use crate::base::trace::TraceId;
 use crate::exchange::Exchange;
 use crate::exchange::attempt::Attempt;
@@ -13,7 +11,7 @@ use crate::exchange::outcome::Outcome;
 use crate::exchange::signal::Signals;
 use crate::exchange::summary::Tally;
 use crate::neutral::usage::{Usage, UsageSource};
-use crate::store::text::{LINE_MAX, NAME_MAX, fit, fit_bytes, fit_shared};
+use crate::store::text::{LINE_MAX, NAME_MAX, fit, fit_shared};
 
 /// Limit: tags and tools of one exchange that are kept.
 const LABELS_MAX: usize = 64;
@@ -127,9 +125,9 @@ impl Row {
         Self {
             id: exchange.id.bytes(),
             started_at_us: int(exchange.wall_us),
-            session: exchange.session.as_ref().map(name_of),
-            session_inferred: false,
-            parent_session: None,
+            session: exchange.session.as_deref().map(name),
+            session_inferred: exchange.session_inferred,
+            parent_session: exchange.parent_session.as_deref().map(name),
             dialect: exchange.dialect.label(),
             operation: exchange.operation.label(),
             model_requested: exchange.model_requested.as_deref().map(name),
@@ -158,7 +156,7 @@ impl Row {
             path: line(&exchange.path),
             client: exchange.client,
             key_label: exchange.key_label.as_ref().map(fit_shared),
-            user_label: None,
+            user_label: exchange.user_label.as_deref().map(name),
             client_request_id: exchange.client_request_id.as_deref().map(name),
             trace: exchange.trace.id,
             cost_nanousd: summary.cost.map(|cost| cost.0),
@@ -166,7 +164,7 @@ impl Row {
             headers: Vec::new(),
             level: Level::Meta,
             flags: 0,
-            signals: Signals::default(),
+            signals: summary.signals,
             head_written: false,
             run_id: None,
             replay_of: None,
@@ -237,10 +235,6 @@ fn name(text: &str) -> String {
     fit(text, NAME_MAX).into_owned()
 }
 
-fn name_of(value: &HeaderValue) -> String {
-    fit_bytes(value.as_bytes(), NAME_MAX)
-}
-
 fn line(text: &str) -> String {
     fit(text, LINE_MAX).into_owned()
 }
@@ -282,7 +276,7 @@ mod tests {
     fn hostile_words_are_bounded() {
         let mut exchange = fixture::exchange();
         exchange.model_requested = Some("m".repeat(1 << 20));
-        exchange.session = HeaderValue::from_bytes(b"s\xff\xfe").ok();
+        exchange.session = Some("s".repeat(1 << 16).into());
         exchange.path = "/v1/\0".to_owned();
         exchange.tags = (0..1_000).map(|n| (format!("t{n}"), "v".repeat(10_000))).collect();
         exchange.tags.push(("t0".to_owned(), "last".to_owned()));
@@ -291,7 +285,7 @@ mod tests {
         exchange.summary.tallies = vec![Tally { reading, ..Tally::default() }];
         let row = Row::of(&exchange);
         assert_eq!(row.model_requested.unwrap().chars().count(), NAME_MAX);
-        assert_eq!(row.session.as_deref(), Some("s\u{fffd}\u{fffd}"));
+        assert_eq!(row.session.unwrap().chars().count(), NAME_MAX);
         assert_eq!(row.path, "/v1/\u{fffd}");
         assert_eq!((row.tags.len(), row.tags[0].1.as_str()), (LABELS_MAX, "last"));
         assert!(row.tags[1].1.chars().count() == NAME_MAX);

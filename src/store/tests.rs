@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use tempfile::TempDir;
@@ -114,7 +114,7 @@ fn flushed(handle: &Handle) {
 fn rich() -> Exchange {
     let mut exchange = at(BASE_US);
     exchange.client = Some("10.0.0.7:5000".parse().unwrap());
-    exchange.session = Some(HeaderValue::from_static("s-1"));
+    exchange.session = Some("s-1".into());
     exchange.tags = vec![("team".to_owned(), "sea\"rch".to_owned())];
     exchange.client_request_id = Some("mine".to_owned());
     exchange.response_bytes = 512;
@@ -285,8 +285,7 @@ fn traffic() -> Vec<Row> {
             }
         }
         if n % 5 < 3 {
-            let session = HeaderValue::from_str(&format!("s-{}", n / 20)).unwrap();
-            exchange.session = Some(session);
+            exchange.session = Some(format!("s-{}", n / 20).into());
         }
         exchange.tags = vec![("team".to_owned(), format!("t{}", n % 2))];
         if n % 6 == 0 {

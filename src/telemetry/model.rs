@@ -199,12 +199,13 @@ pub(crate) struct Subject<'e> {
 
 impl<'e> Subject<'e> {
     pub(crate) fn of(exchange: &'e Exchange, mapping: &'e Mapping) -> Self {
-        let session = exchange.session.as_ref().and_then(|session| session.to_str().ok());
+        // A session that no client named is never told as if one had.
+        let session = exchange.session.as_ref().filter(|_| !exchange.session_inferred);
         Self {
             exchange,
             mapping,
             id: exchange.id.encode(&mut [0; 36]).into(),
-            session: session.map(Arc::from),
+            session: session.map(Arc::clone),
         }
     }
 
