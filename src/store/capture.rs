@@ -87,6 +87,8 @@ pub struct Content {
     /// The coding that the bytes are in, as the headers name it.
     pub coding: Option<String>,
     pub outline: Outline,
+    /// Secrets were taken out before it came here; these are not the bytes of the wire.
+    pub redacted: bool,
 }
 
 /// Where a body falls into parts that are likely to come again. A hint: whatever it says, the body is stored exactly.

@@ -13,6 +13,7 @@ pub mod capture;
 pub mod db;
 mod detail;
 pub mod entry;
+pub mod facts;
 pub mod flags;
 pub mod in_flight;
 pub mod inbox;
