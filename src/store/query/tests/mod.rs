@@ -1,0 +1,3 @@
+//! The language read, and what its SQL finds.
+
+mod reading;
