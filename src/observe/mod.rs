@@ -16,6 +16,7 @@ pub mod pipe;
 pub mod prices;
 pub mod queue;
 pub mod recorder;
+pub mod rules;
 pub mod sink;
 pub mod span;
 

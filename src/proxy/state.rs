@@ -263,6 +263,7 @@ impl Shared {
             asked.is_some_and(|asked| has(&settings, asked))
         });
         self.prices.replace(Arc::clone(&settings.prices.book));
+        self.queue.rules().replace(Arc::clone(&settings.capture.rules));
         let mut next = Snapshot::new(settings, self.workers, learned.clone(), &self.telemetry);
         next.keep_counts(&current);
         self.snapshot.store(Arc::new(next));
