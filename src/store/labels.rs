@@ -59,7 +59,9 @@ pub enum LabelError {
     NoSession(String),
     #[error(transparent)]
     Open(#[from] OpenError),
-    #[error("the label could not be written: {0}; check the disk and the rights on the data directory")]
+    #[error(
+        "the label could not be written: {0}; check the disk and the rights on the data directory"
+    )]
     Write(#[from] rusqlite::Error),
 }
 
@@ -181,9 +183,9 @@ fn must_be_there(connection: &Connection, on: &On) -> Result<(), LabelError> {
         On::Exchange(id) => connection
             .prepare_cached("SELECT 1 FROM exchange_records WHERE id = ?")?
             .exists([id.bytes()])?,
-        On::Session(name) => connection
-            .prepare_cached("SELECT 1 FROM sessions WHERE name = ?")?
-            .exists([name])?,
+        On::Session(name) => {
+            connection.prepare_cached("SELECT 1 FROM sessions WHERE name = ?")?.exists([name])?
+        }
     };
     match on {
         _ if there => Ok(()),

@@ -119,7 +119,8 @@ impl Blocks {
         let mut last = highest.min(top);
         while last >= 0 && !self.has(last) {
             // Whole words of nothing are passed over at once.
-            let empty = usize::try_from(last / 64).ok().and_then(|word| self.bits.get(word)) == Some(&0);
+            let empty =
+                usize::try_from(last / 64).ok().and_then(|word| self.bits.get(word)) == Some(&0);
             last = if empty { last / 64 * 64 - 1 } else { last - 1 };
         }
         if last < 0 {
@@ -201,7 +202,8 @@ pub(super) fn values(connection: &Connection, field: i64) -> rusqlite::Result<Op
     let next = "SELECT value FROM zones WHERE field = ?1 AND value > ?2 ORDER BY value LIMIT 1";
     let mut next = connection.prepare_cached(next)?;
     let mut found: Vec<Value> = Vec::new();
-    let mut value = optional(connection.prepare_cached(first)?.query_row([field], |row| row.get(0)))?;
+    let mut value =
+        optional(connection.prepare_cached(first)?.query_row([field], |row| row.get(0)))?;
     while let Some(one) = value {
         if found.len() >= VALUES_MAX {
             return Ok(None);

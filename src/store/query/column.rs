@@ -45,12 +45,14 @@ const fn unzoned(name: &'static str) -> Column {
 impl Column {
     pub(super) const PROVIDER: Self = column("provider", Zone::Provider, Scale::Exact);
     pub(super) const MODEL: Self = column("model", Zone::Model, Scale::Exact);
-    pub(super) const REQUESTED: Self = column("model_requested", Zone::ModelRequested, Scale::Exact);
+    pub(super) const REQUESTED: Self =
+        column("model_requested", Zone::ModelRequested, Scale::Exact);
     pub(super) const DIALECT: Self = column("dialect", Zone::Dialect, Scale::Exact);
     pub(super) const OPERATION: Self = column("operation", Zone::Operation, Scale::Exact);
     pub(super) const OUTCOME: Self = column("outcome", Zone::Outcome, Scale::Exact);
     pub(super) const STATUS: Self = column("status", Zone::Status, Scale::Exact);
-    pub(super) const UPSTREAM_STATUS: Self = column("upstream_status", Zone::UpstreamStatus, Scale::Exact);
+    pub(super) const UPSTREAM_STATUS: Self =
+        column("upstream_status", Zone::UpstreamStatus, Scale::Exact);
     pub(super) const ERROR_SOURCE: Self = column("error_source", Zone::ErrorSource, Scale::Exact);
     pub(super) const ERROR_KIND: Self = column("error_kind", Zone::ErrorKind, Scale::Exact);
     pub(super) const FINISH: Self = column("finish_reason", Zone::FinishReason, Scale::Exact);
@@ -64,7 +66,8 @@ impl Column {
     pub(super) const SIGNALS: Self = column("signals", Zone::Signal, Scale::Exact);
     pub(super) const FLAGS: Self = column("flags", Zone::Flag, Scale::Exact);
     pub(super) const STREAM: Self = column("stream", Zone::Stream, Scale::Exact);
-    pub(super) const CACHE_READ: Self = column("cache_read_tokens", Zone::CacheReadTokens, Scale::Bits);
+    pub(super) const CACHE_READ: Self =
+        column("cache_read_tokens", Zone::CacheReadTokens, Scale::Bits);
     pub(super) const CLIENT_IP: Self = unzoned("client_ip");
     pub(super) const STARTED: Self = column("started_at_us", Zone::StartedHour, Scale::Hours);
 
@@ -88,7 +91,9 @@ impl Column {
             F::TokensIn => column("input_tokens", Zone::InputTokens, Scale::Bits),
             F::TokensOut => column("output_tokens", Zone::OutputTokens, Scale::Bits),
             F::TokensCache => Self::CACHE_READ,
-            F::TokensCacheWrite => column("cache_write_tokens", Zone::CacheWriteTokens, Scale::Bits),
+            F::TokensCacheWrite => {
+                column("cache_write_tokens", Zone::CacheWriteTokens, Scale::Bits)
+            }
             F::TokensReasoning => column("reasoning_tokens", Zone::ReasoningTokens, Scale::Bits),
             F::Usage => column("usage_source", Zone::UsageSource, Scale::Exact),
             F::Cost => column("cost_nanousd", Zone::Cost, Scale::Bits),

@@ -25,8 +25,7 @@ impl QueryError {
 
     /// The text with a line of marks under what is wrong; for terminals.
     pub fn underlined(&self, text: &str) -> String {
-        let shown: String =
-            text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let shown: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let marked = text.get(self.at.clone()).map_or(1, |part| part.chars().count().max(1));
         format!("{shown}\n{}{}", " ".repeat(self.column - 1), "^".repeat(marked))
     }

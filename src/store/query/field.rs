@@ -141,7 +141,12 @@ pub const FIELDS: &[Info] = &[
     row("id", &Field::Id, Kind::Id, "exchange id, or the beginning of one"),
     row("session", &Field::Session, Kind::Name, "session id"),
     row("parent", &Field::Parent, Kind::Name, "id of the session that started this session"),
-    row("model", &Field::Model, Kind::Name, "model sent upstream; where none was, the requested one"),
+    row(
+        "model",
+        &Field::Model,
+        Kind::Name,
+        "model sent upstream; where none was, the requested one",
+    ),
     row("requested", &Field::Requested, Kind::Name, "model the client asked for"),
     row("provider", &Field::Provider, Kind::Name, "provider of the last attempt"),
     row("dialect", &Field::Dialect, Kind::OneOf(Set::Dialects), "wire language of the client"),

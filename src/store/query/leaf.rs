@@ -21,7 +21,7 @@ pub(super) fn part(context: &Context<'_>, term: &Term) -> Found {
     match &term.field {
         F::Session => sessions(context, test, "name"),
         F::Parent => sessions(context, test, "parent"),
-        F::Inferred => flag("session IN (SELECT id FROM sessions WHERE inferred)", test),
+        F::Inferred => Ok(flag("session IN (SELECT id FROM sessions WHERE inferred)", test)),
         F::Id => id(context, "id", true, test),
         F::Run => id(context, "run_id", true, test),
         F::ReplayOf => id(context, "replay_of", false, test),
@@ -41,10 +41,10 @@ pub(super) fn part(context: &Context<'_>, term: &Term) -> Found {
         F::Replayable => bit(context, flags::REPLAYABLE, test),
         F::Modified => bit(context, flags::MODIFIED, test),
         F::Pinned => bit(context, flags::PINNED, test),
-        F::Text => text(context, test),
+        F::Text => Ok(text(context, test)),
         F::Word => names::part(context, test),
-        F::RequestId => plain("client_request_id", test),
-        F::UpstreamId => plain("upstream_request_id", test),
+        F::RequestId => Ok(plain("client_request_id", test)),
+        F::UpstreamId => Ok(plain("upstream_request_id", test)),
         other => match Column::of(other) {
             Some(column) => column_part(context, column, test),
             None => Ok(Part::nothing()),
@@ -89,7 +89,8 @@ pub(super) fn words(
     sought.push(Value::Blob(ANY.to_vec()));
     let blocks = candidates::with_values(context.connection, zone, &sought)?;
     matching.retain(|value| matches!(value, Value::Integer(_)));
-    let spelled = Part::new(format!("(typeof({}) = 'text' AND {})", column.name, slow.sql), slow.values);
+    let spelled =
+        Part::new(format!("(typeof({}) = 'text' AND {})", column.name, slow.sql), slow.values);
     Ok(among(column.name, matching).or(spelled).at(places_of(blocks)))
 }
 
@@ -155,15 +156,15 @@ fn number(context: &Context<'_>, column: Column, min: Option<i64>, max: Option<i
     Ok(part.at(places_of(blocks)))
 }
 
-fn flag(sql: &str, test: &Test) -> Found {
-    Ok(match test {
+fn flag(sql: &str, test: &Test) -> Part {
+    match test {
         Test::Is(true) => Part::new(sql, vec![]),
         _ => Part::new(format!("({sql}) IS NOT TRUE"), vec![]),
-    })
+    }
 }
 
 fn bit(context: &Context<'_>, bit: i64, test: &Test) -> Found {
-    let part = flag(&format!("flags & {bit} != 0"), test)?;
+    let part = flag(&format!("flags & {bit} != 0"), test);
     let Some(zone) = Column::FLAGS.zone.filter(|_| *test == Test::Is(true)) else {
         return Ok(part);
     };
@@ -179,7 +180,7 @@ fn yes_or_no(context: &Context<'_>, column: Column, test: &Test) -> Found {
 fn cached(context: &Context<'_>, test: &Test) -> Found {
     match test {
         Test::Is(true) => number(context, Column::CACHE_READ, Some(1), None),
-        _ => flag("cache_read_tokens > 0", test),
+        _ => Ok(flag("cache_read_tokens > 0", test)),
     }
 }
 
@@ -187,10 +188,8 @@ fn signal(context: &Context<'_>, test: &Test) -> Found {
     let Test::Bits(bits) = test else { return Ok(Part::nothing()) };
     let part = Part::new("signals & ? != 0", vec![(*bits).into()]);
     let Some(zone) = Column::SIGNALS.zone else { return Ok(part) };
-    let values: Vec<Value> = (0..63)
-        .filter(|bit| bits >> bit & 1 == 1)
-        .map(|bit| Value::Integer(1 << bit))
-        .collect();
+    let values: Vec<Value> =
+        (0..63).filter(|bit| bits >> bit & 1 == 1).map(|bit| Value::Integer(1 << bit)).collect();
     let blocks = candidates::with_values(context.connection, zone, &values)?;
     Ok(part.at(places_of(blocks)))
 }
@@ -218,8 +217,11 @@ fn error(context: &Context<'_>, test: &Test) -> Found {
         Test::Absent => Ok(Part::new("error_kind IS NULL", vec![])),
         Test::Words(words) => said(words),
         Test::Like(pattern) => {
-            let kind = word(context, Column::ERROR_KIND, pattern)?
-                .or(word(context, Column::ERROR_SOURCE, pattern)?);
+            let kind = word(context, Column::ERROR_KIND, pattern)?.or(word(
+                context,
+                Column::ERROR_SOURCE,
+                pattern,
+            )?);
             match (&kind.candidates, pattern.name()) {
                 (Candidates::Seqs(seqs), Some(name)) if seqs.is_empty() => said(name),
                 _ => Ok(kind),
@@ -239,20 +241,20 @@ fn client(context: &Context<'_>, test: &Test) -> Found {
     Ok(ip.or(Part::new(whole, vec![pattern.glob().into()])))
 }
 
-fn plain(column: &str, test: &Test) -> Found {
-    Ok(match test {
+fn plain(column: &str, test: &Test) -> Part {
+    match test {
         Test::Like(pattern) => match pattern.name() {
             Some(name) => Part::new(format!("{column} = ?"), vec![name.to_owned().into()]),
             None => Part::new(format!("{column} GLOB ?"), vec![pattern.glob_as_written().into()]),
         },
         _ => Part::new(format!("{column} IS NULL"), vec![]),
-    })
+    }
 }
 
-fn text(context: &Context<'_>, test: &Test) -> Found {
-    let Test::Words(words) = test else { return Ok(Part::nothing()) };
+fn text(context: &Context<'_>, test: &Test) -> Part {
+    let Test::Words(words) = test else { return Part::nothing() };
     let seqs = context.texts.get(words).cloned().unwrap_or_default();
-    Ok(of_seqs(seqs))
+    of_seqs(seqs)
 }
 
 /// Just these rows.
@@ -351,7 +353,8 @@ fn label(context: &Context<'_>, test: &Test) -> Found {
         },
         _ => ("1", vec![]),
     };
-    let on_exchange = format!("id IN (SELECT exchange FROM labels WHERE {filter} AND exchange IS NOT NULL)");
+    let on_exchange =
+        format!("id IN (SELECT exchange FROM labels WHERE {filter} AND exchange IS NOT NULL)");
     let on_session = format!(
         "session IN (SELECT id FROM sessions WHERE name IN (SELECT session FROM labels WHERE {filter} \
          AND session IS NOT NULL))"

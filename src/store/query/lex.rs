@@ -19,7 +19,10 @@ pub(super) enum Kind {
     Or,
     /// `NOT` or `-`.
     Not,
-    Term { field: Option<Name>, value: Value },
+    Term {
+        field: Option<Name>,
+        value: Value,
+    },
 }
 
 /// What stands before the colon.
@@ -85,7 +88,8 @@ impl<'a> Lexer<'a> {
             return Ok(Kind::Term { field: None, value });
         }
         if name.is_empty() {
-            let message = "there is no field before the colon; write field:value, or quote the word";
+            let message =
+                "there is no field before the colon; write field:value, or quote the word";
             return Err(self.error(start..start + 1, message));
         }
         self.at += 1;

@@ -29,7 +29,6 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-
 use crate::store::query::error::QueryError;
 use crate::store::query::expr::Expr;
 use crate::store::query::field::Field;
@@ -65,10 +64,8 @@ impl Query {
         let expr = parse::parse(text, now_us)?;
         let mut replays = false;
         expr.each_term(&mut |term| {
-            replays |= matches!(
-                term.field,
-                Field::Run | Field::Replay | Field::ReplayOf | Field::Id
-            );
+            replays |=
+                matches!(term.field, Field::Run | Field::Replay | Field::ReplayOf | Field::Id);
         });
         Ok(Self { expr, replays })
     }

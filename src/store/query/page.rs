@@ -5,8 +5,8 @@ use rusqlite::Connection;
 use crate::store::listing;
 use crate::store::query::Query;
 use crate::store::query::compile::{Compiled, Texts, compile};
-use crate::store::query::walk::walk;
 pub use crate::store::query::walk::Order;
+use crate::store::query::walk::walk;
 use crate::store::reader::{ReadError, Reader};
 use crate::store::stored::Listed;
 
@@ -50,9 +50,7 @@ pub enum FindError {
          beginning"
     )]
     NoId(String),
-    #[error(
-        "no exchange has an id that begins with `{0}`; list them with `pinhole captures ls`"
-    )]
+    #[error("no exchange has an id that begins with `{0}`; list them with `pinhole captures ls`")]
     Unknown(String),
     #[error("{}", ambiguous(.text, .ids))]
     Ambiguous { text: String, ids: Vec<String> },
@@ -63,13 +61,16 @@ pub enum FindError {
 fn ambiguous(text: &str, ids: &[String]) -> String {
     let named: Vec<&str> = ids.iter().take(NAMED_MAX).map(String::as_str).collect();
     let more = if ids.len() > NAMED_MAX { " and more" } else { "" };
-    format!("several exchanges begin with `{text}`: {}{more}; give more of the id", named.join(", "))
+    format!(
+        "several exchanges begin with `{text}`: {}{more}; give more of the id",
+        named.join(", ")
+    )
 }
 
 impl Reader {
     /// A page of matches, newest first (with `after`, oldest first).
     pub fn list(&self, query: &Query, page: &Page) -> Result<Vec<Listed>, ReadError> {
-        let texts = self.texts(query)?;
+        let texts = Texts::new();
         let moment = self.connection.unchecked_transaction()?;
         let compiled = compile(&moment, query, &texts)?;
         let seqs = walk(&moment, &compiled, page.ends(), page.order(), page.limit)?;
@@ -78,7 +79,7 @@ impl Reader {
 
     /// How many match; it stops counting at `limit`.
     pub fn count(&self, query: &Query, limit: u64) -> Result<u64, ReadError> {
-        let texts = self.texts(query)?;
+        let texts = Texts::new();
         let moment = self.connection.unchecked_transaction()?;
         let compiled = compile(&moment, query, &texts)?;
         let (mut count, mut highest) = (0u64, i64::MAX);
@@ -97,7 +98,7 @@ impl Reader {
     /// Every match there is now, a stretch at a time: memory stays bounded, and the writer is not held up. Rows that are
     /// removed meanwhile may still be named.
     pub fn seqs(&self, query: &Query, order: Order) -> Result<Seqs<'_>, ReadError> {
-        let texts = self.texts(query)?;
+        let texts = Texts::new();
         let compiled = compile(&self.connection, query, &texts)?;
         Ok(Seqs {
             connection: &self.connection,
@@ -140,15 +141,6 @@ impl Reader {
             }
             (_, None) => Err(FindError::Unknown(text.to_owned())),
         }
-    }
-
-    /// What the `text:` terms of a query find.
-    pub(super) fn texts(&self, query: &Query) -> Result<Texts, ReadError> {
-        let mut texts = Texts::new();
-        for words in query.texts() {
-            texts.insert(words, Vec::new());
-        }
-        Ok(texts)
     }
 }
 

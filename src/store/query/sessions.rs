@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use rusqlite::{Connection, params_from_iter};
 use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
 use serde::Serialize;
 
 use crate::store::query::Query;
-use crate::store::query::compile::{Compiled, compile};
+use crate::store::query::compile::{Compiled, Texts, compile};
 use crate::store::query::expr::{Expr, Term, Test};
 use crate::store::query::field::Field;
 use crate::store::query::page::Page;
@@ -51,7 +51,7 @@ pub struct Session {
 impl Reader {
     /// A page of sessions; `before` is the `seq` of the last one of the page before.
     pub fn sessions(&self, query: &Query, page: &Page) -> Result<Vec<Session>, ReadError> {
-        let texts = self.texts(query)?;
+        let texts = Texts::new();
         let moment = self.connection.unchecked_transaction()?;
         let compiled = compile(&moment, query, &texts)?;
         let newest = newest_matches(&moment, &compiled, page)?;
@@ -70,8 +70,7 @@ impl Reader {
         limit: usize,
     ) -> Result<Vec<Listed>, ReadError> {
         let test = Test::Like(Pattern::exact(session));
-        let query =
-            Query { expr: Expr::Is(Term { field: Field::Session, test }), replays: true };
+        let query = Query { expr: Expr::Is(Term { field: Field::Session, test }), replays: true };
         let page = Page { limit, before: None, after: Some(after.unwrap_or(0)) };
         self.list(&query, &page)
     }
@@ -120,7 +119,7 @@ fn matches_from(
     from: i64,
 ) -> rusqlite::Result<bool> {
     let sql = format!(
-        "SELECT 1 FROM exchange_records INDEXED BY records_of_session \
+        "SELECT 1 FROM exchange_records INDEXED BY exchanges_of_session \
          WHERE session = ? AND seq >= ? AND ({}) LIMIT 1",
         compiled.sql
     );

@@ -52,14 +52,15 @@ fn unknown(name: &str) -> String {
     let names = FIELDS.iter().map(|info| info.name).chain(["tag.NAME", "header.NAME"]);
     let near = near::nearest(name, names);
     let told = shown(name);
-    let hint = match near.first() {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => {
-            let all: Vec<&str> = FIELDS.iter().map(|info| info.name).collect();
-            format!("known are {}, tag.NAME, header.NAME", all.join(", "))
-        }
+    let hint = if let Some(near) = near.first() {
+        format!("did you mean `{near}`?")
+    } else {
+        let all: Vec<&str> = FIELDS.iter().map(|info| info.name).collect();
+        format!("known are {}, tag.NAME, header.NAME", all.join(", "))
     };
-    format!("unknown field `{told}`; {hint} (a word with a colon that is no field stands in quotes)")
+    format!(
+        "unknown field `{told}`; {hint} (a word with a colon that is no field stands in quotes)"
+    )
 }
 
 struct Reading<'a> {
@@ -92,7 +93,11 @@ impl Reading<'_> {
     }
 
     fn pattern(&self) -> Pattern {
-        if self.value.quoted { Pattern::exact(&self.value.text) } else { Pattern::new(&self.value.text) }
+        if self.value.quoted {
+            Pattern::exact(&self.value.text)
+        } else {
+            Pattern::new(&self.value.text)
+        }
     }
 
     fn words(&self) -> Result<Test, QueryError> {
@@ -111,7 +116,8 @@ impl Reading<'_> {
             return Ok(Test::Like(pattern));
         }
         let near = near::nearest(&self.value.text, all.iter().copied());
-        let hint = near.first().map(|near| format!(" (did you mean `{near}`?)")).unwrap_or_default();
+        let hint =
+            near.first().map(|near| format!(" (did you mean `{near}`?)")).unwrap_or_default();
         let form = format!("one of {}, or a pattern of them with *", all.join(", "));
         Err(self.wrong(&format!("is not known here{hint}"), &form))
     }
@@ -156,9 +162,7 @@ impl Reading<'_> {
         let form = "off, meta, headers, full, also with > < >= <=";
         let wrong = || self.wrong("is no level", form);
         Ok(match compared {
-            Compared::With(comparison, word) => {
-                comparison.between(number(word).ok_or_else(wrong)?)
-            }
+            Compared::With(comparison, word) => comparison.between(number(word).ok_or_else(wrong)?),
             Compared::Range(from, to) => Test::Between {
                 min: from.map(|word| number(word).ok_or_else(wrong)).transpose()?,
                 max: to.map(|word| number(word).ok_or_else(wrong)).transpose()?,
@@ -185,12 +189,21 @@ impl Reading<'_> {
     fn number(&self, kind: Kind) -> Result<Test, QueryError> {
         let (what, form, units): (_, _, &[(&str, i64)]) = match kind {
             Kind::Duration => ("is no duration", DURATION_FORM, DURATIONS),
-            Kind::Money => ("is no amount", "an amount such as $0.10 or 2.5, with > < >= <= or a range", MONEY),
-            Kind::Bytes => ("is no size", "a size such as 900, 64KiB, 1.5MB, with > < >= <= or a range", BYTES),
-            _ => ("is no number", "a number such as 50, 10k, 1.5M, with > < >= <= or a range 10..50", COUNTS),
+            Kind::Money => {
+                ("is no amount", "an amount such as $0.10 or 2.5, with > < >= <= or a range", MONEY)
+            }
+            Kind::Bytes => {
+                ("is no size", "a size such as 900, 64KiB, 1.5MB, with > < >= <= or a range", BYTES)
+            }
+            _ => (
+                "is no number",
+                "a number such as 50, 10k, 1.5M, with > < >= <= or a range 10..50",
+                COUNTS,
+            ),
         };
         self.range(what, form, |word| {
-            let word = if kind == Kind::Money { word.strip_prefix('$').unwrap_or(word) } else { word };
+            let word =
+                if kind == Kind::Money { word.strip_prefix('$').unwrap_or(word) } else { word };
             scaled(word, units)
         })
     }
@@ -209,9 +222,8 @@ impl Reading<'_> {
             }
             Compared::Range(None, None) => Err(wrong()),
             Compared::Range(from, to) => {
-                let end = |word: Option<&str>| {
-                    word.map(|word| read(word).ok_or_else(wrong)).transpose()
-                };
+                let end =
+                    |word: Option<&str>| word.map(|word| read(word).ok_or_else(wrong)).transpose();
                 let (min, max) = (end(from)?, end(to)?);
                 if min.zip(max).is_some_and(|(min, max)| min > max) {
                     return Err(self.wrong("is an empty range", "the smaller end first"));
@@ -315,8 +327,14 @@ fn some(text: &str) -> Option<&str> {
 type Units = [(&'static str, i64)];
 
 const DURATION_FORM: &str = "a duration such as 200ms, 1.5s, 2m, with > < >= <= or a range 1s..5s";
-const DURATIONS: &Units =
-    &[("us", 1), ("µs", 1), ("ms", 1_000), ("s", 1_000_000), ("m", 60_000_000), ("h", 3_600_000_000)];
+const DURATIONS: &Units = &[
+    ("us", 1),
+    ("µs", 1),
+    ("ms", 1_000),
+    ("s", 1_000_000),
+    ("m", 60_000_000),
+    ("h", 3_600_000_000),
+];
 const AGES: &Units = &[
     ("s", 1_000_000),
     ("m", 60_000_000),

@@ -29,7 +29,8 @@ pub(super) fn walk(
     let mut found = Vec::new();
     match &compiled.candidates {
         Candidates::All => {
-            Stretches::new(connection, compiled, order)?.read(lowest, highest, limit, &mut found)?;
+            Stretches::new(connection, compiled, order)?
+                .read(lowest, highest, limit, &mut found)?;
         }
         Candidates::Blocks(blocks) => {
             let mut stretches = Stretches::new(connection, compiled, order)?;
@@ -121,8 +122,7 @@ fn compare(
     );
     let list = Value::Text(serde_json::json!(seqs).to_string());
     let left = integer(limit.saturating_sub(found.len()));
-    let values =
-        std::iter::once(&list).chain(&compiled.values).chain(std::iter::once(&left));
+    let values = std::iter::once(&list).chain(&compiled.values).chain(std::iter::once(&left));
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
     while let Some(row) = rows.next()? {

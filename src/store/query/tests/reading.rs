@@ -91,8 +91,10 @@ fn names_have_wildcards_unless_quoted() {
     assert_eq!(term("MODEL:x").0, Field::Model);
     assert_eq!(term("path:\"/v1/*\"").1, Test::Like(Pattern::exact("/v1/*")));
     assert_eq!(term("provider:\"\"").1, Test::Absent);
-    assert_eq!(term("path:/v1beta/models/m:generateContent").1,
-        Test::Like(Pattern::new("/v1beta/models/m:generateContent")));
+    assert_eq!(
+        term("path:/v1beta/models/m:generateContent").1,
+        Test::Like(Pattern::new("/v1beta/models/m:generateContent"))
+    );
     assert_eq!(term(r#"text:"say \"hi\" \\ \n""#).1, Test::Words(r#"say "hi" \ \n"#.to_owned()));
     assert_eq!(term("text:words").1, Test::Words("words".to_owned()));
     assert_eq!(term("tag.Team:search").0, Field::Tag("Team".to_owned()));
@@ -196,8 +198,10 @@ fn errors_name_the_place_and_the_remedy() {
     }
     let error = Query::parse("é modle:x", NOW).unwrap_err();
     assert_eq!((error.column, error.at), (3, 3..8));
-    assert_eq!(Query::parse("é modle:x", NOW).unwrap_err().underlined("é modle:x"),
-        "é modle:x\n  ^^^^^");
+    assert_eq!(
+        Query::parse("é modle:x", NOW).unwrap_err().underlined("é modle:x"),
+        "é modle:x\n  ^^^^^"
+    );
 }
 
 #[test]
@@ -208,15 +212,17 @@ fn size_and_depth_are_bounded() {
     assert!(Query::parse(&deep(DEPTH_MAX), NOW).is_ok());
     assert!(refused(&deep(DEPTH_MAX + 1)).0.contains("32 deep at most"));
     assert!(refused(&"(".repeat(TEXT_BYTES_MAX)).0.contains("deep at most"));
-    assert!(Query::parse(&"-".repeat(TEXT_BYTES_MAX - 1).replace("--", "- ").as_str(), NOW).is_err());
+    assert!(Query::parse(&"- ".repeat(TEXT_BYTES_MAX / 2), NOW).is_err());
     assert!(refused(&"a ".repeat(TERMS_MAX + 1)).0.contains("128 terms"));
 }
 
 #[test]
 fn every_field_has_its_row_and_takes_some_value() {
     for info in FIELDS {
-        let tried = ["x", "1", "5s", "true", "2h", "500", "full", "stall", "chat", "complete", "anthropic"];
-        let taken = tried.iter().any(|value| Query::parse(&format!("{}:{value}", info.name), NOW).is_ok());
+        let tried =
+            ["x", "1", "5s", "true", "2h", "500", "full", "stall", "chat", "complete", "anthropic"];
+        let taken =
+            tried.iter().any(|value| Query::parse(&format!("{}:{value}", info.name), NOW).is_ok());
         assert!(taken, "{}", info.name);
         assert!(!info.help.ends_with('.') && info.help.len() < 80, "{}", info.name);
     }
