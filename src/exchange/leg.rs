@@ -22,6 +22,9 @@ pub enum Keep {
 /// One side of one connection.
 #[derive(Debug, Default, Clone)]
 pub struct Leg {
+    /// Method, target and version of a request, where headers are kept. May hold a key in its query: it is redacted before
+    /// it is stored, and no sink shows it otherwise.
+    pub line: Option<Box<str>>,
     /// In order, credentials masked; `None`: not kept.
     pub headers: Option<HeaderMap>,
     pub body: Body,

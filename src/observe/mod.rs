@@ -6,6 +6,7 @@
 //! ```
 
 pub mod awaited;
+pub mod capture;
 pub mod digest;
 pub mod estimate;
 pub mod keep;

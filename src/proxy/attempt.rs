@@ -305,7 +305,7 @@ pub fn begin(recorder: &mut Recorder, provider: &Provider, choice: &Choice, prep
         edits: prepared.edits.clone(),
         usage_added: prepared.usage_added,
         span: prepared.span,
-        request: request_leg(keep, prepared),
+        request: request_leg(keep, provider, prepared),
         sent_us,
         link: Link::default(),
         head_us: None,
@@ -322,9 +322,16 @@ pub fn begin(recorder: &mut Recorder, provider: &Provider, choice: &Choice, prep
 }
 
 /// The leg to the provider; a body without edits is the client's.
-fn request_leg(keep: Keep, prepared: &Prepared) -> Leg {
+fn request_leg(keep: Keep, provider: &Provider, prepared: &Prepared) -> Leg {
     let mut leg = Leg::default();
     leg.note_headers(keep, &prepared.call.headers);
+    if keep >= Keep::Headers {
+        let base = &provider.base_url;
+        let scheme = base.scheme_str().unwrap_or("https");
+        let host = base.authority().map_or("", |authority| authority.as_str());
+        let (method, path) = (&prepared.call.method, &prepared.call.path);
+        leg.line = Some(format!("{method} {scheme}://{host}{path}").into());
+    }
     if keep < Keep::Bodies {
         return leg;
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
@@ -12,6 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::base::id::ExchangeId;
 use crate::base::trace::traceparent;
 use crate::exchange::frames::Extent;
+use crate::exchange::leg::Keep;
 use crate::exchange::outcome::Outcome;
 use crate::neutral::failure::{Code, Failure};
 use crate::neutral::kind::{Dialect, Operation};
@@ -113,6 +115,11 @@ impl Job {
         let mut recorder = Recorder::new(Box::new(exchange), Arc::clone(&worker.shared.queue));
         if let Some(exchange) = recorder.exchange() {
             exchange.request.note_headers(exchange.keep, &parts.headers);
+            if exchange.keep >= Keep::Headers {
+                let target = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+                let line = format!("{} {target} {:?}", parts.method, parts.version);
+                exchange.request.line = Some(line.into());
+            }
         }
         let reads = recorder.extent() >= Extent::Whole;
         let places = Places { entered: Some(worker.shared.enter()), ..Places::default() };
