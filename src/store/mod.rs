@@ -31,6 +31,7 @@ pub mod text;
 mod top;
 mod upgrade;
 pub mod usage;
+pub mod vault;
 mod window;
 mod words;
 mod work;
