@@ -3,6 +3,11 @@
 pub mod ask;
 pub mod exchange;
 pub mod look;
+pub mod diagnose;
+pub mod diff;
+pub mod ink;
+pub mod material;
+pub mod formats;
 pub mod reprice;
 pub mod usage;
 pub mod words;
