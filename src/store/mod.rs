@@ -8,6 +8,7 @@
 //! ```
 
 pub mod awaited;
+pub mod backup;
 pub mod capture;
 pub mod db;
 mod detail;
