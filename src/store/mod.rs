@@ -9,6 +9,7 @@
 
 pub mod adopt;
 pub mod awaited;
+pub mod backup;
 pub mod capture;
 pub mod db;
 mod detail;
@@ -18,10 +19,12 @@ pub mod flags;
 pub mod in_flight;
 pub mod inbox;
 mod insert;
+pub mod labels;
 pub mod late;
 pub mod listing;
 pub mod lock;
 mod memory;
+pub mod query;
 pub mod reader;
 pub mod reprice;
 mod retention;
