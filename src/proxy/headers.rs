@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::exchange::attempt::RateLimit;
+use crate::exchange::level::Level;
 use crate::policy::identity::{Caller, Place};
 
 pub const X_PINHOLE_ID: HeaderName = HeaderName::from_static("x-pinhole-id");
@@ -23,6 +24,7 @@ pub const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 pub const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
+const X_PINHOLE_CAPTURE: HeaderName = HeaderName::from_static("x-pinhole-capture");
 const X_PINHOLE_TAG: HeaderName = HeaderName::from_static("x-pinhole-tag");
 
 /// Where clients name their session, the first of them wins: any client, Claude Code, Codex, OpenCode, older Codex.
@@ -190,6 +192,11 @@ fn text_of(value: &HeaderValue) -> Option<Cow<'_, str>> {
     let bytes = value.as_bytes();
     let text = String::from_utf8_lossy(bytes.get(..SESSION_BYTES_MAX).unwrap_or(bytes));
     (!text.is_empty()).then_some(text)
+}
+
+/// `x-pinhole-capture: LEVEL`; a word that is no level asks for nothing.
+pub fn capture(headers: &HeaderMap) -> Option<Level> {
+    Level::parse(headers.get(X_PINHOLE_CAPTURE)?.to_str().ok()?.trim())
 }
 
 /// `x-pinhole-tag: team=search`, repeatable; anything without a name and a value is none.
