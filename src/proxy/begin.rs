@@ -33,8 +33,8 @@ pub(super) fn exchange(
     let id = ExchangeId::new(wall_us);
     let trace = trace(settings, &parts.headers);
     let asked = headers::capture(&parts.headers);
-    let user_agent = parts.headers.get(header::USER_AGENT);
     let (session, parent_session) = headers::session(&parts.headers);
+    let user_agent = parts.headers.get(header::USER_AGENT);
     let begun = Begun {
         id,
         started: clock::now(),
@@ -45,7 +45,7 @@ pub(super) fn exchange(
         dialect,
         operation,
         agent: agent::remembered(user_agent.map(HeaderValue::as_bytes)),
-        session,
+        session: session.clone(),
         trace: trace.id,
     };
     Exchange {
@@ -63,7 +63,7 @@ pub(super) fn exchange(
         client_request_id: text(&parts.headers, &headers::X_REQUEST_ID),
         agent: begun.agent,
         user_agent: user_agent.filter(|_| trace.sampled).and_then(headers::owned),
-        session: begun.session.clone(),
+        session,
         session_inferred: false,
         parent_session,
         user_label: None,
