@@ -4,6 +4,7 @@ pub mod args;
 pub mod check;
 pub mod demo;
 pub mod generate;
+pub mod imported;
 pub mod keep;
 pub mod logging;
 pub mod observers;
