@@ -1,0 +1,1 @@
+//! One fixture a class, in every dialect that has it.

@@ -1,0 +1,1 @@
+//! Exchanges compared: what every comparison says of made-up ones.
