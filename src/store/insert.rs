@@ -11,7 +11,7 @@ use crate::store::rollup::Batch;
 use crate::store::row::{Row, int};
 use crate::store::sessions::Sessions;
 use crate::store::words::{Word, Words};
-use crate::store::zones::{Field, Zones};
+use crate::store::zones::{Field, Zones, hour};
 
 /// The fact that holds the greatest number a deleted record had, so that none is given twice.
 const SEQ_FLOOR: &str = "seq_floor";
@@ -478,6 +478,7 @@ fn numbers_into_zones(
         (Field::UpstreamStatus, upstream_status.map(i64::from)),
         (Field::Stream, Some(i64::from(row.stream))),
         (Field::Level, Some(i64::from(row.level.number()))),
+        (Field::StartedHour, Some(hour(row.started_at_us))),
     ] {
         zones.number(connection, field, value)?;
     }

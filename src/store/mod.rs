@@ -8,15 +8,18 @@
 //! ```
 
 pub mod awaited;
+pub mod backup;
 pub mod capture;
 pub mod db;
 mod detail;
 pub mod flags;
 pub mod inbox;
 mod insert;
+pub mod labels;
 pub mod late;
 pub mod listing;
 pub mod lock;
+pub mod query;
 pub mod reader;
 pub mod reprice;
 mod retention;
