@@ -12,6 +12,7 @@ pub mod backup;
 pub mod capture;
 pub mod db;
 mod detail;
+pub mod exported;
 pub mod flags;
 pub mod inbox;
 mod insert;

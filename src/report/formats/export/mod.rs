@@ -10,6 +10,8 @@ use std::io::{self, Write};
 
 use bytes::Bytes;
 use pinhole_replay::bundle;
+use pinhole_replay::recording::Recording;
+use serde::Serialize;
 
 use crate::base::coding;
 use crate::report::exchange::curl;
@@ -136,7 +138,7 @@ impl<W: Write> Exporter<W> {
                 writer.push(&mut recording::of(stored))?;
                 Ok(None)
             }
-            Form::Lines(_, Lines::Ndjson) => Ok(Some(ndjson(&stored))),
+            Form::Lines(_, Lines::Ndjson) => Ok(Some(json(&recording::of(stored)))),
             Form::Lines(_, Lines::Curl) => command(&stored).map(Some),
             Form::Lines(_, Lines::Batch) => batch::line(&stored).map(Some),
             Form::Lines(_, Lines::Mooncake(clock)) => trace::mooncake(&stored, clock).map(Some),
@@ -189,6 +191,19 @@ fn command(stored: &Stored) -> Result<String, &'static str> {
     Ok(format!("\n# {} {at}\n{}", stored.row.id, command.trim_end()))
 }
 
-fn ndjson(stored: &Stored) -> String {
-    serde_json::to_string(&recording::of(stored.clone())).unwrap_or_default()
+/// Says which fields an exchange in JSON has: within a version they are only added.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// An exchange as its JSON has it: the version before the recording's fields.
+#[derive(Serialize)]
+struct Versioned<'a> {
+    schema_version: u32,
+    #[serde(flatten)]
+    recording: &'a Recording,
+}
+
+/// The whole exchange as JSON on one line: what `captures show --as json` and the operations API give.
+pub fn json(recording: &Recording) -> String {
+    let line = Versioned { schema_version: SCHEMA_VERSION, recording };
+    serde_json::to_string(&line).unwrap_or_default()
 }
