@@ -4,8 +4,12 @@ use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+
 use crate::cli::Exit;
-use crate::cli::captures::args::ExportArgs;
+use crate::cli::args::PlaceArgs;
+use crate::cli::captures::args::WhereArgs;
 use crate::cli::captures::open::{folder, now_us, read, which};
 use crate::cli::captures::progress::Progress;
 use crate::cli::place::{path, refuse};
@@ -15,6 +19,33 @@ use crate::store::exported;
 use crate::store::query::Query;
 use crate::store::query::page::Order;
 use crate::store::reader::{ReadError, Reader};
+
+/// Which exchanges, as what, where to.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    #[command(flatten)]
+    pub which: WhereArgs,
+    /// What to write; absent: what the file's name says (.har, .ndjson, .bundle, .sh), else ndjson.
+    #[arg(long = "as", value_name = "FORMAT", value_parser = formats())]
+    pub form: Option<Format>,
+    /// Where to; `-`: standard output.
+    #[arg(long, short = 'o', value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Exchanges at most, the oldest first.
+    #[arg(long, short = 'n', value_name = "N")]
+    pub limit: Option<u64>,
+    /// Write everything that came since the last export with --mark, and note how far it went: retention with
+    /// `require_export` removes no body beyond.
+    #[arg(long, conflicts_with_all = ["query", "session", "limit"])]
+    pub mark: bool,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+fn formats() -> impl clap::builder::TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(Format::ALL.map(Format::label))
+        .map(|word| Format::parse(&word).unwrap_or(Format::Ndjson))
+}
 
 /// Rows that are looked up at once; their bodies are read one after the other.
 const ROWS: usize = 64;
@@ -77,7 +108,7 @@ fn export<W: Write>(
 /// As `--as` says, else as the file's name does.
 fn format(args: &ExportArgs) -> Result<Format, Exit> {
     let named = args.out.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
-    let format = args.form.map(Into::into).or_else(|| named.and_then(Format::of_file));
+    let format = args.form.or_else(|| named.and_then(Format::of_file));
     let format = format.unwrap_or(Format::Ndjson);
     if args.mark && !matches!(format, Format::Ndjson | Format::Har | Format::Bundle) {
         let told = "--mark needs a format that holds everything: ndjson, har or bundle";

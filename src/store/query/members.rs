@@ -5,11 +5,11 @@ use rusqlite::Connection;
 use rusqlite::types::Value;
 use serde_json::Value as Json;
 
+use crate::store::query::among::{among, passing, places_of};
 use crate::store::query::candidates::{self, Candidates};
 use crate::store::query::column::Column;
-use crate::store::query::compile::{Context, Part};
 use crate::store::query::expr::Test;
-use crate::store::query::leaf::{among, passing, places_of};
+use crate::store::query::part::{Context, Part};
 use crate::store::query::pattern::Pattern;
 use crate::store::zones::ANY;
 

@@ -9,6 +9,7 @@
 //!
 //! Everything left of `compile` is pure. Candidates only save work: what a query means, the predicate says alone.
 
+mod among;
 mod candidates;
 mod column;
 mod compile;
@@ -21,6 +22,7 @@ mod members;
 mod names;
 pub mod page;
 mod parse;
+mod part;
 pub mod pattern;
 pub mod sessions;
 mod value;

@@ -3,10 +3,10 @@
 
 use rusqlite::types::Value;
 
+use crate::store::query::among;
 use crate::store::query::column::Column;
-use crate::store::query::compile::{Context, Part};
 use crate::store::query::expr::Test;
-use crate::store::query::leaf;
+use crate::store::query::part::{Context, Part};
 
 const WORDS: [Column; 9] = [
     Column::MODEL,
@@ -31,7 +31,7 @@ pub(super) fn part(context: &Context<'_>, test: &Test) -> rusqlite::Result<Part>
     for column in WORDS {
         let slow = Part::new(format!("instr(lower({}), ?) > 0", column.text()), bound());
         let has = |text: &str| text.to_ascii_lowercase().contains(&word);
-        part = part.or(leaf::words(context, column, &has, slow)?);
+        part = part.or(among::words(context, column, &has, slow)?);
     }
     for column in TEXTS {
         part = part.or(Part::new(format!("instr(lower({column}), ?) > 0"), bound()));

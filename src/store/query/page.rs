@@ -4,7 +4,8 @@ use rusqlite::Connection;
 
 use crate::store::listing;
 use crate::store::query::Query;
-use crate::store::query::compile::{Compiled, Texts, compile};
+use crate::store::query::compile::{Compiled, compile};
+use crate::store::query::part::Texts;
 pub use crate::store::query::walk::Order;
 use crate::store::query::walk::walk;
 use crate::store::reader::{ReadError, Reader};

@@ -7,10 +7,11 @@ use rusqlite::{Connection, params_from_iter};
 use serde::Serialize;
 
 use crate::store::query::Query;
-use crate::store::query::compile::{Compiled, Texts, compile};
+use crate::store::query::compile::{Compiled, compile};
 use crate::store::query::expr::{Expr, Term, Test};
 use crate::store::query::field::Field;
 use crate::store::query::page::Page;
+use crate::store::query::part::Texts;
 use crate::store::query::pattern::Pattern;
 use crate::store::query::walk::{Order, walk};
 use crate::store::reader::{ReadError, Reader};

@@ -64,6 +64,10 @@ impl Format {
         }
     }
 
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.label() == word)
+    }
+
     /// The format that goes with a file's name.
     pub fn of_file(name: &str) -> Option<Self> {
         let (_, ending) = name.rsplit_once('.')?;
