@@ -10,11 +10,10 @@ use std::io::{self, Write};
 
 use bytes::Bytes;
 use pinhole_replay::bundle;
-use pinhole_replay::recording::Recording;
-use serde::Serialize;
 
 use crate::base::coding;
 use crate::report::exchange::curl;
+use crate::report::exchange_json;
 use crate::report::formats::recording;
 use crate::store::stored::{Stored, Whole};
 
@@ -142,7 +141,7 @@ impl<W: Write> Exporter<W> {
                 writer.push(&mut recording::of(stored))?;
                 Ok(None)
             }
-            Form::Lines(_, Lines::Ndjson) => Ok(Some(json(&recording::of(stored)))),
+            Form::Lines(_, Lines::Ndjson) => Ok(Some(exchange_json::document(&stored).to_string())),
             Form::Lines(_, Lines::Curl) => command(&stored).map(Some),
             Form::Lines(_, Lines::Batch) => batch::line(&stored).map(Some),
             Form::Lines(_, Lines::Mooncake(clock)) => trace::mooncake(&stored, clock).map(Some),
@@ -193,21 +192,4 @@ fn command(stored: &Stored) -> Result<String, &'static str> {
     let command = curl::text(stored, curl::Side::Client).map_err(|_| "its request was not kept")?;
     let at = har::stamp(stored.row.started_at_us);
     Ok(format!("\n# {} {at}\n{}", stored.row.id, command.trim_end()))
-}
-
-/// Says which fields an exchange in JSON has: within a version they are only added.
-pub const SCHEMA_VERSION: u32 = 1;
-
-/// An exchange as its JSON has it: the version before the recording's fields.
-#[derive(Serialize)]
-struct Versioned<'a> {
-    schema_version: u32,
-    #[serde(flatten)]
-    recording: &'a Recording,
-}
-
-/// The whole exchange as JSON on one line: what `captures show --as json` and the operations API give.
-pub fn json(recording: &Recording) -> String {
-    let line = Versioned { schema_version: SCHEMA_VERSION, recording };
-    serde_json::to_string(&line).unwrap_or_default()
 }
