@@ -10,7 +10,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use crate::cli::Exit;
 use crate::cli::args::PlaceArgs;
 use crate::cli::captures::args::WhereArgs;
-use crate::cli::captures::open::{folder, now_us, read, which};
+use crate::cli::captures::open::{folder, now_us, read, stored, which};
 use crate::cli::captures::progress::Progress;
 use crate::cli::place::{path, refuse};
 use crate::cli::terminal::tell;
@@ -94,7 +94,7 @@ fn export<W: Write>(
         let room = usize::try_from(limit - done).unwrap_or(usize::MAX);
         for row in read(reader.listed(&seqs))?.into_iter().take(room) {
             last = Some(row.seq);
-            let stored = read(reader.exchange(row))?;
+            let stored = stored(reader, row)?;
             exporter.push(stored).map_err(|error| written(&error, args))?;
             done += 1;
             progress.at(done);

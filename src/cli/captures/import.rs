@@ -213,7 +213,8 @@ impl Store {
         if self.writer.is_none() {
             return Ok(());
         }
-        let Imported { row, captured, .. } = imported;
+        let Imported { row, mut captured, .. } = imported;
+        clean::in_force().whole_bodies(&mut captured);
         self.batch.push(Entry { row, captured: Some(Box::new(captured)) });
         self.batch_ids.insert(id);
         self.batch_bytes += weight;
@@ -284,7 +285,8 @@ fn weight(recording: &Recording) -> usize {
 
 /// The writer, with the redaction that the configuration asks for.
 fn writer(place: &Place) -> Result<Writer, Exit> {
-    let redact = place.settings.as_ref().map(|settings| settings.redact.clone()).unwrap_or_default();
+    let redact =
+        place.settings.as_ref().map(|settings| settings.redact.clone()).unwrap_or_default();
     let key = facts::digest_key(&place.folder).map_err(|error| environment(&error))?;
     clean::in_force().start(&redact, key);
     // What is imported is not removed on the way: retention is the gateway's affair.

@@ -80,6 +80,7 @@ fn body(body: Body) -> BodyIn {
             cut_bytes: whole.cut_bytes,
             coding: whole.coding,
             outline: Outline::default(),
+            redacted: whole.redacted,
         }),
     }
 }

@@ -151,7 +151,9 @@ struct Kept {
 pub(super) fn recording(line: &[u8]) -> Result<Option<Recording>, String> {
     let Version { schema } = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     if schema > SCHEMA {
-        return Err(format!("it has schema {schema}, this program reads up to {SCHEMA}; use a newer one"));
+        return Err(format!(
+            "it has schema {schema}, this program reads up to {SCHEMA}; use a newer one"
+        ));
     }
     let line: Line = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     whole(line).map(Some).map_err(str::to_owned)
