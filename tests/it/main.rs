@@ -13,6 +13,7 @@ mod demo;
 mod drain;
 mod edges;
 mod faults;
+mod formats;
 mod hostile;
 mod ids;
 mod legs;
