@@ -1,8 +1,8 @@
 //! The only place that knows vendor JSON: one folder a dialect, and here the one `match` for each thing they all do.
 
 pub mod anthropic_messages;
-pub mod complaint;
 pub mod calls;
+pub mod complaint;
 pub mod edit;
 pub mod gemini_generate;
 #[cfg(test)]
