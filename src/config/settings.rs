@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +33,8 @@ pub struct Settings {
     pub streams: Streams,
     pub discovery: Discovery,
     pub capture: Capture,
+    /// What is taken out of whatever is kept or shown.
+    pub redact: crate::policy::redact::Settings,
     pub retention: Retention,
     pub errors: Errors,
     pub prices: Prices,
@@ -178,8 +179,6 @@ pub struct Capture {
     pub rules: Arc<CaptureRules>,
     /// Bytes of running exchanges and of those that wait to be written.
     pub memory_bytes_max: usize,
-    /// Headers whose values are kept with the record.
-    pub headers_indexed: Arc<[HeaderName]>,
 }
 
 /// When captured data is removed; `None`: never by this bound.

@@ -328,6 +328,18 @@ impl Nest {
     }
 }
 
+/// Where the string that begins at `start` ends, its closing quote included; nothing in it is checked.
+pub(super) fn string_end(input: &[u8], start: usize) -> Option<usize> {
+    let mut at = start + 1;
+    loop {
+        at += input.get(at..).and_then(find_quote_or_backslash)?;
+        if input.get(at) == Some(&b'"') {
+            return Some(at + 1);
+        }
+        at += 2;
+    }
+}
+
 /// The first quote or backslash. Most strings in a request are keys and short words, for which the call into the
 /// vectorised search costs more than the search; so the first bytes are looked at eight at a time in place.
 pub(super) fn find_quote_or_backslash(bytes: &[u8]) -> Option<usize> {

@@ -1,0 +1,257 @@
+//! The blob `rest` of an exchange: what is its own alone. Lines and headers, digests of bodies, answers, frames.
+//!
+//! ```text
+//!  1 │ number of attempts │ request │ (request, response)… │ response │ edits… │ whole bodies… │ frames…
+//! ```
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use crate::store::capture::Absent;
+use crate::store::vault::frames;
+use crate::store::vault::hash::DIGEST_BYTES;
+use crate::store::vault::headers::Head;
+use crate::store::vault::wire::{Bad, Cursor, Put};
+
+const VERSION: u8 = 1;
+
+const SAME: u8 = 8;
+const RECIPE: u8 = 9;
+const WHOLE: u8 = 10;
+
+const REDACTED: u8 = 1;
+const CUT: u8 = 2;
+const CODED: u8 = 4;
+const RECODED: u8 = 8;
+
+/// What is told of a body besides its bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) redacted: bool,
+    pub(super) cut_bytes: u64,
+    pub(super) coding: Option<String>,
+    /// The bytes are the recipe's, compressed by zstd at this level.
+    pub(super) recoded: Option<u8>,
+    /// Of the bytes as they are given back.
+    pub(super) digest: [u8; DIGEST_BYTES],
+}
+
+/// Where the bytes of a body are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum At<B> {
+    Absent(Absent),
+    Same,
+    /// In the content.
+    Recipe(Told),
+    /// Here.
+    Whole(Told, B),
+}
+
+/// Headers and body of one leg.
+#[derive(Debug, Clone)]
+pub(super) struct RestLeg {
+    pub(super) head: Head,
+    pub(super) body: At<Bytes>,
+}
+
+/// One attempt.
+#[derive(Debug, Clone)]
+pub(super) struct RestAttempt<'a> {
+    pub(super) request: RestLeg,
+    pub(super) response: RestLeg,
+    pub(super) edits: Vec<Cow<'a, str>>,
+    pub(super) frames: Cow<'a, [(u64, u32)]>,
+    pub(super) untabled: u64,
+}
+
+/// An exchange's own part.
+#[derive(Debug, Clone)]
+pub(super) struct Rest<'a> {
+    pub(super) request: RestLeg,
+    pub(super) attempts: Vec<RestAttempt<'a>>,
+    pub(super) response: RestLeg,
+}
+
+impl Rest<'_> {
+    /// `head` writes a head, with or without a template.
+    pub(super) fn write<E>(
+        &self,
+        mut head: impl FnMut(&Head, &mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<Vec<u8>, E> {
+        let mut to = vec![VERSION];
+        to.put_number(self.attempts.len() as u64);
+        for leg in self.legs() {
+            write_body(&leg.body, &mut to);
+            head(&leg.head, &mut to)?;
+        }
+        for attempt in &self.attempts {
+            to.put_number(attempt.edits.len() as u64);
+            for edit in &attempt.edits {
+                to.put_text(edit.as_bytes());
+            }
+        }
+        for leg in self.legs() {
+            to.extend_from_slice(leg.whole());
+        }
+        for attempt in &self.attempts {
+            let body = attempt.response.whole();
+            frames::write(&attempt.frames, attempt.untabled, body, &mut to);
+        }
+        Ok(to)
+    }
+
+    /// All legs: the client's request, of each attempt both, the client's answer.
+    pub(super) fn legs(&self) -> impl Iterator<Item = &RestLeg> {
+        let attempts = self.attempts.iter().flat_map(|it| [&it.request, &it.response]);
+        std::iter::once(&self.request).chain(attempts).chain(std::iter::once(&self.response))
+    }
+
+    pub(super) fn legs_mut(&mut self) -> impl Iterator<Item = &mut RestLeg> {
+        let attempts = self.attempts.iter_mut().flat_map(|it| [&mut it.request, &mut it.response]);
+        std::iter::once(&mut self.request)
+            .chain(attempts)
+            .chain(std::iter::once(&mut self.response))
+    }
+}
+
+impl RestLeg {
+    /// The body that stands here; nothing of one that stands elsewhere.
+    fn whole(&self) -> &[u8] {
+        match &self.body {
+            At::Whole(_, bytes) => bytes,
+            _ => &[],
+        }
+    }
+}
+
+fn write_body(body: &At<Bytes>, to: &mut Vec<u8>) {
+    to.push(match body {
+        At::Absent(absent) => absent_code(*absent),
+        At::Same => SAME,
+        At::Recipe(_) => RECIPE,
+        At::Whole(..) => WHOLE,
+    });
+    match body {
+        At::Absent(_) | At::Same => {}
+        At::Recipe(told) => write_told(told, to),
+        At::Whole(told, bytes) => {
+            write_told(told, to);
+            to.put_number(bytes.len() as u64);
+        }
+    }
+}
+
+fn write_told(told: &Told, to: &mut Vec<u8>) {
+    let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+    to.push(
+        flag(told.redacted, REDACTED)
+            | flag(told.cut_bytes > 0, CUT)
+            | flag(told.coding.is_some(), CODED)
+            | flag(told.recoded.is_some(), RECODED),
+    );
+    if told.cut_bytes > 0 {
+        to.put_number(told.cut_bytes);
+    }
+    if let Some(coding) = &told.coding {
+        to.put_text(coding.as_bytes());
+    }
+    to.extend(told.recoded);
+    to.extend_from_slice(&told.digest);
+}
+
+impl Rest<'static> {
+    /// `head` reads a head, with or without a template.
+    pub(super) fn parse(
+        plain: Vec<u8>,
+        mut head: impl FnMut(&mut Cursor<'_>) -> Result<Head, Bad>,
+    ) -> Result<Self, Bad> {
+        let plain = Bytes::from(plain);
+        let mut from = Cursor::new(&plain);
+        if from.byte()? != VERSION {
+            return Err(Bad("it was written in a newer form"));
+        }
+        let count = from.count()?;
+        let mut lengths = Vec::new();
+        let mut leg = |from: &mut Cursor<'_>| {
+            let (body, length) = read_body(from)?;
+            lengths.push(length);
+            Ok(RestLeg { head: head(from)?, body })
+        };
+        let request = leg(&mut from)?;
+        let mut attempts = Vec::new();
+        for _ in 0..count {
+            attempts.push(RestAttempt {
+                request: leg(&mut from)?,
+                response: leg(&mut from)?,
+                edits: Vec::new(),
+                frames: Cow::Borrowed(&[]),
+                untabled: 0,
+            });
+        }
+        let mut rest = Self { request, attempts, response: leg(&mut from)? };
+        for attempt in &mut rest.attempts {
+            for _ in 0..from.count()? {
+                attempt.edits.push(from.string()?.into());
+            }
+        }
+        for (leg, length) in rest.legs_mut().zip(lengths) {
+            let bytes = from.take(length)?;
+            if let At::Whole(_, whole) = &mut leg.body {
+                *whole = plain.slice_ref(bytes);
+            }
+        }
+        for attempt in &mut rest.attempts {
+            let (frames, untabled) = frames::read(&mut from, attempt.response.whole())?;
+            (attempt.frames, attempt.untabled) = (Cow::Owned(frames), untabled);
+        }
+        if from.left() > 0 {
+            return Err(Bad("there is more than there should be"));
+        }
+        Ok(rest)
+    }
+}
+
+/// A body without its bytes, and how many there are further behind.
+fn read_body(from: &mut Cursor<'_>) -> Result<(At<Bytes>, usize), Bad> {
+    Ok(match from.byte()? {
+        SAME => (At::Same, 0),
+        RECIPE => (At::Recipe(read_told(from)?), 0),
+        WHOLE => {
+            let told = read_told(from)?;
+            (At::Whole(told, Bytes::new()), from.size()?)
+        }
+        code => (At::Absent(absent(code).ok_or(Bad("a body is of an unknown kind"))?), 0),
+    })
+}
+
+fn read_told(from: &mut Cursor<'_>) -> Result<Told, Bad> {
+    let flags = from.byte()?;
+    let cut_bytes = if flags & CUT != 0 { from.number()? } else { 0 };
+    let coding = if flags & CODED != 0 { Some(from.string()?) } else { None };
+    let recoded = if flags & RECODED != 0 { Some(from.byte()?) } else { None };
+    let mut digest = [0; DIGEST_BYTES];
+    digest.copy_from_slice(from.take(DIGEST_BYTES)?);
+    Ok(Told { redacted: flags & REDACTED != 0, cut_bytes, coding, recoded, digest })
+}
+
+fn absent_code(absent: Absent) -> u8 {
+    match absent {
+        Absent::NotKept => 0,
+        Absent::ShedMemory => 1,
+        Absent::ShedQueue => 2,
+        Absent::ShedDisk => 3,
+        Absent::Removed => 4,
+    }
+}
+
+fn absent(code: u8) -> Option<Absent> {
+    Some(match code {
+        0 => Absent::NotKept,
+        1 => Absent::ShedMemory,
+        2 => Absent::ShedQueue,
+        3 => Absent::ShedDisk,
+        4 => Absent::Removed,
+        _ => return None,
+    })
+}
