@@ -31,6 +31,7 @@ mod presets;
 mod prices;
 mod routing;
 mod seeds;
+mod sessions;
 mod simulate;
 mod store;
 mod stuck;
