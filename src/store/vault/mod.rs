@@ -27,6 +27,7 @@ mod recode;
 mod remove;
 mod requests;
 mod rest;
+mod rewrite;
 mod shelf;
 mod store;
 mod verify;
@@ -40,6 +41,7 @@ use std::sync::atomic::AtomicU64;
 
 pub use read::{AttemptLegs, Legs, read};
 pub use remove::{Removed, give_back, prune, prune_sealed, prune_to_size};
+pub use rewrite::{Hide, Rewritten, rewrite};
 pub use shelf::Shelf;
 pub use store::Vault;
 pub use verify::{Progress, Stats, Verified, stats, verify, verify_with};
