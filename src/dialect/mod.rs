@@ -13,6 +13,7 @@ mod opaque;
 pub mod openai_chat;
 pub mod openai_embeddings;
 pub mod openai_responses;
+pub mod outline;
 pub mod params;
 pub mod pieces;
 pub mod prompt;

@@ -7,6 +7,7 @@
 
 pub mod awaited;
 pub mod capture;
+pub mod clean;
 pub mod digest;
 pub mod estimate;
 pub mod keep;

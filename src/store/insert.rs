@@ -11,7 +11,7 @@ use crate::store::memory::Memory;
 use crate::store::rollup::Batch;
 use crate::store::row::{Row, int};
 use crate::store::words::{Word, Words};
-use crate::store::zones::{Field, Zones};
+use crate::store::zones::{Field, Zones, hour};
 
 /// What became of a batch that was committed.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -426,6 +426,7 @@ fn numbers_into_zones(
         (Field::UpstreamStatus, upstream_status.map(i64::from)),
         (Field::Stream, Some(i64::from(row.stream))),
         (Field::Level, Some(i64::from(row.level.number()))),
+        (Field::StartedHour, Some(hour(row.started_at_us))),
     ] {
         zones.number(connection, field, value)?;
     }

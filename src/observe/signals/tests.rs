@@ -255,6 +255,7 @@ fn answers_that_hit_a_limit_or_break_off_are_truncated() {
     let mut left = desk.exchange(CHAT, &asking(CHAT), &cut(chat_stream(&words, "stop")));
     left.outcome = Outcome::ClientCancelled;
     assert!(labels(desk.read(left).summary.signals).is_empty(), "its client wanted no more");
+    assert!(of_answer(CHAT, "<html>log in</html>").is_empty(), "something else");
 }
 
 #[test]
