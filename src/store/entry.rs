@@ -5,6 +5,7 @@ use rusqlite::Connection;
 use crate::store::capture::{Absent, BodyIn, Captured, LegIn};
 use crate::store::flags;
 use crate::store::row::Row;
+use crate::store::vault::{Kept, Vault};
 
 /// One exchange on its way to the disk.
 #[derive(Debug, Clone)]
@@ -19,15 +20,6 @@ impl From<Row> for Entry {
     }
 }
 
-/// What became of the bodies of one exchange.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Kept {
-    /// Bits of `store/flags.rs` to be set on the record.
-    pub flags: i64,
-    pub raw_bytes: u64,
-    pub stored_bytes: u64,
-}
-
 /// Where bodies go, on the writer's thread and in its transactions.
 pub trait Bodies: Send {
     /// Stores what was kept of the exchange that becomes record `seq`.
@@ -35,11 +27,34 @@ pub trait Bodies: Send {
         &mut self,
         connection: &Connection,
         seq: i64,
+        session: Option<&str>,
         captured: &Captured,
     ) -> rusqlite::Result<Kept>;
 
+    fn committed(&mut self);
+
     /// What was stored since the last commit is not there.
     fn rolled_back(&mut self);
+}
+
+impl Bodies for Vault {
+    fn store(
+        &mut self,
+        connection: &Connection,
+        seq: i64,
+        session: Option<&str>,
+        captured: &Captured,
+    ) -> rusqlite::Result<Kept> {
+        Vault::store(self, connection, seq, session, captured)
+    }
+
+    fn committed(&mut self) {
+        Vault::committed(self);
+    }
+
+    fn rolled_back(&mut self) {
+        Vault::rolled_back(self);
+    }
 }
 
 impl Entry {
@@ -113,6 +128,7 @@ mod tests {
         stored: Arc<Mutex<Vec<(i64, bool)>>>,
         full: Arc<AtomicBool>,
         rollbacks: Arc<AtomicU64>,
+        commits: Arc<AtomicU64>,
     }
 
     impl Bodies for Shelf {
@@ -120,6 +136,7 @@ mod tests {
             &mut self,
             connection: &Connection,
             seq: i64,
+            _session: Option<&str>,
             captured: &Captured,
         ) -> rusqlite::Result<Kept> {
             let has_body = matches!(captured.request.body, BodyIn::Content(_));
@@ -134,6 +151,10 @@ mod tests {
             self.stored.lock().unwrap().push((seq, has_body));
             let flags = if has_body { flags::REPLAYABLE } else { 0 };
             Ok(Kept { flags, raw_bytes: 10, stored_bytes: 3 })
+        }
+
+        fn committed(&mut self) {
+            self.commits.fetch_add(1, Ordering::Relaxed);
         }
 
         fn rolled_back(&mut self) {
@@ -180,7 +201,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let shelf = Shelf::default();
         let (stored, full) = (Arc::clone(&shelf.stored), Arc::clone(&shelf.full));
-        let rollbacks = Arc::clone(&shelf.rollbacks);
+        let (rollbacks, commits) = (Arc::clone(&shelf.rollbacks), Arc::clone(&shelf.commits));
         let limits = Limits { bytes_max: 1_000, ..Limits::default() };
         let writer = Writer::start_with(folder.path(), limits, Some(Box::new(shelf))).unwrap();
         let handle = writer.handle();
@@ -201,7 +222,7 @@ mod tests {
             &counters.bodies_shed_disk,
         ];
         assert_eq!(told.map(counted), [5, 0, 1, 2], "for a while no body is tried");
-        assert_eq!((counted(&counters.queued_bytes), counted(&rollbacks)), (0, 1));
+        assert_eq!([&counters.queued_bytes, &*rollbacks, &*commits].map(counted), [0, 1, 3]);
         let shed = format!("exchange_records WHERE flags & {} <> 0", flags::SHED);
         assert_eq!(count(&read(&folder), &shed), 3);
     }

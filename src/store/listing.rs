@@ -206,7 +206,8 @@ mod tests {
         row.signals.add(Signal::Stall);
         row.headers = vec![("x-team".to_owned(), "a\"b".to_owned())];
         row.gaps_us = Some([1, 2, 3]);
-        (row.run_id, row.replay_of, row.duplicate_of) = (Some([1; 16]), Some([2; 16]), Some([3; 16]));
+        (row.run_id, row.replay_of, row.duplicate_of) =
+            (Some([1; 16]), Some([2; 16]), Some([3; 16]));
         row.prefix_changed_at = Some(77);
         row.error_detail = Some("slow down".to_owned());
         row
@@ -239,7 +240,8 @@ mod tests {
             assert_eq!(row.tags, given.tags);
             assert_eq!([row.gap_p50_us, row.gap_p99_us, row.gap_max_us], [1, 2, 3].map(Some));
             assert_eq!((row.stalls, row.ttft_us, row.queued_us), (Some(0), Some(2_000), 0));
-            let ids = [&row.run_id, &row.replay_of, &row.duplicate_of].map(|id| id.as_deref().unwrap());
+            let ids =
+                [&row.run_id, &row.replay_of, &row.duplicate_of].map(|id| id.as_deref().unwrap());
             assert_eq!(ids.map(|id| &id[..8]), ["01010101", "02020202", "03030303"]);
             assert_eq!((row.prefix_changed_at, row.labels.len()), (Some(77), 0));
             assert_eq!((&*row.model.clone().unwrap(), row.input_tokens), ("gpt-5", Some(1_000)));
@@ -268,7 +270,10 @@ mod tests {
         });
         crate::store::tests::flushed(running.handle());
         let listed = by_seq(&read(&folder), &[1, 2]).unwrap();
-        assert_eq!((&*listed[0].labels, &*listed[1].labels), (&["good".to_owned(), "slow".to_owned()][..], &["good".to_owned()][..]));
+        assert_eq!(
+            (&*listed[0].labels, &*listed[1].labels),
+            (&["good".to_owned(), "slow".to_owned()][..], &["good".to_owned()][..])
+        );
     }
 
     #[test]

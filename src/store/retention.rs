@@ -95,7 +95,8 @@ mod tests {
         let label = "INSERT INTO labels (exchange, name, at_us) \
                      SELECT id, 'odd', 0 FROM exchange_records WHERE seq IN (1, 2600)";
         assert_eq!(connection.execute(label, []).unwrap(), 2);
-        let blocks = |connection: &Connection| count(connection, "(SELECT DISTINCT block FROM zones)");
+        let blocks =
+            |connection: &Connection| count(connection, "(SELECT DISTINCT block FROM zones)");
         assert_eq!(blocks(&connection), 3);
         let newest = count(&connection, "exchange_records");
         let before_us = BASE_US + 75 * HOUR_US;

@@ -355,6 +355,9 @@ impl Work {
             awaited::write(&transaction, &self.changes)?;
             self.late.write(&transaction)?;
             transaction.commit()?;
+            if let Some(bodies) = bodies {
+                bodies.committed();
+            }
             Ok(done)
         };
         write().map_err(|error: rusqlite::Error| {
