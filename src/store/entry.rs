@@ -31,6 +31,7 @@ pub trait Bodies: Send {
         captured: &Captured,
     ) -> rusqlite::Result<Kept>;
 
+    /// What was stored is there to stay.
     fn committed(&mut self);
 
     /// What was stored since the last commit is not there.
@@ -45,15 +46,15 @@ impl Bodies for Vault {
         session: Option<&str>,
         captured: &Captured,
     ) -> rusqlite::Result<Kept> {
-        Vault::store(self, connection, seq, session, captured)
+        self.store(connection, seq, session, captured)
     }
 
     fn committed(&mut self) {
-        Vault::committed(self);
+        self.committed();
     }
 
     fn rolled_back(&mut self) {
-        Vault::rolled_back(self);
+        self.rolled_back();
     }
 }
 

@@ -355,12 +355,13 @@ impl Work {
             awaited::write(&transaction, &self.changes)?;
             self.late.write(&transaction)?;
             transaction.commit()?;
-            if let Some(bodies) = bodies {
-                bodies.committed();
-            }
             Ok(done)
         };
-        write().map_err(|error: rusqlite::Error| {
+        let written = write();
+        if let (Ok(_), Some(bodies)) = (&written, &mut *bodies) {
+            bodies.committed();
+        }
+        written.map_err(|error: rusqlite::Error| {
             memory.clear();
             if let Some(bodies) = bodies {
                 bodies.rolled_back();

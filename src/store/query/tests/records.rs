@@ -61,8 +61,10 @@ pub(super) fn row(n: u64) -> Row {
     row.ttft_us = (n % 3 != 0).then_some(signed(n * 1_000 % 4_000_000));
     row.duration_us = signed(n * 7_919 % 30_000_000);
     row.gaps_us = (n % 4 == 0).then_some([1_000, 20_000, signed(n * 13_007 % 9_000_000)]);
-    row.error_source = failed.then_some("upstream").or(rejected.then_some("client")).map(Into::into);
-    row.error_kind = failed.then_some("overloaded").or(rejected.then_some("model_not_found")).map(Into::into);
+    row.error_source =
+        failed.then_some("upstream").or(rejected.then_some("client")).map(Into::into);
+    row.error_kind =
+        failed.then_some("overloaded").or(rejected.then_some("model_not_found")).map(Into::into);
     row.error_detail = failed.then(|| format!("the Provider said {n}: try later"));
     row.finish_reason = (!failed).then(|| if n % 9 == 0 { "length" } else { "stop" }.to_owned());
     row.tools = match n % 6 {
