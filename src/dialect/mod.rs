@@ -19,6 +19,7 @@ pub mod prompt;
 pub mod reader;
 pub mod sight;
 mod tail;
+pub mod texts;
 mod tokens;
 
 use bytes::Bytes;

@@ -16,6 +16,7 @@ mod content;
 mod dictionaries;
 mod encode;
 mod frames;
+mod fresh;
 mod hash;
 mod headers;
 mod index;
@@ -36,6 +37,7 @@ mod tests;
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 
+pub use fresh::Fresh;
 pub use read::{AttemptLegs, Legs, read};
 pub use shelf::Shelf;
 pub use store::Vault;
