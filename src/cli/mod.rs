@@ -5,6 +5,7 @@ pub mod captures;
 pub mod check;
 pub mod demo;
 pub mod generate;
+pub mod imported;
 pub mod keep;
 pub mod logging;
 pub mod observers;

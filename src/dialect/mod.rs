@@ -1,6 +1,7 @@
 //! The only place that knows vendor JSON: one folder a dialect, and here the one `match` for each thing they all do.
 
 pub mod anthropic_messages;
+pub mod calls;
 pub mod complaint;
 pub mod edit;
 pub mod gemini_generate;
@@ -17,6 +18,7 @@ pub mod params;
 pub mod pieces;
 pub mod prompt;
 pub mod reader;
+pub mod session;
 pub mod sight;
 mod tail;
 pub mod texts;

@@ -7,7 +7,7 @@ use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, Row, Statement, ToSql};
 
 use crate::store::detail::{Detail, Part, Tried, Value};
-use crate::store::insert::Memory;
+use crate::store::memory::Memory;
 use crate::store::words::Word;
 use crate::store::zones::{Field, hour};
 
