@@ -233,7 +233,9 @@ fn body(stored: &Stored, side: Side, leg: &Leg, whole: &Whole) -> Response {
         // A leg that is the same as another's keeps no headers where none were changed.
         content_type(match side {
             Side::Request => &stored.request,
-            Side::Response => stored.attempts.last().map_or(&stored.response, |last| &last.response),
+            Side::Response => {
+                stored.attempts.last().map_or(&stored.response, |last| &last.response)
+            }
         })
     });
     let set = |headers: &mut HeaderMap, name: HeaderName, value: &str| {
@@ -284,15 +286,16 @@ fn told(body: &[u8]) -> Result<New, Refusal> {
 
 fn exchange(folder: &std::path::Path, id: &str) -> Result<On, Refusal> {
     let row = crate::store::reader::Reader::open(folder)?.find(id)?;
-    let parsed = row.id.parse::<uuid::Uuid>().map(|id| ExchangeId::from_bytes(id.into_bytes()));
-    parsed.map(On::Exchange).map_err(|_| Refusal::bad("the id in the store is no UUID"))
+    let parsed = ExchangeId::parse(&row.id).map(On::Exchange);
+    parsed.ok_or_else(|| Refusal::bad("the id in the store is no UUID"))
 }
 
 fn of_label(error: LabelError) -> Refusal {
     let status = match &error {
-        LabelError::Name(_) | LabelError::Score(_) | LabelError::Note(_) | LabelError::Author(_) => {
-            StatusCode::BAD_REQUEST
-        }
+        LabelError::Name(_)
+        | LabelError::Score(_)
+        | LabelError::Note(_)
+        | LabelError::Author(_) => StatusCode::BAD_REQUEST,
         LabelError::TooMany => StatusCode::CONFLICT,
         LabelError::NoExchange(_) | LabelError::NoSession(_) => StatusCode::NOT_FOUND,
         LabelError::Open(_) | LabelError::Write(_) => StatusCode::SERVICE_UNAVAILABLE,

@@ -13,6 +13,7 @@ use crate::proxy::state::Shared;
 use crate::store::db::OpenError;
 use crate::store::query::page::FindError;
 use crate::store::reader::{ReadError, Reader};
+use crate::store::vault::VaultError;
 
 /// What is wrong with a question, or with the answering of it.
 #[derive(Debug)]
@@ -44,6 +45,16 @@ impl From<OpenError> for Refusal {
 impl From<ReadError> for Refusal {
     fn from(error: ReadError) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+    }
+}
+
+impl From<VaultError> for Refusal {
+    fn from(error: VaultError) -> Self {
+        let status = match error {
+            VaultError::Sqlite(_) => StatusCode::SERVICE_UNAVAILABLE,
+            VaultError::Damaged { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, error.to_string())
     }
 }
 
@@ -82,8 +93,8 @@ pub async fn with_reader(
 
 /// The members of a URL's query, in order.
 pub fn pairs(uri: &Uri) -> Result<Vec<(String, String)>, Refusal> {
-    let Query(pairs) = Query::try_from_uri(uri)
-        .map_err(|_| Refusal::bad("the query is no list of name=value"))?;
+    let Query(pairs) =
+        Query::try_from_uri(uri).map_err(|_| Refusal::bad("the query is no list of name=value"))?;
     Ok(pairs)
 }
 

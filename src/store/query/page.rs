@@ -163,7 +163,8 @@ impl Reader {
             let sought = Sought::new(&words);
             let indexed = self.folder().and_then(|folder| look_up(&folder, &sought));
             let (mut seqs, upto) = indexed.unwrap_or_default();
-            seqs.extend(scan(&self.connection, &sought, upto)?);
+            let mut shelf = self.shelf.borrow_mut();
+            seqs.extend(scan(&self.connection, &mut shelf, &sought, upto)?);
             texts.insert(words, seqs);
         }
         Ok(texts)

@@ -24,17 +24,17 @@ pub(super) fn reader() -> Read {
 /// The newest exchanges after `after` that brought these words; only so many are read.
 pub(in crate::store) fn scan(
     store: &Connection,
+    shelf: &mut Shelf,
     sought: &Sought,
     after: i64,
 ) -> rusqlite::Result<Vec<i64>> {
     let sql = format!("SELECT seq FROM bodies WHERE seq > ? ORDER BY seq DESC LIMIT {SCANNED_MAX}");
     let mut statement = store.prepare_cached(&sql)?;
     let mut rows = statement.query([after])?;
-    let mut shelf = Shelf::default();
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let seq = row.get(0)?;
-        let words = words(&mut shelf, store, seq, WORDS_MAX);
+        let words = words(shelf, store, seq, WORDS_MAX);
         if words.is_some_and(|words| sought.is_in(&words)) {
             found.push(seq);
         }
