@@ -8,6 +8,7 @@
 
 mod auth;
 mod cancel;
+mod captured;
 mod command;
 mod demo;
 mod drain;
