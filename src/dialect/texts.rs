@@ -106,6 +106,9 @@ impl Texts {
         let mut left = self.bytes_max;
         let mut splitter = Splitter::new(EVENT_BYTES_MAX);
         let mut read = |data: &[u8]| {
+            if data.trim_ascii() == b"[DONE]" {
+                return;
+            }
             each_text(data, |name, text| {
                 let at = streams.iter().position(|(known, _)| known == name);
                 let at = at.unwrap_or_else(|| {
@@ -169,6 +172,11 @@ fn each_text(part: &[u8], mut visit: impl FnMut(&str, &str) -> bool) {
         None => 0,
     };
     while let Some(start) = quote_from(part, at) {
+        // What a member was called ends with what it is a member of.
+        let between = part.get(at..start).unwrap_or_default();
+        if memchr::memchr2(b'}', b']', between).is_some() {
+            name.clear();
+        }
         let end = string_end(part, start).unwrap_or(part.len() + 1);
         let text = unescaped(part.get(start + 1..(end - 1).max(start + 1)).unwrap_or_default());
         at = end;

@@ -57,9 +57,9 @@ impl Store {
         let captured =
             Captured { request: leg(request), attempts: vec![attempt], ..Captured::default() };
         let moment = self.connection.unchecked_transaction().unwrap();
-        let sql = "INSERT INTO exchange_records (seq, id, started_at_us, dialect, operation, outcome, stream, duration_us, \
+        let sql = "INSERT INTO exchange_records (seq, id, started_at_us, dialect, operation, outcome, stream, queued_us, duration_us, \
                    overhead_us, request_bytes, response_bytes, attempts, agent, method, path, level, flags, signals) \
-                   VALUES (?1, randomblob(16), ?1, 'openai_chat', 'chat', 'complete', 0, 1, 1, 1, 1, 1, 'none', 'POST', '/', 3, 0, 0)";
+                   VALUES (?1, randomblob(16), ?1, 'openai_chat', 'chat', 'complete', 0, 0, 1, 1, 1, 1, 1, 'none', 'POST', '/', 3, 0, 0)";
         moment.execute(sql, [seq]).unwrap();
         self.vault.store(&moment, seq, None, &captured).unwrap();
         moment.commit().unwrap();
