@@ -6,14 +6,17 @@
 )]
 #![expect(unreachable_pub, reason = "modules of a test binary have no outside to be reached from")]
 
+mod api;
 mod auth;
 mod cancel;
-mod captured;
+mod capture;
+mod captures;
 mod command;
 mod demo;
 mod drain;
 mod edges;
 mod faults;
+mod formats;
 mod hostile;
 mod ids;
 mod legs;

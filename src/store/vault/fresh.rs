@@ -1,11 +1,11 @@
 //! What an exchange brought that no earlier one had: what full-text search has to read, and no more.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
+use crate::store::vault::VaultError;
 use crate::store::vault::content::Form;
-use crate::store::vault::rest::{At, LegRead, RestRead};
+use crate::store::vault::rest::At;
 use crate::store::vault::shelf::Shelf;
-use crate::store::vault::{Part, VaultError};
 
 /// New content of one exchange.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,37 +23,22 @@ impl Shelf {
         connection: &Connection,
         seq: i64,
     ) -> Result<Option<Fresh>, VaultError> {
-        let damaged = |reason| VaultError::Damaged { seq, reason };
-        let sql = "SELECT content IS NOT NULL, rest_dictionary, rest FROM bodies WHERE seq = ?1";
-        let row = connection
-            .prepare_cached(sql)?
-            .query_row([seq], |row| {
-                let rest = (row.get::<_, Option<i64>>(1)?, row.get::<_, Option<Vec<u8>>>(2)?);
-                Ok((row.get::<_, bool>(0)?, rest))
-            })
-            .optional()?;
-        let Some((has_content, rest)) = row else { return Ok(None) };
         // Content without a rest is kept for others: its own exchange is gone.
-        let (Some(id), Some(blob)) = rest else { return Ok(None) };
+        let Some((mut rest, _)) = self.rest(connection, seq)? else { return Ok(None) };
         let mut fresh = Fresh::default();
+        for leg in rest.legs_mut() {
+            if let At::Whole(told, bytes) = &leg.body {
+                fresh.wholes.push((bytes.to_vec(), told.coding.clone()));
+            }
+        }
+        let sql = "SELECT content IS NOT NULL FROM bodies WHERE seq = ?1";
+        let has_content: bool =
+            connection.prepare_cached(sql)?.query_row([seq], |row| row.get(0))?;
         if has_content {
             let content = self.content(connection, seq)?;
             let texts = content.segments().filter(|(_, form)| *form == Form::Text);
             fresh.parts.extend(texts.map(|(bytes, _)| bytes.to_vec()));
         }
-        let plain = self.open(connection, &blob, id, (seq, Part::Rest)).map_err(damaged)?;
-        let rest = RestRead::parse(&plain).map_err(damaged)?;
-        let mut whole = |leg: LegRead<'_>| {
-            if let At::Whole(told, bytes) = leg.body {
-                fresh.wholes.push((bytes.to_vec(), told.coding));
-            }
-        };
-        whole(rest.request);
-        for attempt in rest.attempts {
-            whole(attempt.request);
-            whole(attempt.response);
-        }
-        whole(rest.response);
         Ok(Some(fresh))
     }
 }

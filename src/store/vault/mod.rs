@@ -25,10 +25,12 @@ mod pieces;
 mod read;
 mod recipe;
 mod recode;
+mod remove;
 mod requests;
 mod rest;
 mod shelf;
 mod store;
+mod verify;
 mod wire;
 
 #[cfg(test)]
@@ -39,8 +41,10 @@ use std::sync::atomic::AtomicU64;
 
 pub use fresh::Fresh;
 pub use read::{AttemptLegs, Legs, read};
+pub use remove::{Removed, give_back, prune, prune_sealed, prune_to_size};
 pub use shelf::Shelf;
 pub use store::Vault;
+pub use verify::{Progress, Stats, Verified, stats, verify, verify_with};
 pub use wire::Bad;
 
 /// Removes secrets from what is about to be stored. The same text always becomes the same text, so that what was equal
