@@ -32,6 +32,7 @@ pub mod reprice;
 mod retention;
 pub mod rollup;
 pub mod row;
+pub mod search;
 mod sessions;
 pub mod sketch;
 pub mod stored;

@@ -6,6 +6,7 @@
 )]
 #![expect(unreachable_pub, reason = "modules of a test binary have no outside to be reached from")]
 
+mod api;
 mod auth;
 mod cancel;
 mod capture;

@@ -16,6 +16,7 @@ mod content;
 mod dictionaries;
 mod encode;
 mod frames;
+mod fresh;
 mod hash;
 mod headers;
 mod index;
@@ -39,6 +40,7 @@ mod tests;
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 
+pub use fresh::Fresh;
 pub use read::{AttemptLegs, Legs, read};
 pub use remove::{Removed, give_back, prune, prune_sealed, prune_to_size};
 pub use rewrite::{Hide, Rewritten, rewrite};
