@@ -39,6 +39,7 @@ pub mod stored;
 pub mod text;
 mod top;
 mod upgrade;
+pub mod upkeep;
 pub mod usage;
 pub mod vault;
 mod window;

@@ -10,8 +10,11 @@ mod label;
 mod ls;
 mod open;
 mod progress;
+mod prune;
 mod show;
+mod stats;
 mod tail;
+mod verify;
 
 use crate::cli::Exit;
 use args::CapturesCommand;
@@ -27,9 +30,9 @@ pub fn run(command: &CapturesCommand) -> Exit {
         CapturesCommand::Label(args) => label::run(args),
         CapturesCommand::Backup(args) => backup::backup(args),
         CapturesCommand::Restore(args) => backup::restore(args),
-        CapturesCommand::Stats(_) | CapturesCommand::Prune(_) | CapturesCommand::Verify(_) => {
-            Ok(Exit::Done)
-        }
+        CapturesCommand::Stats(args) => stats::run(args),
+        CapturesCommand::Prune(args) => prune::run(args),
+        CapturesCommand::Verify(args) => verify::run(args),
     };
     done.unwrap_or_else(|exit| exit)
 }
