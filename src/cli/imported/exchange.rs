@@ -41,7 +41,9 @@ pub(super) fn of(
     let agent = agent::name(sent.get(http::header::USER_AGENT).map(HeaderValue::as_bytes));
     let own_agent = word::kept(&recording.agent, "other");
     let (session, parent) = match &recording.session {
-        Some(session) => (Some(session.as_str().into()), recording.parent_session.as_deref().map(Into::into)),
+        Some(session) => {
+            (Some(session.as_str().into()), recording.parent_session.as_deref().map(Into::into))
+        }
         None => headers::session(sent),
     };
     let mut exchange = Exchange {
