@@ -8,6 +8,8 @@
 
 mod auth;
 mod cancel;
+mod capture;
+mod captures;
 mod command;
 mod demo;
 mod drain;

@@ -79,8 +79,8 @@ fn body(body: Body) -> BodyIn {
             bytes: whole.bytes.into(),
             cut_bytes: whole.cut_bytes,
             coding: whole.coding,
-            outline: Outline::default(),
             redacted: whole.redacted,
+            outline: Outline::default(),
         }),
     }
 }
