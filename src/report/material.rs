@@ -174,8 +174,9 @@ impl Answer {
             last = Some((name, end));
         });
         self.bad_event = bad;
-        // The LF of a CRLF that ends the last event may be left over.
-        self.half_event = splitter.finish().is_some();
+        // What follows the last event: the rest of a line end, a comment, or half an event.
+        let rest = body.get(end..).unwrap_or_default().trim_ascii();
+        self.half_event = !rest.is_empty() && !rest.starts_with(b":");
         self.event_count = count;
         self.last =
             last.map(|(name, end)| Event { name, number: count, end, at_us: arrival(frames, end) });

@@ -3,6 +3,8 @@
 pub mod ask;
 pub mod diagnose;
 pub mod diff;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod ink;
 pub mod material;
 pub mod reprice;

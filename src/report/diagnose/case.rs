@@ -56,6 +56,7 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// What is said here may quote anybody: it is made fit for a terminal.
     pub(super) fn new(class: Class, place: Place, confidence: Confidence, says: String) -> Self {
         Self {
             class,
@@ -63,7 +64,7 @@ impl Finding {
             place,
             act_at: place,
             confidence,
-            says,
+            says: ink::line(&says, QUOTE_CHARS_MAX),
             evidence: Vec::new(),
             advice: Vec::new(),
             docs: Vec::new(),
@@ -93,7 +94,7 @@ impl Finding {
     }
 
     pub(super) fn advise(mut self, advice: impl Into<String>) -> Self {
-        self.advice.push(advice.into());
+        self.advice.push(ink::line(&advice.into(), QUOTE_CHARS_MAX));
         self
     }
 

@@ -14,12 +14,15 @@ pub mod class;
 pub mod group;
 mod limits;
 mod odd;
+mod pace;
+mod phrases;
 mod prefix;
 mod refused;
 mod said;
 pub mod similar;
 pub mod text;
 pub mod timeline;
+mod tools;
 mod wire;
 mod words;
 

@@ -10,6 +10,9 @@ use crate::report::ink::{self, capital};
 use crate::report::material::{self, Answer};
 use crate::store::stored::Attempt;
 
+/// Limit: characters of a field's name.
+const FIELD_CHARS_MAX: usize = 120;
+
 /// What one attempt's answer says, with all that is needed to judge it.
 pub(super) struct Said<'a> {
     pub(super) status: Option<u16>,
@@ -368,11 +371,11 @@ fn numbers_of(said: &Said<'_>) -> String {
 pub(super) fn field(complaint: Option<&Complaint>) -> Option<String> {
     let complaint = complaint?;
     if let Some(param) = &complaint.param {
-        return Some(param.clone());
+        return Some(ink::line(param, FIELD_CHARS_MAX));
     }
     let (start, _) = complaint.message.split_once(": ").unwrap_or_default();
     let is_path = !start.is_empty()
-        && start.len() < 120
+        && start.len() < FIELD_CHARS_MAX
         && start.chars().all(|c| c.is_ascii_alphanumeric() || "._[]*".contains(c))
         && start.chars().any(|c| "._[".contains(c) || c.is_ascii_lowercase());
     if is_path {
@@ -381,7 +384,8 @@ pub(super) fn field(complaint: Option<&Complaint>) -> Option<String> {
     let (_, after) = complaint.message.split_once("arameter")?;
     let quoted = after.trim_start_matches([':', ' ', 's']);
     let quote = quoted.chars().next().filter(|quote| "'`\"".contains(*quote))?;
-    let name: String = quoted.chars().skip(1).take_while(|c| *c != quote).take(120).collect();
+    let name: String =
+        quoted.chars().skip(1).take_while(|c| *c != quote).take(FIELD_CHARS_MAX).collect();
     Some(name).filter(|name| !name.is_empty())
 }
 
