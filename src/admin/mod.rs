@@ -1,6 +1,7 @@
-//! The operations listener: health, readiness, metrics, providers, routing decisions, prices, usage. Errors are problem
-//! documents.
+//! The operations listener: health, readiness, metrics, providers, routing decisions, prices, usage, capture and
+//! what runs now. Errors are problem documents.
 
+pub mod capture;
 pub mod guard;
 pub mod metrics;
 pub mod pricing;
@@ -28,6 +29,8 @@ fn app(shared: Arc<Shared>) -> Router {
         .route("/api/route", get(views::route))
         .route("/api/pricing", get(pricing::all))
         .route("/api/pricing/{*model}", get(pricing::one))
+        .route("/api/capture", get(capture::state).put(capture::switch))
+        .route("/api/live", get(capture::live))
         .route("/api/usage", get(usage::json))
         .route("/api/usage.csv", get(usage::csv))
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), guard::admit));

@@ -1,6 +1,7 @@
 //! The answers of the operations API.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::Json;
 use axum::extract::{Query, State};
@@ -25,13 +26,20 @@ pub async fn health(State(shared): State<Arc<Shared>>) -> Json<Value> {
 
 pub async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     match readiness(&shared, &shared.snapshot()) {
-        Ok(()) => Json(json!({ "status": "ready" })).into_response(),
+        Ok(()) => Json(json!({ "status": "ready", "warnings": warnings(&shared) })).into_response(),
         Err(reason) => (
             StatusCode::SERVICE_UNAVAILABLE,
             Json(json!({ "status": "not ready", "reason": reason })),
         )
             .into_response(),
     }
+}
+
+/// What is wrong and does not stop traffic.
+fn warnings(shared: &Shared) -> Vec<&'static str> {
+    let failing = shared.store().is_some_and(|store| store.failing.load(Ordering::Relaxed));
+    let told = "the store cannot be written: records and bodies are lost until it can; look at the log and at the disk";
+    failing.then_some(told).into_iter().collect()
 }
 
 pub async fn providers(State(shared): State<Arc<Shared>>) -> Json<Value> {

@@ -27,7 +27,7 @@ pub struct Store {
 
 /// Opens the store of the data directory, where records are to be kept.
 pub fn start(settings: &Settings, awaited: &Arc<Awaited>) -> Result<Option<Store>, LockError> {
-    if settings.capture.level == Level::Off {
+    if settings.capture.rules.most() == Level::Off {
         return Ok(None);
     }
     let folder = &settings.server.data_dir;

@@ -5,13 +5,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::cli::{keep, logging};
 use crate::config::settings::{LogLevel, Settings};
+use crate::exchange::room::Room;
 use crate::observe::line::LineSink;
 use crate::observe::pipe::Pipe;
 use crate::observe::prices::PricesInForce;
 use crate::observe::queue::Queue;
+use crate::observe::rules::RulesInForce;
 use crate::observe::sink::Sinks;
 use crate::observe::span::{Origins, SpanSink};
 use crate::price::date::Day;
+use crate::proxy::state::Shared;
 use crate::store::Counters as StoreCounters;
 use crate::store::lock::{LockError, ServeLock};
 use crate::telemetry::counters::Counters as ExportCounters;
@@ -34,10 +37,14 @@ pub fn start(
     log: &Pipe,
 ) -> Result<(Sinks, Observers), LockError> {
     let mut observers = Observers { exports: None, store: None, log: log.clone(), lock: None };
-    let mut sinks = Sinks::default();
+    let room = Room::new(settings.capture.memory_bytes_max);
+    let mut sinks = Sinks::default().keeping(room, Arc::default());
     if let Some(keep::Store { lock, counters, sink }) = keep::start(settings, sinks.awaited())? {
         observers.store = Some(counters);
         observers.lock = Some(lock);
+        let rules = RulesInForce::new(Arc::clone(&settings.capture.rules));
+        let room = Arc::clone(sinks.room());
+        sinks = sinks.keeping(room, rules);
         sinks = sinks.with(Box::new(sink));
     }
     if !matches!(settings.log.level, LogLevel::Error | LogLevel::Warn) {
@@ -63,8 +70,9 @@ pub fn with_spans(
 }
 
 impl Observers {
-    /// Lets scrapes read what exporters, store and log count themselves.
-    pub fn watch(&self, telemetry: &Telemetry) {
+    /// Lets scrapes and the operations API read what exporters, store and log count themselves.
+    pub fn watch(&self, shared: &Shared) {
+        let telemetry = &shared.telemetry;
         let log = self.log.clone();
         telemetry.watch(Metric::LogLinesDropped, &[], move || log.dropped());
         if let Some(counters) = &self.exports {
@@ -72,6 +80,7 @@ impl Observers {
         }
         if let Some(counters) = &self.store {
             keep::watch(telemetry, counters);
+            shared.has_store(Arc::clone(counters));
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,7 @@ use crate::base::trace::Sampler;
 use crate::config::diagnostic::Findings;
 use crate::exchange::level::Level;
 use crate::exchange::trace::Incoming;
+use crate::policy::capture::Rules as CaptureRules;
 use crate::policy::identity::GatewayKey;
 use crate::price::book::Book;
 use crate::route::rules::Rules;
@@ -169,9 +171,15 @@ pub struct Discovery {
 }
 
 /// How much of an exchange is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Capture {
+    /// Where no rule says otherwise.
     pub level: Level,
+    pub rules: Arc<CaptureRules>,
+    /// Bytes of running exchanges and of those that wait to be written.
+    pub memory_bytes_max: usize,
+    /// Headers whose values are kept with the record.
+    pub headers_indexed: Arc<[HeaderName]>,
 }
 
 /// When captured data is removed; `None`: never by this bound.
@@ -179,6 +187,8 @@ pub struct Capture {
 pub struct Retention {
     pub bodies_age: Option<Duration>,
     pub bodies_bytes_max: Option<u64>,
+    /// Nothing is removed that was not exported.
+    pub require_export: bool,
     pub records_age: Option<Duration>,
 }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::base::money::Nanodollars;
+use crate::exchange::signal::Signals;
 use crate::neutral::reading::Reading;
 use crate::neutral::usage::{Usage, UsageSource};
 
@@ -19,6 +20,8 @@ pub struct Summary {
     pub times: Times,
     /// A closed name for the client program, from its user agent: `claude-code`, `codex`, …, `other`; `none`.
     pub agent: &'static str,
+    /// What is odd about the exchange.
+    pub signals: Signals,
 }
 
 /// Tokens and cost of one attempt.

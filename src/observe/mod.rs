@@ -6,6 +6,7 @@
 //! ```
 
 pub mod awaited;
+pub mod capture;
 pub mod digest;
 pub mod estimate;
 pub mod keep;
@@ -16,6 +17,7 @@ pub mod pipe;
 pub mod prices;
 pub mod queue;
 pub mod recorder;
+pub mod rules;
 pub mod sink;
 pub mod span;
 

@@ -16,15 +16,16 @@ use std::time::Duration;
 
 use crate::exchange::Exchange;
 use crate::exchange::leg::Keep;
+use crate::exchange::level::Level;
+use crate::exchange::live::Live;
 use crate::exchange::room::Room;
 use crate::observe::digest::Digester;
 use crate::observe::overflow::Overflow;
+use crate::observe::rules::RulesInForce;
 use crate::observe::sink::Sinks;
 
 /// Limit: finished exchanges waiting for the worker. Past it their records are lost and counted; see `overflow`.
 pub const QUEUE_MAX: usize = 65_536;
-/// Limit: bytes kept of running exchanges, prompts and answers.
-const ROOM_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// How long a woken worker waits for more before it takes the batch.
 const COMPANY: Duration = Duration::from_millis(10);
 
@@ -43,6 +44,10 @@ pub struct Queue {
     overflow: Overflow,
     /// Memory for what is kept of running exchanges.
     room: Arc<Room>,
+    /// What of an exchange is stored.
+    rules: Arc<RulesInForce>,
+    /// The exchanges that run.
+    live: Arc<Live>,
     closed: AtomicBool,
     cutting: AtomicBool,
     worker: Mutex<Option<Thread>>,
@@ -65,7 +70,9 @@ impl Queue {
             keep: sinks.keep(),
             digester: digester.clone().hurried(),
             overflow: Overflow::new(digester.clone()),
-            room: Room::new(ROOM_BYTES_MAX),
+            room: Arc::clone(sinks.room()),
+            rules: Arc::clone(sinks.rules()),
+            live: Arc::default(),
             closed: AtomicBool::new(false),
             cutting: AtomicBool::new(false),
             worker: Mutex::new(None),
@@ -105,8 +112,22 @@ impl Queue {
         &self.room
     }
 
-    pub fn keep(&self) -> Keep {
-        self.keep
+    pub fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    pub fn rules(&self) -> &Arc<RulesInForce> {
+        &self.rules
+    }
+
+    /// How much is held of an exchange while it runs whose client asked for that level.
+    pub fn keep_of(&self, asked: Option<Level>) -> Keep {
+        let stored = match self.rules.load().bound(asked) {
+            Level::Off | Level::Meta => Keep::Numbers,
+            Level::Headers => Keep::Headers,
+            Level::Full => Keep::Bodies,
+        };
+        stored.max(self.keep)
     }
 
     /// From now on an exchange that ends by being dropped was cut by the gateway, not left by its client.

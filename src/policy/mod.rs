@@ -1,3 +1,4 @@
 //! Who may do what. Pure decisions.
 
+pub mod capture;
 pub mod identity;

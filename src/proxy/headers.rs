@@ -3,6 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::exchange::attempt::RateLimit;
+use crate::exchange::level::Level;
 use crate::policy::identity::{Caller, Place};
 
 pub const X_PINHOLE_ID: HeaderName = HeaderName::from_static("x-pinhole-id");
@@ -20,6 +21,7 @@ pub const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 pub const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
+const X_PINHOLE_CAPTURE: HeaderName = HeaderName::from_static("x-pinhole-capture");
 const X_PINHOLE_TAG: HeaderName = HeaderName::from_static("x-pinhole-tag");
 
 /// Where clients name their session, the first of them wins: any client, Claude Code, Codex, OpenCode.
@@ -131,6 +133,11 @@ pub fn owned(value: &HeaderValue) -> Option<HeaderValue> {
 /// The session that the client names.
 pub fn session(headers: &HeaderMap) -> Option<&HeaderValue> {
     SESSION.iter().find_map(|name| headers.get(name)).filter(|value| !value.is_empty())
+}
+
+/// `x-pinhole-capture: LEVEL`; a word that is no level asks for nothing.
+pub fn capture(headers: &HeaderMap) -> Option<Level> {
+    Level::parse(headers.get(X_PINHOLE_CAPTURE)?.to_str().ok()?.trim())
 }
 
 /// `x-pinhole-tag: team=search`, repeatable; anything without a name and a value is none.

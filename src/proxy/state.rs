@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
@@ -13,6 +13,7 @@ use crate::observe::prices::PricesInForce;
 use crate::observe::queue::Queue;
 use crate::proxy::ids::Ids;
 use crate::route::table::{Entry, Served, Table};
+use crate::store::Counters as StoreCounters;
 use crate::telemetry::instruments::{Configured, Gauge, Telemetry, Within};
 use crate::telemetry::metrics::Metric;
 use crate::upstream::client::Client;
@@ -36,6 +37,8 @@ pub struct Shared {
     pub ids: Arc<Ids>,
     /// What the observer prices by; follows the configuration.
     prices: Arc<PricesInForce>,
+    /// What the store counts, where there is one.
+    store: OnceLock<Arc<StoreCounters>>,
 }
 
 /// What discovery found out, by provider id.
@@ -244,11 +247,23 @@ impl Shared {
             connections: AtomicU64::new(0),
             ids: Arc::default(),
             prices,
+            store: OnceLock::new(),
         })
     }
 
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+
+    /// What the store counts; `None`: nothing is kept.
+    pub fn store(&self) -> Option<&Arc<StoreCounters>> {
+        self.store.get()
+    }
+
+    /// Told once, at the start.
+    pub fn has_store(&self, counters: Arc<StoreCounters>) {
+        // A second store would be a defect, and the first one is the one that is written.
+        let _first = self.store.set(counters);
     }
 
     /// Puts a new configuration in force for requests that begin from now on. What was learnt from a provider stays
@@ -263,6 +278,7 @@ impl Shared {
             asked.is_some_and(|asked| has(&settings, asked))
         });
         self.prices.replace(Arc::clone(&settings.prices.book));
+        self.queue.rules().replace(Arc::clone(&settings.capture.rules));
         let mut next = Snapshot::new(settings, self.workers, learned.clone(), &self.telemetry);
         next.keep_counts(&current);
         self.snapshot.store(Arc::new(next));

@@ -10,24 +10,30 @@
 pub mod awaited;
 pub mod capture;
 pub mod db;
+mod detail;
 pub mod flags;
 pub mod inbox;
 mod insert;
 pub mod late;
+pub mod listing;
 pub mod lock;
 pub mod reader;
 pub mod reprice;
 mod retention;
 pub mod rollup;
 pub mod row;
+mod sessions;
 pub mod sketch;
 pub mod stored;
 pub mod text;
 mod top;
+mod upgrade;
 pub mod usage;
 mod window;
+mod words;
 mod work;
 pub mod writer;
+pub mod zones;
 
 #[cfg(test)]
 mod tests;

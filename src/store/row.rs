@@ -1,5 +1,6 @@
-//! What of an exchange becomes a record: pure, bounded, and without the exchange's bodies or headers.
+//! What of an exchange becomes a record: pure and bounded. Bodies and headers go another way, see `store/capture.rs`.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::HeaderValue;
@@ -7,7 +8,9 @@ use http::HeaderValue;
 use crate::base::trace::TraceId;
 use crate::exchange::Exchange;
 use crate::exchange::attempt::Attempt;
+use crate::exchange::level::Level;
 use crate::exchange::outcome::Outcome;
+use crate::exchange::signal::Signals;
 use crate::exchange::summary::Tally;
 use crate::neutral::usage::{Usage, UsageSource};
 use crate::store::text::{LINE_MAX, NAME_MAX, fit, fit_bytes, fit_shared};
@@ -21,6 +24,9 @@ pub struct Row {
     pub id: [u8; 16],
     pub started_at_us: i64,
     pub session: Option<String>,
+    /// The gateway found the session by the messages; no client named it.
+    pub session_inferred: bool,
+    pub parent_session: Option<String>,
     pub dialect: &'static str,
     pub operation: &'static str,
     pub model_requested: Option<String>,
@@ -49,13 +55,22 @@ pub struct Row {
     pub agent: &'static str,
     pub method: String,
     pub path: String,
-    pub client_addr: Option<String>,
+    pub client: Option<SocketAddr>,
     pub key_label: Option<Arc<str>>,
+    pub user_label: Option<String>,
     pub client_request_id: Option<String>,
     pub trace: TraceId,
     /// The sum over all attempts.
     pub cost_nanousd: Option<i64>,
     pub tags: Vec<(String, String)>,
+    /// Values of the headers that the configuration has indexed; names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub level: Level,
+    /// See `store/flags.rs`; what becomes of the bodies is added when they are written.
+    pub flags: i64,
+    pub signals: Signals,
+    /// Its head stands among those in flight, and goes when this is written.
+    pub head_written: bool,
     /// The replay that made this exchange, and what it repeats; such rows are in no roll-up.
     pub run_id: Option<[u8; 16]>,
     pub replay_of: Option<[u8; 16]>,
@@ -113,6 +128,8 @@ impl Row {
             id: exchange.id.bytes(),
             started_at_us: int(exchange.wall_us),
             session: exchange.session.as_ref().map(name_of),
+            session_inferred: false,
+            parent_session: None,
             dialect: exchange.dialect.label(),
             operation: exchange.operation.label(),
             model_requested: exchange.model_requested.as_deref().map(name),
@@ -139,12 +156,18 @@ impl Row {
             agent: if summary.agent.is_empty() { "none" } else { summary.agent },
             method: fit(exchange.method.as_str(), NAME_MAX).into_owned(),
             path: line(&exchange.path),
-            client_addr: exchange.client.map(|address| address.to_string()),
+            client: exchange.client,
             key_label: exchange.key_label.as_ref().map(fit_shared),
+            user_label: None,
             client_request_id: exchange.client_request_id.as_deref().map(name),
             trace: exchange.trace.id,
             cost_nanousd: summary.cost.map(|cost| cost.0),
             tags: tags(&exchange.tags),
+            headers: Vec::new(),
+            level: Level::Meta,
+            flags: 0,
+            signals: Signals::default(),
+            head_written: false,
             run_id: None,
             replay_of: None,
             attempts: attempts(exchange),

@@ -15,7 +15,7 @@ use crate::store::Counters;
 use crate::store::awaited::{self, Change};
 use crate::store::db::{self, FileId, OpenError};
 use crate::store::inbox::{Handle, Limits, Message, STOP_MAX, bound};
-use crate::store::insert::{Inserted, insert};
+use crate::store::insert::{Inserted, Memory, insert};
 use crate::store::late::Late;
 use crate::store::retention;
 use crate::store::row::Row;
@@ -38,6 +38,8 @@ pub(super) struct Work {
     folder: PathBuf,
     /// `None` after an error that only opening anew can mend.
     connection: Option<Connection>,
+    /// What is known of the connection's file.
+    memory: Memory,
     /// The file of the connection, set when it is opened.
     file: Option<FileId>,
     /// When the file was last compared with the path's.
@@ -70,6 +72,7 @@ impl Work {
         Self {
             folder: folder.to_owned(),
             connection: Some(connection),
+            memory: Memory::default(),
             file: FileId::of(folder),
             looked: now,
             inbox,
@@ -272,9 +275,11 @@ impl Work {
     }
 
     fn write(&mut self, rows: &[Row]) -> Result<Inserted, OpenError> {
+        let memory = &mut self.memory;
         let connection = match &mut self.connection {
             Some(connection) => connection,
             none => {
+                memory.clear();
                 let opened = db::open_writer(&self.folder, SLICE.min(self.limits.busy))?;
                 self.file = FileId::of(&self.folder);
                 none.insert(opened)
@@ -283,13 +288,14 @@ impl Work {
         let mut write = || {
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let done = insert(&transaction, rows)?;
+            let done = insert(&transaction, memory, rows)?;
             awaited::write(&transaction, &self.changes)?;
             self.late.write(&transaction)?;
             transaction.commit()?;
             Ok(done)
         };
         write().map_err(|error: rusqlite::Error| {
+            memory.clear();
             if needs_new_connection(&error) {
                 self.connection = None;
             }
@@ -336,6 +342,7 @@ impl Work {
                 (RETENTION_AGAIN, 0)
             }
         };
+        self.memory.doubt();
         self.retention = Some(clock::now() + next);
         deleted > 0
     }

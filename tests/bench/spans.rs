@@ -24,7 +24,7 @@ use pinhole::base::trace::{Sampler, SpanId};
 use pinhole::exchange::Exchange;
 use pinhole::exchange::attempt::{Attempt, Link, RateLimit};
 use pinhole::exchange::frames::Frames;
-use pinhole::exchange::leg::Leg;
+use pinhole::exchange::leg::{Keep, Leg};
 use pinhole::exchange::outcome::Outcome;
 use pinhole::exchange::room::{Room, Share};
 use pinhole::exchange::summary::{Summary, Tally, Times};
@@ -279,6 +279,9 @@ fn exchange() -> Exchange {
         session: Some(HeaderValue::from_static("session-1")),
         tags: Vec::new(),
         trace: Trace::begin(None, Incoming::Continue, &Sampler { parent: true, ratio: 1.0 }),
+        seat: None,
+        keep: Keep::Numbers,
+        asked: None,
         request: Leg::default(),
         request_bytes: 2_048,
         prompt: None,

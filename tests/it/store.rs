@@ -246,14 +246,14 @@ fn a_gateway_keeps_its_records_below_the_home_directory_and_deletes_old_ones() {
     let there = folder.path().join("kept");
     drop(Writer::start(&there, Limits::default()).expect("a store"));
     let database = Connection::open(there.join("pinhole.db")).expect("the store");
-    let old = "INSERT INTO records (id, started_at_us, dialect, operation, outcome, stream, queued_us, contents, duration_us, \
-               overhead_us, request_bytes, response_bytes, attempts, agent, method, path) \
-               VALUES (zeroblob(16), 0, '', '', '', 0, 0, 0, 0, 0, 0, 0, 0, '', '', '')";
+    let old = "INSERT INTO exchange_records (id, started_at_us, dialect, operation, outcome, stream, duration_us, \
+               overhead_us, request_bytes, response_bytes, attempts, agent, method, path, level, flags, signals) \
+               VALUES (zeroblob(16), 0, '', '', '', 0, 0, 0, 0, 0, 0, '', '', '', 1, 0, 0)";
     assert_eq!(database.execute(old, []).expect("written"), 1);
     let command = pinhole(folder.path(), &["serve", "--data-dir=~/kept"]);
     let _serving = Serving::of(command);
     let deadline = pinhole::base::clock::now() + raw::DEADLINE;
-    while number(&database, "SELECT count(*) FROM records") > 0 {
+    while number(&database, "SELECT count(*) FROM exchange_records") > 0 {
         assert!(pinhole::base::clock::now() < deadline, "the old record stays");
         std::thread::yield_now();
     }

@@ -150,7 +150,7 @@ pub(crate) fn start(data_dir: &Path) -> io::Result<Stage> {
     let sinks = sinks.with(Box::new(Keep(Arc::clone(&records))));
     let listener = serve::bind(settings.server.listen)?;
     let gateway = serve::start(settings, &listener, sinks)?;
-    observers.watch(&gateway.shared.telemetry);
+    observers.watch(&gateway.shared);
     Ok(Stage { providers, gateway, records, observers, data_dir, before })
 }
 

@@ -2,6 +2,7 @@
 //! default. Every fault is a finding; what depends on a faulty part is left out, so that one fault is said once.
 
 mod base_url;
+mod capture;
 mod keys;
 mod preset;
 mod prices;
@@ -47,9 +48,13 @@ pub fn resolve(
     let waits = file.timeouts.unwrap_or_default();
     let timeouts = server::timeouts(&waits, &mut context);
     let discovery = sections::discovery(&file.discovery.unwrap_or_default());
-    let gateway_keys = keys::gateway_keys(file.keys.unwrap_or_default(), &mut context);
+    let written_keys = file.keys.unwrap_or_default();
+    let raises = keys::raises(&written_keys);
+    let gateway_keys = keys::gateway_keys(written_keys, &mut context);
     let admin_key = keys::admin_key(&context);
-    let capture = sections::capture(&file.capture.unwrap_or_default(), &mut context);
+    let retention = capture::retention(&file.retention.unwrap_or_default());
+    let capture =
+        capture::capture(&file.capture.unwrap_or_default(), &retention, raises, &mut context);
 
     let defaults = provider::Defaults { timeouts, discover: discovery.enabled };
     let mut providers = match file.providers {
@@ -88,7 +93,7 @@ pub fn resolve(
         streams: sections::streams(&file.streams.unwrap_or_default()),
         discovery,
         capture,
-        retention: sections::retention(file.retention.unwrap_or_default()),
+        retention,
         prices,
         traces,
         telemetry,

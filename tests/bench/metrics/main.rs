@@ -26,7 +26,7 @@ use pinhole::base::trace::{Sampler, SpanId};
 use pinhole::exchange::Exchange;
 use pinhole::exchange::attempt::{Attempt, Link, RateLimit};
 use pinhole::exchange::frames::Frames;
-use pinhole::exchange::leg::Leg;
+use pinhole::exchange::leg::{Keep, Leg};
 use pinhole::exchange::outcome::Outcome;
 use pinhole::exchange::room::{Room, Share};
 use pinhole::exchange::summary::{Cost, Gaps, Summary, Tally, Times};
@@ -204,6 +204,9 @@ fn exchange(stream: bool, attempt: Attempt) -> Exchange {
         session: None,
         tags: Vec::new(),
         trace: Trace::begin(None, Incoming::Continue, &Sampler::OFF),
+        seat: None,
+        keep: Keep::Numbers,
+        asked: None,
         request: Leg::default(),
         request_bytes: 2_048,
         prompt: None,

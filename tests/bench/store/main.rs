@@ -13,7 +13,9 @@ use std::time::Duration;
 use pinhole::base::clock;
 use pinhole::base::id::ExchangeId;
 use pinhole::base::trace::TraceId;
+use pinhole::exchange::level::Level;
 use pinhole::exchange::outcome::Outcome;
+use pinhole::exchange::signal::Signals;
 use pinhole::neutral::usage::{Usage, UsageSource};
 use pinhole::store::inbox::Limits;
 use pinhole::store::reader::Reader;
@@ -120,6 +122,8 @@ fn row(wall_us: u64, combination: u64, session: u64) -> Row {
         id: ExchangeId::new(wall_us).bytes(),
         started_at_us: signed(wall_us),
         session: Some(format!("019aa000-0000-7000-8000-{session:012}")),
+        session_inferred: false,
+        parent_session: None,
         dialect: "openai_chat",
         operation: "chat",
         model_requested: Some(model.to_string()),
@@ -145,12 +149,18 @@ fn row(wall_us: u64, combination: u64, session: u64) -> Row {
         agent: ["claude-code", "codex"][(combination % 2) as usize],
         method: "POST".to_owned(),
         path: "/v1/chat/completions".to_owned(),
-        client_addr: Some("127.0.0.1:52044".to_owned()),
+        client: Some("127.0.0.1:52044".parse().expect("an address")),
         key_label: Some(["ci", "team-search"][(combination / 15) as usize].into()),
+        user_label: None,
         client_request_id: None,
         trace: TraceId::random(),
         cost_nanousd: Some(18_250_000),
         tags: vec![("team".to_owned(), format!("team-{}", combination % 8))],
+        headers: Vec::new(),
+        level: Level::Meta,
+        flags: 0,
+        signals: Signals::default(),
+        head_written: false,
         run_id: None,
         replay_of: None,
         attempts: vec![attempt(combination, model)],

@@ -1,0 +1,15 @@
+//! One exchange, or a list of them, as text for people: what is stored in, text out. Nothing here reads or prints.
+
+pub mod body;
+pub mod conversation;
+pub mod curl;
+pub mod headers;
+pub mod list;
+pub mod markdown;
+pub mod summary;
+pub mod timeline;
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tests;
