@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 
-use crate::base::coding;
 use crate::base::sse::Splitter;
 use crate::dialect::complaint::{self, Complaint};
 use crate::dialect::messages;
@@ -11,10 +10,9 @@ use crate::dialect::reader::Reader;
 use crate::neutral::kind::{Dialect, Operation};
 use crate::neutral::message::Message;
 use crate::neutral::reading::Reading;
+use crate::report::exchange::body::clear;
 use crate::store::stored::{Leg, Stored, Whole};
 
-/// Limit: bytes of a body in clear.
-const CLEAR_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Limit: bytes of one event.
 const EVENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Limit: characters of a beginning that is shown.
@@ -37,14 +35,6 @@ pub fn operation(stored: &Stored) -> Operation {
     ];
     let named = ALL.into_iter().find(|operation| operation.label() == stored.row.operation);
     named.unwrap_or(Operation::Opaque)
-}
-
-/// The bytes without their content coding; of a body that was cut, as much as can be read.
-pub fn clear(whole: &Whole) -> Cow<'_, [u8]> {
-    match whole.coding.as_deref() {
-        Some(coding) => Cow::Owned(coding::beginning(coding, &whole.bytes, CLEAR_BYTES_MAX)),
-        None => Cow::Borrowed(&whole.bytes),
-    }
 }
 
 /// The value of a header, the name in any case.
@@ -325,6 +315,7 @@ mod tests {
 
     #[test]
     fn a_coded_body_is_read_as_far_as_it_goes() {
+        use crate::base::coding;
         let text = br#"{"type":"message","content":[{"type":"text","text":"hi"}],"stop_reason":"end_turn"}"#;
         let mut stored = exchange("anthropic", &coding::gzip(text), &[]);
         if let Body::Whole(whole) = &mut stored.attempts[0].response.body {

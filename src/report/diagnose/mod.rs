@@ -13,6 +13,7 @@ pub mod case;
 pub mod class;
 pub mod group;
 mod limits;
+mod meaning;
 mod odd;
 mod pace;
 mod phrases;
@@ -24,7 +25,6 @@ pub mod text;
 pub mod timeline;
 mod tools;
 mod wire;
-mod words;
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,8 @@ use crate::neutral::message::Part;
 use crate::report::diagnose::case::{Case, Finding};
 use crate::report::diagnose::class::{Class, Confidence, Place};
 use crate::report::diagnose::{pace, tools};
-use crate::report::ink::{self, capital};
+use crate::report::prose::{self, capital};
+use crate::report::words;
 
 /// The findings, most telling first.
 pub(super) fn find(case: &Case<'_>) -> Vec<Finding> {
@@ -97,7 +98,7 @@ fn said(case: &Case<'_>) -> Option<String> {
     let parts = case.answer.messages.iter().flat_map(|message| &message.parts);
     parts.into_iter().find_map(|part| match part {
         Part::Text(words) if !words.trim().is_empty() => {
-            Some(format!("\"{}\"", ink::line(words.trim(), 200)))
+            Some(format!("\"{}\"", prose::line(words.trim(), 200)))
         }
         _ => None,
     })
@@ -129,8 +130,8 @@ pub(super) fn truncated(case: &Case<'_>) -> Option<Finding> {
             "reasoning",
             format!(
                 "The answer was cut at its limit of {} tokens: reasoning took {} of them and left {left} for the answer",
-                ink::count(limit.or(output).unwrap_or_default()),
-                ink::count(reasoning)
+                prose::number(limit.or(output).unwrap_or_default()),
+                prose::number(reasoning)
             ),
         )
     } else if let Some(limit) = limit {
@@ -138,7 +139,7 @@ pub(super) fn truncated(case: &Case<'_>) -> Option<Finding> {
             "max_tokens",
             format!(
                 "The answer was cut at the request's limit of {} output tokens",
-                ink::count(limit)
+                prose::number(limit)
             ),
         )
     } else {
@@ -147,7 +148,7 @@ pub(super) fn truncated(case: &Case<'_>) -> Option<Finding> {
             format!(
                 "The answer was cut at a limit the request does not set{}: the model's own, or the provider's default",
                 output
-                    .map(|output| format!(", after {} tokens", ink::count(output)))
+                    .map(|output| format!(", after {} tokens", prose::number(output)))
                     .unwrap_or_default()
             ),
         )
@@ -158,15 +159,15 @@ pub(super) fn truncated(case: &Case<'_>) -> Option<Finding> {
         .seen("finish", reason)
         .seen_perhaps(
             "request",
-            limit.map(|limit| format!("allows {} output tokens", ink::count(limit))),
+            limit.map(|limit| format!("allows {} output tokens", prose::number(limit))),
         );
     if let Some(output) = output {
         finding = finding.seen(
             "usage",
             format!(
                 "{} output tokens, {} of them reasoning",
-                ink::count(output),
-                ink::count(reasoning)
+                prose::number(output),
+                prose::number(reasoning)
             ),
         );
     }
@@ -201,10 +202,8 @@ pub(super) fn is_json(arguments: &str) -> bool {
 
 fn bad_event(case: &Case<'_>) -> Option<Finding> {
     let event = case.answer.bad_event.as_ref()?;
-    let at = event
-        .at_us
-        .map(|at| format!(", {} after the start", ink::duration(at)))
-        .unwrap_or_default();
+    let at =
+        event.at_us.map(|at| format!(", {} after the start", prose::time(at))).unwrap_or_default();
     Some(
         Finding::new(
             Class::InvalidAnswer,
@@ -223,7 +222,7 @@ fn bad_event(case: &Case<'_>) -> Option<Finding> {
                 "{} (event {}), ends at byte {}",
                 event.name,
                 event.number,
-                ink::count(event.end as u64)
+                prose::number(event.end as u64)
             ),
         )
         .advise("clients may stop reading there; report it to the provider with the request id")
@@ -290,7 +289,7 @@ fn empty(case: &Case<'_>) -> Option<Finding> {
         .seen("status", "200")
         .seen_perhaps("finish", (!finish.is_empty()).then(|| finish.to_owned()))
         .seen_perhaps("usage", case.row.output_tokens.map(|tokens| format!("{tokens} output tokens")))
-        .seen("answer", format!("{} in {}", ink::bytes(case.answer.bytes as u64), ink::counted(case.answer.event_count as u64, "event")))
+        .seen("answer", format!("{} in {}", words::bytes(case.answer.bytes as u64), prose::counted(case.answer.event_count as u64, "event")))
         .advise("try again; an empty answer is rarely repeated")
         .advise("if it comes back: the last message may leave nothing to say (an answer already given, a tool result that ends the task), or a stop sequence fits at once"),
     )

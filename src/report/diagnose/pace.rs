@@ -4,7 +4,7 @@ use crate::exchange::signal::Signal;
 use crate::report::diagnose::case::{Case, Finding};
 use crate::report::diagnose::class::{Class, Confidence, Place};
 use crate::report::diagnose::odd::has;
-use crate::report::ink::{self, capital};
+use crate::report::prose::{self, capital};
 
 /// A first token later than this is worth a word, whatever is usual.
 const SLOW_US: u64 = 10_000_000;
@@ -24,29 +24,29 @@ pub(super) fn stall(case: &Case<'_>) -> Option<Finding> {
     }
     let pace = case.row.gap_p50_us.map(i64::unsigned_abs);
     let against = pace
-        .map(|pace| format!(", against {} between events otherwise", ink::duration(pace)))
+        .map(|pace| format!(", against {} between events otherwise", prose::time(pace)))
         .unwrap_or_default();
     let mut finding = Finding::new(
         Class::Stall,
         Place::Provider,
         Confidence::Likely,
-        format!("The answer of {} paused for {}{against}", case.provider(), ink::duration(longest)),
+        format!("The answer of {} paused for {}{against}", case.provider(), prose::time(longest)),
     );
     if let Some(pause) = case.answer.pause {
         finding = finding.seen(
             "timing",
             format!(
                 "from {} on, after {} bytes, nothing came for {}",
-                ink::duration(pause.from_us),
-                ink::count(pause.after_bytes),
-                ink::duration(pause.us)
+                prose::time(pause.from_us),
+                prose::number(pause.after_bytes),
+                prose::time(pause.us)
             ),
         );
     }
     if let Some(stalls) = case.row.stalls.filter(|stalls| *stalls > 0) {
         finding = finding.seen(
             "timing",
-            ink::counted(stalls.unsigned_abs(), "pause") + " over ten times the usual",
+            prose::counted(stalls.unsigned_abs(), "pause") + " over ten times the usual",
         );
     }
     Some(
@@ -83,14 +83,14 @@ pub(super) fn slow(case: &Case<'_>) -> Option<Finding> {
             Place::Provider,
             format!(
                 "most of it went into {} that failed",
-                ink::counted(case.stored.attempts.len() as u64 - 1, "attempt")
+                prose::counted(case.stored.attempts.len() as u64 - 1, "attempt")
             ),
         )
     } else if head > after_head {
         (
             "provider_queue",
             Place::Provider,
-            format!("{} took {} to begin its answer", case.provider(), ink::duration(head)),
+            format!("{} took {} to begin its answer", case.provider(), prose::time(head)),
         )
     } else {
         (
@@ -99,8 +99,8 @@ pub(super) fn slow(case: &Case<'_>) -> Option<Finding> {
             format!(
                 "{} began to answer after {} and then took {} to the first word",
                 case.provider(),
-                ink::duration(head),
-                ink::duration(after_head)
+                prose::time(head),
+                prose::time(after_head)
             ),
         )
     };
@@ -108,17 +108,17 @@ pub(super) fn slow(case: &Case<'_>) -> Option<Finding> {
         Class::SlowFirstToken,
         place,
         Confidence::Likely,
-        format!("The first word took {}: {says}", ink::duration(ttft)),
+        format!("The first word took {}: {says}", prose::time(ttft)),
     )
     .detail(detail)
     .seen(
         "timing",
         format!(
             "queue {}, sent at {}, head after {}, first word at {}",
-            ink::duration(queued),
-            ink::duration(sent),
-            ink::duration(head),
-            ink::duration(ttft)
+            prose::time(queued),
+            prose::time(sent),
+            prose::time(head),
+            prose::time(ttft)
         ),
     );
     if let Some(usual) = usual {
@@ -126,8 +126,8 @@ pub(super) fn slow(case: &Case<'_>) -> Option<Finding> {
             "usual",
             format!(
                 "{} is the median of {} with {}",
-                ink::duration(usual),
-                ink::counted(ttfts(case).len() as u64, "other call"),
+                prose::time(usual),
+                prose::counted(ttfts(case).len() as u64, "other call"),
                 case.model()
             ),
         );
@@ -138,8 +138,8 @@ pub(super) fn slow(case: &Case<'_>) -> Option<Finding> {
             "prompt",
             format!(
                 "{} tokens, {} of them from the provider's cache",
-                ink::count(input),
-                ink::count(cached)
+                prose::number(input),
+                prose::number(cached)
             ),
         );
         if input > 50_000 && cached * 2 < input {

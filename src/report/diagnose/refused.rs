@@ -3,7 +3,7 @@
 use crate::neutral::failure::{Code, Source};
 use crate::report::diagnose::case::{Case, Finding};
 use crate::report::diagnose::class::{Class, Confidence, Place};
-use crate::report::ink::{self, capital};
+use crate::report::prose::{self, capital};
 
 pub(super) fn find(case: &Case<'_>) -> Option<Finding> {
     let kind = case.row.error_kind.as_deref();
@@ -49,7 +49,7 @@ fn refusal(case: &Case<'_>, code: Code) -> Finding {
         ),
     );
     if case.row.queued_us > 0 {
-        let waited = ink::duration(case.row.queued_us.unsigned_abs());
+        let waited = prose::time(case.row.queued_us.unsigned_abs());
         finding = finding.seen("timing", format!("waited {waited} for a place"));
     }
     finding = finding.advise(code.remedy());

@@ -4,7 +4,7 @@ use super::*;
 use crate::exchange::signal::Signal;
 use crate::neutral::failure::{Code, Source};
 use crate::report::fixture::{exchange, whole};
-use crate::report::ink::Ink;
+use crate::report::look::Look;
 use crate::store::stored::Listed;
 
 fn of(stored: &Stored) -> Diagnosis {
@@ -16,7 +16,7 @@ fn of(stored: &Stored) -> Diagnosis {
 fn check(stored: &Stored, class: Class, detail: &str, place: Place, act_at: Place) -> Diagnosis {
     let diagnosis = of(stored);
     let finding = &diagnosis.finding;
-    let shown = text::one(&diagnosis, &stored.row, Ink::default());
+    let shown = text::one(&diagnosis, &stored.row, Look::default());
     assert_eq!(
         (finding.class, finding.detail.as_deref().unwrap_or(""), finding.place, finding.act_at),
         (class, detail, place, act_at),
@@ -1234,9 +1234,9 @@ fn failures_are_grouped_by_what_they_are() {
     let shown: Vec<(Class, u64)> = groups.iter().map(|group| (group.class, group.count)).collect();
     assert_eq!(shown, [(Overloaded, 5), (ContextOverflow, 1)]);
     assert_eq!(groups[0].example.id, "over-4");
-    let text = text::many(&groups, totals, Ink::default());
+    let text = text::many(&groups, totals, Look::default());
     assert!(text.starts_with("6 findings in 2 groups; most of all overloaded at far.\n"), "{text}");
-    assert!(text::many(&[], (0, 0), Ink::default()).starts_with("No exchange matches"));
+    assert!(text::many(&[], (0, 0), Look::default()).starts_with("No exchange matches"));
 }
 
 #[test]
@@ -1254,7 +1254,7 @@ fn hostile_contents_neither_break_nor_garble() {
     stored.attempt().frames = vec![(u64::MAX, u32::MAX), (0, 0)];
     stored.attempt().sent_us = i64::MIN / 2;
     stored.row.duration_us = -5;
-    let shown = text::one(&of(&stored), &stored.row, Ink::default());
+    let shown = text::one(&of(&stored), &stored.row, Look::default());
     assert!(!shown.contains(['\u{1b}', '\0']), "{shown:?}");
     for body in
         ["", "[", "{\"error\":", "\u{feff}", "data: \n\n", ": x\n\n", "data: {\"error\":[]}\n\n"]

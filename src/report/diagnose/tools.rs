@@ -8,7 +8,7 @@ use crate::neutral::message::Part;
 use crate::report::diagnose::case::{Case, Finding};
 use crate::report::diagnose::class::{Class, Confidence, Place};
 use crate::report::diagnose::odd::{finish, has, is_json, truncated};
-use crate::report::{ink, material};
+use crate::report::{material, prose};
 
 pub(super) fn bad_arguments(case: &Case<'_>) -> Option<Finding> {
     let calls =
@@ -27,7 +27,7 @@ pub(super) fn bad_arguments(case: &Case<'_>) -> Option<Finding> {
         Some((name, arguments)) if whole => (
             "not_json",
             format!("The model called the tool {name} with arguments that are not JSON"),
-            Some(ink::line(arguments, 300)),
+            Some(prose::line(arguments, 300)),
         ),
         _ if malformed => (
             "malformed",
@@ -59,7 +59,7 @@ fn called(case: &Case<'_>) -> Option<String> {
     let mut parts = case.answer.messages.iter().flat_map(|message| &message.parts);
     parts.find_map(|part| match part {
         Part::ToolCall { name, arguments, .. } => {
-            Some(ink::line(&format!("{name}({arguments})"), 300))
+            Some(prose::line(&format!("{name}({arguments})"), 300))
         }
         _ => None,
     })
@@ -95,7 +95,7 @@ fn most_repeated(case: &Case<'_>, body: &[u8]) -> Option<(String, usize)> {
     let mut counts: HashMap<String, usize> = HashMap::new();
     for part in conversation.messages.iter().flat_map(|message| &message.parts) {
         if let Part::ToolCall { name, arguments, .. } = part {
-            *counts.entry(ink::line(&format!("{name}({arguments})"), 300)).or_default() += 1;
+            *counts.entry(prose::line(&format!("{name}({arguments})"), 300)).or_default() += 1;
         }
     }
     let most = counts.into_iter().filter(|(_, count)| *count > 1);
@@ -110,7 +110,7 @@ pub(super) fn failed_tool(case: &Case<'_>) -> Option<Finding> {
         let conversation = messages::request(material::dialect(case.stored), body);
         conversation.messages.iter().rev().flat_map(|message| &message.parts).find_map(|part| {
             match part {
-                Part::ToolResponse { response, .. } => Some(ink::line(response, 300)),
+                Part::ToolResponse { response, .. } => Some(prose::line(response, 300)),
                 _ => None,
             }
         })

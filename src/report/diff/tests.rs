@@ -7,11 +7,11 @@ use super::turns::Became;
 use super::{legs, pair, text, turns};
 use crate::dialect::pieces::Section;
 use crate::report::fixture::{exchange, whole};
-use crate::report::ink::Ink;
+use crate::report::look::Look;
 use crate::store::capture::Absent;
 use crate::store::stored::{Attempt, Body, Leg, Stored, Whole};
 
-const PLAIN: Ink = Ink { colours: false };
+const PLAIN: Look = Look { width: None, colour: false, full: false };
 
 fn headers(pairs: &[(&str, &str)]) -> Option<Vec<(String, String)>> {
     Some(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
