@@ -127,7 +127,7 @@ fn one(entry: &Entry) -> Value {
         "attempts": known.attempts,
         "sent_us": known.sent_us,
         "agent": entry.agent,
-        "session_id": entry.session.as_ref().map(|session| String::from_utf8_lossy(session.as_bytes())),
+        "session_id": entry.session.as_deref(),
         "key_label": known.key_label.as_deref(),
         "client_addr": entry.client.map(|address| address.to_string()),
         "trace_id": entry.trace.to_string(),

@@ -7,9 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::config::settings::Settings;
 use crate::exchange::level::Level;
 use crate::observe::awaited::{Awaited, Owner};
+use crate::observe::clean;
 use crate::observe::keep::KeepSink;
 use crate::store::Counters;
 use crate::store::awaited::Awaited as Awaiting;
+use crate::store::in_flight;
+use crate::store::facts;
 use crate::store::inbox::Limits;
 use crate::store::lock::{LockError, ServeLock};
 use crate::store::reader::Reader;
@@ -27,16 +30,32 @@ pub struct Store {
 
 /// Opens the store of the data directory, where records are to be kept.
 pub fn start(settings: &Settings, awaited: &Arc<Awaited>) -> Result<Option<Store>, LockError> {
+    // Without a store spans and log lines are redacted all the same.
+    clean::in_force().reload(&settings.redact);
     if settings.capture.rules.most() == Level::Off {
         return Ok(None);
     }
     let folder = &settings.server.data_dir;
     let lock = ServeLock::take(folder)?;
+    clean::in_force().start(&settings.redact, facts::digest_key(folder)?);
     let limits = Limits { age_max: settings.retention.records_age, ..Limits::default() };
+    recover(folder)?;
     let writer = Writer::start(folder, limits)?;
     let counters = Arc::clone(writer.handle().counters());
     awaited.take_up(known(folder));
     Ok(Some(Store { lock, counters, sink: KeepSink::new(writer, Arc::clone(awaited)) }))
+}
+
+/// Makes records of what the last run was cut in.
+fn recover(folder: &Path) -> Result<(), LockError> {
+    let cut = in_flight::recover(folder)?;
+    if cut > 0 {
+        tracing::warn!(
+            exchanges = cut,
+            "the last run ended while exchanges were running; they are stored as interrupted"
+        );
+    }
+    Ok(())
 }
 
 /// The answers whose usage was awaited when the gateway ended. Without them their tokens are lost, and no more.

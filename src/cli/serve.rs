@@ -20,6 +20,7 @@ use crate::config::prices;
 use crate::config::reload::Watch;
 use crate::config::settings::{Overrides, Server as ServerSettings, Settings, Source};
 use crate::exchange::level::Level;
+use crate::observe::clean;
 use crate::observe::digest::Digester;
 use crate::observe::meter::MeterSink;
 use crate::observe::pipe::Pipe;
@@ -249,6 +250,7 @@ async fn reload(shared: &Arc<Shared>, again: &Arc<Again>) {
                 tracing::warn!("{key} has changed; that takes effect at the next start");
             }
             again.origins.replace(&settings.providers);
+            clean::in_force().reload(&settings.redact);
             // Reports are read where the records are written.
             settings.server.data_dir.clone_from(&started.server.data_dir);
             shared.replace(settings);

@@ -15,6 +15,8 @@ const MEMORY: u64 = 256 << 20;
 pub struct Capture {
     /// `off` keeps nothing, `meta` facts and numbers, `headers` also headers, `full` also bodies.
     pub level: Level,
+    /// What is replaced by placeholders besides credentials, which always are.
+    pub redact: Option<Redact>,
     /// The share of sessions that `level` is for, from 0 to 1; the others are kept at `meta`.
     pub sample: f64,
     /// Levels for some keys, providers, models or paths; the first rule that fits decides.
@@ -33,6 +35,7 @@ impl Default for Capture {
     fn default() -> Self {
         Self {
             level: Level::default(),
+            redact: None,
             sample: 1.0,
             rules: Vec::new(),
             tail: Vec::new(),
@@ -75,6 +78,28 @@ pub enum Tail {
     Cut,
     /// The answer had neither text nor tool calls.
     Empty,
+}
+
+/// What is taken out of whatever is kept or shown, besides the credentials that always are; see `docs/redaction.md`.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Redact {
+    /// Headers whose values are kept besides the well-known ones: a name, or a beginning and `*`. Credentials never are.
+    pub headers_allow: Vec<String>,
+    /// Further patterns to look for in bodies, headers, records, spans and log lines.
+    pub patterns: Vec<RedactPattern>,
+    /// JSON pointers to values of bodies that are replaced whole; `*` is any element or member.
+    pub pointers: Vec<String>,
+}
+
+/// One pattern.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RedactPattern {
+    /// Stands in the placeholder: letters, digits, `_` and `-`.
+    pub name: String,
+    /// Regular expression (syntax of Rust's `regex`); where it has a group named `secret`, that alone is replaced.
+    pub regex: String,
 }
 
 /// When what was kept is removed.

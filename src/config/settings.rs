@@ -34,6 +34,8 @@ pub struct Settings {
     pub streams: Streams,
     pub discovery: Discovery,
     pub capture: Capture,
+    /// What is taken out of whatever is kept or shown.
+    pub redact: crate::policy::redact::Settings,
     pub retention: Retention,
     pub errors: Errors,
     pub prices: Prices,

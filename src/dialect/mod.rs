@@ -1,6 +1,7 @@
 //! The only place that knows vendor JSON: one folder a dialect, and here the one `match` for each thing they all do.
 
 pub mod anthropic_messages;
+pub mod calls;
 pub mod complaint;
 pub mod edit;
 pub mod gemini_generate;
@@ -12,10 +13,12 @@ mod opaque;
 pub mod openai_chat;
 pub mod openai_embeddings;
 pub mod openai_responses;
+pub mod outline;
 pub mod params;
 pub mod pieces;
 pub mod prompt;
 pub mod reader;
+pub mod session;
 pub mod sight;
 mod tail;
 mod tokens;

@@ -32,6 +32,9 @@ pub(crate) fn exchange() -> Exchange {
         agent: "none",
         user_agent: None,
         session: None,
+        session_inferred: false,
+        parent_session: None,
+        user_label: None,
         tags: Vec::new(),
         trace: Trace {
             id: TraceId([0xab; 16]),

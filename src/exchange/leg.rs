@@ -1,11 +1,13 @@
 //! One leg of an exchange: headers and body as they stood on one side of one connection, as far as a sink asks for them.
 //!
-//! Invariant: no credential enters a leg; its value is masked when the leg is made, before any sink sees it.
+//! Invariant: no credential enters a leg; values of headers are kept by a list (`redact::headers`), and that happens when
+//! the leg is made, before any sink sees it.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::HeaderMap;
 
 use crate::exchange::frames::BODY_MAX;
+use crate::exchange::redact;
 
 /// How much of an exchange's legs the sinks want. The more the costlier; with `Numbers` nothing is copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -25,7 +27,7 @@ pub struct Leg {
     /// Method, target and version of a request, where headers are kept. May hold a key in its query: it is redacted before
     /// it is stored, and no sink shows it otherwise.
     pub line: Option<Box<str>>,
-    /// In order, credentials masked; `None`: not kept.
+    /// In order, with placeholders for the values that are not kept; `None`: not kept at all.
     pub headers: Option<HeaderMap>,
     pub body: Body,
 }
@@ -87,7 +89,7 @@ impl Leg {
     /// Keeps the headers, where they are wanted.
     pub fn note_headers(&mut self, keep: Keep, headers: &HeaderMap) {
         if keep >= Keep::Headers {
-            self.headers = Some(masked(headers));
+            self.headers = Some(redact::current().masked(headers));
         }
     }
 
@@ -116,33 +118,10 @@ impl Leg {
     }
 }
 
-/// Headers whose values are credentials.
-const CREDENTIALS: [HeaderName; 10] = [
-    header::AUTHORIZATION,
-    header::PROXY_AUTHORIZATION,
-    header::COOKIE,
-    header::SET_COOKIE,
-    HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("x-goog-api-key"),
-    HeaderName::from_static("api-key"),
-    HeaderName::from_static("x-pinhole-key"),
-    HeaderName::from_static("cf-aig-authorization"),
-    HeaderName::from_static("x-amz-security-token"),
-];
-
-/// The headers with their credentials masked: the known ones, and whatever was marked as sensitive when it was set.
-fn masked(headers: &HeaderMap) -> HeaderMap {
-    let mut kept = headers.clone();
-    for (name, value) in &mut kept {
-        if value.is_sensitive() || CREDENTIALS.contains(name) {
-            *value = HeaderValue::from_static("(masked)");
-        }
-    }
-    kept
-}
-
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[test]
@@ -161,7 +140,7 @@ mod tests {
         leg.note_headers(Keep::Headers, &headers);
         let kept = format!("{:?}", leg.headers.unwrap());
         assert!(!kept.contains("sk-") && !kept.contains("a=1") && !kept.contains("b=2"), "{kept}");
-        assert!(kept.contains("ua") && kept.matches("(masked)").count() == 4, "{kept}");
+        assert!(kept.contains("ua") && kept.matches("[redacted:header:").count() == 4, "{kept}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use http::{HeaderValue, Method};
+use http::Method;
 
 use crate::base::clock;
 use crate::base::id::ExchangeId;
@@ -41,7 +41,7 @@ pub struct Entry {
     pub dialect: Dialect,
     pub operation: Operation,
     pub agent: &'static str,
-    pub session: Option<HeaderValue>,
+    pub session: Option<Arc<str>>,
     pub trace: TraceId,
     known: Mutex<Known>,
     frames: AtomicU64,
@@ -111,7 +111,7 @@ pub struct Begun {
     pub dialect: Dialect,
     pub operation: Operation,
     pub agent: &'static str,
-    pub session: Option<HeaderValue>,
+    pub session: Option<Arc<str>>,
     pub trace: TraceId,
 }
 

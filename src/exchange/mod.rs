@@ -67,8 +67,14 @@ pub struct Exchange {
     pub agent: &'static str,
     /// As sent; kept for the span of a sampled exchange.
     pub user_agent: Option<HeaderValue>,
-    /// The session, where the client names one.
-    pub session: Option<HeaderValue>,
+    /// The session: as the client names it in a header, else in the body; else as the messages tell.
+    pub session: Option<Arc<str>>,
+    /// The session was found by the messages; no client named it.
+    pub session_inferred: bool,
+    /// The session that this one works for.
+    pub parent_session: Option<Arc<str>>,
+    /// Who the client says its user is: a short id or name from the body.
+    pub user_label: Option<Arc<str>>,
     /// From `x-pinhole-tag: name=value`.
     pub tags: Vec<(String, String)>,
     pub trace: Trace,
@@ -80,8 +86,8 @@ pub struct Exchange {
     pub asked: Option<Level>,
     pub request: Leg,
     pub request_bytes: u64,
-    /// The request's body in clear, for what is read of it later: parameters on a sampled span, words to count where an
-    /// answer brings no usage. `None`: it was not wanted, or there was no room.
+    /// The request's body in clear, for what is read of it later: the session and its signals, parameters on a sampled
+    /// span, words to count where an answer brings no usage. `None`: it was not wanted, or there was no room.
     pub prompt: Option<Bytes>,
     /// What `prompt` and the attempts' frames may take of the gateway's memory.
     pub share: Share,
@@ -152,14 +158,6 @@ impl Exchange {
         let body = decoded.unwrap_or(body);
         if self.share.grow_perhaps(body.len()) {
             self.prompt = Some(leg::owned(body));
-        }
-    }
-
-    /// Nothing more is to be read of the request's body.
-    pub fn let_go_of_prompt(&mut self) {
-        let is_kept_anyway = self.keep == Keep::Bodies;
-        if let Some(body) = self.prompt.take_if(|_| !is_kept_anyway) {
-            self.share.shrink(body.len());
         }
     }
 

@@ -91,6 +91,7 @@ fn tried(exchange: &Exchange, attempt: &Attempt, bodies: bool) -> AttemptIn {
             cut_bytes,
             coding: attempt.coding.clone(),
             outline: Outline::default(),
+            redacted: false,
         }),
     };
     AttemptIn {
@@ -126,7 +127,13 @@ fn body(leg: &Leg, coding: Option<String>) -> BodyIn {
 }
 
 fn content(bytes: Bytes, cut_bytes: u64, coding: Option<String>) -> BodyIn {
-    BodyIn::Content(Content { bytes, cut_bytes, coding, outline: Outline::default() })
+    BodyIn::Content(Content {
+        bytes,
+        cut_bytes,
+        coding,
+        outline: Outline::default(),
+        redacted: false,
+    })
 }
 
 /// What the client got: the provider's answer, the beginning of it, or one of the gateway's own.

@@ -7,6 +7,7 @@
 
 pub mod awaited;
 pub mod capture;
+pub mod clean;
 pub mod digest;
 pub mod estimate;
 pub mod keep;
@@ -18,6 +19,8 @@ pub mod prices;
 pub mod queue;
 pub mod recorder;
 pub mod rules;
+pub mod sessions;
+pub mod signals;
 pub mod sink;
 pub mod span;
 

@@ -22,6 +22,7 @@ use crate::exchange::room::Room;
 use crate::observe::digest::Digester;
 use crate::observe::overflow::Overflow;
 use crate::observe::rules::RulesInForce;
+use crate::observe::signals::Finder;
 use crate::observe::sink::Sinks;
 
 /// Limit: finished exchanges waiting for the worker. Past it their records are lost and counted; see `overflow`.
@@ -176,7 +177,16 @@ impl Queue {
         }
     }
 
+    /// Neither must one in finding sessions and signals.
+    fn find(&self, finder: &mut Finder, exchange: &mut Exchange) {
+        if catch_unwind(AssertUnwindSafe(|| finder.find(exchange))).is_err() {
+            self.unread.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(id = %exchange.id, "no session or signals could be found; they are missing");
+        }
+    }
+
     fn run(&self, mut digester: Digester, mut sinks: Sinks) {
+        let mut finder = Finder::default();
         let mut batch: Vec<Box<Exchange>> = Vec::with_capacity(256);
         loop {
             let closing = self.closed.load(Ordering::SeqCst);
@@ -187,6 +197,7 @@ impl Queue {
             if !batch.is_empty() {
                 for exchange in &mut batch {
                     self.digest(&mut digester, exchange);
+                    self.find(&mut finder, exchange);
                 }
                 self.unseen.fetch_add(sinks.take(&batch, self.dropped()), Ordering::Relaxed);
                 batch.clear();

@@ -33,6 +33,7 @@ pub(super) fn exchange(
     let id = ExchangeId::new(wall_us);
     let trace = trace(settings, &parts.headers);
     let asked = headers::capture(&parts.headers);
+    let (session, parent_session) = headers::session(&parts.headers);
     let user_agent = parts.headers.get(header::USER_AGENT);
     let begun = Begun {
         id,
@@ -44,7 +45,7 @@ pub(super) fn exchange(
         dialect,
         operation,
         agent: agent::remembered(user_agent.map(HeaderValue::as_bytes)),
-        session: headers::session(&parts.headers).and_then(headers::owned),
+        session: session.clone(),
         trace: trace.id,
     };
     Exchange {
@@ -62,7 +63,10 @@ pub(super) fn exchange(
         client_request_id: text(&parts.headers, &headers::X_REQUEST_ID),
         agent: begun.agent,
         user_agent: user_agent.filter(|_| trace.sampled).and_then(headers::owned),
-        session: begun.session.clone(),
+        session,
+        session_inferred: false,
+        parent_session,
+        user_label: None,
         tags: headers::tags(&parts.headers),
         trace,
         seat: Some(queue.live().enter(worker, begun)),

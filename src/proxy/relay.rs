@@ -236,7 +236,6 @@ impl Relay {
             self.learn_id();
         }
         self.end_attempt();
-        self.let_go_of_prompt();
         if let (Some(digester), Some(exchange)) =
             (&mut self.manner.digester, self.recorder.exchange())
         {
@@ -254,22 +253,6 @@ impl Relay {
             }
         }
         self.end(outcome);
-    }
-
-    /// The words of the request are there to be counted where an answer has no usage: one whose end tells it gives the
-    /// memory back at once, and so a large prompt's pages serve the next one.
-    fn let_go_of_prompt(&mut self) {
-        let Some(exchange) = self.recorder.exchange().filter(|exchange| !exchange.trace.sampled)
-        else {
-            return;
-        };
-        let told = exchange.last_attempt().is_some_and(|attempt| {
-            attempt.coding.is_none()
-                && memchr::memmem::find(&attempt.frames.ending(), b"\"usage").is_some()
-        });
-        if told {
-            exchange.let_go_of_prompt();
-        }
     }
 
     /// A body of known length is over with its last byte.

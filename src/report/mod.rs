@@ -4,6 +4,7 @@ pub mod ask;
 pub mod diagnose;
 pub mod diff;
 pub mod exchange;
+pub mod exchange_json;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod formats;

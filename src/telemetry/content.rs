@@ -390,7 +390,7 @@ mod tests {
                 let _: Value = serde_json::from_str(text).unwrap();
             }
             if max == 32_768 {
-                assert!(found[1].1.contains("[api key]") && found[1].1.contains("[cut]"));
+                assert!(found[1].1.contains("[redacted:api_key:") && found[1].1.contains("[cut]"));
             }
         }
     }

@@ -8,6 +8,7 @@ mod preset;
 mod prices;
 mod provider;
 mod proxy;
+mod redact;
 mod rules;
 mod sections;
 mod server;
@@ -53,8 +54,10 @@ pub fn resolve(
     let gateway_keys = keys::gateway_keys(written_keys, &mut context);
     let admin_key = keys::admin_key(&context);
     let retention = capture::retention(&file.retention.unwrap_or_default());
-    let capture =
-        capture::capture(&file.capture.unwrap_or_default(), &retention, raises, &mut context);
+    let mut capture_written = file.capture.unwrap_or_default();
+    let redact = capture_written.redact.take().unwrap_or_default();
+    let redact = redact::redact(redact, &capture_written.headers_indexed, &mut context);
+    let capture = capture::capture(&capture_written, &retention, raises, &mut context);
 
     let defaults = provider::Defaults { timeouts, discover: discovery.enabled };
     let mut providers = match file.providers {
@@ -93,6 +96,7 @@ pub fn resolve(
         streams: sections::streams(&file.streams.unwrap_or_default()),
         discovery,
         capture,
+        redact,
         retention,
         prices,
         traces,

@@ -103,7 +103,7 @@ impl Fact {
             request_bytes: exchange.request_bytes,
             response_bytes: exchange.response_bytes,
             trace: exchange.trace,
-            session: exchange.session.as_ref().and_then(|id| Some(id.to_str().ok()?.to_owned())),
+            session: exchange.session.as_deref().map(str::to_owned),
             tags: exchange.tags.clone(),
             agent: exchange.summary.agent,
             times: exchange.summary.times.clone(),
