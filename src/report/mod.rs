@@ -1,5 +1,6 @@
 //! Reports: what was asked, and the answer as a table, JSON or CSV. Shared by the command line and the operations API.
 
+pub mod around;
 pub mod ask;
 pub mod diagnose;
 pub mod diff;

@@ -3,6 +3,8 @@
 
 pub mod args;
 mod backup;
+mod diagnose;
+mod diff;
 mod grep;
 mod label;
 mod ls;
@@ -20,6 +22,8 @@ pub fn run(command: &CapturesCommand) -> Exit {
         CapturesCommand::Tail(args) => tail::run(args),
         CapturesCommand::Grep(args) => grep::run(args),
         CapturesCommand::Label(args) => label::run(args),
+        CapturesCommand::Diff(args) => diff::run(args),
+        CapturesCommand::Diagnose(args) => diagnose::run(args),
         CapturesCommand::Backup(args) => backup::backup(args),
         CapturesCommand::Restore(args) => backup::restore(args),
         CapturesCommand::Stats(_) | CapturesCommand::Prune(_) | CapturesCommand::Verify(_) => {

@@ -170,6 +170,35 @@ pub fn turns(turns: &Turns, look: Look) -> String {
     out
 }
 
+/// The heading of the lines that [`turns_line`] makes.
+pub fn turns_head(look: Look) -> String {
+    let head = format!("{:>9}  {:>5} {:>5} {:>7} {:>7}  {:>9} {:>9}  {}", "turn", "kept", "added", "changed", "removed", "stayed", "read", "the beginning of the prompt");
+    look.paint(Tone::Strong, &head)
+}
+
+/// One turn against the next, on one line.
+pub fn turns_line(number: usize, turns: &Turns, look: Look) -> String {
+    let tokens = |tokens: Option<u64>| tokens.map_or_else(|| "-".to_owned(), prose::number);
+    let prefix = turns.prefix.as_ref();
+    let (tone, verdict) = match (&turns.missing, prefix) {
+        (Some(missing), _) => (Tone::Odd, missing.clone()),
+        (None, None) => (Tone::Odd, "no prompt".to_owned()),
+        (None, Some(prefix)) => match &prefix.first_change {
+            Some(change) => (Tone::Bad, format!("changed at byte {}: {}", change.offset_after, change.path)),
+            None if prefix.valid_bytes == 0 => (Tone::Bad, prefix.key_changes.join("; ")),
+            None => (Tone::Good, "holds".to_owned()),
+        },
+    };
+    let stayed = tokens(prefix.and_then(|prefix| prefix.valid_tokens));
+    let read = tokens(prefix.and_then(|prefix| prefix.told.cache_read_tokens));
+    let pair = format!("{number} → {}", number + 1);
+    let counts = format!(
+        "{pair:>9}  {:>5} {:>5} {:>7} {:>7}  {stayed:>9} {read:>9}",
+        turns.kept, turns.added, turns.changed, turns.removed + turns.moved
+    );
+    format!("{counts}  {}", look.paint(tone, &prose::line(&verdict, 120)))
+}
+
 fn turns_verdict(turns: &Turns) -> (Tone, String) {
     if let Some(missing) = &turns.missing {
         return (Tone::Odd, format!("The turns can't be compared: {missing}."));
