@@ -68,7 +68,12 @@ fn session(reader: &Reader, row: &Listed) -> Result<Vec<Listed>, ReadError> {
     let Some(session) = &row.session_id else { return Ok(Vec::new()) };
     let mut rows = reader.of_session(session, Some(row.seq), AFTER_MAX)?;
     let before = Page { before: Some(row.seq), ..Page::newest(BEFORE_MAX) };
-    rows.extend(matching(reader, &format!("session:{}", quoted(session)), row.started_at_us, &before)?);
+    rows.extend(matching(
+        reader,
+        &format!("session:{}", quoted(session)),
+        row.started_at_us,
+        &before,
+    )?);
     Ok(rows)
 }
 
@@ -84,7 +89,12 @@ fn within(
 }
 
 /// A query that cannot be read matches nothing: it is made here, of values that are quoted.
-fn matching(reader: &Reader, query: &str, now_us: i64, page: &Page) -> Result<Vec<Listed>, ReadError> {
+fn matching(
+    reader: &Reader,
+    query: &str,
+    now_us: i64,
+    page: &Page,
+) -> Result<Vec<Listed>, ReadError> {
     Query::parse(query, now_us).map_or_else(|_| Ok(Vec::new()), |query| reader.list(&query, page))
 }
 

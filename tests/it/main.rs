@@ -10,6 +10,7 @@ mod auth;
 mod cancel;
 mod command;
 mod demo;
+mod diagnose;
 mod drain;
 mod edges;
 mod faults;

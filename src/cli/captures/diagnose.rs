@@ -68,10 +68,14 @@ fn many(reader: &Reader, args: &DiagnoseArgs) -> Result<Exit, Exit> {
         say(text::many(&groups, totals, look()).trim_end());
     }
     if more {
-        tell(&format!("only the {ROWS_MAX} newest were looked at; --since and --where narrow it down"));
+        tell(&format!(
+            "only the {ROWS_MAX} newest were looked at; --since and --where narrow it down"
+        ));
     }
     if whole >= WHOLE_MAX {
-        tell(&format!("bodies were read of the {WHOLE_MAX} newest failures; the rest is judged by its records"));
+        tell(&format!(
+            "bodies were read of the {WHOLE_MAX} newest failures; the rest is judged by its records"
+        ));
     }
     Ok(Exit::Done)
 }

@@ -40,8 +40,16 @@ fn exchange(reader: &Reader, id: &str) -> Result<Stored, Exit> {
     stored(reader, row)
 }
 
-fn told<T: Serialize>(args: &DiffArgs, found: &T, text: impl FnOnce() -> String) -> Result<Exit, Exit> {
-    if args.json { say(&json(found)?) } else { say(text().trim_end()) }
+fn told<T: Serialize>(
+    args: &DiffArgs,
+    found: &T,
+    text: impl FnOnce() -> String,
+) -> Result<Exit, Exit> {
+    if args.json {
+        say(&json(found)?)
+    } else {
+        say(text().trim_end())
+    }
     Ok(Exit::Done)
 }
 
@@ -54,7 +62,9 @@ fn of_session(reader: &Reader, session: &str, args: &DiffArgs) -> Result<Exit, E
     let turns = around::turns(&rows);
     if turns.len() < 2 {
         let many = if rows.is_empty() { "no exchange" } else { "no two turns" };
-        let told = format!("the session {session} has {many} to compare; `pinhole captures ls --session {session}` lists it");
+        let told = format!(
+            "the session {session} has {many} to compare; `pinhole captures ls --session {session}` lists it"
+        );
         return Err(refuse(&told, Exit::Failed));
     }
     match &args.left {
@@ -70,10 +80,14 @@ fn of_session(reader: &Reader, session: &str, args: &DiffArgs) -> Result<Exit, E
 fn one(reader: &Reader, all: &[&Listed], number: &str) -> Result<Turns, Exit> {
     let last = all.len() - 1;
     let wrong = || {
-        let told = format!("`{number}` is no turn with one after it; the session has turns 1 to {}", last + 1);
+        let told = format!(
+            "`{number}` is no turn with one after it; the session has turns 1 to {}",
+            last + 1
+        );
         refuse(&told, Exit::Usage)
     };
-    let at: usize = number.parse::<usize>().ok().and_then(|number| number.checked_sub(1)).ok_or_else(wrong)?;
+    let at: usize =
+        number.parse::<usize>().ok().and_then(|number| number.checked_sub(1)).ok_or_else(wrong)?;
     match (all.get(at), all.get(at + 1)) {
         (Some(before), Some(after)) => Ok(turns::compare(
             &stored(reader, (*before).clone())?,

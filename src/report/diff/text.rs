@@ -172,7 +172,17 @@ pub fn turns(turns: &Turns, look: Look) -> String {
 
 /// The heading of the lines that [`turns_line`] makes.
 pub fn turns_head(look: Look) -> String {
-    let head = format!("{:>9}  {:>5} {:>5} {:>7} {:>7}  {:>9} {:>9}  {}", "turn", "kept", "added", "changed", "removed", "stayed", "read", "the beginning of the prompt");
+    let head = format!(
+        "{:>9}  {:>5} {:>5} {:>7} {:>7}  {:>9} {:>9}  {}",
+        "turn",
+        "kept",
+        "added",
+        "changed",
+        "removed",
+        "stayed",
+        "read",
+        "the beginning of the prompt"
+    );
     look.paint(Tone::Strong, &head)
 }
 
@@ -184,7 +194,9 @@ pub fn turns_line(number: usize, turns: &Turns, look: Look) -> String {
         (Some(missing), _) => (Tone::Odd, missing.clone()),
         (None, None) => (Tone::Odd, "no prompt".to_owned()),
         (None, Some(prefix)) => match &prefix.first_change {
-            Some(change) => (Tone::Bad, format!("changed at byte {}: {}", change.offset_after, change.path)),
+            Some(change) => {
+                (Tone::Bad, format!("changed at byte {}: {}", change.offset_after, change.path))
+            }
             None if prefix.valid_bytes == 0 => (Tone::Bad, prefix.key_changes.join("; ")),
             None => (Tone::Good, "holds".to_owned()),
         },
@@ -194,7 +206,10 @@ pub fn turns_line(number: usize, turns: &Turns, look: Look) -> String {
     let pair = format!("{number} → {}", number + 1);
     let counts = format!(
         "{pair:>9}  {:>5} {:>5} {:>7} {:>7}  {stayed:>9} {read:>9}",
-        turns.kept, turns.added, turns.changed, turns.removed + turns.moved
+        turns.kept,
+        turns.added,
+        turns.changed,
+        turns.removed + turns.moved
     );
     format!("{counts}  {}", look.paint(tone, &prose::line(&verdict, 120)))
 }
