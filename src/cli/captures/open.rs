@@ -85,7 +85,7 @@ fn found(reader: &Reader, id: &str) -> Result<Listed, Exit> {
 }
 
 pub(super) fn stored(reader: &Reader, row: Listed) -> Result<Stored, Exit> {
-    read(reader.exchange(row))
+    reader.exchange(row).map_err(|error| refuse(&error.to_string(), Exit::Environment))
 }
 
 #[cfg(test)]

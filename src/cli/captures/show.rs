@@ -8,6 +8,7 @@ use crate::cli::terminal::{is_watched, look, said_bytes, say, tell};
 use crate::report::exchange::curl::Side;
 use crate::report::exchange::raw::{self, Leg};
 use crate::report::exchange::{body, conversation, curl, headers, markdown, summary, timeline};
+use crate::report::exchange_json;
 use crate::report::formats::{export::har, recording};
 use crate::report::look::Look;
 use crate::store::stored::Stored;
@@ -77,7 +78,8 @@ fn write_form(stored: Stored, form: As, args: &ShowArgs) -> Result<Exit, Exit> {
         }
         As::Markdown => markdown::text(&stored),
         As::Har => pretty(&har::document(recording::of(stored))),
-        As::Json => return Err(refuse("not yet", Exit::Failed)),
+        As::Json if args.json => exchange_json::document(&stored).to_string(),
+        As::Json => pretty(&exchange_json::document(&stored)),
     };
     say(&text);
     Ok(Exit::Done)
