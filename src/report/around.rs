@@ -36,7 +36,8 @@ pub fn context(reader: &Reader, row: &Listed) -> Result<Context, ReadError> {
         context.traffic = within(reader, &provider, window, &Page::newest(TRAFFIC_MAX))?;
     }
     if let Some(before) = turn_before(row, &context.session) {
-        context.before = Some(Box::new(reader.exchange(before.clone())?));
+        // A body that is damaged makes the diagnosis of another exchange poorer, not impossible.
+        context.before = reader.exchange(before.clone()).ok().map(Box::new);
     }
     Ok(context)
 }

@@ -80,15 +80,13 @@ fn configure(folder: &Path, simulator: &Handle) {
 #[derive(Clone, Copy)]
 struct Tongue {
     dialect: &'static str,
-    /// The model stands in the path.
-    gemini: bool,
 }
 
 const TONGUES: [Tongue; 4] = [
-    Tongue { dialect: "openai_chat", gemini: false },
-    Tongue { dialect: "openai_responses", gemini: false },
-    Tongue { dialect: "anthropic", gemini: false },
-    Tongue { dialect: "gemini", gemini: true },
+    Tongue { dialect: "openai_chat" },
+    Tongue { dialect: "openai_responses" },
+    Tongue { dialect: "anthropic" },
+    Tongue { dialect: "gemini" },
 ];
 
 impl Tongue {
