@@ -13,6 +13,7 @@ mod capture;
 mod captures;
 mod command;
 mod demo;
+mod diagnose;
 mod drain;
 mod edges;
 mod faults;
