@@ -11,6 +11,7 @@ use crate::observe::clean;
 use crate::observe::keep::KeepSink;
 use crate::store::Counters;
 use crate::store::awaited::Awaited as Awaiting;
+use crate::store::in_flight;
 use crate::store::facts;
 use crate::store::inbox::Limits;
 use crate::store::lock::{LockError, ServeLock};
@@ -38,10 +39,23 @@ pub fn start(settings: &Settings, awaited: &Arc<Awaited>) -> Result<Option<Store
     let lock = ServeLock::take(folder)?;
     clean::in_force().start(&settings.redact, facts::digest_key(folder)?);
     let limits = Limits { age_max: settings.retention.records_age, ..Limits::default() };
+    recover(folder)?;
     let writer = Writer::start(folder, limits)?;
     let counters = Arc::clone(writer.handle().counters());
     awaited.take_up(known(folder));
     Ok(Some(Store { lock, counters, sink: KeepSink::new(writer, Arc::clone(awaited)) }))
+}
+
+/// Makes records of what the last run was cut in.
+fn recover(folder: &Path) -> Result<(), LockError> {
+    let cut = in_flight::recover(folder)?;
+    if cut > 0 {
+        tracing::warn!(
+            exchanges = cut,
+            "the last run ended while exchanges were running; they are stored as interrupted"
+        );
+    }
+    Ok(())
 }
 
 /// The answers whose usage was awaited when the gateway ended. Without them their tokens are lost, and no more.

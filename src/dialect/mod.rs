@@ -1,8 +1,8 @@
 //! The only place that knows vendor JSON: one folder a dialect, and here the one `match` for each thing they all do.
 
 pub mod anthropic_messages;
-pub mod complaint;
 pub mod calls;
+pub mod complaint;
 pub mod edit;
 pub mod gemini_generate;
 #[cfg(test)]
@@ -13,6 +13,7 @@ mod opaque;
 pub mod openai_chat;
 pub mod openai_embeddings;
 pub mod openai_responses;
+pub mod outline;
 pub mod params;
 pub mod pieces;
 pub mod prompt;

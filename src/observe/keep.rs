@@ -52,7 +52,13 @@ impl KeepSink {
 
 impl Sink for KeepSink {
     fn take(&mut self, batch: &[Box<Exchange>], _dropped: u64) {
-        self.writer.handle().put(batch.iter().map(|exchange| Row::of(exchange)).collect());
+        let handle = self.writer.handle();
+        handle.put(batch.iter().map(|exchange| Row::of(exchange)).collect());
+        for (id, session) in batch.iter().filter_map(|exchange| exchange.summary.adopts.as_ref()) {
+            if !handle.adopt(id.bytes(), session) {
+                tracing::debug!(%id, "a first turn stays without its session: the store's queue is full");
+            }
+        }
         self.keep_awaited();
         self.keep_late();
     }

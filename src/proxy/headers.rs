@@ -277,6 +277,58 @@ mod tests {
     }
 
     #[test]
+    fn sessions_and_parents_are_named_in_each_clients_way() {
+        for (sent, own, parent) in [
+            (&[][..], None, None),
+            (&[("x-session-id", "")], None, None),
+            (&[("x-session-id", "s"), ("session-id", "t")], Some("s"), None),
+            (&[("x-session-id", "s"), ("x-parent-session-id", "p")], Some("s"), Some("p")),
+            (&[("x-session-id", "s"), ("x-parent-session-id", "s")], Some("s"), None),
+            (&[("x-claude-code-session-id", "c")], Some("c"), None),
+            (
+                &[("x-claude-code-session-id", "c"), ("x-claude-code-agent-id", "a")],
+                Some("c/a"),
+                Some("c"),
+            ),
+            (
+                &[
+                    ("x-claude-code-session-id", "c"),
+                    ("x-claude-code-agent-id", "b"),
+                    ("x-claude-code-parent-agent-id", "a"),
+                ],
+                Some("c/b"),
+                Some("c/a"),
+            ),
+            (&[("session-id", "r"), ("thread-id", "r")], Some("r"), None),
+            (
+                &[
+                    ("session-id", "r"),
+                    ("thread-id", "t"),
+                    ("x-codex-parent-thread-id", "r"),
+                    ("x-openai-subagent", "collab_spawn"),
+                ],
+                Some("t"),
+                Some("r"),
+            ),
+            (
+                &[("session-id", "r"), ("thread-id", "t"), ("x-openai-subagent", "review")],
+                Some("t"),
+                Some("r"),
+            ),
+            (&[("session_id", "old")], Some("old"), None),
+            (&[("x-session-affinity", "o"), ("x-parent-session-id", "p")], Some("o"), Some("p")),
+            (&[("x-client-request-id", "never")], None, None),
+        ] {
+            let (found, found_parent) = session(&headers(sent));
+            assert_eq!((found.as_deref(), found_parent.as_deref()), (own, parent), "{sent:?}");
+        }
+        let mut long = HeaderMap::new();
+        long.insert("x-session-id", HeaderValue::from_bytes(&[0xff; 2_000]).unwrap());
+        let found = session(&long).0.unwrap();
+        assert_eq!(found.chars().count(), SESSION_BYTES_MAX, "what is no text is replaced");
+    }
+
+    #[test]
     fn requests_lose_hops_cookies_and_the_gateways_own() {
         let mut map = headers(&[
             ("host", "127.0.0.1:8000"),

@@ -3,9 +3,9 @@
 //! Whoever fills this has decided what is kept (levels, tail rule) and has redacted the headers. Bodies are redacted on
 //! the way in, see [`crate::store::vault::Clean`]: only what is new has to be read for secrets.
 
-use std::ops::Range;
-
 use bytes::Bytes;
+
+pub use crate::dialect::outline::Outline;
 
 /// Headers, bodies and times of one exchange.
 #[derive(Debug, Clone, Default)]
@@ -89,17 +89,4 @@ pub struct Content {
     pub outline: Outline,
     /// Secrets were taken out before it came here; these are not the bytes of the wire.
     pub redacted: bool,
-}
-
-/// Where a body falls into parts that are likely to come again. A hint: whatever it says, the body is stored exactly.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Outline {
-    /// Ends of parts, ascending: after each message, each tool, around long texts.
-    pub cuts: Vec<u32>,
-    /// Spans that move through a conversation without meaning anything for it (`cache_control`), ascending, disjoint.
-    pub marks: Vec<Range<u32>>,
-    /// Spans of base64 that stand for binary data, ascending, disjoint.
-    pub media: Vec<Range<u32>>,
-    /// It is not known what this is: cut it by its content.
-    pub unknown: bool,
 }

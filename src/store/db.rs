@@ -156,6 +156,22 @@ pub(super) fn open_reader(folder: &Path) -> Result<Connection, OpenError> {
     }
 }
 
+/// A store's file at any place, read only; also one of an older schema.
+pub(super) fn open_file(path: &Path) -> Result<Connection, OpenError> {
+    let of = |error| of_sqlite(path, error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(of)?;
+    let known = MIGRATIONS.len();
+    match Version::of(&connection).map_err(of)? {
+        Version::Ours(found) if found > known => {
+            let made_by = made_by(&connection);
+            Err(OpenError::Newer { path: path.to_owned(), found, known, made_by })
+        }
+        Version::Ours(_) => Ok(connection),
+        Version::Empty | Version::Foreign => Err(OpenError::NotOurs { path: path.to_owned() }),
+    }
+}
+
 pub(super) fn make_folder(folder: &Path) -> Result<(), OpenError> {
     DirBuilder::new()
         .recursive(true)

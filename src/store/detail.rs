@@ -139,14 +139,14 @@ impl<'a> Tried<'a> {
             Some(&*attempt.model_label).filter(|label| attempt.model.as_deref() != Some(*label));
         tried.set_text(Part::ModelLabel, label);
         tried.set_text(Part::KeyLabel, attempt.key_label.as_deref());
-        tried.set_text(Part::Because, Some(attempt.because));
+        tried.set_text(Part::Because, Some(&attempt.because));
         tried.set(Part::Status, attempt.status.map(i64::from));
         tried.set(Part::SentUs, Some(attempt.sent_us));
         tried.set(Part::HeadUs, attempt.head_us);
         tried.set(Part::EndedUs, attempt.ended_us);
         tried.set(Part::Bytes, Some(attempt.bytes));
-        tried.set_text(Part::Http, Some(attempt.http).filter(|version| !version.is_empty()));
-        tried.set_text(Part::Tls, attempt.tls);
+        tried.set_text(Part::Http, Some(&*attempt.http).filter(|version| !version.is_empty()));
+        tried.set_text(Part::Tls, attempt.tls.as_deref());
         tried.set_text(Part::Peer, attempt.peer.as_deref());
         tried.set_usage(&attempt.usage);
         tried.set(Part::EstimatedInput, estimated.input.map(int));
@@ -159,8 +159,8 @@ impl<'a> Tried<'a> {
         tried.set_text(Part::ResponseModel, attempt.response_model.as_deref());
         tried.set_text(Part::ServiceTier, attempt.service_tier.as_deref());
         tried.set_marks([attempt.partial, attempt.missing, attempt.unpriced]);
-        tried.set_text(Part::ErrorSource, attempt.error_source);
-        tried.set_text(Part::ErrorKind, attempt.error_kind);
+        tried.set_text(Part::ErrorSource, attempt.error_source.as_deref());
+        tried.set_text(Part::ErrorKind, attempt.error_kind.as_deref());
         let own_id = attempt.upstream_request_id.as_deref().filter(|_| !is_last);
         tried.set_text(Part::UpstreamRequestId, own_id);
         let links = [Part::ResolveUs, Part::ConnectUs, Part::TlsUs];

@@ -5,119 +5,54 @@ use std::net::SocketAddr;
 use rusqlite::{CachedStatement, Connection, ToSql};
 
 use crate::neutral::usage::UsageSource;
-use crate::store::db::{fact, set_fact};
 use crate::store::detail::Detail;
+use crate::store::entry::{Bodies, Entry, Kept};
+use crate::store::memory::Memory;
 use crate::store::rollup::Batch;
 use crate::store::row::{Row, int};
-use crate::store::sessions::Sessions;
 use crate::store::words::{Word, Words};
-use crate::store::zones::{Field, Zones};
-
-/// The fact that holds the greatest number a deleted record had, so that none is given twice.
-const SEQ_FLOOR: &str = "seq_floor";
-/// The fact that changes when words and sessions are deleted, so that no writer uses numbers that are gone.
-const GENERATION: &str = "words_generation";
+use crate::store::zones::{Field, Zones, hour};
 
 /// What became of a batch that was committed.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Inserted {
+    /// Of bodies, as they were on the wire and as they are stored.
+    pub raw_bytes: u64,
+    pub stored_bytes: u64,
     pub stored: u64,
     /// Rows the database would not have; the rest of the batch is stored.
     pub refused: u64,
 }
 
-/// What the writer remembers of the file, so as not to ask for it an exchange. All of it can be read again.
-#[derive(Debug, Default)]
-pub(super) struct Memory {
-    pub words: Words,
-    pub sessions: Sessions,
-    pub zones: Zones,
-    /// What `PRAGMA data_version` said: another one means that somebody else wrote.
-    data_version: i64,
-    generation: Vec<u8>,
-    /// The number of the newest record or body.
-    newest: i64,
-    /// Used for one row's attempts after another's.
-    blob: Vec<u8>,
-}
-
-impl Memory {
-    /// After a rollback, or with another connection.
-    pub(super) fn clear(&mut self) {
-        self.words.clear();
-        self.sessions.clear();
-        self.zones.clear();
-        self.data_version = 0;
-    }
-
-    /// After this connection has deleted records: what is known is looked at anew.
-    pub(super) fn doubt(&mut self) {
-        self.data_version = 0;
-    }
-
-    /// At the beginning of a transaction that holds the write lock: looks whether others have written since.
-    pub(super) fn begin(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        let mut version = connection.prepare_cached("PRAGMA data_version")?;
-        let version: i64 = version.query_row([], |row| row.get(0))?;
-        if version != self.data_version {
-            self.zones.clear();
-            let generation = fact(connection, GENERATION)?.unwrap_or_default();
-            if generation != self.generation {
-                self.words.clear();
-                self.sessions.clear();
-                self.generation = generation;
-            }
-            self.data_version = version;
-        }
-        let newest = "SELECT max(coalesce((SELECT max(seq) FROM exchange_records), 0), \
-                      coalesce((SELECT max(seq) FROM bodies), 0), \
-                      coalesce((SELECT value FROM facts WHERE name = ?), 0))";
-        self.newest =
-            connection.prepare_cached(newest)?.query_row([SEQ_FLOOR], |row| row.get(0))?;
-        Ok(())
-    }
-
-    /// The number of the next record.
-    pub(super) fn next(&mut self) -> i64 {
-        self.newest += 1;
-        self.newest
-    }
-}
-
-/// Notes that records up to `seq` were there, before they are deleted.
-pub(super) fn keep_floor(connection: &Connection, seq: i64) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO facts (name, value) VALUES (?1, ?2) \
-               ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)";
-    connection.prepare_cached(sql)?.execute((SEQ_FLOOR, seq)).map(|_| ())
-}
-
-/// With the last record go the words and sessions that only records referred to.
-pub(super) fn forget_words(connection: &Connection) -> rusqlite::Result<()> {
-    let any = "SELECT 1 FROM exchange_records LIMIT 1";
-    if connection.prepare_cached(any)?.exists([])? {
-        return Ok(());
-    }
-    connection.execute_batch("DELETE FROM words; DELETE FROM sessions; DELETE FROM zones")?;
-    set_fact(connection, GENERATION, &crate::base::id::next_random().to_le_bytes())
-}
-
-/// Writes rows and what they add to the roll-ups, inside the caller's transaction.
+/// Writes exchanges and what they add to the roll-ups, inside the caller's transaction.
 ///
 /// An error means that the transaction is lost. A row that is refused for itself is counted and left out.
-pub(super) fn insert(
+pub(super) fn insert<'b>(
     connection: &Connection,
     memory: &mut Memory,
-    rows: &[Row],
+    mut bodies: Option<&mut (dyn Bodies + 'b)>,
+    entries: &[Entry],
 ) -> rusqlite::Result<Inserted> {
     let mut done = Inserted::default();
     let mut batch = Batch::default();
     let mut records = connection.prepare_cached(&sql())?;
     memory.begin(connection)?;
-    for row in rows {
+    for Entry { row, captured } in entries {
         let seq = memory.next();
-        match insert_one(connection, &mut records, memory, (seq, row)) {
+        let mut kept = Kept::default();
+        if let (Some(captured), Some(bodies)) = (captured, &mut bodies) {
+            // Bodies go first, because the record says what became of them; a record that is there already has its own.
+            if is_there(connection, row)? {
+                done.refused += 1;
+                continue;
+            }
+            kept = bodies.store(connection, seq, captured)?;
+        }
+        match insert_one(connection, &mut records, memory, (seq, row, kept.flags)) {
             Ok(()) => {
                 done.stored += 1;
+                done.raw_bytes += kept.raw_bytes;
+                done.stored_bytes += kept.stored_bytes;
                 batch.add(row);
             }
             Err(error) if is_of_the_row(&error) => {
@@ -129,6 +64,11 @@ pub(super) fn insert(
     }
     batch.write(connection)?;
     Ok(done)
+}
+
+fn is_there(connection: &Connection, row: &Row) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM exchange_records WHERE id = ?";
+    connection.prepare_cached(sql)?.exists([row.id])
 }
 
 /// Whether the row itself is at fault, and not the disk, the file or another process.
@@ -205,6 +145,8 @@ const COLUMNS: &[&str] = &[
     "level",
     "flags",
     "signals",
+    "duplicate_of",
+    "prefix_changed_at",
     "detail",
 ];
 
@@ -233,17 +175,17 @@ impl<'a> Spelled<'a> {
         let source = last.and_then(|attempt| attempt.usage_source).map(UsageSource::label);
         let mut of = |text: &'a str| words.of(connection, text);
         Ok(Self {
-            dialect: of(row.dialect)?,
-            operation: of(row.operation)?,
+            dialect: of(&row.dialect)?,
+            operation: of(&row.operation)?,
             provider: last.map(|attempt| of(&attempt.provider)).transpose()?,
             model_requested: row.model_requested.as_deref().map(&mut of).transpose()?,
             model: last.and_then(|attempt| attempt.model.as_deref()).map(&mut of).transpose()?,
             outcome: of(row.outcome.label())?,
             usage_source: source.map(&mut of).transpose()?,
-            error_source: row.error_source.map(&mut of).transpose()?,
-            error_kind: row.error_kind.map(&mut of).transpose()?,
+            error_source: row.error_source.as_deref().map(&mut of).transpose()?,
+            error_kind: row.error_kind.as_deref().map(&mut of).transpose()?,
             finish_reason: row.finish_reason.as_deref().map(&mut of).transpose()?,
-            agent: of(row.agent)?,
+            agent: of(&row.agent)?,
             method: of(&row.method)?,
             path: of(&row.path)?,
             key_label: row.key_label.as_deref().map(&mut of).transpose()?,
@@ -313,8 +255,9 @@ fn insert_one(
     connection: &Connection,
     insert: &mut CachedStatement<'_>,
     memory: &mut Memory,
-    (seq, row): (i64, &Row),
+    (seq, row, more_flags): (i64, &Row, i64),
 ) -> rusqlite::Result<()> {
+    let flags = row.flags | more_flags;
     let words = &mut memory.words;
     let spelled = Spelled::of(connection, words, row)?;
     let lists = Lists::of(row);
@@ -336,6 +279,7 @@ fn insert_one(
     let columns = Columns {
         seq,
         row,
+        flags,
         spelled: &spelled,
         lists: [tools.as_ref(), tags.as_ref(), headers.as_ref()],
         ip: ip.as_ref(),
@@ -351,6 +295,7 @@ fn insert_one(
     spelled.zones(connection, &mut memory.zones)?;
     columns.lists_into_zones(connection, memory)?;
     memory.blob = blob;
+    memory.zones.bits(connection, Field::Flag, flags)?;
     numbers_into_zones(connection, &mut memory.zones, row)
 }
 
@@ -358,6 +303,7 @@ fn insert_one(
 struct Columns<'a> {
     seq: i64,
     row: &'a Row,
+    flags: i64,
     spelled: &'a Spelled<'a>,
     /// Tools, tags, headers.
     lists: [Option<&'a Word<'a>>; 3],
@@ -428,8 +374,10 @@ impl Columns<'_> {
             &tags,
             &headers,
             &row.level.number(),
-            &row.flags,
+            &self.flags,
             &row.signals.bits(),
+            &row.duplicate_of,
+            &row.prefix_changed_at,
             &self.detail,
         ];
         insert.execute(values).map(|_| ())
@@ -478,6 +426,7 @@ fn numbers_into_zones(
         (Field::UpstreamStatus, upstream_status.map(i64::from)),
         (Field::Stream, Some(i64::from(row.stream))),
         (Field::Level, Some(i64::from(row.level.number()))),
+        (Field::StartedHour, Some(hour(row.started_at_us))),
     ] {
         zones.number(connection, field, value)?;
     }
@@ -498,6 +447,5 @@ fn numbers_into_zones(
     ] {
         zones.size(connection, field, value)?;
     }
-    zones.bits(connection, Field::Flag, row.flags)?;
     zones.bits(connection, Field::Signal, i64::from(row.signals.bits()))
 }

@@ -82,6 +82,8 @@ pub fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
         queued_us: row.get(55)?,
         pinned: row.get(56)?,
         seq: row.get(57)?,
+        duplicate_of: row.get(58)?,
+        prefix_changed_at: row.get(59)?,
     })
 }
 

@@ -7,17 +7,24 @@
 //!  cli, admin ─────────────────► Reader (read-only connections) ──┘
 //! ```
 
+pub mod adopt;
 pub mod awaited;
+pub mod backup;
 pub mod capture;
 pub mod db;
 mod detail;
+pub mod entry;
 pub mod facts;
 pub mod flags;
+pub mod in_flight;
 pub mod inbox;
 mod insert;
+pub mod labels;
 pub mod late;
 pub mod listing;
 pub mod lock;
+mod memory;
+pub mod query;
 pub mod reader;
 pub mod reprice;
 mod retention;
@@ -30,6 +37,7 @@ pub mod text;
 mod top;
 mod upgrade;
 pub mod usage;
+pub mod vault;
 mod window;
 mod words;
 mod work;
@@ -52,6 +60,15 @@ pub struct Counters {
     pub failed: AtomicU64,
     /// Waiting for the writer now.
     pub queued: AtomicU64,
+    /// Bytes of headers and bodies among them.
+    pub queued_bytes: AtomicU64,
+    /// Exchanges whose bodies found no room in the queue; their records were written.
+    pub bodies_shed_queue: AtomicU64,
+    /// Exchanges whose bodies found no room on the disk; their records were written.
+    pub bodies_shed_disk: AtomicU64,
+    /// Bytes of bodies as they were on the wire, and what they take on disk.
+    pub raw_bytes: AtomicU64,
+    pub stored_bytes: AtomicU64,
     /// Transactions that had to be tried again.
     pub retried: AtomicU64,
     /// The last transaction failed.

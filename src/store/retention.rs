@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use crate::base::clock;
 use crate::base::id::ExchangeId;
-use crate::store::insert::{forget_words, keep_floor};
+use crate::store::memory::{forget_words, keep_floor};
 use crate::store::zones::{block_of, clear_empty};
 
 /// Limit: records of one transaction.

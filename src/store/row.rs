@@ -1,8 +1,10 @@
 //! What of an exchange becomes a record: pure and bounded. Bodies and headers go another way, see `store/capture.rs`.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::base::id::ExchangeId;
 use crate::base::trace::TraceId;
 use crate::exchange::Exchange;
 use crate::exchange::attempt::Attempt;
@@ -25,8 +27,8 @@ pub struct Row {
     /// The gateway found the session by the messages; no client named it.
     pub session_inferred: bool,
     pub parent_session: Option<String>,
-    pub dialect: &'static str,
-    pub operation: &'static str,
+    pub dialect: Cow<'static, str>,
+    pub operation: Cow<'static, str>,
     pub model_requested: Option<String>,
     pub status: Option<u16>,
     pub outcome: Outcome,
@@ -44,13 +46,13 @@ pub struct Row {
     pub overhead_us: i64,
     pub request_bytes: i64,
     pub response_bytes: i64,
-    pub error_source: Option<&'static str>,
-    pub error_kind: Option<&'static str>,
+    pub error_source: Option<Cow<'static, str>>,
+    pub error_kind: Option<Cow<'static, str>>,
     pub error_detail: Option<String>,
     pub finish_reason: Option<String>,
     /// Names and calls of the answer that went to the client.
     pub tools: Vec<(String, u32)>,
-    pub agent: &'static str,
+    pub agent: Cow<'static, str>,
     pub method: String,
     pub path: String,
     pub client: Option<SocketAddr>,
@@ -67,6 +69,10 @@ pub struct Row {
     /// See `store/flags.rs`; what becomes of the bodies is added when they are written.
     pub flags: i64,
     pub signals: Signals,
+    /// The exchange that this one repeats, byte for byte.
+    pub duplicate_of: Option<[u8; 16]>,
+    /// Where in the request's body the prompt first differs from the conversation's last turn.
+    pub prefix_changed_at: Option<i64>,
     /// Its head stands among those in flight, and goes when this is written.
     pub head_written: bool,
     /// The replay that made this exchange, and what it repeats; such rows are in no roll-up.
@@ -82,18 +88,18 @@ pub struct AttemptRow {
     pub model: Option<Arc<str>>,
     pub model_label: Arc<str>,
     pub key_label: Option<Arc<str>>,
-    pub because: &'static str,
+    pub because: Cow<'static, str>,
     pub status: Option<u16>,
-    pub error_source: Option<&'static str>,
-    pub error_kind: Option<&'static str>,
+    pub error_source: Option<Cow<'static, str>>,
+    pub error_kind: Option<Cow<'static, str>>,
     pub sent_us: i64,
     pub head_us: Option<i64>,
     pub ended_us: Option<i64>,
     /// Resolving, connecting, TLS; `None` on a connection that was there already.
     pub link_us: Option<[i64; 3]>,
     pub peer: Option<String>,
-    pub http: &'static str,
-    pub tls: Option<&'static str>,
+    pub http: Cow<'static, str>,
+    pub tls: Option<Cow<'static, str>>,
     pub bytes: i64,
     pub upstream_request_id: Option<String>,
     pub response_id: Option<String>,
@@ -128,8 +134,8 @@ impl Row {
             session: exchange.session.as_deref().map(name),
             session_inferred: exchange.session_inferred,
             parent_session: exchange.parent_session.as_deref().map(name),
-            dialect: exchange.dialect.label(),
-            operation: exchange.operation.label(),
+            dialect: exchange.dialect.label().into(),
+            operation: exchange.operation.label().into(),
             model_requested: exchange.model_requested.as_deref().map(name),
             status: exchange.status.map(|status| status.as_u16()),
             outcome: exchange.outcome,
@@ -146,12 +152,12 @@ impl Row {
             overhead_us: int(times.overhead_us),
             request_bytes: int(exchange.request_bytes),
             response_bytes: int(exchange.response_bytes),
-            error_source: failure.map(|blame| blame.source.label()),
-            error_kind: failure.map(|blame| blame.kind),
+            error_source: failure.map(|blame| blame.source.label().into()),
+            error_kind: failure.map(|blame| blame.kind.into()),
             error_detail: failure.and_then(|blame| blame.detail.as_deref()).map(line),
             finish_reason: told.and_then(|told| finish(&told.finish_reasons)),
             tools: told.map(|told| tools(&told.tools)).unwrap_or_default(),
-            agent: if summary.agent.is_empty() { "none" } else { summary.agent },
+            agent: if summary.agent.is_empty() { "none" } else { summary.agent }.into(),
             method: fit(exchange.method.as_str(), NAME_MAX).into_owned(),
             path: line(&exchange.path),
             client: exchange.client,
@@ -165,6 +171,8 @@ impl Row {
             level: Level::Meta,
             flags: 0,
             signals: summary.signals,
+            duplicate_of: summary.duplicate_of.map(ExchangeId::bytes),
+            prefix_changed_at: summary.prefix_changed_at.map(int),
             head_written: false,
             run_id: None,
             replay_of: None,
@@ -197,18 +205,18 @@ fn attempt(attempt: &Attempt, tally: &Tally) -> AttemptRow {
         model: attempt.model.as_ref().map(fit_shared),
         model_label: fit_shared(&attempt.model_label),
         key_label: attempt.key_label.as_ref().map(fit_shared),
-        because: attempt.because,
+        because: attempt.because.into(),
         status: attempt.status.map(|status| status.as_u16()),
-        error_source: failure.map(|blame| blame.source.label()),
-        error_kind: failure.map(|blame| blame.kind),
+        error_source: failure.map(|blame| blame.source.label().into()),
+        error_kind: failure.map(|blame| blame.kind.into()),
         sent_us: int(attempt.sent_us),
         head_us: attempt.head_us.map(int),
         ended_us: attempt.ended_us.map(int),
         link_us: (!link.reused)
             .then(|| [int(link.resolve_us), int(link.connect_us), int(link.tls_us)]),
         peer: link.peer.map(|peer| peer.to_string()),
-        http: link.http,
-        tls: link.tls,
+        http: link.http.into(),
+        tls: link.tls.map(Cow::Borrowed),
         bytes: int(attempt.frames.bytes),
         upstream_request_id: attempt.upstream_request_id.as_deref().map(name),
         response_id: tally.reading.response_id.as_deref().map(name),

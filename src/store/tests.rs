@@ -40,12 +40,12 @@ use crate::store::words::Lexicon;
 use crate::store::writer::Writer;
 
 /// 2025-11-20T08:00:00Z.
-const BASE_US: u64 = 1_763_625_600_000_000;
-const HOUR_US: u64 = 3_600_000_000;
-const LONG: Duration = Duration::from_secs(20);
+pub(super) const BASE_US: u64 = 1_763_625_600_000_000;
+pub(super) const HOUR_US: u64 = 3_600_000_000;
+pub(super) const LONG: Duration = Duration::from_secs(20);
 const SHORT: &[Duration] = &[Duration::from_millis(1)];
 
-fn at(wall_us: u64) -> Exchange {
+pub(super) fn at(wall_us: u64) -> Exchange {
     let mut exchange = fixture::exchange();
     exchange.id = ExchangeId::new(wall_us);
     exchange.wall_us = wall_us;
@@ -55,7 +55,7 @@ fn at(wall_us: u64) -> Exchange {
     exchange
 }
 
-fn tally(input: u64, output: u64, cost: i64) -> Tally {
+pub(super) fn tally(input: u64, output: u64, cost: i64) -> Tally {
     let usage = Usage { input: Some(input), output: Some(output), ..Usage::default() };
     Tally {
         usage: Some(usage),
@@ -69,49 +69,49 @@ fn tally(input: u64, output: u64, cost: i64) -> Tally {
     }
 }
 
-fn plain(n: u64) -> Row {
+pub(super) fn plain(n: u64) -> Row {
     let mut exchange = at(BASE_US + n * 1_000);
     exchange.summary.tallies = vec![tally(100, 10, 1_000)];
     exchange.summary.cost = Some(Nanodollars(1_000));
     Row::of(&exchange)
 }
 
-fn writer(folder: &TempDir) -> Writer {
+pub(super) fn writer(folder: &TempDir) -> Writer {
     writer_with(folder.path(), Limits::default())
 }
 
-fn writer_with(folder: &Path, limits: Limits) -> Writer {
+pub(super) fn writer_with(folder: &Path, limits: Limits) -> Writer {
     Writer::start(folder, limits).unwrap()
 }
 
-fn count(connection: &Connection, of: &str) -> i64 {
+pub(super) fn count(connection: &Connection, of: &str) -> i64 {
     connection.query_row(&format!("SELECT count(*) FROM {of}"), [], |row| row.get(0)).unwrap()
 }
 
-fn read(folder: &TempDir) -> Connection {
+pub(super) fn read(folder: &TempDir) -> Connection {
     db::open_reader(folder.path()).unwrap()
 }
 
-fn usage(folder: &Path, by: &[&str]) -> Report {
+pub(super) fn usage(folder: &Path, by: &[&str]) -> Report {
     let by = by.iter().map(|word| By::parse(word).unwrap()).collect();
     let ask = Ask { by, since_us: 0, until_us: signed(BASE_US) * 2, limit: None };
     Reader::open(folder).unwrap().usage(&ask).unwrap()
 }
 
-fn signed(number: u64) -> i64 {
+pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap()
 }
 
-fn counted(counter: &AtomicU64) -> u64 {
+pub(super) fn counted(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
 }
 
-fn flushed(handle: &Handle) {
+pub(super) fn flushed(handle: &Handle) {
     assert!(handle.flush(LONG), "the writer does not answer");
 }
 
 /// Everything a row can hold.
-fn rich() -> Exchange {
+pub(super) fn rich() -> Exchange {
     let mut exchange = at(BASE_US);
     exchange.client = Some("10.0.0.7:5000".parse().unwrap());
     exchange.session = Some("s-1".into());
@@ -180,7 +180,7 @@ fn the_view_has_the_columns_of_the_contract_and_their_values() {
          path=/v1/chat/completions client_addr=10.0.0.7:5000 key_label=ci user_label=- client_request_id=mine \
          upstream_request_id=req_1 trace_id={} replay_of=- run_id=- capture_level=meta redacted=0 replayable=0 \
          tags={{\"team\":\"sea\\\"rch\"}} labels=- error_detail=- method=POST session_inferred=0 signals=- headers=- \
-         ttfo_us=- gap_p50_us=- gap_p99_us=- gap_max_us=- stalls=- queued_us=0 pinned=0 seq=1",
+         ttfo_us=- gap_p50_us=- gap_p99_us=- gap_max_us=- stalls=- queued_us=0 pinned=0 seq=1 duplicate_of=- prefix_changed_at=-",
         exchange.id, exchange.trace.id
     );
     assert_eq!(row(exchange.id).join(" "), expected);
@@ -231,7 +231,7 @@ fn an_attempt_keeps_what_it_cost_and_how_it_was_reached() {
 }
 
 /// All attempts of all records, in their order.
-fn tried(database: &Connection) -> Vec<Tried<'static>> {
+pub(super) fn tried(database: &Connection) -> Vec<Tried<'static>> {
     let mut statement =
         database.prepare("SELECT detail FROM exchange_records ORDER BY seq").unwrap();
     let blobs = statement.query_map([], |row| row.get::<_, Option<Vec<u8>>>(0)).unwrap();
@@ -246,7 +246,7 @@ fn tried(database: &Connection) -> Vec<Tried<'static>> {
 }
 
 /// Traffic of three days: two providers, sessions, tags, tools, errors, retries, estimates, replays.
-fn traffic() -> Vec<Row> {
+pub(super) fn traffic() -> Vec<Row> {
     let mut rows = Vec::new();
     for n in 0..600u64 {
         let mut exchange = at(BASE_US + n * (HOUR_US / 8) + n % 7);

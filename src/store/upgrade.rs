@@ -7,9 +7,9 @@ use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, Row, Statement, ToSql};
 
 use crate::store::detail::{Detail, Part, Tried, Value};
-use crate::store::insert::Memory;
+use crate::store::memory::Memory;
 use crate::store::words::Word;
-use crate::store::zones::Field;
+use crate::store::zones::{Field, hour};
 
 /// What becomes of a column of `records`, and the zones it is found by.
 #[derive(Debug, Clone, Copy)]
@@ -18,14 +18,15 @@ enum Kind {
     Plain,
     Number(Field),
     Size(Field),
+    Hour(Field),
 }
 
-use Kind::{Number, Plain, Size, Word as Text};
+use Kind::{Hour, Number, Plain, Size, Word as Text};
 
 /// The columns that schemas 1 and 3 have both, but for those that change their meaning.
 const SHARED: &[(&str, Kind)] = &[
     ("id", Plain),
-    ("started_at_us", Plain),
+    ("started_at_us", Hour(Field::StartedHour)),
     ("dialect", Text(Some(Field::Dialect))),
     ("operation", Text(Some(Field::Operation))),
     ("provider", Text(Some(Field::Provider))),
@@ -223,6 +224,9 @@ fn copy(
             }
             (Size(field), Cell::Integer(number)) => {
                 memory.zones.size(connection, *field, Some(*number))?;
+            }
+            (Hour(field), Cell::Integer(at_us)) => {
+                memory.zones.number(connection, *field, Some(hour(*at_us)))?;
             }
             _ => {}
         }

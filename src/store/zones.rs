@@ -69,6 +69,8 @@ pub enum Field {
     ResponseBytes = 74,
     Attempts = 75,
     GapMax = 76,
+    // By hour: the value is the hour since 1970 in which it started, see [`hour`].
+    StartedHour = 96,
 }
 
 impl Field {
@@ -86,6 +88,11 @@ pub fn block_of(seq: i64) -> i64 {
 /// blocks with the sizes from that of its lower bound to that of its upper one.
 pub fn size(number: i64) -> i64 {
     i64::from(i64::BITS - number.max(0).leading_zeros())
+}
+
+/// The hour since 1970 of an instant in microseconds.
+pub fn hour(at_us: i64) -> i64 {
+    at_us.div_euclid(3_600_000_000)
 }
 
 /// Marks a value of a record that was stored before: its block may have it from now on.

@@ -328,6 +328,18 @@ impl Nest {
     }
 }
 
+/// Where the string that begins at `start` ends, its closing quote included; nothing in it is checked.
+pub(super) fn string_end(input: &[u8], start: usize) -> Option<usize> {
+    let mut at = start + 1;
+    loop {
+        at += input.get(at..).and_then(find_quote_or_backslash)?;
+        if input.get(at) == Some(&b'"') {
+            return Some(at + 1);
+        }
+        at += 2;
+    }
+}
+
 /// The first quote or backslash. Most strings in a request are keys and short words, for which the call into the
 /// vectorised search costs more than the search; so the first bytes are looked at eight at a time in place.
 pub(super) fn find_quote_or_backslash(bytes: &[u8]) -> Option<usize> {
@@ -343,6 +355,21 @@ pub(super) fn find_quote_or_backslash(bytes: &[u8]) -> Option<usize> {
         near += 8;
     }
     memchr::memchr2(b'"', b'\\', bytes.get(near..)?).map(|offset| near + offset)
+}
+
+/// The first quote, in the same way.
+pub(super) fn find_quote(bytes: &[u8]) -> Option<usize> {
+    const NEAR_WORDS: usize = 4;
+    let (words, _) = bytes.as_chunks::<8>();
+    let mut near = 0;
+    for word in words.iter().take(NEAR_WORDS) {
+        let hits = zero_bytes(u64::from_le_bytes(*word) ^ repeat(b'"'));
+        if hits != 0 {
+            return Some(near + (hits.trailing_zeros() / 8) as usize);
+        }
+        near += 8;
+    }
+    memchr::memchr(b'"', bytes.get(near..)?).map(|offset| near + offset)
 }
 
 const fn repeat(byte: u8) -> u64 {

@@ -89,9 +89,15 @@ fn ended_with(reading: &Reading, words: &[&str]) -> bool {
     reading.finish_reasons.iter().any(|reason| words.contains(&reason.as_str()))
 }
 
-/// The answer began, and neither said why it ended nor was left by its client.
+/// The answer began, and neither said why it ended nor was left by its client. A page that is no JSON at all is something
+/// else, as long as it came to its end.
 fn is_cut(exchange: &Exchange, reading: &Reading) -> bool {
-    let began = exchange.last_attempt().is_some_and(|attempt| attempt.frames.bytes > 0);
+    let began = exchange.last_attempt().is_some_and(|attempt| {
+        let first = attempt.frames.beginning(1);
+        let is_answer =
+            attempt.events || attempt.coding.is_some() || first == b"{" || first == b"[";
+        attempt.frames.bytes > 0 && (is_answer || exchange.outcome != Outcome::Complete)
+    });
     began
         && !reading.ended
         && reading.finish_reasons.is_empty()

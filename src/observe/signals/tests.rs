@@ -65,11 +65,14 @@ fn of_answer(dialect: Dialect, answer: &str) -> Vec<&'static str> {
 }
 
 fn asking(dialect: Dialect) -> Value {
-    let schema = json!({"type": "object", "required": ["path"], "properties": {"path": {"type": "string"}}});
+    let schema =
+        json!({"type": "object", "required": ["path"], "properties": {"path": {"type": "string"}}});
     match dialect {
         MESSAGES => json!({"messages": [{"role": "user", "content": "hi"}],
             "tools": [{"name": "read", "input_schema": schema}]}),
-        RESPONSES => json!({"input": "hi", "tools": [{"type": "function", "name": "read", "parameters": schema}]}),
+        RESPONSES => {
+            json!({"input": "hi", "tools": [{"type": "function", "name": "read", "parameters": schema}]})
+        }
         GEMINI => json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}],
             "tools": [{"functionDeclarations": [{"name": "read", "parameters": schema}]}]}),
         _ => json!({"messages": [{"role": "user", "content": "hi"}],
@@ -98,7 +101,9 @@ fn chat_document(message: &Value, finish: &str) -> String {
 
 /// A stream of Anthropic's with these blocks, each begun and added to.
 fn messages_stream(blocks: &[(Value, Value)], stop: &str) -> String {
-    let mut list = vec![json!({"type": "message_start", "message": {"content": [], "usage": {"input_tokens": 5}}})];
+    let mut list = vec![
+        json!({"type": "message_start", "message": {"content": [], "usage": {"input_tokens": 5}}}),
+    ];
     for (at, (block, delta)) in blocks.iter().enumerate() {
         list.push(json!({"type": "content_block_start", "index": at, "content_block": block}));
         list.push(json!({"type": "content_block_delta", "index": at, "delta": delta}));
@@ -126,7 +131,9 @@ fn responses_stream(items: &[Value], status: &str, reason: Option<&str>) -> Stri
     for (at, item) in items.iter().enumerate() {
         list.push(json!({"type": "response.output_item.added", "output_index": at, "item": item}));
         if let Some(text) = item["content"][0]["text"].as_str() {
-            list.push(json!({"type": "response.output_text.delta", "output_index": at, "delta": text}));
+            list.push(
+                json!({"type": "response.output_text.delta", "output_index": at, "delta": text}),
+            );
         }
         if let Some(text) = item["content"][0]["refusal"].as_str() {
             list.push(json!({"type": "response.refusal.delta", "output_index": at, "delta": text}));
@@ -156,9 +163,24 @@ fn good_answers_have_no_signals() {
     let said = json!([{"type": "text", "text": "ho"}]);
     for (dialect, answer) in [
         (CHAT, chat_document(&json!({"content": "ho", "refusal": null}), "stop")),
-        (CHAT, chat_stream(&[json!({"role": "assistant", "content": ""}), json!({"content": "ho"})], "stop")),
+        (
+            CHAT,
+            chat_stream(
+                &[json!({"role": "assistant", "content": ""}), json!({"content": "ho"})],
+                "stop",
+            ),
+        ),
         (MESSAGES, messages_document(&said, "end_turn")),
-        (MESSAGES, messages_stream(&[(json!({"type": "text", "text": ""}), json!({"type": "text_delta", "text": "ho"}))], "end_turn")),
+        (
+            MESSAGES,
+            messages_stream(
+                &[(
+                    json!({"type": "text", "text": ""}),
+                    json!({"type": "text_delta", "text": "ho"}),
+                )],
+                "end_turn",
+            ),
+        ),
         (RESPONSES, responses_document(&json!([output_text("ho")]), "completed", None).to_string()),
         (RESPONSES, responses_stream(&[output_text("ho")], "completed", None)),
         (GEMINI, gemini(&json!([{"text": "ho"}]), "STOP").to_string()),
@@ -177,8 +199,18 @@ fn answers_without_words_or_calls_are_empty() {
         (CHAT, chat_stream(&[json!({"role": "assistant", "content": ""})], "stop")),
         (MESSAGES, messages_document(&json!([]), "end_turn")),
         (MESSAGES, messages_stream(&[], "end_turn")),
-        (MESSAGES, messages_stream(&[(thought, json!({"type": "thinking_delta", "thinking": "hm"}))], "end_turn")),
-        (RESPONSES, responses_document(&json!([{"type": "reasoning", "summary": []}]), "completed", None).to_string()),
+        (
+            MESSAGES,
+            messages_stream(
+                &[(thought, json!({"type": "thinking_delta", "thinking": "hm"}))],
+                "end_turn",
+            ),
+        ),
+        (
+            RESPONSES,
+            responses_document(&json!([{"type": "reasoning", "summary": []}]), "completed", None)
+                .to_string(),
+        ),
         (RESPONSES, responses_stream(&[], "completed", None)),
         (GEMINI, gemini(&json!([]), "STOP").to_string()),
         (GEMINI, gemini_stream(&json!([{"text": "hm", "thought": true}]), "STOP")),
@@ -200,8 +232,19 @@ fn answers_that_hit_a_limit_or_break_off_are_truncated() {
         (MESSAGES, messages_document(&json!([{"type": "text", "text": "ho"}]), "max_tokens")),
         (MESSAGES, messages_stream(std::slice::from_ref(&block), "model_context_window_exceeded")),
         (MESSAGES, cut(messages_stream(&[block.clone(), block], "end_turn"))),
-        (RESPONSES, responses_document(&json!([output_text("ho")]), "incomplete", Some("max_output_tokens")).to_string()),
-        (RESPONSES, responses_stream(&[output_text("ho")], "incomplete", Some("max_output_tokens"))),
+        (
+            RESPONSES,
+            responses_document(
+                &json!([output_text("ho")]),
+                "incomplete",
+                Some("max_output_tokens"),
+            )
+            .to_string(),
+        ),
+        (
+            RESPONSES,
+            responses_stream(&[output_text("ho")], "incomplete", Some("max_output_tokens")),
+        ),
         (RESPONSES, cut(responses_stream(&[output_text("ho")], "completed", None))),
         (GEMINI, gemini(&json!([{"text": "ho"}]), "MAX_TOKENS").to_string()),
         (GEMINI, gemini_stream(&json!([{"text": "ho"}]), "MAX_TOKENS")),
@@ -212,6 +255,7 @@ fn answers_that_hit_a_limit_or_break_off_are_truncated() {
     let mut left = desk.exchange(CHAT, &asking(CHAT), &cut(chat_stream(&words, "stop")));
     left.outcome = Outcome::ClientCancelled;
     assert!(labels(desk.read(left).summary.signals).is_empty(), "its client wanted no more");
+    assert!(of_answer(CHAT, "<html>log in</html>").is_empty(), "something else");
 }
 
 #[test]
@@ -236,7 +280,8 @@ fn refusals_are_told_in_every_dialects_words() {
         assert_eq!(of_answer(dialect, &answer), ["refusal"], "{answer}");
     }
     let mut desk = Desk::default();
-    let mut filtered = desk.exchange(CHAT, &asking(CHAT), r#"{"error":{"code":"content_filter","message":"no"}}"#);
+    let mut filtered =
+        desk.exchange(CHAT, &asking(CHAT), r#"{"error":{"code":"content_filter","message":"no"}}"#);
     filtered.attempts[0].status = Some(StatusCode::BAD_REQUEST);
     filtered.outcome = Outcome::UpstreamError;
     assert_eq!(labels(desk.read(filtered).summary.signals), ["refusal"]);
@@ -270,20 +315,30 @@ fn calling(arguments: &str, parsed: &Value) -> Vec<(Dialect, String)> {
     let call = json!({"id": "c", "type": "function", "function": {"name": "read", "arguments": arguments}});
     let piece = |more: &str| json!({"tool_calls": [{"index": 0, "function": {"arguments": more}}]});
     let begun = json!({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "read", "arguments": ""}}]});
-    let item = json!({"type": "function_call", "call_id": "c", "name": "read", "arguments": arguments});
+    let item =
+        json!({"type": "function_call", "call_id": "c", "name": "read", "arguments": arguments});
     let block = json!({"type": "tool_use", "id": "t", "name": "read", "input": {}});
     let mut pieces = messages_stream(
         &[(block, json!({"type": "input_json_delta", "partial_json": one}))],
         "tool_use",
     );
     let more = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": two}});
-    let stop = pieces.find("data: {\"type\":\"content_block_stop\"").or_else(|| pieces.find("data: {\"index\":0,\"type\":\"content_block_stop\"")).unwrap();
+    let stop = pieces
+        .find("data: {\"type\":\"content_block_stop\"")
+        .or_else(|| pieces.find("data: {\"index\":0,\"type\":\"content_block_stop\""))
+        .unwrap();
     pieces.insert_str(stop, &format!("data: {more}\n\n"));
     let parts = json!([{"functionCall": {"name": "read", "args": parsed}}]);
     vec![
         (CHAT, chat_document(&json!({"content": null, "tool_calls": [call]}), "tool_calls")),
         (CHAT, chat_stream(&[begun, piece(one), piece(two)], "tool_calls")),
-        (MESSAGES, messages_document(&json!([{"type": "tool_use", "id": "t", "name": "read", "input": parsed}]), "tool_use")),
+        (
+            MESSAGES,
+            messages_document(
+                &json!([{"type": "tool_use", "id": "t", "name": "read", "input": parsed}]),
+                "tool_use",
+            ),
+        ),
         (MESSAGES, pieces),
         (RESPONSES, responses_document(&json!([item.clone()]), "completed", None).to_string()),
         (RESPONSES, responses_stream(&[item], "completed", None)),
@@ -326,7 +381,8 @@ fn step(dialect: Dialect, n: usize, arguments: &Value, result: &str, failed: boo
             json!({"type": "function_call_output", "call_id": id, "output": result}),
         ],
         GEMINI => {
-            let response = if failed { json!({"error": result}) } else { json!({"output": result}) };
+            let response =
+                if failed { json!({"error": result}) } else { json!({"output": result}) };
             vec![
                 json!({"role": "model", "parts": [{"functionCall": {"name": "sh", "args": arguments}}]}),
                 json!({"role": "user", "parts": [{"functionResponse": {"name": "sh", "response": response}}]}),
@@ -396,7 +452,11 @@ fn the_same_call_with_the_same_result_is_repeated() {
         let later = [one(1), other(2), same(3), step(dialect, 4, &json!({}), "x", false)];
         assert!(send(&later).is_empty(), "{dialect:?}: it was told before");
         let unknown = Desk::default().send(dialect, &request(dialect, &turn), &well(dialect));
-        assert_eq!(labels(unknown.summary.signals), ["repeated_call"], "{dialect:?}: all of it new");
+        assert_eq!(
+            labels(unknown.summary.signals),
+            ["repeated_call"],
+            "{dialect:?}: all of it new"
+        );
     }
 }
 

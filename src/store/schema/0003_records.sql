@@ -48,6 +48,8 @@ CREATE TABLE exchange_records (
     level INTEGER NOT NULL,      -- 0 off, 1 meta, 2 headers, 3 full
     flags INTEGER NOT NULL,      -- see store/flags.rs
     signals INTEGER NOT NULL,    -- see exchange/signal.rs
+    duplicate_of BLOB,           -- the exchange that this one repeats
+    prefix_changed_at INTEGER,   -- where the prompt first differs from the conversation's last turn
     -- All attempts, see docs/capture-format.md.
     detail BLOB
 );
@@ -162,5 +164,10 @@ SELECT
         ELSE r.headers END AS headers,
     r.ttfo_us, r.gap_p50_us, r.gap_p99_us, r.gap_max_us, r.stalls, r.queued_us,
     r.flags >> 3 & 1 AS pinned,
-    r.seq
+    r.seq,
+    CASE WHEN r.duplicate_of IS NULL THEN NULL ELSE
+        lower(substr(hex(r.duplicate_of), 1, 8) || '-' || substr(hex(r.duplicate_of), 9, 4) || '-' ||
+        substr(hex(r.duplicate_of), 13, 4) || '-' || substr(hex(r.duplicate_of), 17, 4) || '-' ||
+        substr(hex(r.duplicate_of), 21)) END AS duplicate_of,
+    r.prefix_changed_at
 FROM exchange_records AS r;

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use pinhole_replay::bundle;
 
 use crate::base::coding;
+use crate::report::exchange::curl;
 use crate::report::formats::recording;
 use crate::store::stored::{Stored, Whole};
 
@@ -136,7 +137,7 @@ impl<W: Write> Exporter<W> {
                 Ok(None)
             }
             Form::Lines(_, Lines::Ndjson) => Ok(Some(ndjson(&stored))),
-            Form::Lines(_, Lines::Curl) => curl(&stored).map(Some),
+            Form::Lines(_, Lines::Curl) => command(&stored).map(Some),
             Form::Lines(_, Lines::Batch) => batch::line(&stored).map(Some),
             Form::Lines(_, Lines::Mooncake(clock)) => trace::mooncake(&stored, clock).map(Some),
             Form::Lines(_, Lines::AiPerf(clock)) => trace::aiperf(&stored, clock).map(Some),
@@ -178,11 +179,14 @@ fn clear(body: &Whole) -> Option<Cow<'_, [u8]>> {
     coding::decode(coding, &coded, CLEAR_MAX).ok().map(|clear| Cow::Owned(clear.into()))
 }
 
-const CURL_HEAD: &str = "#!/bin/sh\n# Written by `pinhole captures export --as curl`. Keys are variables: set them before running this.\n";
+const CURL_HEAD: &str = "#!/bin/sh\n# Written by `pinhole captures export --as curl`. Keys are variables: \
+                         set them before running this.\n";
 
-fn curl(stored: &Stored) -> Result<String, &'static str> {
-    let _ = stored;
-    Err("x")
+/// A comment that says which exchange it was, and the command.
+fn command(stored: &Stored) -> Result<String, &'static str> {
+    let command = curl::text(stored, curl::Side::Client).map_err(|_| "its request was not kept")?;
+    let at = har::stamp(stored.row.started_at_us);
+    Ok(format!("\n# {} {at}\n{}", stored.row.id, command.trim_end()))
 }
 
 fn ndjson(stored: &Stored) -> String {

@@ -1,0 +1,129 @@
+//! Compression of blobs: zstd frames with a dictionary, without the four bytes that all frames begin with.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::{self, CParameter};
+
+use crate::store::vault::wire::Bad;
+
+/// Limit: a blob unpacked. What claims to be larger is refused.
+pub(super) const PLAIN_MAX: usize = 1 << 30;
+/// The level at which all blobs are written; dictionaries help more than a higher one would.
+pub(super) const LEVEL: i32 = 3;
+/// Number of the dictionary that there is not.
+pub(super) const NO_DICTIONARY: i64 = 0;
+
+const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// Contexts with their dictionaries, made at first use.
+#[derive(Default)]
+pub(super) struct Codec {
+    packers: HashMap<i64, Compressor<'static>>,
+    openers: HashMap<i64, Decompressor<'static>>,
+    /// Reused for each blob that is opened.
+    frame: Vec<u8>,
+}
+
+impl Codec {
+    /// `dictionary` is asked for the bytes of a dictionary that is not prepared yet.
+    pub(super) fn pack(
+        &mut self,
+        plain: &[u8],
+        id: i64,
+        dictionary: impl FnOnce() -> Option<Vec<u8>>,
+    ) -> Result<Vec<u8>, Bad> {
+        const FAILED: Bad = Bad("compression failed");
+        let packer = match self.packers.entry(id) {
+            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                let bytes = dictionary().ok_or(Bad("a dictionary is missing"))?;
+                let mut packer = Compressor::with_dictionary(LEVEL, &bytes).map_err(|_| FAILED)?;
+                // The number stands in the row.
+                packer.set_parameter(CParameter::DictIdFlag(false)).map_err(|_| FAILED)?;
+                entry.insert(packer)
+            }
+        };
+        let mut blob = packer.compress(plain).map_err(|_| FAILED)?;
+        if blob.starts_with(&MAGIC) {
+            blob.drain(..MAGIC.len());
+            return Ok(blob);
+        }
+        Err(FAILED)
+    }
+
+    pub(super) fn open(
+        &mut self,
+        blob: &[u8],
+        id: i64,
+        dictionary: impl FnOnce() -> Option<Vec<u8>>,
+    ) -> Result<Vec<u8>, Bad> {
+        const DAMAGED: Bad = Bad("a blob does not decompress");
+        self.frame.clear();
+        self.frame.extend_from_slice(&MAGIC);
+        self.frame.extend_from_slice(blob);
+        let size = zstd_safe::get_frame_content_size(&self.frame).ok().flatten().ok_or(DAMAGED)?;
+        let size = usize::try_from(size).ok().filter(|size| *size <= PLAIN_MAX);
+        let size = size.ok_or(Bad("a blob claims to be larger than any can be"))?;
+        let opener = match self.openers.entry(id) {
+            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                let bytes = dictionary().ok_or(Bad("a dictionary is missing"))?;
+                entry.insert(Decompressor::with_dictionary(&bytes).map_err(|_| DAMAGED)?)
+            }
+        };
+        opener.decompress(&self.frame, size).map_err(|_| DAMAGED)
+    }
+
+    /// Lets go of the dictionaries that were trained: they may have been replaced.
+    pub(super) fn forget_trained(&mut self) {
+        self.packers.retain(|id, _| *id < super::dictionaries::TRAINED_MIN);
+        self.openers.retain(|id, _| *id < super::dictionaries::TRAINED_MIN);
+    }
+}
+
+impl fmt::Debug for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Codec({} packers, {} openers)", self.packers.len(), self.openers.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blobs_come_back_with_and_without_a_dictionary() {
+        let mut codec = Codec::default();
+        let text = b"the quick brown fox ".repeat(40);
+        for (id, dictionary) in [(0, &[][..]), (7, &text[..300])] {
+            let blob = codec.pack(&text, id, || Some(dictionary.to_vec())).unwrap();
+            assert!(blob.len() < 60);
+            let mut other = Codec::default();
+            assert_eq!(other.open(&blob, id, || Some(dictionary.to_vec())), Ok(text.clone()));
+            assert!(other.open(&blob, 99, || None).is_err());
+            for at in 0..blob.len() {
+                let mut damaged = blob.clone();
+                damaged[at] ^= 0x55;
+                let _refused = codec.open(&damaged, id, || None);
+            }
+            assert!(codec.open(&blob[..blob.len() - 1], id, || None).is_err());
+        }
+        let none = || Some(Vec::new());
+        let blob = codec.pack(b"", 0, none).unwrap();
+        assert_eq!(codec.open(&blob, 0, none), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_bomb_is_refused() {
+        let bomb = zstd::bulk::compress(&vec![0; PLAIN_MAX / 64], 1).unwrap();
+        let mut codec = Codec::default();
+        let opened = codec.open(&bomb[4..], 0, || Some(Vec::new())).unwrap();
+        assert_eq!(opened.len(), PLAIN_MAX / 64);
+        // The same with a size of 2 GiB in its head.
+        let mut liar = vec![0b1010_0000, 0, 0, 0, 0x80];
+        liar.extend_from_slice(&bomb[9..]);
+        assert!(codec.open(&liar, 0, || None).is_err());
+    }
+}

@@ -1,0 +1,221 @@
+//! The legs of an exchange on their way in: which body is like another, which has to be decoded to be looked at, what is
+//! hidden, and what the bodies come to.
+
+use bytes::Bytes;
+
+use crate::base::coding::{self, CodingError};
+use crate::dialect::outline::outline;
+use crate::store::capture::{Absent, AttemptIn, BodyIn, Captured, Content, LegIn};
+use crate::store::flags;
+use crate::store::vault::recode;
+use crate::store::vault::rest::{At, AttemptOut, LegOut, RestOut, Told};
+use crate::store::vault::{Clean, VaultError, hash};
+
+/// Limit: bytes of a coded body, decoded, that are read for secrets. Of a larger one the beginning is.
+const DECODED_MAX: usize = 256 << 20;
+
+/// What the bodies seen so far come to.
+#[derive(Debug, Default)]
+pub(super) struct Sum {
+    pub(super) flags: i64,
+    pub(super) raw_bytes: u64,
+}
+
+impl Sum {
+    fn body(&mut self, content: &Content) {
+        self.raw_bytes += content.bytes.len() as u64;
+        if content.cut_bytes > 0 {
+            self.flags |= flags::CUT;
+        }
+    }
+
+    fn stored(&mut self, body: &At<Bytes>) {
+        match body {
+            At::Recipe(told) | At::Whole(told, _) if told.redacted => self.flags |= flags::REDACTED,
+            At::Absent(Absent::ShedMemory | Absent::ShedQueue | Absent::ShedDisk) => {
+                self.flags |= flags::SHED;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Encodes all legs; `recipe` stores a request's body, whose bytes are as they are to be read. `None`: there is nothing.
+pub(super) fn encode<'a>(
+    captured: &'a Captured,
+    clean: &dyn Clean,
+    sum: &mut Sum,
+    mut recipe: impl FnMut(u64, Told, &Content) -> Result<At<Bytes>, VaultError>,
+) -> Result<Option<RestOut<'a>>, VaultError> {
+    if is_empty(captured) {
+        return Ok(None);
+    }
+    if captured.headers_redacted {
+        sum.flags |= flags::REDACTED;
+    }
+    let request = request(0, &captured.request, None, clean, sum, &mut recipe)?;
+    if let (At::Recipe(told) | At::Whole(told, _), BodyIn::Content(_)) =
+        (&request.body, &captured.request.body)
+        && !told.redacted
+        && told.cut_bytes == 0
+    {
+        sum.flags |= flags::REPLAYABLE;
+    }
+    let mut attempts = Vec::with_capacity(captured.attempts.len());
+    for (leg, attempt) in (1..).zip(&captured.attempts) {
+        let before = Some(&captured.request.body);
+        let out = self::request(leg, &attempt.request, before, clean, sum, &mut recipe)?;
+        if matches!(out.body, At::Recipe(_) | At::Whole(..)) {
+            sum.flags |= flags::MODIFIED;
+        }
+        attempts.push(AttemptOut {
+            request: out,
+            response: response(&attempt.response, None, clean, sum),
+            edits: &attempt.edits,
+            frames: &attempt.frames,
+            untabled: attempt.untabled,
+        });
+    }
+    let before = captured.attempts.last().map(|attempt| &attempt.response.body);
+    let response = response(&captured.response, before, clean, sum);
+    if matches!((&response.body, before), (At::Same, Some(BodyIn::Content(_)))) {
+        sum.flags |= flags::ANSWER_SAME;
+    }
+    Ok(Some(RestOut { request, attempts, response }))
+}
+
+fn is_empty(captured: &Captured) -> bool {
+    let leg = |leg: &LegIn| {
+        let body = matches!(leg.body, BodyIn::Same | BodyIn::Nothing(Absent::NotKept));
+        leg.line.is_none() && leg.headers.is_none() && body
+    };
+    let attempt = |attempt: &AttemptIn| {
+        let told = attempt.edits.is_empty() && attempt.frames.is_empty() && attempt.untabled == 0;
+        leg(&attempt.request) && leg(&attempt.response) && told
+    };
+    leg(&captured.request) && leg(&captured.response) && captured.attempts.iter().all(attempt)
+}
+
+/// A body that is byte for byte, and in its coding, that of the leg before.
+fn is_same(content: &Content, before: Option<&BodyIn>) -> bool {
+    match before {
+        Some(BodyIn::Content(before)) => {
+            (content.cut_bytes, &content.coding) == (before.cut_bytes, &before.coding)
+                && content.bytes == before.bytes
+        }
+        _ => false,
+    }
+}
+
+fn request<'a>(
+    leg: u64,
+    given: &'a LegIn,
+    before: Option<&BodyIn>,
+    clean: &dyn Clean,
+    sum: &mut Sum,
+    recipe: &mut impl FnMut(u64, Told, &Content) -> Result<At<Bytes>, VaultError>,
+) -> Result<LegOut<'a>, VaultError> {
+    let body = match &given.body {
+        BodyIn::Nothing(absent) => At::Absent(*absent),
+        BodyIn::Same => At::Same,
+        BodyIn::Content(content) if is_same(content, before) => At::Same,
+        BodyIn::Content(content) => {
+            sum.body(content);
+            let told = Told {
+                cut_bytes: content.cut_bytes,
+                coding: content.coding.clone(),
+                ..Told::default()
+            };
+            match readable(content, clean) {
+                Readable::AsIs => recipe(leg, told, content)?,
+                Readable::Hiding(decoded) => {
+                    let mut stored = recipe(leg, Told { coding: None, ..told }, &decoded)?;
+                    if let At::Recipe(told) | At::Whole(told, _) = &mut stored {
+                        told.redacted = true;
+                    }
+                    stored
+                }
+                Readable::Recoded(decoded, recoded) => {
+                    let digest = hash::digest(&content.bytes);
+                    recipe(leg, Told { recoded: Some(recoded), digest, ..told }, &decoded)?
+                }
+                Readable::Not => whole(told, content.bytes.clone(), clean),
+            }
+        }
+    };
+    sum.stored(&body);
+    Ok(LegOut { line: given.line.as_deref(), headers: given.headers.as_deref(), body })
+}
+
+fn response<'a>(
+    given: &'a LegIn,
+    before: Option<&BodyIn>,
+    clean: &dyn Clean,
+    sum: &mut Sum,
+) -> LegOut<'a> {
+    let body = match &given.body {
+        BodyIn::Nothing(absent) => At::Absent(*absent),
+        BodyIn::Same => At::Same,
+        BodyIn::Content(content) if is_same(content, before) => At::Same,
+        BodyIn::Content(content) => {
+            sum.body(content);
+            let told = Told {
+                cut_bytes: content.cut_bytes,
+                coding: content.coding.clone(),
+                ..Told::default()
+            };
+            whole(told, content.bytes.clone(), clean)
+        }
+    };
+    sum.stored(&body);
+    LegOut { line: given.line.as_deref(), headers: given.headers.as_deref(), body }
+}
+
+/// How a request's body can be cut into segments.
+enum Readable {
+    AsIs,
+    /// It is coded and has something to hide: it is stored decoded.
+    Hiding(Content),
+    /// It is coded in a way that can be done again.
+    Recoded(Content, u8),
+    Not,
+}
+
+fn readable(content: &Content, clean: &dyn Clean) -> Readable {
+    let Some(coding) = &content.coding else { return Readable::AsIs };
+    let Ok(bytes) = coding::decode(coding, &content.bytes, DECODED_MAX) else {
+        return Readable::Not;
+    };
+    let decoded =
+        Content { outline: outline(&bytes), bytes, cut_bytes: content.cut_bytes, coding: None };
+    if clean.clean(&decoded.bytes).is_some() {
+        return Readable::Hiding(decoded);
+    }
+    if content.cut_bytes > 0 || !coding.eq_ignore_ascii_case("zstd") {
+        return Readable::Not;
+    }
+    match recode::find(&decoded.bytes, &content.bytes) {
+        Some(recoded) => Readable::Recoded(decoded, recoded),
+        None => Readable::Not,
+    }
+}
+
+/// A body stored in one piece. Where something has to be hidden in a coded one, it is stored decoded.
+pub(super) fn whole(told: Told, bytes: Bytes, clean: &dyn Clean) -> At<Bytes> {
+    // What was decoded to be cut is stored as it came.
+    let again = told.recoded.and_then(|way| recode::again(way, &bytes).ok());
+    let (told, bytes) = (Told { recoded: None, ..told }, again.map_or(bytes, Bytes::from));
+    let hidden = match &told.coding {
+        None => clean.clean(&bytes),
+        Some(coding) => match coding::decode(coding, &bytes, DECODED_MAX) {
+            Ok(decoded) => clean.clean(&decoded),
+            Err(CodingError::Unsupported { .. } | CodingError::TooMany) => clean.clean(&bytes),
+            Err(_) => clean.clean(&coding::beginning(coding, &bytes, DECODED_MAX)),
+        },
+    };
+    let (told, bytes) = match hidden {
+        None => (told, bytes),
+        Some(hidden) => (Told { redacted: true, coding: None, ..told }, Bytes::from(hidden)),
+    };
+    At::Whole(Told { digest: hash::digest(&bytes), ..told }, bytes)
+}

@@ -1,0 +1,103 @@
+//! Gives the legs of an exchange back.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::store::stored::{Body, Leg, Whole};
+use crate::store::vault::rest::{At, LegRead, RestRead, Told};
+use crate::store::vault::shelf::Shelf;
+use crate::store::vault::wire::Bad;
+use crate::store::vault::{Part, VaultError};
+use crate::store::vault::{hash, recode};
+
+/// Headers, bodies and times of one exchange.
+#[derive(Debug, Clone, Default)]
+pub struct Legs {
+    pub request: Leg,
+    pub attempts: Vec<AttemptLegs>,
+    pub response: Leg,
+}
+
+/// One try at a provider.
+#[derive(Debug, Clone, Default)]
+pub struct AttemptLegs {
+    pub request: Leg,
+    pub response: Leg,
+    /// Fields whose bytes differ from the client's.
+    pub edits: Vec<String>,
+    /// Offset from the exchange's start in µs (to 100), length.
+    pub frames: Vec<(u64, u32)>,
+    /// Pieces that the table had no row for.
+    pub untabled: u64,
+}
+
+/// Everything kept of the exchange `seq`; `None` when nothing is.
+pub fn read(connection: &Connection, seq: i64) -> Result<Option<Legs>, VaultError> {
+    Shelf::default().read(connection, seq)
+}
+
+impl Shelf {
+    /// As [`read`], with what was unpacked before at hand.
+    pub fn read(&mut self, connection: &Connection, seq: i64) -> Result<Option<Legs>, VaultError> {
+        let damaged = |reason| VaultError::Damaged { seq, reason };
+        let row = connection
+            .prepare_cached("SELECT rest_dictionary, rest FROM bodies WHERE seq = ?1")?
+            .query_row([seq], |row| {
+                Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<Vec<u8>>>(1)?))
+            })
+            .optional()?;
+        let Some((Some(id), Some(blob))) = row else { return Ok(None) };
+        let plain = self.open(connection, &blob, id, (seq, Part::Rest)).map_err(damaged)?;
+        let rest = RestRead::parse(&plain).map_err(damaged)?;
+        let mut legs =
+            Legs { request: self.leg(connection, (seq, 0), rest.request)?, ..Legs::default() };
+        for (n, attempt) in (1..).zip(rest.attempts) {
+            legs.attempts.push(AttemptLegs {
+                request: self.leg(connection, (seq, n), attempt.request)?,
+                response: self.leg(connection, (seq, n), attempt.response)?,
+                edits: attempt.edits,
+                frames: attempt.frames,
+                untabled: attempt.untabled,
+            });
+        }
+        legs.response = self.leg(connection, (seq, 0), rest.response)?;
+        Ok(Some(legs))
+    }
+
+    fn leg(
+        &mut self,
+        connection: &Connection,
+        (seq, leg): (i64, u64),
+        read: LegRead<'_>,
+    ) -> Result<Leg, VaultError> {
+        let damaged = |reason| VaultError::Damaged { seq, reason };
+        let (line, headers) = read.head;
+        let body = match read.body {
+            At::Absent(absent) => Body::Absent(absent),
+            At::Same => Body::Same,
+            At::Recipe(told) => {
+                let body = self.assemble(connection, seq, leg)?;
+                whole(told, body).map_err(damaged)?
+            }
+            At::Whole(told, bytes) => whole(told, bytes.to_vec()).map_err(damaged)?,
+        };
+        Ok(Leg { line, headers, body })
+    }
+}
+
+fn whole(told: Told, bytes: Vec<u8>) -> Result<Body, Bad> {
+    let bytes = match told.recoded {
+        None => bytes,
+        Some(way) => {
+            recode::again(way, &bytes).map_err(|_| Bad("a body cannot be compressed again"))?
+        }
+    };
+    if hash::digest(&bytes) != told.digest {
+        return Err(Bad("a body does not have the digest it was stored with"));
+    }
+    Ok(Body::Whole(Whole {
+        bytes,
+        cut_bytes: told.cut_bytes,
+        coding: told.coding,
+        redacted: told.redacted,
+    }))
+}

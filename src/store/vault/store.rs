@@ -1,0 +1,244 @@
+//! The writing side, as the store's one writer thread owns it.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::store::capture::Captured;
+use crate::store::vault::encode::Encoding;
+use crate::store::vault::hash::SegmentHasher;
+use crate::store::vault::index::{Index, Met, Place};
+use crate::store::vault::requests::Tally;
+use crate::store::vault::shelf::Shelf;
+use crate::store::vault::{Clean, Kept, Seal, VaultCounters, VaultError};
+
+/// Limits: what is read of the newest exchanges at the start, and of a session that is met for the first time.
+const WARM_ROWS: i64 = 64;
+const WARM_BYTES: usize = 8 << 20;
+/// Limit: sessions remembered as looked for.
+const SESSIONS_MAX: usize = 4_096;
+
+/// Puts bodies away. One at a time writes to a store; where content was removed meanwhile, by whomever, it notices.
+pub struct Vault {
+    clean: Box<dyn Clean>,
+    hasher: SegmentHasher,
+    pub(super) index: Index,
+    pub(super) shelf: Shelf,
+    counters: Arc<VaultCounters>,
+    /// Exchanges of the transaction under way; emptied at its end.
+    uncommitted: Vec<i64>,
+    /// The number of removals that `index` and `shelf` know of; `None` before the first exchange.
+    removals: Option<i64>,
+    /// Whether that was looked up in the transaction under way.
+    settled: bool,
+    /// Sessions whose last bodies were looked for; emptied when there are too many.
+    sessions: HashSet<String>,
+    /// The newest exchange when the vault was opened: sessions of later ones need not be looked for.
+    first_seq: i64,
+}
+
+impl Vault {
+    pub fn new(clean: Box<dyn Clean>, seal: Option<Arc<dyn Seal>>) -> Self {
+        Self {
+            clean,
+            hasher: SegmentHasher::default(),
+            index: Index::default(),
+            shelf: Shelf::new(seal),
+            counters: Arc::default(),
+            uncommitted: Vec::new(),
+            removals: None,
+            settled: false,
+            sessions: HashSet::new(),
+            first_seq: 0,
+        }
+    }
+
+    pub fn counters(&self) -> &Arc<VaultCounters> {
+        &self.counters
+    }
+
+    /// Which rules bodies are cleaned by now.
+    pub fn clean_version(&self) -> u32 {
+        self.clean.version()
+    }
+
+    /// Writes the bodies of the exchange `seq`, within the caller's transaction.
+    pub fn store(
+        &mut self,
+        connection: &Connection,
+        seq: i64,
+        session: Option<&str>,
+        captured: &Captured,
+    ) -> rusqlite::Result<Kept> {
+        self.settle(connection)?;
+        self.uncommitted.push(seq);
+        let mark = self.index.mark();
+        let stored = match self.encode(connection, seq, session, captured) {
+            Err(VaultError::Damaged { .. }) => {
+                // Something older is damaged, or the encoding is wrong: what is here is stored by itself.
+                self.index.forget_since(mark);
+                self.index.clear();
+                self.shelf.clear();
+                self.counters.mismatches.fetch_add(1, Ordering::Relaxed);
+                self.encoding(connection, seq, session).store_plainly(captured)
+            }
+            stored => stored,
+        };
+        match stored {
+            Ok((kept, tally)) => {
+                self.count(&kept, tally);
+                Ok(kept)
+            }
+            Err(error) => {
+                self.index.forget_since(mark);
+                self.shelf.forget(seq);
+                Err(match error {
+                    VaultError::Sqlite(error) => error,
+                    VaultError::Damaged { reason, .. } => {
+                        rusqlite::Error::ToSqlConversionFailure(Box::new(reason))
+                    }
+                })
+            }
+        }
+    }
+
+    /// The transaction has been committed.
+    pub fn committed(&mut self) {
+        self.index.committed();
+        self.uncommitted.clear();
+        self.settled = false;
+    }
+
+    /// The transaction has been rolled back: what it wrote is not there.
+    pub fn rolled_back(&mut self) {
+        self.index.forget_since(0);
+        for seq in self.uncommitted.drain(..) {
+            self.shelf.forget(seq);
+        }
+        self.settled = false;
+    }
+
+    fn encode(
+        &mut self,
+        connection: &Connection,
+        seq: i64,
+        session: Option<&str>,
+        captured: &Captured,
+    ) -> Result<(Kept, Tally), VaultError> {
+        self.encoding(connection, seq, session).store(captured)
+    }
+
+    fn encoding<'v>(
+        &'v mut self,
+        connection: &'v Connection,
+        seq: i64,
+        _session: Option<&str>,
+    ) -> Encoding<'v> {
+        Encoding {
+            connection,
+            seq,
+            clean: &*self.clean,
+            hasher: &self.hasher,
+            index: &mut self.index,
+            shelf: &mut self.shelf,
+        }
+    }
+
+    fn count(&self, kept: &Kept, tally: Tally) {
+        let counters = &self.counters;
+        for (counter, more) in [
+            (&counters.raw_bytes, kept.raw_bytes),
+            (&counters.stored_bytes, kept.stored_bytes),
+            (&counters.met, tally.met),
+            (&counters.met_bytes, tally.met_bytes),
+            (&counters.new, tally.new),
+            (&counters.new_bytes, tally.new_bytes),
+        ] {
+            counter.fetch_add(more, Ordering::Relaxed);
+        }
+    }
+
+    /// Once a transaction: forgets everything when content was removed or rewritten, and reads the newest at the start.
+    fn settle(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        if self.settled {
+            return Ok(());
+        }
+        let removals = removals(connection)?;
+        if self.removals != Some(removals) {
+            self.index.clear();
+            self.shelf.clear();
+            self.sessions.clear();
+            let newest = "SELECT coalesce(max(seq), 0) FROM bodies";
+            self.first_seq = connection.prepare_cached(newest)?.query_row([], |row| row.get(0))?;
+            let newest =
+                "SELECT seq FROM bodies WHERE content IS NOT NULL ORDER BY seq DESC LIMIT ?1";
+            let seqs: Vec<i64> = connection
+                .prepare_cached(newest)?
+                .query_map([WARM_ROWS], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            self.warm(connection, seqs)?;
+            self.removals = Some(removals);
+        }
+        self.settled = true;
+        Ok(())
+    }
+
+    /// Enters the segments of these exchanges, the first first.
+    fn warm(
+        &mut self,
+        connection: &Connection,
+        seqs: impl IntoIterator<Item = i64>,
+    ) -> rusqlite::Result<()> {
+        let mut bytes = 0;
+        for seq in seqs {
+            let content = match self.shelf.content(connection, seq) {
+                Ok(content) => content,
+                Err(VaultError::Sqlite(error)) => return Err(error),
+                // It will be found by whoever asks for it.
+                Err(VaultError::Damaged { .. }) => continue,
+            };
+            bytes += content.weight();
+            for (index, (segment, form)) in (0..).zip(content.segments()) {
+                let mut text = Vec::new();
+                let text = match form {
+                    super::content::Form::Text => segment,
+                    form => {
+                        form.write(segment, &mut text);
+                        &text
+                    }
+                };
+                let met = Met { place: Place { seq, index }, redacted: false };
+                self.index.warm(self.hasher.hash(text), met);
+            }
+            if bytes > WARM_BYTES {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Vault({:?})", self.counters)
+    }
+}
+
+/// How often content has been removed or rewritten. Whoever does either adds one, so that a writer that holds on to what it
+/// saw notices.
+pub(super) fn removals(connection: &Connection) -> rusqlite::Result<i64> {
+    let sql = "SELECT value FROM facts WHERE name = 'removals'";
+    let found = connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?;
+    Ok(found.unwrap_or(0))
+}
+
+/// Adds one to [`removals`], within the transaction that removes or rewrites.
+pub(super) fn count_removal(connection: &Connection) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO facts (name, value) VALUES ('removals', 1)
+               ON CONFLICT (name) DO UPDATE SET value = value + 1";
+    connection.prepare_cached(sql)?.execute([])?;
+    Ok(())
+}

@@ -1,0 +1,328 @@
+//! What goes in comes out: whole exchanges through the vault and back.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rusqlite::Connection;
+
+use crate::dialect::outline::outline;
+use crate::store::capture::{Absent, AttemptIn, BodyIn, Captured, Content, Kind, LegIn};
+use crate::store::flags;
+use crate::store::stored::{Body, Leg, Whole};
+use crate::store::vault::{self, Clean, Kept, Legs, NoClean, Part, Seal, Shelf, Vault};
+
+pub(super) fn connection() -> Connection {
+    let connection = Connection::open_in_memory().unwrap();
+    connection.execute_batch(include_str!("../schema/0002_bodies.sql")).unwrap();
+    connection
+}
+
+fn content(text: impl AsRef<[u8]>) -> BodyIn {
+    let bytes = Bytes::copy_from_slice(text.as_ref());
+    BodyIn::Content(Content { outline: outline(&bytes), bytes, ..Content::default() })
+}
+
+fn leg(line: &str, headers: &[(&str, &str)], body: BodyIn) -> LegIn {
+    let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+    let headers = headers.iter().map(|(name, value)| (bytes(name), bytes(value))).collect();
+    LegIn { line: Some(line.to_owned()), headers: Some(headers), body }
+}
+
+/// An exchange with one attempt, whose request went as it came.
+fn exchange(request: impl AsRef<[u8]>, answer: impl AsRef<[u8]>) -> Captured {
+    let headers = [("content-type", "application/json"), ("user-agent", "test")];
+    Captured {
+        request: leg("POST /v1/messages HTTP/1.1", &headers, content(request)),
+        attempts: vec![AttemptIn {
+            request: leg("POST /v1/messages HTTP/1.1", &headers, BodyIn::Same),
+            response: leg("200 OK", &[("x-request-id", "abc")], content(answer)),
+            kind: Kind { dialect: "anthropic", events: true },
+            ..AttemptIn::default()
+        }],
+        response: leg("200 OK", &[("x-pinhole-id", "1")], BodyIn::Same),
+        headers_redacted: false,
+    }
+}
+
+/// What a leg reads as when nothing was hidden.
+fn as_stored(leg: &LegIn) -> Leg {
+    let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
+    let headers = leg
+        .headers
+        .as_ref()
+        .map(|headers| headers.iter().map(|(name, value)| (text(name), text(value))).collect());
+    let body = match &leg.body {
+        BodyIn::Nothing(absent) => Body::Absent(*absent),
+        BodyIn::Same => Body::Same,
+        BodyIn::Content(content) => Body::Whole(Whole {
+            bytes: content.bytes.to_vec(),
+            cut_bytes: content.cut_bytes,
+            coding: content.coding.clone(),
+            redacted: false,
+        }),
+    };
+    Leg { line: leg.line.clone(), headers, body }
+}
+
+fn assert_leg(read: &Leg, given: &LegIn) {
+    assert_eq!(format!("{read:?}"), format!("{:?}", as_stored(given)));
+}
+
+fn assert_same(read: &Legs, given: &Captured) {
+    assert_leg(&read.request, &given.request);
+    assert_leg(&read.response, &given.response);
+    assert_eq!(read.attempts.len(), given.attempts.len());
+    for (read, given) in read.attempts.iter().zip(&given.attempts) {
+        assert_leg(&read.request, &given.request);
+        assert_leg(&read.response, &given.response);
+        assert_eq!(read.edits, given.edits);
+        assert_eq!((&read.frames, read.untabled), (&given.frames, given.untabled));
+    }
+}
+
+fn vault() -> Vault {
+    Vault::new(Box::new(NoClean), None)
+}
+
+fn put(vault: &mut Vault, connection: &Connection, seq: i64, captured: &Captured) -> Kept {
+    let kept = vault.store(connection, seq, Some("s"), captured).unwrap();
+    vault.committed();
+    kept
+}
+
+fn message(n: usize) -> String {
+    let text: String = (0..60 + n % 7 * 20).map(|word| format!("w{} ", word * n % 977)).collect();
+    format!(r#"{{"role":"user","content":[{{"type":"text","text":"{n} {text}"}}]}}"#)
+}
+
+/// A conversation of `turns` messages, the last two with a mark.
+fn conversation(turns: usize) -> String {
+    let mut messages: Vec<String> = (0..turns).map(message).collect();
+    for message in messages.iter_mut().rev().take(2) {
+        *message = message.replace(r#""}]"#, r#"","cache_control":{"type":"ephemeral"}}]"#);
+    }
+    format!(
+        r#"{{"model":"m","system":"{}","messages":[{}],"stream":true}}"#,
+        "You help. ".repeat(90),
+        messages.join(",")
+    )
+}
+
+#[test]
+fn a_conversation_is_stored_once_and_reads_as_it_was() {
+    let connection = connection();
+    let mut vault = vault();
+    let turns: Vec<Captured> =
+        (1..60).map(|n| exchange(conversation(n), format!("data: answer {n}\n\n"))).collect();
+    let mut stored = 0;
+    for (seq, turn) in (1..).zip(&turns) {
+        let kept = put(&mut vault, &connection, seq, turn);
+        assert_eq!(kept.flags, flags::REPLAYABLE | flags::ANSWER_SAME);
+        assert!(seq == 1 || kept.stored_bytes < 900, "{seq}: {kept:?}");
+        stored += kept.stored_bytes;
+        if seq == 30 {
+            // A new process knows nothing of what was before.
+            vault = self::vault();
+        }
+    }
+    let raw: usize = (1..60).map(|n| conversation(n).len()).sum();
+    assert!(raw > 35 * stored as usize, "{raw} to {stored}");
+    for (seq, turn) in (1..).zip(&turns) {
+        assert_same(&vault::read(&connection, seq).unwrap().unwrap(), turn);
+    }
+    assert!(vault::read(&connection, 99).unwrap().is_none());
+    // Each turn needs the one before it, and by way of it all others.
+    let links: i64 =
+        connection.query_row("SELECT count(*) FROM links", [], |row| row.get(0)).unwrap();
+    assert!(links < 64, "{links}");
+}
+
+#[test]
+fn every_shape_of_exchange_comes_back() {
+    let connection = connection();
+    let mut vault = vault();
+    let mut cases = vec![
+        Captured::default(),
+        exchange("", ""),
+        exchange("\0\u{1}{", [0xff, 0xfe, 0x00]),
+        exchange("not json ".repeat(4_000), "x".repeat(100_000)),
+        exchange(r#"{"messages":[]}"#, "{}"),
+        exchange("{\"a\":\"unended", "data: x"),
+    ];
+    let mut edited = exchange(conversation(5), "one");
+    edited.attempts[0].request.body = content(conversation(5).replace(r#""m""#, r#""other""#));
+    edited.attempts[0].edits = vec!["model"];
+    edited.attempts.push(AttemptIn {
+        request: leg(
+            "POST /x",
+            &[],
+            content(r#"{"contents":[{"parts":[{"text":"quite another"}]}]}"#),
+        ),
+        response: LegIn { body: BodyIn::Nothing(Absent::ShedMemory), ..LegIn::default() },
+        frames: vec![(100, 3), (1_500, 7), (1_500, 0)],
+        untabled: 9,
+        ..AttemptIn::default()
+    });
+    edited.response.body = content("translated");
+    cases.push(edited);
+    let mut coded = exchange("", "");
+    for (coding, body) in [
+        ("zstd", zstd::bulk::compress(conversation(8).as_bytes(), 3).unwrap()),
+        ("zstd", zstd::bulk::compress(conversation(8).as_bytes(), 9).unwrap()),
+        ("gzip", crate::base::coding::gzip(conversation(8).as_bytes())),
+        ("br", b"no brotli at all".to_vec()),
+        ("unheard-of", b"text".to_vec()),
+    ] {
+        let mut case = coded.clone();
+        for leg in [&mut case.request, &mut case.attempts[0].response] {
+            leg.body = BodyIn::Content(Content {
+                bytes: body.clone().into(),
+                coding: Some(coding.to_owned()),
+                cut_bytes: 7,
+                ..Content::default()
+            });
+        }
+        cases.push(case);
+    }
+    coded.request.headers =
+        Some((0..1_000).map(|n| (n.to_string().into(), Bytes::from(vec![b'v'; n]))).collect());
+    cases.push(coded);
+    let media = |n: u8| {
+        use base64::Engine;
+        let bytes: Vec<u8> = (0..9_000_u32).map(|at| (at * at * u32::from(n) >> 3) as u8).collect();
+        base64::prelude::BASE64_STANDARD.encode(bytes)
+    };
+    for n in [1, 2, 1] {
+        cases.push(exchange(
+            format!(r#"{{"contents":[{{"inline_data":{{"data":"{}"}}}}]}}"#, media(n)),
+            "",
+        ));
+    }
+    for (seq, case) in (1..).zip(&cases) {
+        put(&mut vault, &connection, seq, case);
+        match vault::read(&connection, seq).unwrap() {
+            Some(read) => assert_same(&read, case),
+            None => assert_eq!(seq, 1),
+        }
+    }
+    assert_eq!(vault.counters().mismatches.load(std::sync::atomic::Ordering::Relaxed), 0);
+}
+
+/// Hides `secret-` and the word behind it, and a pair of words that stand in two messages.
+#[derive(Clone, Copy)]
+struct Hide;
+
+impl Clean for Hide {
+    fn clean(&self, text: &[u8]) -> Option<Vec<u8>> {
+        let rules = regex::bytes::Regex::new(r#"secret-[a-z0-9]+|BEGIN[^!]{0,60}END"#).unwrap();
+        match rules.replace_all(text, &b"[hidden]"[..]) {
+            std::borrow::Cow::Borrowed(_) => None,
+            std::borrow::Cow::Owned(hidden) => Some(hidden),
+        }
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+}
+
+fn hidden(text: &str) -> Vec<u8> {
+    Hide.clean(text.as_bytes()).unwrap_or_else(|| text.as_bytes().to_vec())
+}
+
+#[test]
+fn secrets_are_replaced_before_anything_is_written() {
+    let connection = connection();
+    let mut vault = Vault::new(Box::new(Hide), None);
+    let mut conversation = conversation(6);
+    let mut seq = 0;
+    for (from, to) in [
+        ("w0 ", "secret-one1 "),
+        ("w8 ", "secret-two2 "),
+        ("w9 ", "w9 "),
+        (r#"w79 "}"#, r#"w79 BEGIN"}"#),
+        (r#""2 w0"#, r#""END 2 w0"#),
+        ("You help.", "You help secret-three."),
+    ] {
+        conversation = conversation.replacen(from, to, 1);
+        seq += 1;
+        let answer = format!("data: the key is secret-x{seq} indeed\n\n");
+        let kept = put(&mut vault, &connection, seq, &exchange(&conversation, &answer));
+        assert_eq!(kept.flags, flags::REDACTED | flags::ANSWER_SAME, "{seq}");
+        let read = vault::read(&connection, seq).unwrap().unwrap();
+        let Body::Whole(whole) = &read.request.body else { panic!("no body") };
+        assert_eq!(
+            String::from_utf8_lossy(&whole.bytes),
+            String::from_utf8_lossy(&hidden(&conversation))
+        );
+        assert!(whole.redacted);
+        let Body::Whole(whole) = &read.attempts[0].response.body else { panic!("no body") };
+        assert_eq!(whole.bytes, hidden(&answer));
+    }
+    // Compressed, a secret is found as well, and the coding goes.
+    let coded = zstd::bulk::compress(conversation.as_bytes(), 3).unwrap();
+    let mut captured = exchange("", "");
+    for leg in [&mut captured.request, &mut captured.attempts[0].response] {
+        let (bytes, coding) = (coded.clone().into(), Some("zstd".to_owned()));
+        leg.body = BodyIn::Content(Content { bytes, coding, ..Content::default() });
+    }
+    put(&mut vault, &connection, 99, &captured);
+    let read = vault::read(&connection, 99).unwrap().unwrap();
+    for leg in [&read.request, &read.attempts[0].response] {
+        let Body::Whole(whole) = &leg.body else { panic!("no body") };
+        assert_eq!(
+            (&whole.bytes, &whole.coding, whole.redacted),
+            (&hidden(&conversation), &None, true)
+        );
+    }
+}
+
+#[test]
+fn what_was_rolled_back_is_not_referred_to() {
+    let mut connection = connection();
+    let mut vault = vault();
+    let transaction = connection.transaction().unwrap();
+    vault.store(&transaction, 1, None, &exchange(conversation(3), "a")).unwrap();
+    transaction.rollback().unwrap();
+    vault.rolled_back();
+    let other = exchange(message(1_000), "b");
+    let transaction = connection.transaction().unwrap();
+    vault.store(&transaction, 1, None, &other).unwrap();
+    vault.store(&transaction, 2, None, &exchange(conversation(3), "a")).unwrap();
+    transaction.commit().unwrap();
+    vault.committed();
+    assert_same(&vault::read(&connection, 1).unwrap().unwrap(), &other);
+    assert_same(&vault::read(&connection, 2).unwrap().unwrap(), &exchange(conversation(3), "a"));
+}
+
+/// Turns bytes over and adds the place they were sealed for.
+#[derive(Debug)]
+struct Turn;
+
+impl Seal for Turn {
+    fn seal(&self, plain: &[u8], seq: i64, part: Part) -> Vec<u8> {
+        let mut sealed: Vec<u8> = plain.iter().map(|byte| !byte).collect();
+        sealed.extend(format!("{seq}{part:?}").into_bytes());
+        sealed
+    }
+
+    fn open(&self, sealed: &[u8], seq: i64, part: Part) -> Option<Vec<u8>> {
+        let plain = sealed.strip_suffix(format!("{seq}{part:?}").as_bytes())?;
+        Some(plain.iter().map(|byte| !byte).collect())
+    }
+}
+
+#[test]
+fn sealed_bodies_open_with_the_key_and_in_their_place() {
+    let connection = connection();
+    let mut vault = Vault::new(Box::new(NoClean), Some(Arc::new(Turn)));
+    let captured = exchange(conversation(3), "data: x\n\n");
+    put(&mut vault, &connection, 1, &captured);
+    let mut shelf = Shelf::new(Some(Arc::new(Turn)));
+    assert_same(&shelf.read(&connection, 1).unwrap().unwrap(), &captured);
+    let told = vault::read(&connection, 1).unwrap_err().to_string();
+    assert!(told.contains("no key was given"), "{told}");
+    connection.execute("UPDATE bodies SET seq = 2", []).unwrap();
+    let told = Shelf::new(Some(Arc::new(Turn))).read(&connection, 2).unwrap_err().to_string();
+    assert!(told.contains("another key"), "{told}");
+}
