@@ -124,6 +124,7 @@ fn request<'a>(
             let told = Told {
                 cut_bytes: content.cut_bytes,
                 coding: content.coding.clone(),
+                redacted: content.redacted,
                 ..Told::default()
             };
             match readable(content, clean) {
@@ -162,6 +163,7 @@ fn response<'a>(
             let told = Told {
                 cut_bytes: content.cut_bytes,
                 coding: content.coding.clone(),
+                redacted: content.redacted,
                 ..Told::default()
             };
             whole(told, content.bytes.clone(), clean)
@@ -186,8 +188,7 @@ fn readable(content: &Content, clean: &dyn Clean) -> Readable {
     let Ok(bytes) = coding::decode(coding, &content.bytes, DECODED_MAX) else {
         return Readable::Not;
     };
-    let decoded =
-        Content { outline: outline(&bytes), bytes, cut_bytes: content.cut_bytes, coding: None };
+    let decoded = Content { outline: outline(&bytes), bytes, coding: None, ..content.clone() };
     if clean.clean(&decoded.bytes).is_some() {
         return Readable::Hiding(decoded);
     }

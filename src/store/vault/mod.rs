@@ -26,6 +26,7 @@ mod recipe;
 mod recode;
 mod requests;
 mod rest;
+pub mod seal;
 mod shelf;
 mod store;
 mod wire;
