@@ -27,6 +27,7 @@ mod passthrough;
 mod presets;
 mod prices;
 mod routing;
+mod secrets;
 mod seeds;
 mod simulate;
 mod store;
