@@ -14,6 +14,7 @@ pub mod capture;
 pub mod db;
 mod detail;
 pub mod entry;
+pub mod exchange;
 pub mod facts;
 pub mod flags;
 pub mod in_flight;

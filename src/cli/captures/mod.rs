@@ -3,15 +3,28 @@
 
 pub mod args;
 mod backup;
+mod grep;
+mod label;
+mod ls;
+mod open;
+mod show;
+mod tail;
 
 use crate::cli::Exit;
 use args::CapturesCommand;
 
 pub fn run(command: &CapturesCommand) -> Exit {
     let done = match command {
+        CapturesCommand::Ls(args) => ls::run(args),
+        CapturesCommand::Show(args) => show::run(args),
+        CapturesCommand::Tail(args) => tail::run(args),
+        CapturesCommand::Grep(args) => grep::run(args),
+        CapturesCommand::Label(args) => label::run(args),
         CapturesCommand::Backup(args) => backup::backup(args),
         CapturesCommand::Restore(args) => backup::restore(args),
-        _ => Ok(Exit::Done),
+        CapturesCommand::Stats(_) | CapturesCommand::Prune(_) | CapturesCommand::Verify(_) => {
+            Ok(Exit::Done)
+        }
     };
     done.unwrap_or_else(|exit| exit)
 }

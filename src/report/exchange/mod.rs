@@ -3,9 +3,11 @@
 pub mod body;
 pub mod conversation;
 pub mod curl;
+pub mod grep;
 pub mod headers;
 pub mod list;
 pub mod markdown;
+pub mod raw;
 pub mod summary;
 pub mod timeline;
 

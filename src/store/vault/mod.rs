@@ -24,11 +24,13 @@ mod pieces;
 mod read;
 mod recipe;
 mod recode;
+mod remove;
 mod requests;
 mod rest;
 pub mod seal;
 mod shelf;
 mod store;
+mod verify;
 mod wire;
 
 #[cfg(test)]
@@ -38,8 +40,10 @@ use std::fmt;
 use std::sync::atomic::AtomicU64;
 
 pub use read::{AttemptLegs, Legs, read};
+pub use remove::{Removed, give_back, prune, prune_sealed, prune_to_size};
 pub use shelf::Shelf;
 pub use store::Vault;
+pub use verify::{Progress, Stats, Verified, stats, verify, verify_with};
 pub use wire::Bad;
 
 /// Removes secrets from what is about to be stored. The same text always becomes the same text, so that what was equal
