@@ -8,7 +8,6 @@ use crate::config::settings::Settings;
 use crate::exchange::level::Level;
 use crate::observe::awaited::{Awaited, Owner};
 use crate::observe::clean;
-use crate::observe::clean::Redaction;
 use crate::observe::keep::KeepSink;
 use crate::observe::rules::RulesInForce;
 use crate::store::Counters;
@@ -18,7 +17,7 @@ use crate::store::in_flight;
 use crate::store::inbox::Limits;
 use crate::store::lock::{LockError, ServeLock};
 use crate::store::reader::Reader;
-use crate::store::vault::{Clean, Vault};
+use crate::store::vault::{Vault, seal};
 use crate::store::writer::Writer;
 use crate::telemetry::instruments::Telemetry;
 use crate::telemetry::metrics::Metric;
@@ -51,24 +50,12 @@ pub fn start(
         ..Limits::default()
     };
     recover(folder)?;
-    let vault = Vault::new(Box::new(Cleaning(clean::in_force())), None);
+    let seal = seal::for_writing(folder, settings.encryption_key.as_ref())?;
+    let vault = Vault::new(Box::new(clean::in_force()), seal);
     let writer = Writer::start_with(folder, limits, Some(Box::new(vault)))?;
     let counters = Arc::clone(writer.handle().counters());
     awaited.take_up(known(folder));
     Ok(Some(Store { lock, counters, sink: KeepSink::new(writer, Arc::clone(awaited), rules) }))
-}
-
-/// Cleans what is new of bodies, by the policy in force.
-struct Cleaning(Redaction);
-
-impl Clean for Cleaning {
-    fn clean(&self, text: &[u8]) -> Option<Vec<u8>> {
-        self.0.current().clean(text)
-    }
-
-    fn version(&self) -> u32 {
-        self.0.current().version()
-    }
 }
 
 /// Makes records of what the last run was cut in.

@@ -145,7 +145,7 @@ fn configure(folder: &Path, upstream: &Upstream, level: &str) {
              [providers.up]\nbaseurl = \"{}\"\napikeys = [\"env:UP_KEY\", \"file:provider.key\"]\nmodels = [\"m\"]\n\
              add_headers = [\"x-provider-own: {ADDED_HEADER}\"]\n\
              compatibility = {{ openai_chat = true, anthropic_messages = true, gemini_generate_content = true }}\n\
-             [providers.gone]\nbaseurl = \"http://user:{PASSWORD}@127.0.0.1:9\"\napikey = \"{FROM_FILE}\"\nmodels = [\"gone\"]\n",
+             [providers.gone]\nbaseurl = \"http://127.0.0.1:9\"\napikey = \"{FROM_FILE}\"\nmodels = [\"gone\"]\n",
             upstream.url(),
         ),
     );
