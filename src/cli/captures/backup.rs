@@ -9,7 +9,7 @@ use crate::cli::terminal::{say, tell};
 use crate::report::words;
 use crate::store::backup::{self, BackupError};
 
-pub fn backup(args: &BackupArgs) -> Result<Exit, Exit> {
+pub(super) fn backup(args: &BackupArgs) -> Result<Exit, Exit> {
     let folder = place::folder(args.place.config.as_deref(), args.place.data_dir.as_deref())?;
     let file = place::path(&args.file);
     let bytes = backup::backup(&folder, &file).map_err(|error| refused(&error))?;
@@ -22,7 +22,7 @@ pub fn backup(args: &BackupArgs) -> Result<Exit, Exit> {
     Ok(Exit::Done)
 }
 
-pub fn restore(args: &RestoreArgs) -> Result<Exit, Exit> {
+pub(super) fn restore(args: &RestoreArgs) -> Result<Exit, Exit> {
     let folder = place::folder(args.place.config.as_deref(), args.place.data_dir.as_deref())?;
     let file = place::path(&args.file);
     let restored = backup::restore(&folder, &file).map_err(|error| refused(&error))?;

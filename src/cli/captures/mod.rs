@@ -3,15 +3,40 @@
 
 pub mod args;
 mod backup;
+pub mod export;
+mod diagnose;
+mod diff;
+mod grep;
+pub mod import;
+mod label;
+mod ls;
+mod open;
+mod progress;
+mod prune;
+mod show;
+mod stats;
+mod tail;
+mod verify;
 
 use crate::cli::Exit;
 use args::CapturesCommand;
 
 pub fn run(command: &CapturesCommand) -> Exit {
     let done = match command {
+        CapturesCommand::Ls(args) => ls::run(args),
+        CapturesCommand::Show(args) => show::run(args),
+        CapturesCommand::Tail(args) => tail::run(args),
+        CapturesCommand::Grep(args) => grep::run(args),
+        CapturesCommand::Export(args) => export::run(args),
+        CapturesCommand::Import(args) => import::run(args),
+        CapturesCommand::Label(args) => label::run(args),
+        CapturesCommand::Diff(args) => diff::run(args),
+        CapturesCommand::Diagnose(args) => diagnose::run(args),
         CapturesCommand::Backup(args) => backup::backup(args),
         CapturesCommand::Restore(args) => backup::restore(args),
-        _ => Ok(Exit::Done),
+        CapturesCommand::Stats(args) => stats::run(args),
+        CapturesCommand::Prune(args) => prune::run(args),
+        CapturesCommand::Verify(args) => verify::run(args),
     };
     done.unwrap_or_else(|exit| exit)
 }

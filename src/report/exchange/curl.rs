@@ -182,7 +182,7 @@ fn push_headers(command: &mut String, leg: &Leg, variable: &str) -> Vec<String> 
 
 /// What redaction puts where a value stood.
 fn is_placeholder(value: &str) -> bool {
-    value.contains('‹') || (value.starts_with('[') && value.ends_with(']')) || value == "***"
+    value.contains("[redacted:")
 }
 
 fn is_inline(whole: &Whole) -> bool {

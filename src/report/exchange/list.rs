@@ -11,6 +11,8 @@ const GAP: usize = 2;
 /// Characters of an id that say its time to the millisecond, hyphen included.
 const ID_MIN: usize = 13;
 const ID_WHOLE: usize = 36;
+/// With its time to a quarter of a microsecond: enough for ids that are not known yet.
+const ID_FOLLOWING: usize = 18;
 
 /// One column of the table.
 struct Column {
@@ -21,6 +23,8 @@ struct Column {
     narrowest: Option<usize>,
     /// Which goes first when there is no room; 0 never goes.
     expendable: u8,
+    /// As wide as its cells usually are, for lines that come later.
+    usual: usize,
     cell: fn(&Listed, &Sight) -> Cell,
 }
 
@@ -34,36 +38,36 @@ struct Sight {
 }
 
 const COLUMNS: [Column; 12] = [
-    column("time", false, None, 7, |row, sight| {
+    column("time", false, None, (7, 8), |row, sight| {
         (Tone::Dim, clock(row.started_at_us, sight.one_day))
     }),
-    column("id", false, None, 0, |row, sight| {
+    column("id", false, None, (0, 18), |row, sight| {
         (Tone::Plain, row.id.chars().take(sight.id_length).collect())
     }),
-    column("model", false, Some(14), 0, |row, _| (Tone::Plain, model(row))),
-    column("status", false, None, 0, |row, _| status(row)),
-    column("in", true, None, 6, |row, _| (Tone::Plain, number(row.input_tokens))),
-    column("cached", true, None, 1, |row, _| cached(row)),
-    column("out", true, None, 6, |row, _| (Tone::Plain, number(row.output_tokens))),
-    column("cost", true, None, 3, |row, _| {
+    column("model", false, Some(14), (0, 18), |row, _| (Tone::Plain, model(row))),
+    column("status", false, None, (0, 13), |row, _| status(row)),
+    column("in", true, None, (6, 5), |row, _| (Tone::Plain, number(row.input_tokens))),
+    column("cached", true, None, (1, 6), |row, _| cached(row)),
+    column("out", true, None, (6, 5), |row, _| (Tone::Plain, number(row.output_tokens))),
+    column("cost", true, None, (3, 7), |row, _| {
         (Tone::Plain, row.cost_nanousd.map_or_else(String::new, words::dollars))
     }),
-    column("ttft", true, None, 5, |row, _| {
+    column("ttft", true, None, (5, 5), |row, _| {
         (Tone::Plain, row.ttft_us.map_or_else(String::new, time))
     }),
-    column("total", true, None, 0, |row, _| (Tone::Plain, time(row.duration_us))),
-    column("session", false, Some(8), 2, |row, _| (Tone::Dim, session(row))),
-    column("signals", false, Some(6), 4, |row, _| (Tone::Odd, signals(row))),
+    column("total", true, None, (0, 5), |row, _| (Tone::Plain, time(row.duration_us))),
+    column("session", false, Some(8), (2, 12), |row, _| (Tone::Dim, session(row))),
+    column("signals", false, Some(6), (4, 12), |row, _| (Tone::Odd, signals(row))),
 ];
 
 const fn column(
     head: &'static str,
     right: bool,
     narrowest: Option<usize>,
-    expendable: u8,
+    (expendable, usual): (u8, usize),
     cell: fn(&Listed, &Sight) -> Cell,
 ) -> Column {
-    Column { head, right, narrowest, expendable, cell }
+    Column { head, right, narrowest, expendable, usual, cell }
 }
 
 /// The table, its head first.
@@ -80,18 +84,29 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Fitted to `rows`; a line that comes later is clipped to it.
+    /// Fitted to `rows`.
     pub fn of(rows: &[Listed], look: Look) -> Self {
+        Self::new(rows, look, false)
+    }
+
+    /// For lines that nobody has seen yet beside `rows`: every column, as wide as its cells usually are.
+    pub fn following(rows: &[Listed], look: Look) -> Self {
+        Self::new(rows, look, true)
+    }
+
+    fn new(rows: &[Listed], look: Look, following: bool) -> Self {
         let days: Vec<i64> = rows.iter().map(|row| row.started_at_us / 86_400_000_000).collect();
         let one_day = days.iter().all(|day| Some(day) == days.first());
-        let sight = Sight { id_length: id_length(rows), one_day };
+        let id_length = if following { ID_FOLLOWING } else { id_length(rows) };
+        let sight = Sight { id_length, one_day: one_day || following };
         let mut shown: Vec<(usize, usize)> = Vec::new();
         for (at, column) in COLUMNS.iter().enumerate() {
             let widest = rows.iter().map(|row| columns(&(column.cell)(row, &sight).1)).max();
+            let usual = if following { column.usual } else { 0 };
             match widest {
                 // A column without a word says nothing.
-                Some(0) if column.expendable > 0 => {}
-                widest => shown.push((at, widest.unwrap_or(0).max(columns(column.head)))),
+                Some(0) if column.expendable > 0 && !following => {}
+                _ => shown.push((at, widest.unwrap_or(0).max(columns(column.head)).max(usual))),
             }
         }
         if let Some(width) = look.width {

@@ -13,7 +13,7 @@ use crate::store::vault::hash::SegmentHasher;
 use crate::store::vault::index::Index;
 use crate::store::vault::legs::{self, Sum};
 use crate::store::vault::requests::{Requests, Tally};
-use crate::store::vault::rest::{At, RestOut, RestRead, Told};
+use crate::store::vault::rest::{At, Rest, Told};
 use crate::store::vault::shelf::Shelf;
 use crate::store::vault::wire::Bad;
 use crate::store::vault::{Clean, Kept, Part, VaultError};
@@ -100,22 +100,23 @@ impl Encoding<'_> {
         Ok((id, blob))
     }
 
-    fn rest(
-        &mut self,
-        rest: &RestOut<'_>,
-        captured: &Captured,
-    ) -> Result<(i64, Vec<u8>), VaultError> {
+    fn rest(&mut self, rest: &Rest<'_>, captured: &Captured) -> Result<(i64, Vec<u8>), VaultError> {
         let (seq, connection) = (self.seq, self.connection);
         let damaged = |reason| VaultError::Damaged { seq, reason };
         let kind = captured.attempts.last().map_or_else(Kind::default, |attempt| attempt.kind);
-        let (plain, place) = (rest.write(), (seq, Part::Rest));
+        let plain = {
+            let (templates, hasher) = (&mut self.shelf.templates, self.hasher);
+            rest.write(|head, to| templates.write(connection, hasher, head, to))?
+        };
+        let place = (seq, Part::Rest);
         let packed = self.shelf.pack(connection, &plain, dictionaries::of_rest(kind), place);
         let (id, blob) = packed.map_err(damaged)?;
         let opened = self.shelf.open(connection, &blob, id, place).map_err(damaged)?;
-        RestRead::parse(&opened).map_err(damaged)?;
         if opened != plain {
             return Err(damaged(Bad("what was packed does not come back as it was")));
         }
+        let templates = &mut self.shelf.templates;
+        Rest::parse(opened, |from| templates.read(connection, from)).map_err(damaged)?;
         Ok((id, blob))
     }
 

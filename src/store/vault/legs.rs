@@ -1,14 +1,17 @@
 //! The legs of an exchange on their way in: which body is like another, which has to be decoded to be looked at, what is
 //! hidden, and what the bodies come to.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use crate::base::coding::{self, CodingError};
 use crate::dialect::outline::outline;
 use crate::store::capture::{Absent, AttemptIn, BodyIn, Captured, Content, LegIn};
 use crate::store::flags;
+use crate::store::vault::headers::Head;
 use crate::store::vault::recode;
-use crate::store::vault::rest::{At, AttemptOut, LegOut, RestOut, Told};
+use crate::store::vault::rest::{At, Rest, RestAttempt, RestLeg, Told};
 use crate::store::vault::{Clean, VaultError, hash};
 
 /// Limit: bytes of a coded body, decoded, that are read for secrets. Of a larger one the beginning is.
@@ -46,7 +49,7 @@ pub(super) fn encode<'a>(
     clean: &dyn Clean,
     sum: &mut Sum,
     mut recipe: impl FnMut(u64, Told, &Content) -> Result<At<Bytes>, VaultError>,
-) -> Result<Option<RestOut<'a>>, VaultError> {
+) -> Result<Option<Rest<'a>>, VaultError> {
     if is_empty(captured) {
         return Ok(None);
     }
@@ -68,11 +71,11 @@ pub(super) fn encode<'a>(
         if matches!(out.body, At::Recipe(_) | At::Whole(..)) {
             sum.flags |= flags::MODIFIED;
         }
-        attempts.push(AttemptOut {
+        attempts.push(RestAttempt {
             request: out,
             response: response(&attempt.response, None, clean, sum),
-            edits: &attempt.edits,
-            frames: &attempt.frames,
+            edits: attempt.edits.iter().map(|edit| Cow::Borrowed(*edit)).collect(),
+            frames: Cow::Borrowed(&attempt.frames),
             untabled: attempt.untabled,
         });
     }
@@ -81,7 +84,7 @@ pub(super) fn encode<'a>(
     if matches!((&response.body, before), (At::Same, Some(BodyIn::Content(_)))) {
         sum.flags |= flags::ANSWER_SAME;
     }
-    Ok(Some(RestOut { request, attempts, response }))
+    Ok(Some(Rest { request, attempts, response }))
 }
 
 fn is_empty(captured: &Captured) -> bool {
@@ -107,14 +110,14 @@ fn is_same(content: &Content, before: Option<&BodyIn>) -> bool {
     }
 }
 
-fn request<'a>(
+fn request(
     leg: u64,
-    given: &'a LegIn,
+    given: &LegIn,
     before: Option<&BodyIn>,
     clean: &dyn Clean,
     sum: &mut Sum,
     recipe: &mut impl FnMut(u64, Told, &Content) -> Result<At<Bytes>, VaultError>,
-) -> Result<LegOut<'a>, VaultError> {
+) -> Result<RestLeg, VaultError> {
     let body = match &given.body {
         BodyIn::Nothing(absent) => At::Absent(*absent),
         BodyIn::Same => At::Same,
@@ -145,15 +148,10 @@ fn request<'a>(
         }
     };
     sum.stored(&body);
-    Ok(LegOut { line: given.line.as_deref(), headers: given.headers.as_deref(), body })
+    Ok(RestLeg { head: head(given), body })
 }
 
-fn response<'a>(
-    given: &'a LegIn,
-    before: Option<&BodyIn>,
-    clean: &dyn Clean,
-    sum: &mut Sum,
-) -> LegOut<'a> {
+fn response(given: &LegIn, before: Option<&BodyIn>, clean: &dyn Clean, sum: &mut Sum) -> RestLeg {
     let body = match &given.body {
         BodyIn::Nothing(absent) => At::Absent(*absent),
         BodyIn::Same => At::Same,
@@ -170,7 +168,12 @@ fn response<'a>(
         }
     };
     sum.stored(&body);
-    LegOut { line: given.line.as_deref(), headers: given.headers.as_deref(), body }
+    RestLeg { head: head(given), body }
+}
+
+fn head(given: &LegIn) -> Head {
+    let line = given.line.as_ref().map(|line| Bytes::copy_from_slice(line.as_bytes()));
+    Head { line, headers: given.headers.clone() }
 }
 
 /// How a request's body can be cut into segments.

@@ -16,6 +16,7 @@ mod content;
 mod dictionaries;
 mod encode;
 mod frames;
+mod fresh;
 mod hash;
 mod headers;
 mod index;
@@ -24,10 +25,13 @@ mod pieces;
 mod read;
 mod recipe;
 mod recode;
+mod remove;
 mod requests;
 mod rest;
+mod rewrite;
 mod shelf;
 mod store;
+mod verify;
 mod wire;
 
 #[cfg(test)]
@@ -36,9 +40,13 @@ mod tests;
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 
+pub use fresh::Fresh;
 pub use read::{AttemptLegs, Legs, read};
+pub use remove::{Removed, give_back, prune, prune_sealed, prune_to_size};
+pub use rewrite::{Hide, Rewritten, rewrite};
 pub use shelf::Shelf;
 pub use store::Vault;
+pub use verify::{Progress, Stats, Verified, stats, verify, verify_with};
 pub use wire::Bad;
 
 /// Removes secrets from what is about to be stored. The same text always becomes the same text, so that what was equal

@@ -1,9 +1,11 @@
 //! Gives the legs of an exchange back.
 
+use std::borrow::Cow;
+
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::store::stored::{Body, Leg, Whole};
-use crate::store::vault::rest::{At, LegRead, RestRead, Told};
+use crate::store::vault::rest::{At, Rest, RestLeg, Told};
 use crate::store::vault::shelf::Shelf;
 use crate::store::vault::wire::Bad;
 use crate::store::vault::{Part, VaultError};
@@ -38,6 +40,28 @@ pub fn read(connection: &Connection, seq: i64) -> Result<Option<Legs>, VaultErro
 impl Shelf {
     /// As [`read`], with what was unpacked before at hand.
     pub fn read(&mut self, connection: &Connection, seq: i64) -> Result<Option<Legs>, VaultError> {
+        let Some((rest, _)) = self.rest(connection, seq)? else { return Ok(None) };
+        let mut legs =
+            Legs { request: self.leg(connection, (seq, 0), rest.request)?, ..Legs::default() };
+        for (n, attempt) in (1..).zip(rest.attempts) {
+            legs.attempts.push(AttemptLegs {
+                request: self.leg(connection, (seq, n), attempt.request)?,
+                response: self.leg(connection, (seq, n), attempt.response)?,
+                edits: attempt.edits.into_iter().map(Cow::into_owned).collect(),
+                frames: attempt.frames.into_owned(),
+                untabled: attempt.untabled,
+            });
+        }
+        legs.response = self.leg(connection, (seq, 0), rest.response)?;
+        Ok(Some(legs))
+    }
+
+    /// The own part of an exchange, and the number of its dictionary.
+    pub(super) fn rest(
+        &mut self,
+        connection: &Connection,
+        seq: i64,
+    ) -> Result<Option<(Rest<'static>, i64)>, VaultError> {
         let damaged = |reason| VaultError::Damaged { seq, reason };
         let row = connection
             .prepare_cached("SELECT rest_dictionary, rest FROM bodies WHERE seq = ?1")?
@@ -47,30 +71,24 @@ impl Shelf {
             .optional()?;
         let Some((Some(id), Some(blob))) = row else { return Ok(None) };
         let plain = self.open(connection, &blob, id, (seq, Part::Rest)).map_err(damaged)?;
-        let rest = RestRead::parse(&plain).map_err(damaged)?;
-        let mut legs =
-            Legs { request: self.leg(connection, (seq, 0), rest.request)?, ..Legs::default() };
-        for (n, attempt) in (1..).zip(rest.attempts) {
-            legs.attempts.push(AttemptLegs {
-                request: self.leg(connection, (seq, n), attempt.request)?,
-                response: self.leg(connection, (seq, n), attempt.response)?,
-                edits: attempt.edits,
-                frames: attempt.frames,
-                untabled: attempt.untabled,
-            });
-        }
-        legs.response = self.leg(connection, (seq, 0), rest.response)?;
-        Ok(Some(legs))
+        let templates = &mut self.templates;
+        let rest = Rest::parse(plain, |from| templates.read(connection, from)).map_err(damaged)?;
+        Ok(Some((rest, if id < 0 { -1 - id } else { id })))
     }
 
     fn leg(
         &mut self,
         connection: &Connection,
         (seq, leg): (i64, u64),
-        read: LegRead<'_>,
+        read: RestLeg,
     ) -> Result<Leg, VaultError> {
         let damaged = |reason| VaultError::Damaged { seq, reason };
-        let (line, headers) = read.head;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let line = read.head.line.map(|line| text(&line));
+        let headers = read
+            .head
+            .headers
+            .map(|headers| headers.iter().map(|(name, value)| (text(name), text(value))).collect());
         let body = match read.body {
             At::Absent(absent) => Body::Absent(absent),
             At::Same => Body::Same,

@@ -1,15 +1,17 @@
 //! The blob `rest` of an exchange: what is its own alone. Lines and headers, digests of bodies, answers, frames.
 //!
 //! ```text
-//!  1 │ number of attempts │ request │ (request, response, edits)… │ response │ whole bodies │ frames of each attempt
+//!  1 │ number of attempts │ request │ (request, response)… │ response │ edits… │ whole bodies… │ frames…
 //! ```
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
 
 use crate::store::capture::Absent;
 use crate::store::vault::frames;
 use crate::store::vault::hash::DIGEST_BYTES;
-use crate::store::vault::headers::{self, Head};
+use crate::store::vault::headers::Head;
 use crate::store::vault::wire::{Bad, Cursor, Put};
 
 const VERSION: u8 = 1;
@@ -46,68 +48,91 @@ pub(super) enum At<B> {
     Whole(Told, B),
 }
 
-/// Headers and body of one leg on their way out.
-pub(super) struct LegOut<'a> {
-    pub(super) line: Option<&'a str>,
-    pub(super) headers: Option<&'a [(Bytes, Bytes)]>,
+/// Headers and body of one leg.
+#[derive(Debug, Clone)]
+pub(super) struct RestLeg {
+    pub(super) head: Head,
     pub(super) body: At<Bytes>,
 }
 
-/// One attempt on its way out.
-pub(super) struct AttemptOut<'a> {
-    pub(super) request: LegOut<'a>,
-    pub(super) response: LegOut<'a>,
-    pub(super) edits: &'a [&'static str],
-    pub(super) frames: &'a [(u64, u32)],
+/// One attempt.
+#[derive(Debug, Clone)]
+pub(super) struct RestAttempt<'a> {
+    pub(super) request: RestLeg,
+    pub(super) response: RestLeg,
+    pub(super) edits: Vec<Cow<'a, str>>,
+    pub(super) frames: Cow<'a, [(u64, u32)]>,
     pub(super) untabled: u64,
 }
 
-/// An exchange's own part on its way out.
-pub(super) struct RestOut<'a> {
-    pub(super) request: LegOut<'a>,
-    pub(super) attempts: Vec<AttemptOut<'a>>,
-    pub(super) response: LegOut<'a>,
+/// An exchange's own part.
+#[derive(Debug, Clone)]
+pub(super) struct Rest<'a> {
+    pub(super) request: RestLeg,
+    pub(super) attempts: Vec<RestAttempt<'a>>,
+    pub(super) response: RestLeg,
 }
 
-impl RestOut<'_> {
-    pub(super) fn write(&self) -> Vec<u8> {
-        let whole = |leg: &LegOut<'_>| match &leg.body {
-            At::Whole(_, bytes) => bytes.clone(),
-            _ => Bytes::new(),
-        };
+impl Rest<'_> {
+    /// `head` writes a head, with or without a template.
+    pub(super) fn write<E>(
+        &self,
+        mut head: impl FnMut(&Head, &mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<Vec<u8>, E> {
         let mut to = vec![VERSION];
         to.put_number(self.attempts.len() as u64);
-        write_leg(&self.request, &mut to);
+        for leg in self.legs() {
+            write_body(&leg.body, &mut to);
+            head(&leg.head, &mut to)?;
+        }
         for attempt in &self.attempts {
-            write_leg(&attempt.request, &mut to);
-            write_leg(&attempt.response, &mut to);
             to.put_number(attempt.edits.len() as u64);
-            for edit in attempt.edits {
+            for edit in &attempt.edits {
                 to.put_text(edit.as_bytes());
             }
         }
-        write_leg(&self.response, &mut to);
-        to.extend_from_slice(&whole(&self.request));
-        for attempt in &self.attempts {
-            to.extend_from_slice(&whole(&attempt.request));
-            to.extend_from_slice(&whole(&attempt.response));
+        for leg in self.legs() {
+            to.extend_from_slice(leg.whole());
         }
-        to.extend_from_slice(&whole(&self.response));
         for attempt in &self.attempts {
-            frames::write(attempt.frames, attempt.untabled, &whole(&attempt.response), &mut to);
+            let body = attempt.response.whole();
+            frames::write(&attempt.frames, attempt.untabled, body, &mut to);
         }
-        to
+        Ok(to)
+    }
+
+    /// All legs: the client's request, of each attempt both, the client's answer.
+    pub(super) fn legs(&self) -> impl Iterator<Item = &RestLeg> {
+        let attempts = self.attempts.iter().flat_map(|it| [&it.request, &it.response]);
+        std::iter::once(&self.request).chain(attempts).chain(std::iter::once(&self.response))
+    }
+
+    pub(super) fn legs_mut(&mut self) -> impl Iterator<Item = &mut RestLeg> {
+        let attempts = self.attempts.iter_mut().flat_map(|it| [&mut it.request, &mut it.response]);
+        std::iter::once(&mut self.request)
+            .chain(attempts)
+            .chain(std::iter::once(&mut self.response))
     }
 }
 
-fn write_leg(leg: &LegOut<'_>, to: &mut Vec<u8>) {
-    to.push(match &leg.body {
+impl RestLeg {
+    /// The body that stands here; nothing of one that stands elsewhere.
+    fn whole(&self) -> &[u8] {
+        match &self.body {
+            At::Whole(_, bytes) => bytes,
+            _ => &[],
+        }
+    }
+}
+
+fn write_body(body: &At<Bytes>, to: &mut Vec<u8>) {
+    to.push(match body {
         At::Absent(absent) => absent_code(*absent),
         At::Same => SAME,
         At::Recipe(_) => RECIPE,
         At::Whole(..) => WHOLE,
     });
-    match &leg.body {
+    match body {
         At::Absent(_) | At::Same => {}
         At::Recipe(told) => write_told(told, to),
         At::Whole(told, bytes) => {
@@ -115,7 +140,6 @@ fn write_leg(leg: &LegOut<'_>, to: &mut Vec<u8>) {
             to.put_number(bytes.len() as u64);
         }
     }
-    headers::write(leg.line, leg.headers, to);
 }
 
 fn write_told(told: &Told, to: &mut Vec<u8>) {
@@ -136,93 +160,69 @@ fn write_told(told: &Told, to: &mut Vec<u8>) {
     to.extend_from_slice(&told.digest);
 }
 
-/// A leg as it is read.
-#[derive(Debug)]
-pub(super) struct LegRead<'a> {
-    pub(super) head: Head,
-    pub(super) body: At<&'a [u8]>,
-}
-
-/// An attempt as it is read.
-#[derive(Debug)]
-pub(super) struct AttemptRead<'a> {
-    pub(super) request: LegRead<'a>,
-    pub(super) response: LegRead<'a>,
-    pub(super) edits: Vec<String>,
-    pub(super) frames: Vec<(u64, u32)>,
-    pub(super) untabled: u64,
-}
-
-/// An exchange's own part as it is read.
-#[derive(Debug)]
-pub(super) struct RestRead<'a> {
-    pub(super) request: LegRead<'a>,
-    pub(super) attempts: Vec<AttemptRead<'a>>,
-    pub(super) response: LegRead<'a>,
-}
-
-impl<'a> RestRead<'a> {
-    pub(super) fn parse(plain: &'a [u8]) -> Result<Self, Bad> {
-        let mut from = Cursor::new(plain);
+impl Rest<'static> {
+    /// `head` reads a head, with or without a template.
+    pub(super) fn parse(
+        plain: Vec<u8>,
+        mut head: impl FnMut(&mut Cursor<'_>) -> Result<Head, Bad>,
+    ) -> Result<Self, Bad> {
+        let plain = Bytes::from(plain);
+        let mut from = Cursor::new(&plain);
         if from.byte()? != VERSION {
             return Err(Bad("it was written in a newer form"));
         }
         let count = from.count()?;
-        let (mut request, mut request_length) = read_leg(&mut from)?;
+        let mut lengths = Vec::new();
+        let mut leg = |from: &mut Cursor<'_>| {
+            let (body, length) = read_body(from)?;
+            lengths.push(length);
+            Ok(RestLeg { head: head(from)?, body })
+        };
+        let request = leg(&mut from)?;
         let mut attempts = Vec::new();
         for _ in 0..count {
-            let (request, request_length) = read_leg(&mut from)?;
-            let (response, response_length) = read_leg(&mut from)?;
-            let mut edits = Vec::new();
+            attempts.push(RestAttempt {
+                request: leg(&mut from)?,
+                response: leg(&mut from)?,
+                edits: Vec::new(),
+                frames: Cow::Borrowed(&[]),
+                untabled: 0,
+            });
+        }
+        let mut rest = Self { request, attempts, response: leg(&mut from)? };
+        for attempt in &mut rest.attempts {
             for _ in 0..from.count()? {
-                edits.push(from.string()?);
+                attempt.edits.push(from.string()?.into());
             }
-            let attempt = AttemptRead { request, response, edits, frames: Vec::new(), untabled: 0 };
-            attempts.push((attempt, request_length, response_length));
         }
-        let (mut response, mut response_length) = read_leg(&mut from)?;
-        fill(&mut request, &mut request_length, &mut from)?;
-        for (attempt, request_length, response_length) in &mut attempts {
-            fill(&mut attempt.request, request_length, &mut from)?;
-            fill(&mut attempt.response, response_length, &mut from)?;
+        for (leg, length) in rest.legs_mut().zip(lengths) {
+            let bytes = from.take(length)?;
+            if let At::Whole(_, whole) = &mut leg.body {
+                *whole = plain.slice_ref(bytes);
+            }
         }
-        fill(&mut response, &mut response_length, &mut from)?;
-        for (attempt, ..) in &mut attempts {
-            let body = match &attempt.response.body {
-                At::Whole(_, bytes) => bytes,
-                _ => &[][..],
-            };
-            (attempt.frames, attempt.untabled) = frames::read(&mut from, body)?;
+        for attempt in &mut rest.attempts {
+            let (frames, untabled) = frames::read(&mut from, attempt.response.whole())?;
+            (attempt.frames, attempt.untabled) = (Cow::Owned(frames), untabled);
         }
         if from.left() > 0 {
             return Err(Bad("there is more than there should be"));
         }
-        let attempts = attempts.into_iter().map(|(attempt, ..)| attempt).collect();
-        Ok(Self { request, attempts, response })
+        Ok(rest)
     }
 }
 
-/// A leg, and the length of its body where that stands further behind.
-fn read_leg<'a>(from: &mut Cursor<'_>) -> Result<(LegRead<'a>, usize), Bad> {
-    let mut length = 0;
-    let body = match from.byte()? {
-        SAME => At::Same,
-        RECIPE => At::Recipe(read_told(from)?),
+/// A body without its bytes, and how many there are further behind.
+fn read_body(from: &mut Cursor<'_>) -> Result<(At<Bytes>, usize), Bad> {
+    Ok(match from.byte()? {
+        SAME => (At::Same, 0),
+        RECIPE => (At::Recipe(read_told(from)?), 0),
         WHOLE => {
             let told = read_told(from)?;
-            length = from.size()?;
-            At::Whole(told, &[][..])
+            (At::Whole(told, Bytes::new()), from.size()?)
         }
-        code => At::Absent(absent(code).ok_or(Bad("a body is of an unknown kind"))?),
-    };
-    Ok((LegRead { head: headers::read(from)?, body }, length))
-}
-
-fn fill<'a>(leg: &mut LegRead<'a>, length: &mut usize, from: &mut Cursor<'a>) -> Result<(), Bad> {
-    if let At::Whole(_, bytes) = &mut leg.body {
-        *bytes = from.take(*length)?;
-    }
-    Ok(())
+        code => (At::Absent(absent(code).ok_or(Bad("a body is of an unknown kind"))?), 0),
+    })
 }
 
 fn read_told(from: &mut Cursor<'_>) -> Result<Told, Bad> {

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension};
 use crate::store::vault::codec::Codec;
 use crate::store::vault::content::{Content, List};
 use crate::store::vault::dictionaries;
+use crate::store::vault::headers::Templates;
 use crate::store::vault::index::Folded;
 use crate::store::vault::recipe::Insert;
 use crate::store::vault::wire::Bad;
@@ -26,6 +27,7 @@ const BODY_MAX: usize = 1 << 30;
 #[derive(Debug, Default)]
 pub struct Shelf {
     pub(super) codec: Codec,
+    pub(super) templates: Templates,
     pub(super) seal: Option<Arc<dyn Seal>>,
     young: HashMap<i64, Arc<Content>, BuildHasherDefault<Folded>>,
     young_bytes: usize,
@@ -88,6 +90,7 @@ impl Shelf {
         self.old.clear();
         self.young_bytes = 0;
         self.codec.forget_trained();
+        self.templates.clear();
     }
 
     /// The number for a blob's column: of its dictionary, below zero when it is sealed.

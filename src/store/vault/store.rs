@@ -118,6 +118,7 @@ impl Vault {
         for seq in self.uncommitted.drain(..) {
             self.shelf.forget(seq);
         }
+        self.shelf.templates.clear();
         self.settled = false;
     }
 

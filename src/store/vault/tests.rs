@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use proptest::prelude::*;
 use rusqlite::Connection;
 
 use crate::dialect::outline::outline;
@@ -325,4 +326,187 @@ fn sealed_bodies_open_with_the_key_and_in_their_place() {
     connection.execute("UPDATE bodies SET seq = 2", []).unwrap();
     let told = Shelf::new(Some(Arc::new(Turn))).read(&connection, 2).unwrap_err().to_string();
     assert!(told.contains("another key"), "{told}");
+}
+
+fn count(connection: &Connection, sql: &str) -> i64 {
+    connection.query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn what_is_removed_takes_along_what_nothing_needs() {
+    let mut connection = connection();
+    let mut vault = vault();
+    for seq in 1..=20 {
+        put(&mut vault, &connection, seq, &exchange(conversation(seq as usize), "answer"));
+    }
+    let other = exchange(message(77_000), "answer");
+    put(&mut vault, &connection, 21, &other);
+    let verified = |connection: &Connection| vault::verify(connection, |_| ()).unwrap();
+    assert_eq!((verified(&connection).damaged, verified(&connection).bodies), (0, 42));
+
+    let seqs: Vec<i64> = (1..=19).collect();
+    let removed = vault::prune(&mut connection, &seqs).unwrap();
+    assert_eq!((removed.exchanges, removed.contents), (19, 0));
+    assert!(vault::read(&connection, 3).unwrap().is_none());
+    assert_same(
+        &vault::read(&connection, 20).unwrap().unwrap(),
+        &exchange(conversation(20), "answer"),
+    );
+    assert_eq!(verified(&connection).damaged, 0);
+    assert_eq!(vault::stats(&connection).unwrap().kept_for_others, 19);
+
+    // The writer goes on with content of removed exchanges while it is there, and not when it is gone.
+    put(&mut vault, &connection, 22, &exchange(conversation(4), "answer"));
+    assert_same(
+        &vault::read(&connection, 22).unwrap().unwrap(),
+        &exchange(conversation(4), "answer"),
+    );
+    let removed = vault::prune(&mut connection, &[20]).unwrap();
+    assert_eq!((removed.exchanges, removed.contents), (1, 16));
+    put(&mut vault, &connection, 23, &exchange(conversation(20), "answer"));
+    assert_same(
+        &vault::read(&connection, 23).unwrap().unwrap(),
+        &exchange(conversation(20), "answer"),
+    );
+    assert_same(
+        &vault::read(&connection, 22).unwrap().unwrap(),
+        &exchange(conversation(4), "answer"),
+    );
+    assert_eq!(verified(&connection).damaged, 0);
+
+    vault::prune(&mut connection, &[21, 22, 23, 24]).unwrap();
+    for table in ["bodies", "links", "dictionaries"] {
+        assert_eq!(count(&connection, &format!("SELECT count(*) FROM {table}")), 0, "{table}");
+    }
+}
+
+#[test]
+fn damage_is_found_and_never_a_panic() {
+    let connection = connection();
+    let mut vault = vault();
+    for seq in 1..=6 {
+        put(
+            &mut vault,
+            &connection,
+            seq,
+            &exchange(conversation(seq as usize), "data: answer\n\n"),
+        );
+    }
+    for (change, found) in [
+        ("UPDATE bodies SET content = substr(content, 1, length(content) - 3) WHERE seq = 4", 3),
+        ("UPDATE bodies SET rest = zeroblob(40) WHERE seq = 2", 1),
+        ("UPDATE bodies SET content = NULL WHERE seq = 6", 1),
+        ("UPDATE bodies SET content = (SELECT content FROM bodies WHERE seq = 6) WHERE seq = 5", 2),
+        ("UPDATE bodies SET rest_dictionary = 1234", 6),
+        ("UPDATE bodies SET content_dictionary = -1", 6),
+        ("DELETE FROM bodies WHERE seq = 1", 5),
+        ("DELETE FROM links", 5),
+    ] {
+        connection.execute_batch(&format!("SAVEPOINT before; {change}")).unwrap();
+        let verified = vault::verify(&connection, |_| ()).unwrap();
+        assert!(verified.damaged >= found, "{change}: {verified:?}");
+        connection.execute_batch("ROLLBACK TO before; RELEASE before").unwrap();
+    }
+    assert_eq!(vault::verify(&connection, |_| ()).unwrap().damaged, 0);
+}
+
+#[test]
+fn a_later_cleaning_reaches_everything_and_leaves_nothing() {
+    let mut connection = connection();
+    let mut vault = vault();
+    let secret =
+        |text: String| {
+            text.replacen("w8 ", "secret-two2 ", 1)
+                .replacen(r#"w79 "}"#, r#"w79 BEGIN"}"#, 1)
+                .replacen(r#""2 w0"#, r#""END 2 w0"#, 1)
+        };
+    let turns: Vec<Captured> = (1..=20)
+        .map(|n| {
+            let mut turn = exchange(secret(conversation(n)), format!("data: secret-{n}\n\n"));
+            if n % 5 == 0 {
+                let coded = crate::base::coding::gzip(b"a coded secret-coded").into();
+                turn.attempts[0].response.body = BodyIn::Content(Content {
+                    bytes: coded,
+                    coding: Some("gzip".to_owned()),
+                    ..Content::default()
+                });
+            }
+            if let Some(headers) = &mut turn.request.headers {
+                headers.push(("x-key".into(), "a secret-key here".into()));
+            }
+            turn
+        })
+        .collect();
+    for (seq, turn) in (1..).zip(&turns) {
+        put(&mut vault, &connection, seq, turn);
+    }
+    put(&mut vault, &connection, 50, &exchange(message(3), "nothing to hide"));
+    let hide = |text: &[u8]| Hide.clean(text);
+    let mut shelf = Shelf::default();
+    let done = vault::rewrite(&mut connection, &mut shelf, &[20, 50], &hide).unwrap();
+    assert!(done.contents == 1 && done.exchanges >= 20 && done.templates == 1, "{done:?}");
+    vault::rewrite(&mut connection, &mut shelf, &(1..=50).collect::<Vec<_>>(), &hide).unwrap();
+    assert_eq!(vault::verify(&connection, |_| ()).unwrap().named, []);
+    for (seq, turn) in (1..).zip(&turns) {
+        let read = vault::read(&connection, seq).unwrap().unwrap();
+        let BodyIn::Content(given) = &turn.request.body else { panic!("no body") };
+        let Body::Whole(whole) = &read.request.body else { panic!("no body") };
+        let given = String::from_utf8_lossy(&given.bytes).into_owned();
+        // Of the pair of words, turn 2 has one, and in turn 3 a mark stands between them.
+        if !(2..=3).contains(&seq) {
+            assert_eq!(
+                String::from_utf8_lossy(&whole.bytes),
+                String::from_utf8_lossy(&hidden(&given)),
+                "{seq}"
+            );
+            assert_eq!(whole.redacted, given.as_bytes() != hidden(&given), "{seq}");
+        }
+        let told = format!("{read:?}");
+        assert!(!told.contains("secret-"), "{seq}");
+        assert!(read.request.headers.unwrap().iter().any(|(_, value)| value == "a [hidden] here"));
+        let Body::Whole(answer) = &read.attempts[0].response.body else { panic!("no body") };
+        let expected = if seq % 5 == 0 { &b"a coded [hidden]"[..] } else { b"data: [hidden]\n\n" };
+        assert_eq!((&answer.bytes[..], &answer.coding), (expected, &None));
+    }
+    let again = vault::rewrite(&mut connection, &mut shelf, &[20], &hide).unwrap();
+    assert_eq!(again, vault::Rewritten::default());
+    assert_same(
+        &vault::read(&connection, 50).unwrap().unwrap(),
+        &exchange(message(3), "nothing to hide"),
+    );
+    // The writer goes on with what is there now.
+    put(&mut vault, &connection, 51, &turns[19]);
+    assert_same(&vault::read(&connection, 51).unwrap().unwrap(), &turns[19]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn blobs_that_were_changed_are_read_or_refused(
+        part in prop::sample::select(vec!["content", "rest"]),
+        seq in 1..=3_i64,
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+    ) {
+        let connection = connection();
+        let mut vault = vault();
+        for seq in 1..=3 {
+            put(&mut vault, &connection, seq, &exchange(conversation(seq as usize), "data: a\n\n"));
+        }
+        let dictionary = format!("SELECT {part}_dictionary, {part} FROM bodies WHERE seq = {seq}");
+        let (id, blob): (i64, Vec<u8>) =
+            connection.query_row(&dictionary, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        // Changed behind the compression, so that what is read there is reached.
+        let mut shelf = Shelf::default();
+        let place = (seq, Part::Rest);
+        let mut plain = shelf.open(&connection, &blob, id, place).unwrap();
+        for (at, byte) in changes {
+            let at = at.index(plain.len().min(200));
+            plain[at] = byte;
+        }
+        let (_, blob) = shelf.pack(&connection, &plain, id, place).unwrap();
+        let sql = format!("UPDATE bodies SET {part} = ?1 WHERE seq = {seq}");
+        connection.execute(&sql, [blob]).unwrap();
+        let _damage = vault::verify(&connection, |_| ()).unwrap();
+    }
 }
