@@ -8,7 +8,9 @@ use crate::config::settings::Settings;
 use crate::exchange::level::Level;
 use crate::observe::awaited::{Awaited, Owner};
 use crate::observe::clean;
+use crate::observe::clean::Redaction;
 use crate::observe::keep::KeepSink;
+use crate::observe::rules::RulesInForce;
 use crate::store::Counters;
 use crate::store::awaited::Awaited as Awaiting;
 use crate::store::facts;
@@ -16,6 +18,7 @@ use crate::store::in_flight;
 use crate::store::inbox::Limits;
 use crate::store::lock::{LockError, ServeLock};
 use crate::store::reader::Reader;
+use crate::store::vault::{Clean, Vault};
 use crate::store::writer::Writer;
 use crate::telemetry::instruments::Telemetry;
 use crate::telemetry::metrics::Metric;
@@ -29,7 +32,11 @@ pub struct Store {
 }
 
 /// Opens the store of the data directory, where records are to be kept.
-pub fn start(settings: &Settings, awaited: &Arc<Awaited>) -> Result<Option<Store>, LockError> {
+pub fn start(
+    settings: &Settings,
+    awaited: &Arc<Awaited>,
+    rules: Arc<RulesInForce>,
+) -> Result<Option<Store>, LockError> {
     // Without a store spans and log lines are redacted all the same.
     clean::in_force().reload(&settings.redact);
     if settings.capture.rules.most() == Level::Off {
@@ -38,12 +45,30 @@ pub fn start(settings: &Settings, awaited: &Arc<Awaited>) -> Result<Option<Store
     let folder = &settings.server.data_dir;
     let lock = ServeLock::take(folder)?;
     clean::in_force().start(&settings.redact, facts::digest_key(folder)?);
-    let limits = Limits { age_max: settings.retention.records_age, ..Limits::default() };
+    let limits = Limits {
+        age_max: settings.retention.records_age,
+        bytes_max: settings.capture.memory_bytes_max as u64 / 2,
+        ..Limits::default()
+    };
     recover(folder)?;
-    let writer = Writer::start(folder, limits)?;
+    let vault = Vault::new(Box::new(Cleaning(clean::in_force())), None);
+    let writer = Writer::start_with(folder, limits, Some(Box::new(vault)))?;
     let counters = Arc::clone(writer.handle().counters());
     awaited.take_up(known(folder));
-    Ok(Some(Store { lock, counters, sink: KeepSink::new(writer, Arc::clone(awaited)) }))
+    Ok(Some(Store { lock, counters, sink: KeepSink::new(writer, Arc::clone(awaited), rules) }))
+}
+
+/// Cleans what is new of bodies, by the policy in force.
+struct Cleaning(Redaction);
+
+impl Clean for Cleaning {
+    fn clean(&self, text: &[u8]) -> Option<Vec<u8>> {
+        self.0.current().clean(text)
+    }
+
+    fn version(&self) -> u32 {
+        self.0.current().version()
+    }
 }
 
 /// Makes records of what the last run was cut in.
@@ -97,13 +122,15 @@ pub fn watch(telemetry: &Telemetry, counters: &Arc<Counters>) {
 /// The banner's line.
 pub fn told(settings: &Settings) -> String {
     let folder = settings.server.data_dir.display();
-    let kept = match settings.capture.level {
+    let capture = &settings.capture;
+    let most = capture.rules.most();
+    let kept = match most {
         Level::Off => "nothing is kept".to_owned(),
         Level::Meta => format!("records in {folder}, no headers, no bodies"),
-        Level::Headers | Level::Full => {
-            format!("records in {folder}; this version keeps no headers and no bodies")
-        }
+        Level::Headers => format!("records and headers in {folder}, no bodies"),
+        Level::Full => format!("records, headers and bodies in {folder}"),
     };
-    let level = settings.capture.level.label();
-    format!("  capture            level {level}: {kept} (--capture, --data-dir)")
+    let level = capture.level.label();
+    let some = if most > capture.level { " (some rules keep more)" } else { "" };
+    format!("  capture            level {level}{some}: {kept} (--capture, --data-dir)")
 }

@@ -38,14 +38,16 @@ pub fn start(
 ) -> Result<(Sinks, Observers), LockError> {
     let mut observers = Observers { exports: None, store: None, log: log.clone(), lock: None };
     let room = Room::new(settings.capture.memory_bytes_max);
-    let mut sinks = Sinks::default().keeping(room, Arc::default());
-    if let Some(keep::Store { lock, counters, sink }) = keep::start(settings, sinks.awaited())? {
-        observers.store = Some(counters);
-        observers.lock = Some(lock);
-        let rules = RulesInForce::new(Arc::clone(&settings.capture.rules));
-        let room = Arc::clone(sinks.room());
-        sinks = sinks.keeping(room, rules);
-        sinks = sinks.with(Box::new(sink));
+    let mut sinks = Sinks::default();
+    let rules = RulesInForce::new(Arc::clone(&settings.capture.rules));
+    match keep::start(settings, sinks.awaited(), Arc::clone(&rules))? {
+        // Nothing is ever stored: nothing is held for it.
+        None => sinks = sinks.keeping(room, Arc::default()),
+        Some(keep::Store { lock, counters, sink }) => {
+            observers.store = Some(counters);
+            observers.lock = Some(lock);
+            sinks = sinks.keeping(room, rules).with(Box::new(sink));
+        }
     }
     if !matches!(settings.log.level, LogLevel::Error | LogLevel::Warn) {
         sinks = sinks.with(Box::new(LineSink::new(logging::form(settings.log), log.clone())));

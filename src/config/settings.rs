@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -180,8 +179,6 @@ pub struct Capture {
     pub rules: Arc<CaptureRules>,
     /// Bytes of running exchanges and of those that wait to be written.
     pub memory_bytes_max: usize,
-    /// Headers whose values are kept with the record.
-    pub headers_indexed: Arc<[HeaderName]>,
 }
 
 /// When captured data is removed; `None`: never by this bound.

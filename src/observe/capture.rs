@@ -6,8 +6,9 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
+use crate::dialect::outline::outline;
 use crate::exchange::Exchange;
 use crate::exchange::attempt::Attempt;
 use crate::exchange::leg::{Body, Leg};
@@ -79,6 +80,18 @@ pub fn captured(exchange: &Exchange, level: Level) -> Option<Captured> {
     })
 }
 
+/// Values of the headers that are to be asked for, of the request and of the answer.
+pub fn indexed(exchange: &Exchange, names: &[HeaderName]) -> Vec<(String, String)> {
+    let answered = exchange.last_attempt().map(|attempt| &attempt.response);
+    let legs = [Some(&exchange.request), answered];
+    let values = names.iter().filter_map(|name| {
+        let mut kept = legs.into_iter().flatten().filter_map(|leg| leg.headers.as_ref());
+        let value = kept.find_map(|headers| headers.get(name))?;
+        Some((name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+    });
+    values.collect()
+}
+
 const NOT_KEPT: BodyIn = BodyIn::Nothing(Absent::NotKept);
 
 fn tried(exchange: &Exchange, attempt: &Attempt, bodies: bool) -> AttemptIn {
@@ -126,14 +139,10 @@ fn body(leg: &Leg, coding: Option<String>) -> BodyIn {
     }
 }
 
+/// What is coded is cut by whoever decodes it.
 fn content(bytes: Bytes, cut_bytes: u64, coding: Option<String>) -> BodyIn {
-    BodyIn::Content(Content {
-        bytes,
-        cut_bytes,
-        coding,
-        outline: Outline::default(),
-        redacted: false,
-    })
+    let outline = if coding.is_none() { outline(&bytes) } else { Outline::default() };
+    BodyIn::Content(Content { bytes, cut_bytes, coding, redacted: false, outline })
 }
 
 /// What the client got: the provider's answer, the beginning of it, or one of the gateway's own.

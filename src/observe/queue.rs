@@ -123,7 +123,9 @@ impl Queue {
 
     /// How much is held of an exchange while it runs whose client asked for that level.
     pub fn keep_of(&self, asked: Option<Level>) -> Keep {
-        let stored = match self.rules.load().bound(asked) {
+        let rules = self.rules.load();
+        let stored = match rules.bound(asked) {
+            Level::Meta if rules.reads_headers() => Keep::Headers,
             Level::Off | Level::Meta => Keep::Numbers,
             Level::Headers => Keep::Headers,
             Level::Full => Keep::Bodies,

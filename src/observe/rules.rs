@@ -79,8 +79,8 @@ impl RulesInForce {
         let effective = match told.switched {
             None => Arc::clone(&told.configured),
             Some(switched) => {
-                let cap = told.configured.cap;
-                Arc::new(Rules { cap, ..Rules::of(switched.level) })
+                let (cap, indexed) = (told.configured.cap, Arc::clone(&told.configured.indexed));
+                Arc::new(Rules { cap, indexed, ..Rules::of(switched.level) })
             }
         };
         self.effective.store(effective);

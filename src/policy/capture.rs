@@ -8,6 +8,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
+
 use crate::base::glob::Glob;
 use crate::exchange::level::Level;
 
@@ -21,6 +23,8 @@ pub struct Rules {
     pub tail: Tail,
     /// Labels of the keys whose holders may ask for more, and how much.
     pub raises: Vec<(Arc<str>, Level)>,
+    /// Headers whose values are kept with the record, so that they can be asked for.
+    pub indexed: Arc<[HeaderName]>,
     /// Nothing goes beyond it: zero retention.
     pub cap: Cap,
 }
@@ -92,6 +96,11 @@ impl Rules {
     /// One level for everything.
     pub fn of(level: Level) -> Self {
         Self { base: Share { level, sample: 1.0 }, ..Self::default() }
+    }
+
+    /// Whether headers are read, though perhaps not kept.
+    pub fn reads_headers(&self) -> bool {
+        !self.indexed.is_empty() && self.most() > Level::Off
     }
 
     /// The most that any exchange may come to.

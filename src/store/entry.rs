@@ -5,6 +5,7 @@ use rusqlite::Connection;
 use crate::store::capture::{Absent, BodyIn, Captured, LegIn};
 use crate::store::flags;
 use crate::store::row::Row;
+use crate::store::vault::{Kept, Vault};
 
 /// One exchange on its way to the disk.
 #[derive(Debug, Clone)]
@@ -19,15 +20,6 @@ impl From<Row> for Entry {
     }
 }
 
-/// What became of the bodies of one exchange.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Kept {
-    /// Bits of `store/flags.rs` to be set on the record.
-    pub flags: i64,
-    pub raw_bytes: u64,
-    pub stored_bytes: u64,
-}
-
 /// Where bodies go, on the writer's thread and in its transactions.
 pub trait Bodies: Send {
     /// Stores what was kept of the exchange that becomes record `seq`.
@@ -35,11 +27,35 @@ pub trait Bodies: Send {
         &mut self,
         connection: &Connection,
         seq: i64,
+        session: Option<&str>,
         captured: &Captured,
     ) -> rusqlite::Result<Kept>;
 
+    /// What was stored is there to stay.
+    fn committed(&mut self);
+
     /// What was stored since the last commit is not there.
     fn rolled_back(&mut self);
+}
+
+impl Bodies for Vault {
+    fn store(
+        &mut self,
+        connection: &Connection,
+        seq: i64,
+        session: Option<&str>,
+        captured: &Captured,
+    ) -> rusqlite::Result<Kept> {
+        self.store(connection, seq, session, captured)
+    }
+
+    fn committed(&mut self) {
+        self.committed();
+    }
+
+    fn rolled_back(&mut self) {
+        self.rolled_back();
+    }
 }
 
 impl Entry {
@@ -120,6 +136,7 @@ mod tests {
             &mut self,
             connection: &Connection,
             seq: i64,
+            _session: Option<&str>,
             captured: &Captured,
         ) -> rusqlite::Result<Kept> {
             let has_body = matches!(captured.request.body, BodyIn::Content(_));
@@ -135,6 +152,8 @@ mod tests {
             let flags = if has_body { flags::REPLAYABLE } else { 0 };
             Ok(Kept { flags, raw_bytes: 10, stored_bytes: 3 })
         }
+
+        fn committed(&mut self) {}
 
         fn rolled_back(&mut self) {
             self.rollbacks.fetch_add(1, Ordering::Relaxed);

@@ -6,10 +6,11 @@ use rusqlite::{CachedStatement, Connection, ToSql};
 
 use crate::neutral::usage::UsageSource;
 use crate::store::detail::Detail;
-use crate::store::entry::{Bodies, Entry, Kept};
+use crate::store::entry::{Bodies, Entry};
 use crate::store::memory::Memory;
 use crate::store::rollup::Batch;
 use crate::store::row::{Row, int};
+use crate::store::vault::Kept;
 use crate::store::words::{Word, Words};
 use crate::store::zones::{Field, Zones, hour};
 
@@ -46,7 +47,7 @@ pub(super) fn insert<'b>(
                 done.refused += 1;
                 continue;
             }
-            kept = bodies.store(connection, seq, captured)?;
+            kept = bodies.store(connection, seq, row.session.as_deref(), captured)?;
         }
         match insert_one(connection, &mut records, memory, (seq, row, kept.flags)) {
             Ok(()) => {

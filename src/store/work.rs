@@ -357,7 +357,11 @@ impl Work {
             transaction.commit()?;
             Ok(done)
         };
-        write().map_err(|error: rusqlite::Error| {
+        let written = write();
+        if let (Ok(_), Some(bodies)) = (&written, &mut *bodies) {
+            bodies.committed();
+        }
+        written.map_err(|error: rusqlite::Error| {
             memory.clear();
             if let Some(bodies) = bodies {
                 bodies.rolled_back();

@@ -27,7 +27,11 @@ fn keeping(folder: &Path, url: &str) -> (Gateway, Handle) {
     folder.clone_into(&mut settings.server.data_dir);
     let writer = Writer::start(folder, Limits::default()).expect("a store");
     let handle = writer.handle().clone();
-    let sinks = Sinks::default().with(Box::new(KeepSink::new(writer, std::sync::Arc::default())));
+    let sinks = Sinks::default().with(Box::new(KeepSink::new(
+        writer,
+        std::sync::Arc::default(),
+        std::sync::Arc::default(),
+    )));
     (Gateway::run_into(settings, sinks), handle)
 }
 

@@ -79,6 +79,7 @@ fn body(body: Body) -> BodyIn {
             bytes: whole.bytes.into(),
             cut_bytes: whole.cut_bytes,
             coding: whole.coding,
+            redacted: whole.redacted,
             outline: Outline::default(),
         }),
     }

@@ -134,7 +134,7 @@ fn recorded() -> Recording {
 fn bytes_times_and_order_stay_and_numbers_come_from_the_bytes() {
     let recording = recorded();
     let Imported { row, captured, .. } = importer().take(recording.clone(), "bundle").unwrap();
-    assert_eq!((row.dialect, row.operation, row.stream), ("openai_chat", "chat", true));
+    assert_eq!((&*row.dialect, &*row.operation, row.stream), ("openai_chat", "chat", true));
     assert_eq!(row.model_requested.as_deref(), Some("gpt-5"));
     assert_eq!((row.ttft_us, row.contents_us, row.contents), (Some(20_000), Some(59_000), 2));
     assert_eq!(row.finish_reason.as_deref(), Some("stop"));
@@ -142,7 +142,7 @@ fn bytes_times_and_order_stay_and_numbers_come_from_the_bytes() {
     let tried = &row.attempts[0];
     assert_eq!((tried.usage.input, tried.usage.output), (Some(3), Some(2)));
     assert_eq!(
-        (tried.because, tried.response_model.as_deref()),
+        (&*tried.because, tried.response_model.as_deref()),
         ("exact model id", Some("gpt-5-x"))
     );
     assert_eq!(row.client.map(|client| client.ip().to_string()).as_deref(), Some("10.0.0.1"));
@@ -190,7 +190,7 @@ fn streams_without_times_have_none_and_streams_without_end_are_cut() {
     recording.status = Some(529);
     let row = importer().take(recording, "x").unwrap().row;
     assert_eq!(
-        (row.outcome.label(), row.error_kind),
+        (row.outcome.label(), row.error_kind.as_deref()),
         ("upstream_error", Some("upstream_overloaded"))
     );
 }
@@ -209,7 +209,7 @@ fn paths_of_providers_are_understood() {
         let mut recording = recorded();
         recording.path = path.into();
         let row = importer().take(recording, "x").unwrap().row;
-        assert_eq!((row.dialect, row.operation), (dialect, operation), "{path}");
+        assert_eq!((&*row.dialect, &*row.operation), (dialect, operation), "{path}");
     }
 }
 

@@ -44,12 +44,12 @@ pub(super) fn capture(
         empty: has(file::Tail::Empty),
     };
     let base = Share { level, sample: share(written.sample, &["capture", "sample"], context) };
-    let rules = Rules { base, rules, tail, raises, cap: Cap(cap) };
+    let indexed = headers(&written.headers_indexed, context);
+    let rules = Rules { base, rules, tail, raises, indexed, cap: Cap(cap) };
     Capture {
         level,
         rules: Arc::new(rules),
         memory_bytes_max: usize::try_from(written.memory.0).unwrap_or(usize::MAX),
-        headers_indexed: headers(&written.headers_indexed, context),
     }
 }
 

@@ -127,6 +127,7 @@ fn request(
             let told = Told {
                 cut_bytes: content.cut_bytes,
                 coding: content.coding.clone(),
+                redacted: content.redacted,
                 ..Told::default()
             };
             match readable(content, clean) {
@@ -160,6 +161,7 @@ fn response(given: &LegIn, before: Option<&BodyIn>, clean: &dyn Clean, sum: &mut
             let told = Told {
                 cut_bytes: content.cut_bytes,
                 coding: content.coding.clone(),
+                redacted: content.redacted,
                 ..Told::default()
             };
             whole(told, content.bytes.clone(), clean)
@@ -189,8 +191,7 @@ fn readable(content: &Content, clean: &dyn Clean) -> Readable {
     let Ok(bytes) = coding::decode(coding, &content.bytes, DECODED_MAX) else {
         return Readable::Not;
     };
-    let decoded =
-        Content { outline: outline(&bytes), bytes, cut_bytes: content.cut_bytes, coding: None };
+    let decoded = Content { outline: outline(&bytes), bytes, coding: None, ..content.clone() };
     if clean.clean(&decoded.bytes).is_some() {
         return Readable::Hiding(decoded);
     }

@@ -43,8 +43,8 @@ pub(super) fn row(n: u64) -> Row {
     row.session = (n % 5 != 0).then(|| format!("s-{}", n / 20));
     row.parent_session = (n / 20 % 4 == 1).then(|| format!("s-{}", n / 20 - 1));
     row.session_inferred = n / 20 % 3 == 0;
-    row.dialect = ["openai_chat", "anthropic", "gemini"][(n % 3) as usize];
-    row.operation = if n % 11 == 0 { "embeddings" } else { "chat" };
+    row.dialect = ["openai_chat", "anthropic", "gemini"][(n % 3) as usize].into();
+    row.operation = if n % 11 == 0 { "embeddings" } else { "chat" }.into();
     row.model_requested = (n % 97 != 3).then(|| format!("alias-{}", n % 4));
     row.status = match (failed, rejected) {
         (true, _) => Some(500 + (n % 4) as u16),
@@ -61,8 +61,10 @@ pub(super) fn row(n: u64) -> Row {
     row.ttft_us = (n % 3 != 0).then_some(signed(n * 1_000 % 4_000_000));
     row.duration_us = signed(n * 7_919 % 30_000_000);
     row.gaps_us = (n % 4 == 0).then_some([1_000, 20_000, signed(n * 13_007 % 9_000_000)]);
-    row.error_source = failed.then_some("upstream").or(rejected.then_some("client"));
-    row.error_kind = failed.then_some("overloaded").or(rejected.then_some("model_not_found"));
+    row.error_source =
+        failed.then_some("upstream").or(rejected.then_some("client")).map(Into::into);
+    row.error_kind =
+        failed.then_some("overloaded").or(rejected.then_some("model_not_found")).map(Into::into);
     row.error_detail = failed.then(|| format!("the Provider said {n}: try later"));
     row.finish_reason = (!failed).then(|| if n % 9 == 0 { "length" } else { "stop" }.to_owned());
     row.tools = match n % 6 {
@@ -70,7 +72,7 @@ pub(super) fn row(n: u64) -> Row {
         1 => vec![(format!("tool-{n}"), 1)],
         _ => Vec::new(),
     };
-    row.agent = ["claude-code", "codex", "none"][(n % 3) as usize];
+    row.agent = ["claude-code", "codex", "none"][(n % 3) as usize].into();
     row.path =
         if n % 13 == 0 { format!("/v1/files/{n}") } else { "/v1/chat/completions".to_owned() };
     row.client = (n % 8 != 0).then(|| "10.0.0.7:5000".parse().unwrap());
