@@ -21,6 +21,7 @@ pub mod reader;
 pub mod session;
 pub mod sight;
 mod tail;
+pub mod texts;
 mod tokens;
 
 use bytes::Bytes;

@@ -1,8 +1,8 @@
 //! Everything on disk, and the only room that knows SQLite.
 //!
 //! ```text
-//!  observe ─► Row ─► Handle::put ─► queue ─► writer thread ─► records, attempts, roll-ups   one transaction a batch
-//!             pure    never waits   bounded  owns the write connection
+//!  observe ─► Entry ─► Handle::put ─► queue ─► writer thread ─► records, zones, bodies, roll-ups   one transaction a batch
+//!             pure      never waits   bounded  owns the write connection
 //!                                                                 ▲
 //!  cli, admin ─────────────────► Reader (read-only connections) ──┘
 //! ```
@@ -32,6 +32,7 @@ pub mod reprice;
 mod retention;
 pub mod rollup;
 pub mod row;
+pub mod search;
 mod sessions;
 pub mod sketch;
 pub mod stored;

@@ -6,12 +6,14 @@
 )]
 #![expect(unreachable_pub, reason = "modules of a test binary have no outside to be reached from")]
 
+mod api;
 mod auth;
 mod cancel;
 mod capture;
 mod captures;
 mod command;
 mod demo;
+mod diagnose;
 mod drain;
 mod edges;
 mod faults;
@@ -31,6 +33,7 @@ mod presets;
 mod prices;
 mod routing;
 mod seeds;
+mod sessions;
 mod simulate;
 mod store;
 mod stuck;

@@ -4,6 +4,8 @@
 pub mod args;
 mod backup;
 pub mod export;
+mod diagnose;
+mod diff;
 mod grep;
 pub mod import;
 mod label;
@@ -28,6 +30,8 @@ pub fn run(command: &CapturesCommand) -> Exit {
         CapturesCommand::Export(args) => export::run(args),
         CapturesCommand::Import(args) => import::run(args),
         CapturesCommand::Label(args) => label::run(args),
+        CapturesCommand::Diff(args) => diff::run(args),
+        CapturesCommand::Diagnose(args) => diagnose::run(args),
         CapturesCommand::Backup(args) => backup::backup(args),
         CapturesCommand::Restore(args) => backup::restore(args),
         CapturesCommand::Stats(args) => stats::run(args),

@@ -1,5 +1,7 @@
 //! Asking the store: a page, a count, every match, one exchange by its id.
 
+use std::path::{Path, PathBuf};
+
 use rusqlite::Connection;
 
 use crate::store::listing;
@@ -9,6 +11,7 @@ use crate::store::query::part::Texts;
 pub use crate::store::query::walk::Order;
 use crate::store::query::walk::walk;
 use crate::store::reader::{ReadError, Reader};
+use crate::store::search::{self, Sought, look_up, scan};
 use crate::store::stored::Listed;
 
 /// Matches found at once by what goes through all of them.
@@ -71,7 +74,7 @@ fn ambiguous(text: &str, ids: &[String]) -> String {
 impl Reader {
     /// A page of matches, newest first (with `after`, oldest first).
     pub fn list(&self, query: &Query, page: &Page) -> Result<Vec<Listed>, ReadError> {
-        let texts = Texts::new();
+        let texts = self.texts(query)?;
         let moment = self.connection.unchecked_transaction()?;
         let compiled = compile(&moment, query, &texts)?;
         let seqs = walk(&moment, &compiled, page.ends(), page.order(), page.limit)?;
@@ -80,7 +83,7 @@ impl Reader {
 
     /// How many match; it stops counting at `limit`.
     pub fn count(&self, query: &Query, limit: u64) -> Result<u64, ReadError> {
-        let texts = Texts::new();
+        let texts = self.texts(query)?;
         let moment = self.connection.unchecked_transaction()?;
         let compiled = compile(&moment, query, &texts)?;
         let (mut count, mut highest) = (0u64, i64::MAX);
@@ -99,7 +102,7 @@ impl Reader {
     /// Every match there is now, a stretch at a time: memory stays bounded, and the writer is not held up. Rows that are
     /// removed meanwhile may still be named.
     pub fn seqs(&self, query: &Query, order: Order) -> Result<Seqs<'_>, ReadError> {
-        let texts = Texts::new();
+        let texts = self.texts(query)?;
         let compiled = compile(&self.connection, query, &texts)?;
         Ok(Seqs {
             connection: &self.connection,
@@ -142,6 +145,33 @@ impl Reader {
             }
             (_, None) => Err(FindError::Unknown(text.to_owned())),
         }
+    }
+}
+
+impl Reader {
+    /// Whether asking this takes long: texts are looked for, and there is no index of them. Only the newest bodies are read
+    /// then, [`SCANNED_MAX`](crate::store::search::SCANNED_MAX).
+    pub fn is_slow(&self, query: &Query) -> bool {
+        let index = || self.folder().and_then(|folder| search::State::of(&folder));
+        !query.texts().is_empty() && index().is_none()
+    }
+
+    /// What the `text:` terms of a query find.
+    pub(super) fn texts(&self, query: &Query) -> Result<Texts, ReadError> {
+        let mut texts = Texts::new();
+        for words in query.texts() {
+            let sought = Sought::new(&words);
+            let indexed = self.folder().and_then(|folder| look_up(&folder, &sought));
+            let (mut seqs, upto) = indexed.unwrap_or_default();
+            let mut shelf = self.shelf.borrow_mut();
+            seqs.extend(scan(&self.connection, &mut shelf, &sought, upto)?);
+            texts.insert(words, seqs);
+        }
+        Ok(texts)
+    }
+
+    fn folder(&self) -> Option<PathBuf> {
+        Some(Path::new(self.connection.path()?).parent()?.to_owned())
     }
 }
 

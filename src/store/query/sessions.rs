@@ -11,7 +11,6 @@ use crate::store::query::compile::{Compiled, compile};
 use crate::store::query::expr::{Expr, Term, Test};
 use crate::store::query::field::Field;
 use crate::store::query::page::Page;
-use crate::store::query::part::Texts;
 use crate::store::query::pattern::Pattern;
 use crate::store::query::walk::{Order, walk};
 use crate::store::reader::{ReadError, Reader};
@@ -52,7 +51,7 @@ pub struct Session {
 impl Reader {
     /// A page of sessions; `before` is the `seq` of the last one of the page before.
     pub fn sessions(&self, query: &Query, page: &Page) -> Result<Vec<Session>, ReadError> {
-        let texts = Texts::new();
+        let texts = self.texts(query)?;
         let moment = self.connection.unchecked_transaction()?;
         let compiled = compile(&moment, query, &texts)?;
         let newest = newest_matches(&moment, &compiled, page)?;

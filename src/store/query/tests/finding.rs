@@ -1,6 +1,6 @@
 //! What SQL finds is what the plain meaning of a query finds, row by row; pages, counts and iterators agree.
 
-use crate::base::id::next_random;
+use crate::base::id::{ExchangeId, next_random};
 use crate::exchange::level::Level;
 use crate::exchange::signal::Signal;
 use crate::store::labels::{self, New, On};
@@ -290,9 +290,7 @@ fn queries_find_what_they_mean() {
     assert_eq!(all(&reader).len() as u64, ROWS);
     let good = New { name: "Good".to_owned(), ..New::default() };
     let third = all(&reader).into_iter().find(|row| row.seq == 3).unwrap();
-    let third = crate::base::id::ExchangeId::from_bytes(
-        third.id.parse::<uuid::Uuid>().unwrap().into_bytes(),
-    );
+    let third = ExchangeId::parse(&third.id).unwrap();
     for on in [On::Exchange(third), On::Session("s-90".to_owned())] {
         labels::put(folder.path(), &on, &good, 1).unwrap();
     }
@@ -402,7 +400,7 @@ fn sessions_are_added_up_and_paged_by_their_newest_match() {
 fn labels_are_put_replaced_and_removed() {
     let folder = store(10);
     let reader = Reader::open(folder.path()).unwrap();
-    let exchange = On::Exchange(crate::base::id::ExchangeId::from_bytes(row(3).id));
+    let exchange = On::Exchange(ExchangeId::from_bytes(row(3).id));
     let new = |name: &str| New { name: name.to_owned(), ..New::default() };
     let scored = New { score: Some(0.5), note: Some("a\nb\u{7}".to_owned()), ..new("Good") };
     // Ids of the fixture's rows are random: the store's are asked.
@@ -411,9 +409,7 @@ fn labels_are_put_replaced_and_removed() {
         put(&exchange, &scored).unwrap_err().to_string().starts_with("there is no exchange 01")
     );
     let id = reader.list(&Query::everything(), &Page::newest(1)).unwrap().remove(0).id;
-    let exchange = On::Exchange(crate::base::id::ExchangeId::from_bytes(
-        id.parse::<uuid::Uuid>().unwrap().into_bytes(),
-    ));
+    let exchange = On::Exchange(ExchangeId::parse(&id).unwrap());
     let label = put(&exchange, &scored).unwrap();
     assert_eq!((label.name.as_str(), label.note.as_deref()), ("good", Some("a\nb\u{fffd}")));
     put(&exchange, &New { score: Some(1.0), ..new("good") }).unwrap();

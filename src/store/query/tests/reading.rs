@@ -247,3 +247,21 @@ proptest! {
         let _ = Query::parse(&text, now);
     }
 }
+
+#[test]
+fn the_page_has_all_fields_and_its_examples_are_understood() {
+    let page = include_str!("../../../../docs/query.md");
+    for info in FIELDS {
+        let row = format!("| `{}` | {} |", info.name, info.help);
+        assert!(page.contains(&row), "docs/query.md lacks: {row}");
+    }
+    let mut examples = 0;
+    for block in page.split("```query\n").skip(1) {
+        let (block, _) = block.split_once("```").unwrap();
+        for example in block.lines() {
+            read(example);
+            examples += 1;
+        }
+    }
+    assert!(examples > 15, "{examples}");
+}
