@@ -57,7 +57,9 @@ impl Fold {
 /// The digest of a list of pieces.
 pub fn of(pieces: &[&[u8]]) -> u64 {
     let mut fold = Fold::default();
-    pieces.iter().for_each(|piece| fold.bytes(piece));
+    for piece in pieces {
+        fold.bytes(piece);
+    }
     fold.end()
 }
 

@@ -129,9 +129,7 @@ impl Reader<'_> {
                 self.instructions(walk);
             }
             b"messages" | b"input" | b"contents" => {
-                if !walk.elements(|walk| self.message(walk)) && walk.kind() != Some(Kind::Null) {
-                    self.message(walk);
-                }
+                self.messages(walk);
             }
             _ => {}
         });
@@ -205,6 +203,13 @@ impl Reader<'_> {
             if self.instructions.len() < PARTS_MAX {
                 self.instructions.push(Part { side: Side::System, ..part });
             }
+        }
+    }
+
+    /// A list of messages, or one in its place.
+    fn messages(&mut self, walk: &mut Walk<'_>) {
+        if !walk.elements(|walk| self.message(walk)) && walk.kind() != Some(Kind::Null) {
+            self.message(walk);
         }
     }
 

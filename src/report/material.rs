@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 
-use crate::base::coding;
 use crate::base::sse::Splitter;
 use crate::dialect::complaint::{self, Complaint};
 use crate::dialect::messages;
@@ -11,10 +10,9 @@ use crate::dialect::reader::Reader;
 use crate::neutral::kind::{Dialect, Operation};
 use crate::neutral::message::Message;
 use crate::neutral::reading::Reading;
+use crate::report::exchange::body::clear;
 use crate::store::stored::{Leg, Stored, Whole};
 
-/// Limit: bytes of a body in clear.
-const CLEAR_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Limit: bytes of one event.
 const EVENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Limit: characters of a beginning that is shown.
@@ -37,14 +35,6 @@ pub fn operation(stored: &Stored) -> Operation {
     ];
     let named = ALL.into_iter().find(|operation| operation.label() == stored.row.operation);
     named.unwrap_or(Operation::Opaque)
-}
-
-/// The bytes without their content coding; of a body that was cut, as much as can be read.
-pub fn clear(whole: &Whole) -> Cow<'_, [u8]> {
-    match whole.coding.as_deref() {
-        Some(coding) => Cow::Owned(coding::beginning(coding, &whole.bytes, CLEAR_BYTES_MAX)),
-        None => Cow::Borrowed(&whole.bytes),
-    }
 }
 
 /// The value of a header, the name in any case.
@@ -174,8 +164,9 @@ impl Answer {
             last = Some((name, end));
         });
         self.bad_event = bad;
-        // The LF of a CRLF that ends the last event may be left over.
-        self.half_event = splitter.finish().is_some();
+        // What follows the last event: the rest of a line end, a comment, or half an event.
+        let rest = body.get(end..).unwrap_or_default().trim_ascii();
+        self.half_event = !rest.is_empty() && !rest.starts_with(b":");
         self.event_count = count;
         self.last =
             last.map(|(name, end)| Event { name, number: count, end, at_us: arrival(frames, end) });
@@ -324,6 +315,7 @@ mod tests {
 
     #[test]
     fn a_coded_body_is_read_as_far_as_it_goes() {
+        use crate::base::coding;
         let text = br#"{"type":"message","content":[{"type":"text","text":"hi"}],"stop_reason":"end_turn"}"#;
         let mut stored = exchange("anthropic", &coding::gzip(text), &[]);
         if let Body::Whole(whole) = &mut stored.attempts[0].response.body {

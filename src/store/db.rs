@@ -6,9 +6,9 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use crate::store::upgrade;
+use crate::store::{facts, upgrade};
 
 /// The file inside the data directory.
 pub const FILE: &str = "pinhole.db";
@@ -224,7 +224,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
             then(&transaction).map_err(of)?;
         }
     }
-    set_fact(&transaction, MADE_BY, env!("CARGO_PKG_VERSION").as_bytes()).map_err(of)?;
+    facts::put(&transaction, MADE_BY, env!("CARGO_PKG_VERSION").as_bytes()).map_err(of)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(of)?;
     transaction
         .pragma_update(None, "user_version", i64::try_from(known).unwrap_or(i64::MAX))
@@ -234,19 +234,8 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
 
 /// The version of the program that last changed the schema, where the file tells it.
 fn made_by(connection: &Connection) -> Option<String> {
-    let bytes = fact(connection, MADE_BY).ok().flatten()?;
+    let bytes = facts::get(connection, MADE_BY).ok().flatten()?;
     String::from_utf8(bytes).ok()
-}
-
-/// What the file knows of itself.
-pub(super) fn fact(connection: &Connection, name: &str) -> rusqlite::Result<Option<Vec<u8>>> {
-    let sql = "SELECT value FROM facts WHERE name = ?";
-    connection.prepare_cached(sql)?.query_row([name], |row| row.get(0)).optional()
-}
-
-pub(super) fn set_fact(connection: &Connection, name: &str, value: &[u8]) -> rusqlite::Result<()> {
-    let sql = "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)";
-    connection.prepare_cached(sql)?.execute((name, value)).map(|_| ())
 }
 
 /// Whose file it is.

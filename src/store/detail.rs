@@ -1,5 +1,5 @@
 //! The attempts of one exchange, in one blob: what `exchange_records.detail` holds. Described for other readers in
-//! `docs/capture-format.md`.
+//! `docs/store.md`.
 //!
 //! ```text
 //!  blob      version (1) │ calls of tools │ attempts │ length, attempt │ length, attempt │ …

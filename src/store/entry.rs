@@ -129,6 +129,7 @@ mod tests {
         stored: Arc<Mutex<Vec<(i64, bool)>>>,
         full: Arc<AtomicBool>,
         rollbacks: Arc<AtomicU64>,
+        commits: Arc<AtomicU64>,
     }
 
     impl Bodies for Shelf {
@@ -153,7 +154,9 @@ mod tests {
             Ok(Kept { flags, raw_bytes: 10, stored_bytes: 3 })
         }
 
-        fn committed(&mut self) {}
+        fn committed(&mut self) {
+            self.commits.fetch_add(1, Ordering::Relaxed);
+        }
 
         fn rolled_back(&mut self) {
             self.rollbacks.fetch_add(1, Ordering::Relaxed);
@@ -199,7 +202,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let shelf = Shelf::default();
         let (stored, full) = (Arc::clone(&shelf.stored), Arc::clone(&shelf.full));
-        let rollbacks = Arc::clone(&shelf.rollbacks);
+        let (rollbacks, commits) = (Arc::clone(&shelf.rollbacks), Arc::clone(&shelf.commits));
         let limits = Limits { bytes_max: 1_000, ..Limits::default() };
         let writer = Writer::start_with(folder.path(), limits, Some(Box::new(shelf))).unwrap();
         let handle = writer.handle();
@@ -220,7 +223,7 @@ mod tests {
             &counters.bodies_shed_disk,
         ];
         assert_eq!(told.map(counted), [5, 0, 1, 2], "for a while no body is tried");
-        assert_eq!((counted(&counters.queued_bytes), counted(&rollbacks)), (0, 1));
+        assert_eq!([&counters.queued_bytes, &*rollbacks, &*commits].map(counted), [0, 1, 3]);
         let shed = format!("exchange_records WHERE flags & {} <> 0", flags::SHED);
         assert_eq!(count(&read(&folder), &shed), 3);
     }

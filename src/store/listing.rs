@@ -185,3 +185,110 @@ fn attempt(tried: &Tried<'_>) -> Attempt {
         ..Attempt::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::level::Level;
+    use crate::exchange::signal::Signals;
+    use crate::store::flags;
+    use crate::store::row::Row;
+    use crate::store::tests::{read, rich, writer};
+
+    /// A row with something in every column.
+    fn row() -> Row {
+        let mut row = Row::of(&rich());
+        (row.session_inferred, row.parent_session) = (true, Some("s-0".to_owned()));
+        row.user_label = Some("customer-7".to_owned());
+        row.level = Level::Full;
+        row.flags = flags::REDACTED | flags::PINNED;
+        row.signals.add(Signal::EmptyReply);
+        row.signals.add(Signal::Stall);
+        row.headers = vec![("x-team".to_owned(), "a\"b".to_owned())];
+        row.gaps_us = Some([1, 2, 3]);
+        (row.run_id, row.replay_of, row.duplicate_of) =
+            (Some([1; 16]), Some([2; 16]), Some([3; 16]));
+        row.prefix_changed_at = Some(77);
+        row.error_detail = Some("slow down".to_owned());
+        row
+    }
+
+    #[test]
+    fn a_listing_has_all_that_was_put() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (row(), row());
+        // Twice, so that texts come spelled out and as words.
+        writer(&folder).handle().put(vec![first.clone(), second.clone()]);
+        let database = read(&folder);
+        database
+            .pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
+            .map(|version| assert_eq!(version, 3))
+            .unwrap();
+        let listed = by_seq(&database, &[2, 9, 1]).unwrap();
+        assert_eq!(listed.iter().map(|row| row.seq).collect::<Vec<_>>(), [2, 1]);
+        for (given, row) in [&second, &first].into_iter().zip(&listed) {
+            assert_eq!(by_id(&database, &given.id).unwrap().as_ref(), Some(row));
+            assert_eq!(row.session_id.as_deref(), Some("s-1"));
+            assert_eq!(row.parent_session_id.as_deref(), Some("s-0"));
+            assert_eq!(row.user_label.as_deref(), Some("customer-7"));
+            assert_eq!(row.client_addr.as_deref(), Some("10.0.0.7:5000"));
+            assert_eq!((&*row.capture_level, row.redacted, row.replayable), ("full", true, false));
+            assert!(row.pinned && row.session_inferred && row.stream);
+            assert_eq!(row.signals, ["empty_reply", "stall"]);
+            assert_eq!(row.tools, ["search", "read"]);
+            assert_eq!(row.headers, given.headers);
+            assert_eq!(row.tags, given.tags);
+            assert_eq!([row.gap_p50_us, row.gap_p99_us, row.gap_max_us], [1, 2, 3].map(Some));
+            assert_eq!((row.stalls, row.ttft_us, row.queued_us), (Some(0), Some(2_000), 0));
+            let ids =
+                [&row.run_id, &row.replay_of, &row.duplicate_of].map(|id| id.as_deref().unwrap());
+            assert_eq!(ids.map(|id| &id[..8]), ["01010101", "02020202", "03030303"]);
+            assert_eq!((row.prefix_changed_at, row.labels.len()), (Some(77), 0));
+            assert_eq!((&*row.model.clone().unwrap(), row.input_tokens), ("gpt-5", Some(1_000)));
+        }
+        assert!(by_id(&database, &[8; 16]).unwrap().is_none());
+        assert!(attempts(&database, 8).unwrap().is_empty());
+    }
+
+    #[test]
+    fn labels_of_the_exchange_and_of_its_session_are_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (row(), row());
+        let running = writer(&folder);
+        running.handle().put(vec![first.clone(), second.clone()]);
+        crate::store::tests::flushed(running.handle());
+        running.handle().run(move |connection| {
+            let sql = "INSERT INTO labels (exchange, session, name, at_us) VALUES (?, ?, ?, 0)";
+            for (exchange, session, name) in [
+                (Some(first.id), None, "slow"),
+                (Some(first.id), None, "slow"),
+                (None, Some("s-1"), "good"),
+                (None, Some("s-9"), "other"),
+            ] {
+                connection.execute(sql, (exchange, session, name)).unwrap();
+            }
+        });
+        crate::store::tests::flushed(running.handle());
+        let listed = by_seq(&read(&folder), &[1, 2]).unwrap();
+        assert_eq!(
+            (&*listed[0].labels, &*listed[1].labels),
+            (&["good".to_owned(), "slow".to_owned()][..], &["good".to_owned()][..])
+        );
+    }
+
+    #[test]
+    fn every_signal_is_in_the_view() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(VIEW).unwrap();
+        let all = Signal::ALL.iter().fold(Signals::default(), |mut all, signal| {
+            all.add(*signal);
+            all
+        });
+        let sql = "INSERT INTO exchange_records (id, started_at_us, stream, duration_us, overhead_us, request_bytes, \
+                   response_bytes, attempts, level, flags, signals) VALUES (x'00', 0, 0, 0, 0, 0, 0, 0, 1, 0, ?)";
+        connection.execute(sql, [all.bits()]).unwrap();
+        let told: String =
+            connection.query_row("SELECT signals FROM exchanges", [], |row| row.get(0)).unwrap();
+        assert_eq!(signals(Some(&told)), Signal::ALL.map(Signal::label));
+    }
+}

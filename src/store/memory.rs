@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use crate::base::id;
-use crate::store::db::{fact, set_fact};
+use crate::store::facts;
 use crate::store::sessions::Sessions;
 use crate::store::words::Words;
 use crate::store::zones::Zones;
@@ -48,7 +48,7 @@ impl Memory {
         let version: i64 = version.query_row([], |row| row.get(0))?;
         if version != self.data_version {
             self.zones.clear();
-            let generation = fact(connection, GENERATION)?.unwrap_or_default();
+            let generation = facts::get(connection, GENERATION)?.unwrap_or_default();
             if generation != self.generation {
                 self.words.clear();
                 self.sessions.clear();
@@ -85,5 +85,5 @@ pub(super) fn forget_words(connection: &Connection) -> rusqlite::Result<()> {
         return Ok(());
     }
     connection.execute_batch("DELETE FROM words; DELETE FROM sessions; DELETE FROM zones")?;
-    set_fact(connection, GENERATION, &id::next_random().to_le_bytes())
+    facts::put(connection, GENERATION, &id::next_random().to_le_bytes())
 }

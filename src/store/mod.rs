@@ -1,8 +1,8 @@
 //! Everything on disk, and the only room that knows SQLite.
 //!
 //! ```text
-//!  observe ─► Row ─► Handle::put ─► queue ─► writer thread ─► records, attempts, roll-ups   one transaction a batch
-//!             pure    never waits   bounded  owns the write connection
+//!  observe ─► Entry ─► Handle::put ─► queue ─► writer thread ─► records, zones, bodies, roll-ups   one transaction a batch
+//!             pure      never waits   bounded  owns the write connection
 //!                                                                 ▲
 //!  cli, admin ─────────────────► Reader (read-only connections) ──┘
 //! ```
@@ -15,6 +15,7 @@ pub mod db;
 mod detail;
 pub mod entry;
 pub mod exchange;
+pub mod expire;
 pub mod exported;
 pub mod facts;
 pub mod flags;
@@ -39,6 +40,7 @@ pub mod stored;
 pub mod text;
 mod top;
 mod upgrade;
+pub mod upkeep;
 pub mod usage;
 pub mod vault;
 mod window;
@@ -76,4 +78,6 @@ pub struct Counters {
     pub retried: AtomicU64,
     /// The last transaction failed.
     pub failing: AtomicBool,
+    /// The disk was full: bodies are not tried for a while.
+    pub without_bodies: AtomicBool,
 }

@@ -19,6 +19,10 @@ pub enum CapturesCommand {
     Tail(TailArgs),
     /// Find words in requests and answers.
     Grep(GrepArgs),
+    /// Show what differs: the legs of one exchange, its attempts, two turns of a session, any two exchanges.
+    Diff(DiffArgs),
+    /// Explain what failed, where, how that is known, and what to do.
+    Diagnose(DiagnoseArgs),
     /// Show what the store holds, how large it is, and what it could not keep.
     Stats(StatsArgs),
     /// Write exchanges in another format: NDJSON, HAR, a replay bundle, curl, OpenAI batch, Mooncake, AIPerf.
@@ -257,6 +261,48 @@ pub struct RestoreArgs {
     /// A file that `captures backup` has written.
     pub file: PathBuf,
     /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// An exchange (as in `show`); with `--turns`, the number of the earlier turn, from 1 (default: all, a line each).
+    #[arg(value_name = "ID", required_unless_present = "turns")]
+    pub left: Option<String>,
+    /// Another exchange to compare the first with; without it, the legs of the first are compared.
+    #[arg(value_name = "ID2", conflicts_with_all = ["legs", "attempts", "turns"])]
+    pub right: Option<String>,
+    /// What the gateway changed: the client's request and the provider's, the provider's answer and the client's.
+    #[arg(long, conflicts_with_all = ["attempts", "turns"])]
+    pub legs: bool,
+    /// Each attempt against the next.
+    #[arg(long, conflicts_with = "turns")]
+    pub attempts: bool,
+    /// Each turn of this session against the next: what changed, and where the beginning of the prompt did.
+    #[arg(long, value_name = "SESSION")]
+    pub turns: Option<String>,
+    /// Print NDJSON.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct DiagnoseArgs {
+    /// One exchange (as in `show`); without it, the failures of a time in groups.
+    #[arg(value_name = "ID", conflicts_with_all = ["query", "since"])]
+    pub id: Option<String>,
+    /// Exchanges that a query matches, in groups, also those that went well but are odd.
+    #[arg(long = "where", value_name = "QUERY")]
+    pub query: Option<String>,
+    /// How far back (30m, 24h, 7d, or a time); default 24h, with `--where` all there is.
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Print NDJSON: the diagnosis, or a group a line.
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]

@@ -17,6 +17,7 @@ use crate::cli::Exit;
 use crate::cli::args::PlaceArgs;
 use crate::cli::captures::progress::Progress;
 use crate::cli::imported::{Imported, Importer};
+use crate::cli::keep;
 use crate::cli::place::{Place, path, refuse};
 use crate::cli::terminal::tell;
 use crate::observe::clean;
@@ -290,7 +291,10 @@ fn writer(place: &Place) -> Result<Writer, Exit> {
     let key = facts::digest_key(&place.folder).map_err(|error| environment(&error))?;
     clean::in_force().start(&redact, key);
     // What is imported is not removed on the way: retention is the gateway's affair.
-    Writer::start(&place.folder, Limits::default()).map_err(|error| environment(&error))
+    let sealed = place.settings.as_ref().and_then(|settings| settings.encryption_key.as_ref());
+    let bodies = keep::bodies(&place.folder, sealed).map_err(|error| environment(&error))?;
+    Writer::start_with(&place.folder, Limits::default(), Some(bodies))
+        .map_err(|error| environment(&error))
 }
 
 fn open(file: &Path) -> Result<Box<dyn BufRead>, Exit> {

@@ -3,6 +3,8 @@
 
 pub mod args;
 mod backup;
+mod diagnose;
+mod diff;
 pub mod export;
 mod grep;
 pub mod import;
@@ -10,8 +12,11 @@ mod label;
 mod ls;
 mod open;
 mod progress;
+mod prune;
 mod show;
+mod stats;
 mod tail;
+mod verify;
 
 use crate::cli::Exit;
 use args::CapturesCommand;
@@ -25,11 +30,13 @@ pub fn run(command: &CapturesCommand) -> Exit {
         CapturesCommand::Export(args) => export::run(args),
         CapturesCommand::Import(args) => import::run(args),
         CapturesCommand::Label(args) => label::run(args),
+        CapturesCommand::Diff(args) => diff::run(args),
+        CapturesCommand::Diagnose(args) => diagnose::run(args),
         CapturesCommand::Backup(args) => backup::backup(args),
         CapturesCommand::Restore(args) => backup::restore(args),
-        CapturesCommand::Stats(_) | CapturesCommand::Prune(_) | CapturesCommand::Verify(_) => {
-            Ok(Exit::Done)
-        }
+        CapturesCommand::Stats(args) => stats::run(args),
+        CapturesCommand::Prune(args) => prune::run(args),
+        CapturesCommand::Verify(args) => verify::run(args),
     };
     done.unwrap_or_else(|exit| exit)
 }

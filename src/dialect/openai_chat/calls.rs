@@ -29,7 +29,9 @@ fn calls(message: &Value) -> Vec<Call> {
 
 pub(crate) fn document(body: &Value, draft: &mut Draft) {
     for choice in items(body, "choices") {
-        calls(&choice["message"]).into_iter().for_each(|call| draft.whole(call));
+        for call in calls(&choice["message"]) {
+            draft.whole(call);
+        }
     }
 }
 

@@ -125,17 +125,14 @@ impl Sessions {
         let turn = Turn::of(sketch, model);
         let shapes = named.is_some().then(|| Shapes::of(placed.scope, &turn, &chain));
         let similar = shapes.and_then(|shapes| self.talks.similar(shapes, &turn));
-        let talk = match found.or_else(|| similar.map(|talk| (talk, 0))) {
-            Some((talk, known)) => {
-                placed.known = known;
-                talk
-            }
-            None => {
-                let caller = self.caller(exchange, body, sketch);
-                let mut talk = Talk::new(exchange.id);
-                self.name_first(exchange, caller, &mut talk);
-                self.talks.begin(talk, now_us)
-            }
+        let talk = if let Some((talk, known)) = found.or(similar.map(|talk| (talk, 0))) {
+            placed.known = known;
+            talk
+        } else {
+            let caller = self.caller(exchange, body, sketch);
+            let mut talk = Talk::new(exchange.id);
+            self.name_first(exchange, caller, &mut talk);
+            self.talks.begin(talk, now_us)
         };
         if let Some(known) = self.talks.get(talk) {
             known.name(exchange);

@@ -20,7 +20,7 @@ const COMPACTED_MIN: usize = 4;
 
 /// Conversations, and the ways to them.
 pub(super) struct Talks {
-    talks: Recent<Talk>,
+    known: Recent<Talk>,
     heads: Recent<u64>,
     next: u64,
 }
@@ -104,21 +104,21 @@ impl Default for Talks {
 
 impl Talks {
     pub(super) fn within(talks: Limit, heads: Limit) -> Self {
-        Self { talks: Recent::new(talks), heads: Recent::new(heads), next: 0 }
+        Self { known: Recent::new(talks), heads: Recent::new(heads), next: 0 }
     }
 
     #[cfg(test)]
     pub(super) fn sizes(&self) -> [usize; 3] {
-        [self.talks.len(), self.talks.weight(), self.heads.len()]
+        [self.known.len(), self.known.weight(), self.heads.len()]
     }
 
     pub(super) fn get(&mut self, talk: u64) -> Option<&mut Talk> {
-        self.talks.get(talk)
+        self.known.get(talk)
     }
 
     pub(super) fn begin(&mut self, talk: Talk, now_us: u64) -> u64 {
         self.next += 1;
-        self.talks.put(self.next, talk, 1, now_us);
+        self.known.put(self.next, talk, 1, now_us);
         self.next
     }
 
@@ -139,7 +139,7 @@ impl Talks {
                 exact.or_else(|| self.heads.get(link.digest).copied())
             };
             if let Some(talk) = found
-                && self.talks.get(talk).is_some()
+                && self.known.get(talk).is_some()
             {
                 return Some((talk, link.messages));
             }
@@ -152,12 +152,12 @@ impl Talks {
     pub(super) fn similar(&mut self, shapes: Shapes, turn: &Turn) -> Option<u64> {
         if turn.messages.len() > 1
             && let Some(talk) = self.heads.get(shapes.first).copied()
-            && self.talks.get(talk).is_some()
+            && self.known.get(talk).is_some()
         {
             return Some(talk);
         }
         let talk = self.heads.get(shapes.head?).copied()?;
-        let last = self.talks.get(talk)?.last.as_ref()?;
+        let last = self.known.get(talk)?.last.as_ref()?;
         let is_shorter = turn.messages.len() < last.messages.len();
         (last.messages.len() >= COMPACTED_MIN && is_shorter).then_some(talk)
     }
@@ -181,10 +181,10 @@ impl Talks {
             self.heads.put(way, talk, 1, now_us);
         }
         // Put anew, so that its weight counts.
-        if let Some(mut known) = self.talks.take(talk) {
+        if let Some(mut known) = self.known.take(talk) {
             let weight = turn.head.len() + turn.messages.len() + 2 * known.results.len() + 16;
             known.last = Some(turn);
-            self.talks.put(talk, known, weight, now_us);
+            self.known.put(talk, known, weight, now_us);
         }
     }
 }

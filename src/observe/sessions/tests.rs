@@ -403,7 +403,7 @@ fn memory_is_bounded_and_what_goes_on_is_remembered() {
     for n in 0..600 {
         desk.send(CHAT, &chat("Be.", &[format!("{n}").as_str(), "so", "what"]));
         if n % 20 == 1 {
-            let turn = desk.send(CHAT, &chat("Be.", &texts[..2 * n / 20 + 1]));
+            let turn = desk.send(CHAT, &chat("Be.", &texts[..=(2 * (n / 20))]));
             let expected = name.get_or_insert(format!("inferred:{}", turn.id));
             assert!(n < 20 || session(&turn) == Some(expected.as_str()), "turn {n}");
         }

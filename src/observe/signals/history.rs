@@ -133,7 +133,9 @@ fn canonical(value: &Value, fold: &mut Fold, depth: usize) {
         }
         Value::Array(elements) if depth < DEPTH_MAX => {
             fold.number(3);
-            elements.iter().for_each(|element| canonical(element, fold, depth + 1));
+            for element in elements {
+                canonical(element, fold, depth + 1);
+            }
             fold.number(4);
         }
         value => fold.bytes(value.to_string().as_bytes()),

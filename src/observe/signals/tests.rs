@@ -81,7 +81,8 @@ fn asking(dialect: Dialect) -> Value {
 }
 
 fn events(events: &[Value]) -> String {
-    events.iter().map(|event| format!("data: {event}\n\n")).collect()
+    let events: Vec<String> = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+    events.concat()
 }
 
 /// A chat stream of these deltas, to its end.
@@ -300,7 +301,7 @@ fn calls_that_the_tool_cannot_take_are_found_in_pieces_and_whole() {
             assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{answer}");
         }
     }
-    for broken in [r#"{"path":"a"#, r#"path=a"#, r#"["a"]"#] {
+    for broken in [r#"{"path":"a"#, "path=a", r#"["a"]"#] {
         for (dialect, answer) in calling(broken, &Value::Null) {
             if dialect != GEMINI && !answer.starts_with(r#"{"type":"message""#) {
                 assert_eq!(of_answer(dialect, &answer), ["invalid_tool_arguments"], "{answer}");

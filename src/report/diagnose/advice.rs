@@ -2,9 +2,9 @@
 
 use crate::report::diagnose::case::{Case, Finding};
 use crate::report::diagnose::class::Class;
+use crate::report::diagnose::meaning;
 use crate::report::diagnose::said::{Said, field, seconds, wait_s};
-use crate::report::diagnose::words;
-use crate::report::ink;
+use crate::report::{prose, words};
 use crate::store::stored::Attempt;
 
 const TROUBLE: &str = "docs/troubleshooting.md";
@@ -98,7 +98,7 @@ fn retry(case: &Case<'_>) -> String {
 
 fn rate_limit(finding: Finding, case: &Case<'_>, said: &Said<'_>, key: &str) -> Finding {
     let message = said.complaint.map(|complaint| complaint.message.as_str()).unwrap_or_default();
-    let daily = said.complaint.is_some_and(words::is_daily);
+    let daily = said.complaint.is_some_and(meaning::is_daily);
     // `Limit 30000, Requested 45000`: waiting changes nothing.
     let alone_too_large = message.to_lowercase().contains("request too large");
     let finding = if alone_too_large {
@@ -135,7 +135,7 @@ fn context_overflow(finding: Finding, case: &Case<'_>) -> Finding {
     let finding = match case.params.max_tokens {
         Some(max) if finding.detail.as_deref() == Some("with_output") => finding.advise(format!(
             "or ask for less output: the request leaves room for {} tokens",
-            ink::count(max)
+            prose::number(max)
         )),
         _ => finding,
     };
@@ -158,8 +158,8 @@ fn largest_message(case: &Case<'_>) -> Option<String> {
     Some(format!(
         "{}{name}: {} of {}",
         largest.path,
-        ink::bytes(largest.span.len() as u64),
-        ink::bytes(body.len() as u64)
+        words::bytes(largest.span.len() as u64),
+        words::bytes(body.len() as u64)
     ))
 }
 

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::dialect::params::{self, Params};
 use crate::report::diagnose::class::{Class, Confidence, Place};
-use crate::report::ink;
 use crate::report::material::{self, Answer};
+use crate::report::prose;
 use crate::store::stored::{Attempt, Listed, Stored};
 
 /// Limit: characters of one quotation.
@@ -56,6 +56,7 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// What is said here may quote anybody: it is made fit for a terminal.
     pub(super) fn new(class: Class, place: Place, confidence: Confidence, says: String) -> Self {
         Self {
             class,
@@ -63,7 +64,7 @@ impl Finding {
             place,
             act_at: place,
             confidence,
-            says,
+            says: prose::line(&says, QUOTE_CHARS_MAX),
             evidence: Vec::new(),
             advice: Vec::new(),
             docs: Vec::new(),
@@ -81,7 +82,7 @@ impl Finding {
     }
 
     pub(super) fn seen(mut self, what: &'static str, seen: impl Into<String>) -> Self {
-        self.evidence.push(Evidence { what, seen: ink::line(&seen.into(), QUOTE_CHARS_MAX) });
+        self.evidence.push(Evidence { what, seen: prose::line(&seen.into(), QUOTE_CHARS_MAX) });
         self
     }
 
@@ -93,7 +94,7 @@ impl Finding {
     }
 
     pub(super) fn advise(mut self, advice: impl Into<String>) -> Self {
-        self.advice.push(advice.into());
+        self.advice.push(prose::line(&advice.into(), QUOTE_CHARS_MAX));
         self
     }
 

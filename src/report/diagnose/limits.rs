@@ -85,7 +85,7 @@ impl Limits {
 impl Limit {
     /// `0 of 500 left, resets in 12s`
     pub(super) fn words(&self) -> String {
-        let count = crate::report::ink::count;
+        let count = crate::report::prose::number;
         let mut words = match (self.remaining, self.limit) {
             (Some(left), Some(limit)) => format!("{} of {} left", count(left), count(limit)),
             (Some(left), None) => format!("{} left", count(left)),

@@ -12,16 +12,20 @@ mod advice;
 pub mod case;
 pub mod class;
 pub mod group;
+mod limit;
 mod limits;
+mod meaning;
 mod odd;
+mod pace;
+mod phrases;
 mod prefix;
 mod refused;
 mod said;
 pub mod similar;
 pub mod text;
 pub mod timeline;
+mod tools;
 mod wire;
-mod words;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use crate::exchange::signal::Signal;
 use crate::report::diagnose::case::{Case, Finding};
 use crate::report::diagnose::class::{Class, Confidence, Place};
 use crate::report::diff::prefix::{self, Agreement, Prefix};
-use crate::report::ink;
+use crate::report::{prose, words};
 
 /// Prompts below this are not worth a word.
 const WORTH_TOKENS: u64 = 2_048;
@@ -43,7 +43,7 @@ fn of_prefix(case: &Case<'_>, prefix: &Prefix, signalled: bool) -> Option<Findin
             Confidence::Certain,
             format!(
                 "The prompt's beginning changed at {} (byte {}): of {} tokens the provider read {} from its cache",
-                change.path, ink::count(change.offset_after as u64), ink::count(input), ink::count(read)
+                change.path, prose::number(change.offset_after as u64), prose::number(input), prose::number(read)
             ),
         )
         .detail("prefix_changed")
@@ -56,7 +56,7 @@ fn of_prefix(case: &Case<'_>, prefix: &Prefix, signalled: bool) -> Option<Findin
             Confidence::Likely,
             format!(
                 "The prompt's beginning stayed the same, but the provider read only {} of {} tokens from its cache",
-                ink::count(read), ink::count(input)
+                prose::number(read), prose::number(input)
             ),
         )
         .detail(if prefix.key_changes.is_empty() { "not_read" } else { "key_changed" }),
@@ -64,8 +64,8 @@ fn of_prefix(case: &Case<'_>, prefix: &Prefix, signalled: bool) -> Option<Findin
     };
     let stays = format!(
         "{} of {}",
-        ink::bytes(prefix.valid_bytes as u64),
-        ink::bytes(prefix.prompt_bytes as u64)
+        words::bytes(prefix.valid_bytes as u64),
+        words::bytes(prefix.prompt_bytes as u64)
     );
     Some(finding.seen("unchanged", stays).seen("cache", prefix.says.clone()).advise(format!(
         "`pinhole captures diff {} {}` shows both prompts side by side",

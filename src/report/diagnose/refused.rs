@@ -3,7 +3,7 @@
 use crate::neutral::failure::{Code, Source};
 use crate::report::diagnose::case::{Case, Finding};
 use crate::report::diagnose::class::{Class, Confidence, Place};
-use crate::report::ink::{self, capital};
+use crate::report::prose::{self, capital};
 
 pub(super) fn find(case: &Case<'_>) -> Option<Finding> {
     let kind = case.row.error_kind.as_deref();
@@ -11,7 +11,10 @@ pub(super) fn find(case: &Case<'_>) -> Option<Finding> {
     match code {
         Some(Code::InternalError) => Some(defect(case)),
         Some(code) if code.source() != Source::Upstream => Some(refusal(case, code)),
-        _ if case.row.outcome == "gateway_error" => Some(defect(case)),
+        // Its end in the middle of an exchange is no defect, see `wire`.
+        _ if case.row.outcome == "gateway_error" && kind != Some("interrupted") => {
+            Some(defect(case))
+        }
         _ => None,
     }
 }
@@ -46,7 +49,7 @@ fn refusal(case: &Case<'_>, code: Code) -> Finding {
         ),
     );
     if case.row.queued_us > 0 {
-        let waited = ink::duration(case.row.queued_us.unsigned_abs());
+        let waited = prose::time(case.row.queued_us.unsigned_abs());
         finding = finding.seen("timing", format!("waited {waited} for a place"));
     }
     finding = finding.advise(code.remedy());
@@ -72,6 +75,7 @@ fn defect(case: &Case<'_>) -> Finding {
             capital(case.row.error_detail.as_deref().unwrap_or("the gateway failed by itself"))
         ),
     )
+    .seen("outcome", format!("closed as {}", case.row.outcome))
     .seen_perhaps("gateway's words", case.row.error_detail.clone())
     .advise(format!(
         "report it with the exchange id {} and the gateway's log of that time",

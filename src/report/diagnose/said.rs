@@ -5,10 +5,14 @@ use crate::dialect::complaint::Complaint;
 use crate::report::diagnose::case::{Case, Finding};
 use crate::report::diagnose::class::{Class, Confidence, Place};
 use crate::report::diagnose::limits::{self, Limits};
-use crate::report::diagnose::{advice, words};
-use crate::report::ink::{self, capital};
+use crate::report::diagnose::{advice, meaning};
 use crate::report::material::{self, Answer};
+use crate::report::prose::{self, capital};
+use crate::report::words;
 use crate::store::stored::Attempt;
+
+/// Limit: characters of a field's name.
+const FIELD_CHARS_MAX: usize = 120;
 
 /// What one attempt's answer says, with all that is needed to judge it.
 pub(super) struct Said<'a> {
@@ -91,7 +95,7 @@ fn classify(said: &Said<'_>) -> (Class, &'static str, Confidence) {
             _ => (Class::InvalidAnswer, detail, Confidence::Certain),
         };
     }
-    let meant = said.complaint.and_then(words::meaning);
+    let meant = said.complaint.and_then(meaning::meaning);
     let by_status = by_status(status);
     match (meant, by_status) {
         // 413 with a limit of tokens a minute is that limit's.
@@ -200,7 +204,7 @@ fn sentence(case: &Case<'_>, said: &Said<'_>, class: Class, detail: &str) -> Str
         Class::ContextOverflow => overflow(case, &model, message, detail),
         Class::RequestTooLarge => format!(
             "the request has {}, more than {} takes{}",
-            ink::bytes(case.row.request_bytes.unsigned_abs()),
+            words::bytes(case.row.request_bytes.unsigned_abs()),
             case.provider(),
             in_brackets(status)
         ),
@@ -244,7 +248,7 @@ fn in_brackets(status: Option<u16>) -> String {
 }
 
 fn rate_limit(provider: &str, model: &str, said: &Said<'_>, detail: &str) -> String {
-    let daily = said.complaint.is_some_and(words::is_daily);
+    let daily = said.complaint.is_some_and(meaning::is_daily);
     let of = match detail {
         "tokens" if daily => " of tokens a day",
         "tokens" => " of tokens a minute",
@@ -274,24 +278,24 @@ pub(super) fn seconds(seconds: f64) -> String {
     if seconds < 120.0 {
         format!("{} s", (seconds * 10.0).round() / 10.0)
     } else {
-        ink::duration((seconds * 1e6) as u64)
+        prose::time((seconds * 1e6) as u64)
     }
 }
 
 fn overflow(case: &Case<'_>, model: &str, message: &str, detail: &str) -> String {
     let what =
         if detail == "with_output" { "prompt and room for the answer" } else { "the prompt" };
-    match words::overflow(message) {
+    match meaning::overflow(message) {
         Some((asked, limit)) if asked > limit => format!(
             "{what} of {} tokens do{} not fit {model}, which takes {}: {} too many",
-            ink::count(asked),
+            prose::number(asked),
             if detail == "with_output" { "" } else { "es" },
-            ink::count(limit),
-            ink::count(asked - limit)
+            prose::number(limit),
+            prose::number(asked - limit)
         ),
         _ => format!(
             "the prompt does not fit {model}'s context ({} of request)",
-            ink::bytes(case.row.request_bytes.unsigned_abs())
+            words::bytes(case.row.request_bytes.unsigned_abs())
         ),
     }
 }
@@ -351,13 +355,13 @@ fn place_of(at: &str) -> String {
 
 fn numbers_of(said: &Said<'_>) -> String {
     let numbers =
-        said.complaint.map(|complaint| words::numbers(&complaint.message)).unwrap_or_default();
+        said.complaint.map(|complaint| meaning::numbers(&complaint.message)).unwrap_or_default();
     match numbers.iter().filter(|number| **number > 99).collect::<Vec<_>>().as_slice() {
         [one, two, ..] => {
             format!(
                 ": {} where {} is the most",
-                ink::count(**one.max(two)),
-                ink::count(**one.min(two))
+                prose::number(**one.max(two)),
+                prose::number(**one.min(two))
             )
         }
         _ => String::new(),
@@ -368,11 +372,11 @@ fn numbers_of(said: &Said<'_>) -> String {
 pub(super) fn field(complaint: Option<&Complaint>) -> Option<String> {
     let complaint = complaint?;
     if let Some(param) = &complaint.param {
-        return Some(param.clone());
+        return Some(prose::line(param, FIELD_CHARS_MAX));
     }
     let (start, _) = complaint.message.split_once(": ").unwrap_or_default();
     let is_path = !start.is_empty()
-        && start.len() < 120
+        && start.len() < FIELD_CHARS_MAX
         && start.chars().all(|c| c.is_ascii_alphanumeric() || "._[]*".contains(c))
         && start.chars().any(|c| "._[".contains(c) || c.is_ascii_lowercase());
     if is_path {
@@ -381,7 +385,8 @@ pub(super) fn field(complaint: Option<&Complaint>) -> Option<String> {
     let (_, after) = complaint.message.split_once("arameter")?;
     let quoted = after.trim_start_matches([':', ' ', 's']);
     let quote = quoted.chars().next().filter(|quote| "'`\"".contains(*quote))?;
-    let name: String = quoted.chars().skip(1).take_while(|c| *c != quote).take(120).collect();
+    let name: String =
+        quoted.chars().skip(1).take_while(|c| *c != quote).take(FIELD_CHARS_MAX).collect();
     Some(name).filter(|name| !name.is_empty())
 }
 
@@ -414,7 +419,7 @@ fn evidence(mut finding: Finding, attempt: &Attempt, said: &Said<'_>) -> Finding
     if said.answer.events
         && let Some(last) = &said.answer.last
     {
-        let at = last.at_us.map(|at| format!(", after {}", ink::duration(at))).unwrap_or_default();
+        let at = last.at_us.map(|at| format!(", after {}", prose::time(at))).unwrap_or_default();
         finding = finding.seen("last event", format!("{} (event {}{at})", last.name, last.number));
     }
     if said.complaint.is_none()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::report::diagnose::case::Case;
-use crate::report::ink;
+use crate::report::prose;
 use crate::store::stored::Listed;
 
 /// Hours that are looked back.
@@ -120,7 +120,7 @@ impl Similar {
             let last_hour = self.by_hour.last().copied().unwrap_or(0);
             lines.push(format!(
                 "{} like it at {provider} in the day before ({most}), {last_hour} of them in the last hour",
-                ink::count(self.same)
+                prose::number(self.same)
             ));
         } else {
             lines.push(format!("none like it at {provider} in the day before"));
@@ -128,14 +128,14 @@ impl Similar {
         if self.at_provider > self.same {
             lines.push(format!(
                 "{} of other kinds",
-                ink::counted(self.at_provider - self.same, "failure")
+                prose::counted(self.at_provider - self.same, "failure")
             ));
         }
         if self.around.calls > 0 {
             lines.push(format!(
                 "around the time: {}, {} of them failed",
-                ink::counted(self.around.calls, "other call"),
-                ink::count(self.around.failed)
+                prose::counted(self.around.calls, "other call"),
+                prose::number(self.around.failed)
             ));
         }
         if let Some(next) = &self.next {
@@ -144,7 +144,7 @@ impl Similar {
             let status = next.status.map(|status| format!(" {status}")).unwrap_or_default();
             lines.push(format!(
                 "{what} {} later: {}{status} ({})",
-                ink::duration(next.after_us),
+                prose::time(next.after_us),
                 next.outcome,
                 next.id
             ));

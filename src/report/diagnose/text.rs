@@ -6,7 +6,8 @@ use crate::report::diagnose::Diagnosis;
 use crate::report::diagnose::case::Finding;
 use crate::report::diagnose::class::Place;
 use crate::report::diagnose::group::Group;
-use crate::report::ink::{self, Ink, Tone};
+use crate::report::look::{Look, Tone};
+use crate::report::{prose, words};
 use crate::store::stored::Listed;
 
 /// Columns of the names of evidence.
@@ -15,80 +16,81 @@ const NAME: usize = 16;
 const MOMENTS_MAX: usize = 24;
 
 /// The note on one exchange.
-pub fn one(diagnosis: &Diagnosis, row: &Listed, ink: Ink) -> String {
+pub fn one(diagnosis: &Diagnosis, row: &Listed, look: Look) -> String {
     let mut out = String::new();
     let tone = if diagnosis.finding.place == Place::Nowhere { Tone::Good } else { Tone::Bad };
     let mut verdict = String::new();
-    ink::wrapped(&mut verdict, "", &sentence(&ink::line(&diagnosis.verdict, 600)));
+    prose::wrapped(&mut verdict, look, "", &sentence(&prose::line(&diagnosis.verdict, 600)));
     for line in verdict.lines() {
-        out.push_str(&ink.paint(tone, line));
+        out.push_str(&look.paint(tone, line));
         out.push('\n');
     }
     out.push('\n');
-    ink::wrapped(&mut out, "  ", &standing(&diagnosis.finding));
-    ink::wrapped(&mut out, "  ", &ink::line(&about(row), 400));
-    evidence(&mut out, &diagnosis.finding, ink);
-    attempts(&mut out, diagnosis, ink);
-    timeline(&mut out, diagnosis, ink);
-    also(&mut out, diagnosis, ink);
+    prose::wrapped(&mut out, look, "  ", &standing(&diagnosis.finding));
+    prose::wrapped(&mut out, look, "  ", &prose::line(&about(row), 400));
+    evidence(&mut out, &diagnosis.finding, look);
+    attempts(&mut out, diagnosis, look);
+    timeline(&mut out, diagnosis, look);
+    also(&mut out, diagnosis, look);
     let provider = row.provider.as_deref().unwrap_or("the gateway");
     if diagnosis.finding.place != Place::Nowhere {
-        ink.heading(&mut out, "Similar");
+        prose::heading(&mut out, look, "Similar");
         for line in diagnosis.similar.lines(provider) {
-            ink::wrapped(&mut out, "  ", &ink::line(&line, 300));
+            prose::wrapped(&mut out, look, "  ", &prose::line(&line, 300));
         }
     }
-    advice(&mut out, &diagnosis.finding, ink);
+    advice(&mut out, &diagnosis.finding, look);
     out
 }
 
 /// The groups of a query.
-pub fn many(groups: &[Group], totals: (u64, u64), ink: Ink) -> String {
+pub fn many(groups: &[Group], totals: (u64, u64), look: Look) -> String {
     let (total, fine) = totals;
     let mut out = String::new();
     if groups.is_empty() {
-        let _ = writeln!(out, "{}", ink.paint(Tone::Good, &nothing_found(total)));
+        let _ = writeln!(out, "{}", look.paint(Tone::Good, &nothing_found(total)));
         return out;
     }
     let failed = total - fine;
     let most = groups.first().map(|group| named(group)).unwrap_or_default();
     let summary = format!(
         "{} in {}; most of all {most}.",
-        ink::counted(failed, "finding"),
-        ink::counted(groups.len() as u64, "group")
+        prose::counted(failed, "finding"),
+        prose::counted(groups.len() as u64, "group")
     );
-    let _ = writeln!(out, "{}\n", ink.paint(Tone::Bad, &summary));
+    let _ = writeln!(out, "{}\n", look.paint(Tone::Bad, &summary));
     for group in groups {
         let share = group.count * 100 / failed.max(1);
-        let first = ink::stamp(group.first_us);
-        let last = ink::stamp(group.last_us);
+        let first = words::moment(group.first_us);
+        let last = words::moment(group.last_us);
         let _ = writeln!(
             out,
             "{:>6} {share:>3} %  {}",
             group.count,
-            ink.paint(Tone::Strong, &named(group))
+            look.paint(Tone::Strong, &named(group))
         );
         let models = group.models.iter().map(|(model, count)| format!("{model} {count}"));
-        let models = ink::line(&models.collect::<Vec<_>>().join(", "), 200);
+        let models = prose::line(&models.collect::<Vec<_>>().join(", "), 200);
         let _ = writeln!(out, "               {models}; {first} to {last}");
     }
     for group in groups {
         let finding = &group.example.finding;
         out.push('\n');
-        let heading = format!("{} × {}", ink::count(group.count), named(group));
-        let _ = writeln!(out, "{}", ink.paint(Tone::Strong, &heading));
-        ink::wrapped(&mut out, "  ", &sentence(&ink::line(&finding.says, 600)));
-        ink::wrapped(&mut out, "  ", &standing(finding));
-        ink::wrapped(&mut out, "  ", &format!("for example {}", group.example.id));
+        let heading = format!("{} × {}", prose::number(group.count), named(group));
+        let _ = writeln!(out, "{}", look.paint(Tone::Strong, &heading));
+        prose::wrapped(&mut out, look, "  ", &sentence(&prose::line(&finding.says, 600)));
+        prose::wrapped(&mut out, look, "  ", &standing(finding));
+        prose::wrapped(&mut out, look, "  ", &format!("for example {}", group.example.id));
         for evidence in finding.evidence.iter().take(4) {
-            ink::wrapped(
+            prose::wrapped(
                 &mut out,
+                look,
                 &format!("    {:<NAME$}", evidence.what),
-                &ink::line(&evidence.seen, 300),
+                &prose::line(&evidence.seen, 300),
             );
         }
         for advice in finding.advice.iter().take(2) {
-            ink::wrapped(&mut out, "  → ", advice);
+            prose::wrapped(&mut out, look, "  → ", advice);
         }
     }
     out
@@ -97,7 +99,7 @@ pub fn many(groups: &[Group], totals: (u64, u64), ink: Ink) -> String {
 fn nothing_found(total: u64) -> String {
     match total {
         0 => "No exchange matches: nothing failed.".to_owned(),
-        _ => format!("{} looked at: nothing is wrong.", ink::counted(total, "exchange")),
+        _ => format!("{} looked at: nothing is wrong.", prose::counted(total, "exchange")),
     }
 }
 
@@ -129,7 +131,7 @@ fn standing(finding: &Finding) -> String {
 }
 
 fn about(row: &Listed) -> String {
-    let mut parts = vec![row.id.clone(), ink::stamp(row.started_at_us)];
+    let mut parts = vec![row.id.clone(), words::moment(row.started_at_us)];
     parts.push(format!("{} {}", row.dialect, row.operation));
     let asked = row.model_requested.as_deref().unwrap_or("no model");
     parts.push(match (&row.model, &row.provider) {
@@ -142,7 +144,7 @@ fn about(row: &Listed) -> String {
     parts.push(format!(
         "{status}{} in {}",
         row.outcome,
-        ink::duration(row.duration_us.unsigned_abs())
+        prose::time(row.duration_us.unsigned_abs())
     ));
     if let Some(session) = &row.session_id {
         parts.push(format!("session {session}"));
@@ -150,28 +152,28 @@ fn about(row: &Listed) -> String {
     parts.join(" · ")
 }
 
-fn evidence(out: &mut String, finding: &Finding, ink: Ink) {
+fn evidence(out: &mut String, finding: &Finding, look: Look) {
     if finding.evidence.is_empty() {
         return;
     }
-    ink.heading(out, "Evidence");
+    prose::heading(out, look, "Evidence");
     for evidence in &finding.evidence {
-        ink::wrapped(out, &format!("  {:<NAME$}", evidence.what), &evidence.seen);
+        prose::wrapped(out, look, &format!("  {:<NAME$}", evidence.what), &evidence.seen);
     }
 }
 
-fn attempts(out: &mut String, diagnosis: &Diagnosis, ink: Ink) {
+fn attempts(out: &mut String, diagnosis: &Diagnosis, look: Look) {
     if diagnosis.attempts.is_empty() {
         return;
     }
-    ink.heading(out, "Attempts");
+    prose::heading(out, look, "Attempts");
     for line in &diagnosis.attempts {
-        ink::wrapped(out, "  ", line);
+        prose::wrapped(out, look, "  ", line);
     }
 }
 
-fn timeline(out: &mut String, diagnosis: &Diagnosis, ink: Ink) {
-    ink.heading(out, "Timeline");
+fn timeline(out: &mut String, diagnosis: &Diagnosis, look: Look) {
+    prose::heading(out, look, "Timeline");
     let moments = &diagnosis.timeline;
     let hidden = moments.len().saturating_sub(MOMENTS_MAX);
     let half = MOMENTS_MAX / 2;
@@ -182,34 +184,34 @@ fn timeline(out: &mut String, diagnosis: &Diagnosis, ink: Ink) {
             }
             continue;
         }
-        let when = ink::duration(moment.at_us);
-        ink::wrapped(out, &format!("  {when:>10}  "), &ink::line(&moment.says, 300));
+        let when = prose::time(moment.at_us);
+        prose::wrapped(out, look, &format!("  {when:>10}  "), &prose::line(&moment.says, 300));
     }
 }
 
-fn also(out: &mut String, diagnosis: &Diagnosis, ink: Ink) {
+fn also(out: &mut String, diagnosis: &Diagnosis, look: Look) {
     if diagnosis.also.is_empty() {
         return;
     }
-    ink.heading(out, "Also");
+    prose::heading(out, look, "Also");
     for finding in &diagnosis.also {
-        let label = ink.paint(Tone::Warn, finding.class.label());
-        ink::wrapped(out, "  ", &format!("{label}: {}", ink::line(&finding.says, 400)));
+        let label = look.paint(Tone::Odd, finding.class.label());
+        prose::wrapped(out, look, "  ", &format!("{label}: {}", prose::line(&finding.says, 400)));
     }
 }
 
-fn advice(out: &mut String, finding: &Finding, ink: Ink) {
+fn advice(out: &mut String, finding: &Finding, look: Look) {
     if !finding.advice.is_empty() {
-        ink.heading(out, "What to do");
+        prose::heading(out, look, "What to do");
         for (at, advice) in finding.advice.iter().enumerate() {
-            ink::wrapped(out, &format!("  {}. ", at + 1), advice);
+            prose::wrapped(out, look, &format!("  {}. ", at + 1), advice);
         }
     }
     if !finding.docs.is_empty() {
         let _ = writeln!(
             out,
             "\n{}",
-            ink.paint(Tone::Faint, &format!("Read on: {}", finding.docs.join(", ")))
+            look.paint(Tone::Dim, &format!("Read on: {}", finding.docs.join(", ")))
         );
     }
 }

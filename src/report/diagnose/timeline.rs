@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::report::diagnose::case::Case;
-use crate::report::{ink, material};
+use crate::report::{material, prose, words};
 use crate::store::stored::Attempt;
 
 /// Limit: attempts that are told one by one.
@@ -30,13 +30,13 @@ pub(super) fn of(case: &Case<'_>) -> Vec<Moment> {
             "{} {} from {from}, for {asked}, {}",
             row.method,
             row.path,
-            ink::bytes(row.request_bytes.unsigned_abs())
+            words::bytes(row.request_bytes.unsigned_abs())
         ),
     );
     if row.queued_us > 0 {
         moments.add(
             row.queued_us,
-            format!("{} spent waiting for a place", ink::duration(row.queued_us.unsigned_abs())),
+            format!("{} spent waiting for a place", prose::time(row.queued_us.unsigned_abs())),
         );
     }
     for (n, attempt) in case.stored.attempts.iter().take(ATTEMPTS_MAX).enumerate() {
@@ -52,7 +52,7 @@ pub(super) fn of(case: &Case<'_>) -> Vec<Moment> {
         format!(
             "over: {}, {status} and {} to the client",
             row.outcome,
-            ink::bytes(row.response_bytes.unsigned_abs())
+            words::bytes(row.response_bytes.unsigned_abs())
         ),
     );
     let Moments(mut moments) = moments;
@@ -109,15 +109,15 @@ impl Moments {
                 i64::try_from(pause.from_us).unwrap_or(0),
                 format!(
                     "nothing for {} (after {} bytes)",
-                    ink::duration(pause.us),
-                    ink::count(pause.after_bytes)
+                    prose::time(pause.us),
+                    prose::number(pause.after_bytes)
                 ),
             );
         }
         let Some(last) = answer.last_byte_us else { return };
         let what = match &answer.last {
             Some(last) => format!("last event: {} (event {})", last.name, last.number),
-            None => format!("last byte: {} in all", ink::bytes(answer.bytes as u64)),
+            None => format!("last byte: {} in all", words::bytes(answer.bytes as u64)),
         };
         self.add(i64::try_from(last).unwrap_or(0), what);
     }
@@ -126,7 +126,7 @@ impl Moments {
 fn connection(attempt: &Attempt) -> String {
     match attempt.link_us {
         Some([resolve, connect, tls]) if resolve + connect + tls > 0 => {
-            let us = |us: i64| ink::duration(us.unsigned_abs());
+            let us = |us: i64| prose::time(us.unsigned_abs());
             let tls = if tls > 0 { format!(" + TLS {}", us(tls)) } else { String::new() };
             format!(", new connection: name {} + connect {}{tls}", us(resolve), us(connect))
         }
@@ -151,12 +151,12 @@ pub(super) fn attempts(case: &Case<'_>) -> Vec<String> {
         };
         let words = material::answer(case.stored, n)
             .complaint
-            .map(|complaint| format!(": {}", ink::line(&complaint.message, 120)));
+            .map(|complaint| format!(": {}", prose::line(&complaint.message, 120)));
         format!(
             "{}. {} {model}: {became} in {}{}",
             n + 1,
             attempt.provider,
-            ink::duration(took.unsigned_abs()),
+            prose::time(took.unsigned_abs()),
             words.unwrap_or_default()
         )
     };

@@ -3,7 +3,8 @@
 
 use crate::report::diagnose::case::{Case, Finding};
 use crate::report::diagnose::class::{Class, Confidence, Place};
-use crate::report::ink::{self, capital};
+use crate::report::prose::{self, capital};
+use crate::report::words;
 use crate::store::stored::Attempt;
 
 /// Seconds that people set as the timeouts of clients.
@@ -55,7 +56,7 @@ fn link(attempt: &Attempt) -> String {
     match attempt.link_us {
         None => format!("a connection{peer} that was there already"),
         Some([resolve, connect, tls]) => {
-            let us = |us: i64| ink::duration(us.unsigned_abs());
+            let us = |us: i64| prose::time(us.unsigned_abs());
             let tls = if tls > 0 { format!(", TLS {}", us(tls)) } else { String::new() };
             format!("a new connection{peer}: name {}, connect {}{tls}", us(resolve), us(connect))
         }
@@ -77,12 +78,12 @@ fn how_far(case: &Case<'_>) -> String {
             let half = if answer.half_event { " and half of the next" } else { "" };
             format!(
                 "after {}{half} ({})",
-                ink::counted(answer.event_count as u64, "event"),
+                prose::counted(answer.event_count as u64, "event"),
                 last_event(last.name.as_str())
             )
         }
         (None, 0) => "before its first byte of body".to_owned(),
-        (None, bytes) => format!("after {}", ink::bytes(bytes)),
+        (None, bytes) => format!("after {}", words::bytes(bytes)),
     }
 }
 
@@ -98,31 +99,38 @@ fn seen_so_far(mut finding: Finding, case: &Case<'_>) -> Finding {
         let after = head.saturating_sub(attempt.sent_us).unsigned_abs();
         finding = finding.seen(
             "head",
-            format!("answer{status} began {} after the request was sent", ink::duration(after)),
+            format!("answer{status} began {} after the request was sent", prose::time(after)),
         );
     }
     let received = attempt.bytes.unsigned_abs().max(answer.bytes as u64);
     if received > 0 {
-        finding = finding.seen("cut at", format!("byte {} of the answer", ink::count(received)));
+        finding = finding.seen("cut at", format!("byte {} of the answer", prose::number(received)));
     }
     if let Some(last) = &answer.last {
-        let at = last.at_us.map(|at| format!(", at {}", ink::duration(at))).unwrap_or_default();
+        let at = last.at_us.map(|at| format!(", at {}", prose::time(at))).unwrap_or_default();
         finding = finding.seen("last event", format!("{} (event {}{at})", last.name, last.number));
     }
     if let (Some(last), Some(ended)) = (answer.last_byte_us, attempt.ended_us) {
         let quiet = ended.unsigned_abs().saturating_sub(last);
-        finding = finding.seen("quiet before the end", ink::duration(quiet));
+        finding = finding.seen("quiet before the end", prose::time(quiet));
     }
     match (attempt.usage_source.as_deref(), attempt.output_tokens) {
+        (_, Some(tokens)) if usage_is_told(case) => finding.seen(
+            "usage",
+            format!("told by the provider: {} output tokens", prose::number(tokens.unsigned_abs())),
+        ),
         (Some("provider"), Some(tokens)) => finding.seen(
             "usage",
-            format!("told by the provider: {} output tokens", ink::count(tokens.unsigned_abs())),
+            format!(
+                "told so far: {} output tokens; the provider may bill more",
+                prose::number(tokens.unsigned_abs())
+            ),
         ),
         (Some(_), Some(tokens)) => finding.seen(
             "usage",
             format!(
                 "not told; estimated: {} output tokens, which the provider may bill",
-                ink::count(tokens.unsigned_abs())
+                prose::number(tokens.unsigned_abs())
             ),
         ),
         _ => finding,
@@ -214,7 +222,7 @@ fn waited(case: &Case<'_>) -> String {
         let until = attempt.ended_us.unwrap_or(case.row.duration_us);
         Some(until.checked_sub(attempt.sent_us)?.unsigned_abs())
     });
-    waited.map_or_else(|| "the time allowed".to_owned(), ink::duration)
+    waited.map_or_else(|| "the time allowed".to_owned(), prose::time)
 }
 
 fn first_byte(case: &Case<'_>) -> Finding {
@@ -233,7 +241,7 @@ fn first_byte(case: &Case<'_>) -> Finding {
         "request",
         format!(
             "{} sent, {}",
-            ink::bytes(case.row.request_bytes.unsigned_abs()),
+            words::bytes(case.row.request_bytes.unsigned_abs()),
             if case.row.stream { "as a stream" } else { "not as a stream" }
         ),
     );
@@ -252,7 +260,7 @@ fn first_byte(case: &Case<'_>) -> Finding {
 fn idle(case: &Case<'_>) -> Finding {
     let key = case.provider_key();
     let quiet = match (case.answer.last_byte_us, case.last().and_then(|attempt| attempt.ended_us)) {
-        (Some(last), Some(ended)) => ink::duration(ended.unsigned_abs().saturating_sub(last)),
+        (Some(last), Some(ended)) => prose::time(ended.unsigned_abs().saturating_sub(last)),
         _ => "the time allowed".to_owned(),
     };
     let finding = Finding::new(
@@ -279,7 +287,7 @@ fn total(case: &Case<'_>) -> Finding {
         Confidence::Certain,
         format!(
             "The call took longer than `timeouts.total` ({}): it was ended {}",
-            ink::duration(case.row.duration_us.unsigned_abs()),
+            prose::time(case.row.duration_us.unsigned_abs()),
             how_far(case)
         ),
     );
@@ -316,8 +324,7 @@ fn reset(case: &Case<'_>) -> Finding {
             .advise("if it always takes the same time, something on the way (load balancer, NAT) ends quiet connections")
             .read_on("docs/troubleshooting.md#502-the-provider-closed-the-connection");
     }
-    let told =
-        case.last().is_some_and(|attempt| attempt.usage_source.as_deref() == Some("provider"));
+    let told = usage_is_told(case);
     let finding = Finding::new(
         Class::CutStream,
         place,
@@ -329,6 +336,13 @@ fn reset(case: &Case<'_>) -> Finding {
         .advise("try again; what the client has is half an answer, and it was told so by an abnormal end")
         .advise("if it always breaks after the same time or size, a proxy or load balancer on the way limits it")
         .read_on("docs/troubleshooting.md#502-the-provider-closed-the-connection")
+}
+
+/// Whether the provider had told the final usage before the end: it comes with, or after, the reason of the end.
+fn usage_is_told(case: &Case<'_>) -> bool {
+    let by_provider =
+        case.last().is_some_and(|attempt| attempt.usage_source.as_deref() == Some("provider"));
+    by_provider && (!case.answer.kept || !case.answer.reading.finish_reasons.is_empty())
 }
 
 fn after(case: &Case<'_>) -> String {
@@ -369,7 +383,7 @@ fn cancelled(case: &Case<'_>) -> Finding {
         Class::ClientCancelled,
         Place::Client,
         Confidence::Certain,
-        format!("{client} left after {}, {far}", ink::duration(took)),
+        format!("{client} left after {}, {far}", prose::time(took)),
     );
     finding = seen_so_far(finding, case);
     if let Some(seconds) = round_seconds(took) {
@@ -379,7 +393,7 @@ fn cancelled(case: &Case<'_>) -> Finding {
                 "timing",
                 format!(
                     "{} is close to {seconds} s: a timeout of the client is likely",
-                    ink::duration(took)
+                    prose::time(took)
                 ),
             )
             .advise(timeout_setting(case, seconds));

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::base::json::{self, Kind, Value};
 use crate::report::diff::align::{Step, align};
-use crate::report::ink;
+use crate::report::prose;
 
 /// Limit: changes that are listed; more are counted.
 const CHANGES_MAX: usize = 200;
@@ -89,7 +89,7 @@ pub fn bodies(left: &[u8], right: &[u8]) -> Bodies {
 fn around(body: &[u8], at: usize) -> String {
     let start = at.saturating_sub(20);
     let end = (at + SHOWN_CHARS_MAX).min(body.len());
-    ink::line(&String::from_utf8_lossy(body.get(start..end).unwrap_or_default()), SHOWN_CHARS_MAX)
+    prose::line(&String::from_utf8_lossy(body.get(start..end).unwrap_or_default()), SHOWN_CHARS_MAX)
 }
 
 /// The changes between two values, at most [`CHANGES_MAX`], and how many there are beyond.
@@ -208,7 +208,7 @@ impl Walk {
 fn shown(value: &Value<'_>) -> String {
     let raw = value.raw();
     let some = raw.get(..SHOWN_CHARS_MAX * 4).unwrap_or(raw);
-    ink::line(&String::from_utf8_lossy(some), SHOWN_CHARS_MAX)
+    prose::line(&String::from_utf8_lossy(some), SHOWN_CHARS_MAX)
 }
 
 /// Two texts from where they begin to differ, quoted.
@@ -218,7 +218,7 @@ fn excerpts(before: &str, after: &str) -> (String, String) {
     let lead = if start > 0 { "…" } else { "" };
     let excerpt = |text: &str| {
         let rest = text.get(text.floor_char_boundary(start)..).unwrap_or_default();
-        format!("\"{lead}{}\"", ink::line(rest, SHOWN_CHARS_MAX))
+        format!("\"{lead}{}\"", prose::line(rest, SHOWN_CHARS_MAX))
     };
     (excerpt(before), excerpt(after))
 }

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::report::diff::json::{self, Bodies};
-use crate::report::{ink, material};
+use crate::report::exchange::body;
+use crate::report::prose;
 use crate::store::capture::Absent;
 use crate::store::stored::{Attempt, Body, Leg, Stored, Whole};
 
@@ -110,7 +111,7 @@ pub struct Pair {
 fn facts(before: &Attempt, after: &Attempt) -> Vec<Header> {
     let took = |attempt: &Attempt| {
         let ended = attempt.ended_us?;
-        Some(ink::duration((ended - attempt.sent_us).unsigned_abs()))
+        Some(prose::time((ended - attempt.sent_us).unsigned_abs()))
     };
     let status = |attempt: &Attempt| attempt.status.map(|status| status.to_string());
     [
@@ -135,7 +136,7 @@ fn side(name: String, before: (&Leg, Option<&Whole>), after: (&Leg, Option<&Whol
             json::bodies(&left.bytes, &right.bytes)
         }
         // What differs in its coding may say the same.
-        (Some(left), Some(right)) => json::bodies(&material::clear(left), &material::clear(right)),
+        (Some(left), Some(right)) => json::bodies(&body::clear(left), &body::clear(right)),
         (None, _) => Bodies::Unknown { why: absent(before.0) },
         (_, None) => Bodies::Unknown { why: absent(after.0) },
     };

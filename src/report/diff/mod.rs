@@ -6,9 +6,9 @@ pub mod json;
 pub mod legs;
 pub mod pair;
 pub mod prefix;
+pub mod runs;
 pub mod text;
 pub mod turns;
-pub mod words;
 
 #[cfg(test)]
 mod tests;

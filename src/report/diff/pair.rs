@@ -7,9 +7,9 @@ use crate::base::json::{self as base_json};
 use crate::base::money::Nanodollars;
 use crate::neutral::message::{Message, Part};
 use crate::report::diff::json::{self, Change};
+use crate::report::diff::runs::{self, Run};
 use crate::report::diff::turns::{self, Turns};
-use crate::report::diff::words::{self, Run};
-use crate::report::{ink, material};
+use crate::report::{material, prose, words};
 use crate::store::stored::{Listed, Stored};
 
 /// Limit: calls of one answer.
@@ -126,7 +126,7 @@ fn parameters(left: &Stored, right: &Stored) -> Vec<Change> {
 
 fn gone(before: Option<&base_json::Value<'_>>, after: Option<&base_json::Value<'_>>) -> Change {
     let shown =
-        |value: &base_json::Value<'_>| ink::line(&String::from_utf8_lossy(value.raw()), 200);
+        |value: &base_json::Value<'_>| prose::line(&String::from_utf8_lossy(value.raw()), 200);
     Change {
         path: "(all)".to_owned(),
         before: before.map(shown),
@@ -155,7 +155,7 @@ fn answers(left: &Stored, right: &Stored) -> Answers {
     Answers {
         known: ours.kept && theirs.kept,
         text_same: our_text == their_text,
-        text: words::diff(&our_text, &their_text),
+        text: runs::diff(&our_text, &their_text),
         reasoning_same: reasoning(&ours.messages) == reasoning(&theirs.messages),
         calls_same: our_calls == their_calls,
         calls: pair_calls(our_calls, their_calls),
@@ -212,7 +212,7 @@ fn canonical(arguments: &str) -> String {
 
 /// Equal calls first, then calls of the same tool, then what is left.
 fn pair_calls(left: Vec<(String, String)>, mut right: Vec<(String, String)>) -> Vec<Call> {
-    let shown = |arguments: String| Some(ink::line(&arguments, ARGUMENTS_CHARS_MAX));
+    let shown = |arguments: String| Some(prose::line(&arguments, ARGUMENTS_CHARS_MAX));
     let mut found = Vec::new();
     let mut open = Vec::new();
     for (name, arguments) in left {
@@ -244,8 +244,9 @@ fn pair_calls(left: Vec<(String, String)>, mut right: Vec<(String, String)>) -> 
 
 fn numbers(left: &Listed, right: &Listed) -> Vec<Number> {
     let of = |row: &Listed| -> Vec<(&'static str, Option<String>)> {
-        let tokens = |tokens: Option<i64>| tokens.map(|tokens| ink::count(tokens.unsigned_abs()));
-        let time = |us: Option<i64>| us.map(|us| ink::duration(us.unsigned_abs()));
+        let tokens =
+            |tokens: Option<i64>| tokens.map(|tokens| prose::number(tokens.unsigned_abs()));
+        let time = |us: Option<i64>| us.map(|us| prose::time(us.unsigned_abs()));
         vec![
             ("provider", row.provider.clone()),
             ("model", row.model.clone()),
@@ -260,8 +261,8 @@ fn numbers(left: &Listed, right: &Listed) -> Vec<Number> {
             ("reasoning", tokens(row.reasoning_tokens)),
             ("first token", time(row.ttft_us)),
             ("duration", time(Some(row.duration_us))),
-            ("request", Some(ink::bytes(row.request_bytes.unsigned_abs()))),
-            ("answer", Some(ink::bytes(row.response_bytes.unsigned_abs()))),
+            ("request", Some(words::bytes(row.request_bytes.unsigned_abs()))),
+            ("answer", Some(words::bytes(row.response_bytes.unsigned_abs()))),
             ("cost", row.cost_nanousd.map(|cost| format!("${}", Nanodollars(cost)))),
         ]
     };

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::base::json::Value;
 use crate::dialect::pieces::{self, Piece, Section};
-use crate::report::{ink, material};
+use crate::report::{material, prose};
 use crate::store::stored::{Listed, Stored};
 
 /// Characters of text shown on both sides of the first difference.
@@ -173,7 +173,7 @@ fn around(body: &[u8], at: usize) -> String {
     let lead = if start > 0 { "…" } else { "" };
     let trail = if end < body.len() { "…" } else { "" };
     let text = text.trim_matches(char::REPLACEMENT_CHARACTER);
-    format!("{lead}{}{trail}", ink::line(text, AROUND_CHARS * 2))
+    format!("{lead}{}{trail}", prose::line(text, AROUND_CHARS * 2))
 }
 
 fn marks(pieces: &[Piece]) -> Vec<String> {
@@ -193,7 +193,7 @@ fn key_changes(before: &Stored, after: &Stored, left: &[u8], right: &[u8]) -> Ve
     let mut changes = Vec::new();
     let mut note = |name: &str, one: Option<&str>, other: Option<&str>| {
         if one != other {
-            let side = |text: Option<&str>| ink::line(text.unwrap_or("none"), 80);
+            let side = |text: Option<&str>| prose::line(text.unwrap_or("none"), 80);
             changes.push(format!("{name}: {} → {}", side(one), side(other)));
         }
     };
@@ -213,7 +213,7 @@ fn key_changes(before: &Stored, after: &Stored, left: &[u8], right: &[u8]) -> Ve
 }
 
 fn judge(prefix: &Prefix, before: &Listed, dialect: &str) -> (Agreement, String) {
-    let count = ink::count;
+    let count = prose::number;
     let Some(read) = prefix.told.cache_read_tokens else {
         return (Agreement::Unknown, "the provider tells nothing of its cache".to_owned());
     };
@@ -256,7 +256,7 @@ fn judge(prefix: &Prefix, before: &Listed, dialect: &str) -> (Agreement, String)
     if prefix.pause_us > CACHE_LIFE_US {
         why.push(format!(
             "the pause of {} is longer than most caches live",
-            ink::duration(prefix.pause_us.unsigned_abs())
+            prose::time(prefix.pause_us.unsigned_abs())
         ));
     }
     if dialect == "anthropic" && prefix.marks_after.is_empty() {

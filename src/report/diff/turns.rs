@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::dialect::pieces::{self, Piece, Section};
 use crate::report::diff::align::{Step, align};
 use crate::report::diff::prefix::{self, Prefix};
-use crate::report::{ink, material};
+use crate::report::{material, prose};
 use crate::store::stored::Stored;
 
 /// Limit: pieces that are listed.
@@ -181,5 +181,5 @@ impl Both<'_> {
 fn excerpt(body: &[u8], start: usize, end: usize) -> String {
     let some = end.min(start + SHOWN_CHARS_MAX * 4);
     let text = String::from_utf8_lossy(body.get(start..some).unwrap_or_default());
-    ink::line(&text, SHOWN_CHARS_MAX)
+    prose::line(&text, SHOWN_CHARS_MAX)
 }

@@ -206,7 +206,7 @@ mod tests {
         // Put together of many events; a tool's arguments by line.
         assert_eq!(
             found("one row"),
-            ["01a1f95a  answer assistant 1: The loop in `store.rs` stops one row to…"]
+            ["01a1f95a  answer assistant 1: …tore.rs` stops one row too early; I me…"]
         );
         assert_eq!(found("0\\.\\.="), ["01a1f95a  answer assistant 1: new: for row in 0..=n {"]);
         let picture = found("picture");

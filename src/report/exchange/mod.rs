@@ -1,6 +1,7 @@
 //! One exchange, or a list of them, as text for people: what is stored in, text out. Nothing here reads or prints.
 
 pub mod body;
+pub mod census;
 pub mod conversation;
 pub mod curl;
 pub mod grep;

@@ -50,7 +50,7 @@ CREATE TABLE exchange_records (
     signals INTEGER NOT NULL,    -- see exchange/signal.rs
     duplicate_of BLOB,           -- the exchange that this one repeats
     prefix_changed_at INTEGER,   -- where the prompt first differs from the conversation's last turn
-    -- All attempts, see docs/capture-format.md.
+    -- All attempts, see docs/store.md.
     detail BLOB
 );
 

@@ -45,7 +45,7 @@ impl Head {
     }
 
     /// Written out.
-    fn write_whole(&self, to: &mut Vec<u8>) {
+    pub(super) fn write_whole(&self, to: &mut Vec<u8>) {
         to.put_number(self.flags());
         if let Some(line) = &self.line {
             to.put_text(line);

@@ -71,6 +71,28 @@ pub(super) fn cut<'a>(body: &'a [u8], outline: &Outline) -> Cut<'a> {
     Cut { plain, pieces, marks: inserts }
 }
 
+/// Where the place `at` of `text` is in what it became when something was hidden. What stands before the first and behind
+/// the last change is found by its distance from the ends.
+pub(super) fn moved(
+    at: usize,
+    text: &[u8],
+    hidden: &[u8],
+    hide: impl Fn(&[u8]) -> Option<Vec<u8>>,
+) -> usize {
+    let same = |(one, two): &(&u8, &u8)| one == two;
+    let head = text.iter().zip(hidden).take_while(same).count();
+    let tail = text.iter().rev().zip(hidden.iter().rev()).take_while(same).count();
+    let behind = text.len() - at.min(text.len());
+    if at <= head {
+        at
+    } else if behind <= tail {
+        hidden.len() - behind
+    } else {
+        let before = text.get(..at).unwrap_or_default();
+        hide(before).map_or(at, |before| before.len()).min(hidden.len())
+    }
+}
+
 /// Spans as they should be: within the body, ascending, disjoint.
 fn spans(given: &[Range<u32>], length: usize) -> Vec<Range<usize>> {
     let mut end = 0;

@@ -137,25 +137,21 @@ impl<'v> Requests<'v> {
         for part in parts {
             let start = end;
             let bytes = plain.get(part.span.clone()).unwrap_or_default();
-            let stored = match &part.part {
-                Part::New(Some(cleaned)) => cleaned.len(),
+            let hidden = match &part.part {
+                Part::New(cleaned) => cleaned.clone(),
                 Part::Met(met) if met.redacted => {
                     let mut stored = Vec::new();
                     self.stand_in(bytes, *met, &mut stored)?;
-                    stored.len()
+                    Some(stored)
                 }
-                _ => bytes.len(),
+                Part::Met(_) => None,
             };
-            end += stored;
+            end += hidden.as_ref().map_or(bytes.len(), Vec::len);
             while let Some(mark) = marks.next_if(|mark| mark.at < part.span.end) {
-                let before = plain.get(part.span.start..mark.at).unwrap_or_default();
-                let within = match &part.part {
-                    Part::New(None) => before.len(),
-                    Part::Met(met) if !met.redacted => before.len(),
-                    // What is hidden in front of it.
-                    _ => self.clean.clean(before).map_or(before.len(), |cleaned| cleaned.len()),
-                };
-                mark.at = start + within.min(stored);
+                let at = mark.at - part.span.start;
+                let clean = |text: &[u8]| self.clean.clean(text);
+                let within = hidden.as_ref().map_or(at, |it| pieces::moved(at, bytes, it, clean));
+                mark.at = start + within;
             }
         }
         marks.for_each(|mark| mark.at = end);

@@ -1,0 +1,471 @@
+//! Applies a cleaning to what is stored already, shared content included. Whoever is put together of a changed segment
+//! changes with it: its marks move, its digest is made anew, it is flagged as redacted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+
+use crate::base::coding;
+use crate::store::flags;
+use crate::store::vault::content::{Content, Draft, Form};
+use crate::store::vault::dictionaries::{self, TRAINED_MIN};
+
+use crate::store::vault::rest::{At, Rest};
+use crate::store::vault::shelf::Shelf;
+use crate::store::vault::store::count_removal;
+use crate::store::vault::{Part, VaultError, hash, headers, pieces, recode};
+
+/// Limit: a coded body that is decoded to be looked at.
+const DECODED_MAX: usize = 256 << 20;
+
+/// What hides something: `None` when there is nothing to hide.
+pub type Hide<'h> = &'h dyn Fn(&[u8]) -> Option<Vec<u8>>;
+
+/// What was rewritten.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rewritten {
+    /// Contents that had something to hide.
+    pub contents: u64,
+    /// Exchanges whose bodies or headers changed.
+    pub exchanges: u64,
+    /// Headers' templates that had something to hide.
+    pub templates: u64,
+}
+
+/// Hides what `hide` finds in the bodies and headers of these exchanges and in whatever content they share. Afterwards
+/// nothing of it is left in the file: trained dictionaries go, and the log is emptied.
+pub fn rewrite(
+    connection: &mut Connection,
+    shelf: &mut Shelf,
+    seqs: &[i64],
+    hide: Hide<'_>,
+) -> Result<Rewritten, VaultError> {
+    let before: i64 = connection.pragma_query_value(None, "secure_delete", |row| row.get(0))?;
+    connection.pragma_update(None, "secure_delete", true)?;
+    let done = rewrite_all(connection, shelf, seqs, hide);
+    connection.pragma_update(None, "secure_delete", before)?;
+    let done = done?;
+    if done != Rewritten::default() {
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    }
+    Ok(done)
+}
+
+fn rewrite_all(
+    connection: &mut Connection,
+    shelf: &mut Shelf,
+    seqs: &[i64],
+    hide: Hide<'_>,
+) -> Result<Rewritten, VaultError> {
+    shelf.clear();
+    let mut done = Rewritten::default();
+    let mut changed = BTreeSet::new();
+    let mut looked = BTreeSet::new();
+    for seq in seqs {
+        for other in used(connection, shelf, *seq)? {
+            if looked.insert(other) && segments(connection, shelf, other, hide)?.is_some() {
+                changed.insert(other);
+            }
+        }
+    }
+    // What only shows across segments is looked for in whole bodies, segment by segment being clean.
+    for seq in changed {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if let Some(segments) = segments(&transaction, shelf, seq, hide)? {
+            done.contents += 1;
+            done.exchanges += replace(&transaction, shelf, seq, &segments, hide)?;
+            count_removal(&transaction)?;
+        }
+        transaction.commit()?;
+    }
+    for seq in seqs {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        done.exchanges += across(&transaction, shelf, *seq, hide)?;
+        done.exchanges += u64::from(own(&transaction, shelf, *seq, hide)?);
+        transaction.commit()?;
+    }
+    done.templates = templates(connection, hide)?;
+    if done != Rewritten::default() {
+        drop_trained(connection, shelf)?;
+    }
+    shelf.clear();
+    Ok(done)
+}
+
+/// The contents an exchange is put together of; none of one that has none or is damaged.
+fn used(connection: &Connection, shelf: &mut Shelf, seq: i64) -> Result<BTreeSet<i64>, VaultError> {
+    match shelf.used(connection, seq) {
+        Err(VaultError::Damaged { .. }) => Ok(BTreeSet::new()),
+        used => used,
+    }
+}
+
+/// Segments of a content as they are to be: number and text.
+type Segments = BTreeMap<u32, Vec<u8>>;
+
+/// The segments of a content that have something to hide.
+fn segments(
+    connection: &Connection,
+    shelf: &mut Shelf,
+    seq: i64,
+    hide: Hide<'_>,
+) -> Result<Option<Segments>, VaultError> {
+    let content = match shelf.content(connection, seq) {
+        Err(VaultError::Damaged { .. }) => return Ok(None),
+        content => content?,
+    };
+    let mut changed = Segments::new();
+    for (index, (bytes, form)) in (0..).zip(content.segments()) {
+        let mut text = Vec::new();
+        form.write(bytes, &mut text);
+        if let Some(hidden) = hide(&text) {
+            changed.insert(index, hidden);
+        }
+    }
+    Ok((!changed.is_empty()).then_some(changed))
+}
+
+/// Puts other segments into a content, and brings everything that is put together of it up to that. Gives the number of
+/// exchanges that changed.
+fn replace(
+    transaction: &Transaction<'_>,
+    shelf: &mut Shelf,
+    seq: i64,
+    segments: &Segments,
+    hide: Hide<'_>,
+) -> Result<u64, VaultError> {
+    let damaged = |reason| VaultError::Damaged { seq, reason };
+    let old = shelf.content(transaction, seq)?;
+    // Lists name segments by number, and stay. Marks are told by where they stand in the text.
+    let mut moved = BTreeMap::new();
+    for dependent in dependents(transaction, seq)? {
+        if used(transaction, shelf, dependent)?.contains(&seq) {
+            moved.insert(dependent, marks(transaction, shelf, dependent, (seq, segments), hide)?);
+        }
+    }
+    let mut draft = Draft::default();
+    for (index, (bytes, form)) in (0..).zip(old.segments()) {
+        match segments.get(&index) {
+            Some(hidden) => draft.push(hidden, Form::Text),
+            None => draft.push(bytes, form),
+        };
+    }
+    for (dependent, marks) in &moved {
+        let content = shelf.content(transaction, *dependent)?;
+        let with = if *dependent == seq { std::mem::take(&mut draft) } else { copy(&content) };
+        write(transaction, shelf, &content, with, marks).map_err(damaged)??;
+    }
+    // Everything in memory was put together of the old.
+    shelf.clear();
+    for dependent in moved.keys() {
+        digests(transaction, shelf, *dependent)?;
+    }
+    Ok(moved.len() as u64)
+}
+
+/// The exchange itself and whoever needs it, directly or by way of another.
+fn dependents(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Result<BTreeSet<i64>> {
+    let mut found = BTreeSet::from([seq]);
+    let mut todo = vec![seq];
+    let mut statement = transaction.prepare_cached("SELECT seq FROM links WHERE needs = ?1")?;
+    while let Some(needs) = todo.pop() {
+        let mut rows = statement.query([needs])?;
+        while let Some(row) = rows.next()? {
+            let seq = row.get(0)?;
+            if found.insert(seq) {
+                todo.push(seq);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Where the marks of each leg stand once the segments have changed.
+type Marks = BTreeMap<u64, Vec<usize>>;
+
+fn marks(
+    connection: &Connection,
+    shelf: &mut Shelf,
+    seq: i64,
+    (changed, segments): (i64, &Segments),
+    hide: Hide<'_>,
+) -> Result<Marks, VaultError> {
+    let content = shelf.content(connection, seq)?;
+    let mut moved = Marks::new();
+    for leg in content.legs.iter().filter(|leg| !leg.recipe.inserts.is_empty()) {
+        let mut marks = leg.recipe.inserts.iter().map(|insert| insert.at).peekable();
+        let mut places = Vec::new();
+        let (mut before, mut after) = (0, 0);
+        for place in shelf.list(connection, seq, leg.leg)?.places.iter() {
+            let holder = shelf.content(connection, place.seq)?;
+            let Some((bytes, form)) = holder.segment(place.index) else { continue };
+            let mut text = Vec::new();
+            form.write(bytes, &mut text);
+            let hidden = segments.get(&place.index).filter(|_| place.seq == changed);
+            while let Some(at) = marks.next_if(|at| *at < before + text.len()) {
+                let at = at - before;
+                let within = hidden.map_or(at, |hidden| pieces::moved(at, &text, hidden, hide));
+                places.push(after + within);
+            }
+            before += text.len();
+            after += hidden.map_or(text.len(), Vec::len);
+        }
+        places.extend(marks.map(|_| after));
+        moved.insert(leg.leg, places);
+    }
+    Ok(moved)
+}
+
+/// The same segments again.
+fn copy(content: &Content) -> Draft {
+    let mut draft = Draft::default();
+    for (bytes, form) in content.segments() {
+        draft.push(bytes, form);
+    }
+    draft
+}
+
+/// Writes a content with its recipes, the marks moved.
+fn write(
+    transaction: &Transaction<'_>,
+    shelf: &mut Shelf,
+    content: &Content,
+    mut draft: Draft,
+    marks: &Marks,
+) -> Result<rusqlite::Result<usize>, crate::store::vault::Bad> {
+    let seq = content.seq;
+    for leg in &content.legs {
+        let mut recipe = leg.recipe.clone();
+        let moved = marks.get(&leg.leg).into_iter().flatten();
+        for (insert, at) in recipe.inserts.iter_mut().zip(moved) {
+            insert.at = *at;
+        }
+        draft.recipe(seq, leg.leg, &recipe);
+    }
+    let plain = draft.write();
+    let (id, blob) =
+        shelf.pack(transaction, &plain, dictionaries::CONTENT, (seq, Part::Content))?;
+    let sql = "UPDATE bodies SET content_dictionary = ?2, content = ?3 WHERE seq = ?1";
+    Ok(transaction.prepare_cached(sql).and_then(|mut it| it.execute(params![seq, id, blob])))
+}
+
+/// Makes the digests of an exchange's requests anew, and flags it.
+fn digests(transaction: &Transaction<'_>, shelf: &mut Shelf, seq: i64) -> Result<(), VaultError> {
+    let Some((mut rest, id)) = shelf.rest(transaction, seq)? else { return Ok(()) };
+    let mut requests = vec![(0, &mut rest.request)];
+    requests.extend((1..).zip(rest.attempts.iter_mut().map(|attempt| &mut attempt.request)));
+    for (leg, request) in requests {
+        if let At::Recipe(told) = &mut request.body {
+            let mut body = shelf.assemble(transaction, seq, leg)?;
+            if let Some(way) = told.recoded
+                && let Ok(coded) = recode::again(way, &body)
+            {
+                body = coded;
+            }
+            let digest = hash::digest(&body);
+            told.redacted |= digest != told.digest;
+            told.digest = digest;
+        }
+    }
+    write_rest(transaction, shelf, seq, &rest, id)
+}
+
+/// Writes an exchange's own part, its heads without templates, and flags it.
+fn write_rest(
+    transaction: &Transaction<'_>,
+    shelf: &mut Shelf,
+    seq: i64,
+    rest: &Rest<'_>,
+    id: i64,
+) -> Result<(), VaultError> {
+    let damaged = |reason| VaultError::Damaged { seq, reason };
+    let id = if id >= TRAINED_MIN { dictionaries::of_rest(Default::default()) } else { id };
+    let plain = rest.write(|head, to| {
+        head.write_whole(to);
+        Ok::<(), VaultError>(())
+    })?;
+    let (id, blob) = shelf.pack(transaction, &plain, id, (seq, Part::Rest)).map_err(damaged)?;
+    let sql = "UPDATE bodies SET rest_dictionary = ?2, rest = ?3 WHERE seq = ?1";
+    transaction.prepare_cached(sql)?.execute(params![seq, id, blob])?;
+    if transaction
+        .prepare_cached("SELECT 1 FROM sqlite_master WHERE name = 'exchange_records'")?
+        .exists([])?
+    {
+        let sql = "UPDATE exchange_records SET flags = (flags | ?2) & ~?3 WHERE seq = ?1";
+        let flags = params![seq, flags::REDACTED, flags::REPLAYABLE];
+        transaction.prepare_cached(sql)?.execute(flags)?;
+    }
+    Ok(())
+}
+
+/// Hides what only shows when segments stand side by side: the first of them gets what is to be there, the others nothing.
+fn across(
+    transaction: &Transaction<'_>,
+    shelf: &mut Shelf,
+    seq: i64,
+    hide: Hide<'_>,
+) -> Result<u64, VaultError> {
+    let legs: Vec<u64> = match shelf.content(transaction, seq) {
+        Err(VaultError::Damaged { .. }) => return Ok(0),
+        content => content?.legs.iter().map(|leg| leg.leg).collect(),
+    };
+    let mut changed = 0;
+    for leg in legs {
+        // Each turn hides one more place; that many are not in any body.
+        for _ in 0..64 {
+            let mut texts = Vec::new();
+            for place in shelf.list(transaction, seq, leg)?.places.iter() {
+                let holder = shelf.content(transaction, place.seq)?;
+                let Some((bytes, form)) = holder.segment(place.index) else { continue };
+                let mut text = Vec::new();
+                form.write(bytes, &mut text);
+                texts.push((*place, text));
+            }
+            let body: Vec<u8> = texts.iter().flat_map(|(_, text)| text).copied().collect();
+            let Some(hidden) = hide(&body).filter(|hidden| *hidden != body) else { break };
+            let head = body.iter().zip(&hidden).take_while(|(one, two)| one == two).count();
+            let (left, right) = (body.get(head..), hidden.get(head..));
+            let (left, right) = (left.unwrap_or_default(), right.unwrap_or_default());
+            let tail =
+                left.iter().rev().zip(right.iter().rev()).take_while(|(one, two)| one == two);
+            let tail = tail.count();
+            let (span, put) = (head..body.len() - tail, right.get(..right.len() - tail));
+            changed +=
+                put_across(transaction, shelf, &texts, (span, put.unwrap_or_default()), hide)?;
+        }
+    }
+    Ok(changed)
+}
+
+/// Replaces the bytes at `span` of a body by `put`, in the segments that have them.
+fn put_across(
+    transaction: &Transaction<'_>,
+    shelf: &mut Shelf,
+    texts: &[(crate::store::vault::index::Place, Vec<u8>)],
+    (span, put): (std::ops::Range<usize>, &[u8]),
+    hide: Hide<'_>,
+) -> Result<u64, VaultError> {
+    let mut by_content: BTreeMap<i64, Segments> = BTreeMap::new();
+    let (mut start, mut put) = (0, Some(put));
+    for (place, text) in texts {
+        let own = start..start + text.len();
+        start = own.end;
+        let (from, to) = (span.start.max(own.start), span.end.min(own.end));
+        let touches = from < to || (span.is_empty() && own.contains(&span.start));
+        if !touches {
+            continue;
+        }
+        let mut hidden = text.get(..from - own.start).unwrap_or_default().to_vec();
+        hidden.extend_from_slice(put.take().unwrap_or_default());
+        hidden.extend_from_slice(text.get(to.max(from) - own.start..).unwrap_or_default());
+        by_content.entry(place.seq).or_default().insert(place.index, hidden);
+    }
+    let mut changed = 0;
+    for (seq, segments) in by_content {
+        changed += replace(transaction, shelf, seq, &segments, hide)?;
+        count_removal(transaction)?;
+    }
+    Ok(changed)
+}
+
+/// Hides what is in an exchange's own part: headers, and bodies that stand there whole.
+fn own(
+    transaction: &Transaction<'_>,
+    shelf: &mut Shelf,
+    seq: i64,
+    hide: Hide<'_>,
+) -> Result<bool, VaultError> {
+    let read = match shelf.rest(transaction, seq) {
+        Err(VaultError::Damaged { .. }) => return Ok(false),
+        read => read?,
+    };
+    let Some((mut rest, id)) = read else { return Ok(false) };
+    let mut changed = false;
+    for leg in rest.legs_mut() {
+        changed |= headers::change_values(&mut leg.head, hide);
+        if let At::Whole(told, bytes) = &mut leg.body {
+            let decoded = told
+                .coding
+                .as_ref()
+                .and_then(|coding| coding::decode(coding, bytes, DECODED_MAX).ok());
+            let coded = decoded.is_some();
+            if let Some(hidden) = hide(decoded.as_ref().unwrap_or(bytes)) {
+                *bytes = Bytes::from(hidden);
+                told.digest = hash::digest(bytes);
+                told.redacted = true;
+                told.coding = told.coding.take().filter(|_| !coded);
+                changed = true;
+            }
+        }
+    }
+    if changed {
+        write_rest(transaction, shelf, seq, &rest, id)?;
+    }
+    Ok(changed)
+}
+
+fn templates(connection: &mut Connection, hide: Hide<'_>) -> Result<u64, VaultError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let all: Vec<(i64, Vec<u8>)> = transaction
+        .prepare_cached("SELECT id, bytes FROM dictionaries WHERE kind = ?1")?
+        .query_map([headers::KIND], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let mut changed = 0;
+    for (id, bytes) in all {
+        if let Ok(Some(hidden)) = headers::changed(&bytes, hide) {
+            let sql = "UPDATE dictionaries SET bytes = ?2 WHERE id = ?1";
+            transaction.prepare_cached(sql)?.execute(params![id, hidden])?;
+            changed += 1;
+        }
+    }
+    if changed > 0 {
+        count_removal(&transaction)?;
+    }
+    transaction.commit()?;
+    Ok(changed)
+}
+
+/// Dictionaries that were trained on what is now hidden may hold it: what depends on them is packed without, and they go.
+fn drop_trained(connection: &mut Connection, shelf: &mut Shelf) -> Result<(), VaultError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let sql = "SELECT seq FROM bodies WHERE max(content_dictionary, -1 - content_dictionary) >= ?1
+               OR max(rest_dictionary, -1 - rest_dictionary) >= ?1";
+    let seqs: Vec<i64> = transaction
+        .prepare_cached(sql)?
+        .query_map([TRAINED_MIN], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for seq in seqs {
+        repack(&transaction, shelf, seq)?;
+    }
+    transaction
+        .prepare_cached("DELETE FROM dictionaries WHERE kind <> ?1")?
+        .execute([headers::KIND])?;
+    count_removal(&transaction)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Packs both blobs of an exchange without a trained dictionary.
+fn repack(transaction: &Transaction<'_>, shelf: &mut Shelf, seq: i64) -> Result<(), VaultError> {
+    let damaged = |reason| VaultError::Damaged { seq, reason };
+    for (part, column, id) in [
+        (Part::Content, "content", dictionaries::CONTENT),
+        (Part::Rest, "rest", dictionaries::of_rest(Default::default())),
+    ] {
+        let sql = format!("SELECT {column}_dictionary, {column} FROM bodies WHERE seq = ?1");
+        let row: (Option<i64>, Option<Vec<u8>>) = transaction
+            .prepare_cached(&sql)?
+            .query_row([seq], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let (Some(old), Some(blob)) = row else { continue };
+        // What cannot be opened cannot be kept either: it could hold what is to go.
+        let packed = shelf
+            .open(transaction, &blob, old, (seq, part))
+            .and_then(|plain| shelf.pack(transaction, &plain, id, (seq, part)));
+        let (id, blob) = packed.map_err(damaged)?;
+        let sql =
+            format!("UPDATE bodies SET {column}_dictionary = ?2, {column} = ?3 WHERE seq = ?1");
+        transaction.prepare_cached(&sql)?.execute(params![seq, id, blob])?;
+    }
+    Ok(())
+}
