@@ -13,6 +13,7 @@ use crate::observe::keep::KeepSink;
 use crate::observe::rules::RulesInForce;
 use crate::store::Counters;
 use crate::store::awaited::Awaited as Awaiting;
+use crate::store::entry::Bodies;
 use crate::store::facts;
 use crate::store::in_flight;
 use crate::store::inbox::Limits;
@@ -51,11 +52,15 @@ pub fn start(
         ..Limits::default()
     };
     recover(folder)?;
-    let vault = Vault::new(Box::new(Cleaning(clean::in_force())), None);
-    let writer = Writer::start_with(folder, limits, Some(Box::new(vault)))?;
+    let writer = Writer::start_with(folder, limits, Some(bodies()))?;
     let counters = Arc::clone(writer.handle().counters());
     awaited.take_up(known(folder));
     Ok(Some(Store { lock, counters, sink: KeepSink::new(writer, Arc::clone(awaited), rules) }))
+}
+
+/// Where the writer keeps headers and bodies, cleaned by the policy in force.
+pub fn bodies() -> Box<dyn Bodies> {
+    Box::new(Vault::new(Box::new(Cleaning(clean::in_force())), None))
 }
 
 /// Cleans what is new of bodies, by the policy in force.

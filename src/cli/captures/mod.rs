@@ -3,9 +3,9 @@
 
 pub mod args;
 mod backup;
-pub mod export;
 mod diagnose;
 mod diff;
+pub mod export;
 mod grep;
 pub mod import;
 mod label;
