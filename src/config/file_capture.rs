@@ -3,11 +3,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config::text::SecretText;
 use crate::config::units::{Size, Span};
 use crate::exchange::level::Level;
 
 /// Limit on memory, unless the file says otherwise.
 const MEMORY: u64 = 256 << 20;
+/// Limit on the index of texts, unless the file says otherwise.
+const SEARCH: u64 = 1 << 30;
 
 /// How much of each exchange is kept. A reload changes it for exchanges that end from then on.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -17,6 +20,9 @@ pub struct Capture {
     pub level: Level,
     /// What is replaced by placeholders besides credentials, which always are.
     pub redact: Option<Redact>,
+    /// Encrypts headers and bodies on disk; better as `env:NAME`, `file:PATH` or `command:PROGRAM ARGS`. Records stay readable.
+    #[serde(skip_serializing)]
+    pub encryption_key: Option<SecretText>,
     /// The share of sessions that `level` is for, from 0 to 1; the others are kept at `meta`.
     pub sample: f64,
     /// Levels for some keys, providers, models or paths; the first rule that fits decides.
@@ -27,6 +33,10 @@ pub struct Capture {
     pub slow_after: Span,
     /// Memory for bodies of running exchanges and of those that wait to be written; past it bodies are let go, records not.
     pub memory: Size,
+    /// Whether texts are indexed (`search.db`), so that `text:"…"` is fast. Off, the file is removed.
+    pub search: bool,
+    /// How large that index may grow; past it the oldest exchanges are dropped from it.
+    pub search_size: Size,
     /// Headers whose values can be asked for (`header.NAME:value`), besides being kept.
     pub headers_indexed: Vec<String>,
 }
@@ -36,11 +46,14 @@ impl Default for Capture {
         Self {
             level: Level::default(),
             redact: None,
+            encryption_key: None,
             sample: 1.0,
             rules: Vec::new(),
             tail: Vec::new(),
             slow_after: Span(std::time::Duration::from_secs(30)),
             memory: Size(MEMORY),
+            search: true,
+            search_size: Size(SEARCH),
             headers_indexed: Vec::new(),
         }
     }

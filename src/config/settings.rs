@@ -35,6 +35,8 @@ pub struct Settings {
     pub capture: Capture,
     /// What is taken out of whatever is kept or shown.
     pub redact: crate::policy::redact::Settings,
+    /// Encrypts headers and bodies on disk.
+    pub encryption_key: Option<Secret>,
     pub retention: Retention,
     pub errors: Errors,
     pub prices: Prices,
@@ -179,6 +181,10 @@ pub struct Capture {
     pub rules: Arc<CaptureRules>,
     /// Bytes of running exchanges and of those that wait to be written.
     pub memory_bytes_max: usize,
+    /// Texts are indexed.
+    pub search: bool,
+    /// Bytes of that index.
+    pub search_bytes_max: u64,
 }
 
 /// When captured data is removed; `None`: never by this bound.

@@ -15,6 +15,7 @@ pub mod db;
 mod detail;
 pub mod entry;
 pub mod exchange;
+pub mod expire;
 pub mod exported;
 pub mod facts;
 pub mod flags;
@@ -77,4 +78,6 @@ pub struct Counters {
     pub retried: AtomicU64,
     /// The last transaction failed.
     pub failing: AtomicBool,
+    /// The disk was full: bodies are not tried for a while.
+    pub without_bodies: AtomicBool,
 }

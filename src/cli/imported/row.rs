@@ -18,6 +18,9 @@ pub(super) fn of(recording: &Recording, exchange: &Exchange) -> Row {
     for signal in signals(&recording.signals).iter() {
         row.signals.add(signal);
     }
+    row.headers.clone_from(&recording.indexed_headers);
+    row.duplicate_of = row.duplicate_of.or_else(|| recording.duplicate_of.as_deref().and_then(id));
+    row.prefix_changed_at = row.prefix_changed_at.or(recording.prefix_changed_at);
     if recording.redacted {
         row.flags |= flags::REDACTED;
     }

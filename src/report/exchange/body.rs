@@ -105,9 +105,8 @@ pub fn complaint(clear: &[u8]) -> Option<String> {
         Form::Events => complaint::of_events(clear),
         _ => complaint::of_document(clear),
     }?;
-    let kind =
-        complaint.code.or(complaint.kind).filter(|kind| !complaint.message.contains(kind.as_str()));
-    let kind = kind.map(|kind| format!("{kind}: ")).unwrap_or_default();
+    let name = complaint.name();
+    let kind = name.map(|name| format!("{name}: ")).unwrap_or_default();
     Some(format!("{kind}{}", complaint.message)).filter(|told| !told.is_empty())
 }
 

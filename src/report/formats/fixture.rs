@@ -8,6 +8,7 @@ pub(super) fn chat(n: u8) -> Stored {
     let headers = |pairs: &[(&str, &str)]| {
         Some(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
     };
+    let length = i64::try_from(events.len()).unwrap();
     let body = |bytes: &[u8]| Body::Whole(Whole { bytes: bytes.to_vec(), ..Whole::default() });
     Stored {
         row: Listed {
@@ -30,7 +31,7 @@ pub(super) fn chat(n: u8) -> Stored {
             duration_us: 9_000,
             overhead_us: 40,
             request_bytes: 63,
-            response_bytes: events.len() as i64,
+            response_bytes: length,
             attempts: 1,
             finish_reason: Some("stop".to_owned()),
             agent: "curl".to_owned(),
@@ -63,7 +64,7 @@ pub(super) fn chat(n: u8) -> Stored {
             peer: Some("192.0.2.7:443".to_owned()),
             http: Some("2".to_owned()),
             tls: Some("1.3".to_owned()),
-            bytes: events.len() as i64,
+            bytes: length,
             input_tokens: Some(10),
             output_tokens: Some(5),
             usage_source: Some("provider".to_owned()),
@@ -124,6 +125,9 @@ pub(super) fn variants() -> Vec<Stored> {
     all[6].attempts.insert(0, again);
     all[6].attempts[0].response.body = Body::Whole(whole(b"{\"error\":1}"));
     all[7].request.headers = Some(vec![("b".to_owned(), "\u{e9}\"\\".to_owned()); 3]);
+    all[7].row.headers = vec![("x-team".to_owned(), "blue".to_owned())];
+    all[7].row.duplicate_of = Some(all[1].row.id.clone());
+    all[7].row.prefix_changed_at = Some(12);
     all[7].attempts[0].frames.clear();
     all[7].attempts[0].untabled = 4;
     all

@@ -191,7 +191,7 @@ mod tests {
                 chat(n),
                 br#"{"messages":[{"role":"user","content":"a"}],"tools":[],"stream":true}"#,
             );
-            stored.row.started_at_us += 10_000_000 * i64::from(n as u32);
+            stored.row.started_at_us += 10_000_000 * i64::from(n);
             stored.row.duration_us = 4_000_000;
             stored.row.session_id = Some(if n == 1 { "other" } else { "same" }.to_owned());
             lines.push(aiperf(&stored, &mut clock).unwrap());

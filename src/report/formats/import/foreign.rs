@@ -151,8 +151,12 @@ fn same_if_there(body: &Body) -> Body {
     if body.whole().is_some() { Body::Same } else { Body::default() }
 }
 
-fn length(body: &Body) -> i64 {
-    body.whole().map_or(0, |whole| i64::try_from(whole.bytes.len()).unwrap_or(i64::MAX))
+pub(super) fn length(body: &Body) -> i64 {
+    body.whole().map_or(0, |whole| count(whole.bytes.len()))
+}
+
+pub(super) fn count(bytes: usize) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 /// The body, with its coding where its bytes really are in one: many recorders keep the headers and undo the coding.

@@ -63,7 +63,11 @@ struct Line {
     #[serde(default)]
     tags: IndexMap<String, String>,
     #[serde(default)]
+    indexed_headers: IndexMap<String, String>,
+    #[serde(default)]
     signals: Vec<String>,
+    duplicate_of: Option<String>,
+    prefix_changed_at: Option<i64>,
     #[serde(default)]
     labels: Vec<made::Label>,
     request: Leg,
@@ -203,7 +207,10 @@ fn whole(line: Line) -> Result<Recording, &'static str> {
         redacted: line.redacted,
         replayable: line.replayable,
         tags: line.tags.into_iter().collect(),
+        indexed_headers: line.indexed_headers.into_iter().collect(),
         signals: line.signals,
+        duplicate_of: line.duplicate_of,
+        prefix_changed_at: line.prefix_changed_at,
         labels: line.labels,
         request: leg(line.request)?,
         attempts: line.attempts.into_iter().map(attempt).collect::<Result<_, _>>()?,
