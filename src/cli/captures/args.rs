@@ -45,7 +45,7 @@ pub enum CapturesCommand {
 #[derive(Debug, Args)]
 pub struct WhereArgs {
     /// Only those a query matches, for example `model:gpt-5* status:5xx since:2h` (docs/captures.md lists the fields).
-    #[arg(long = "where", value_name = "QUERY")]
+    #[arg(long = "where", value_name = "QUERY", allow_hyphen_values = true)]
     pub query: Option<String>,
     /// Only those of a session.
     #[arg(long, value_name = "ID")]
@@ -98,7 +98,7 @@ pub struct ShowArgs {
     #[arg(default_value = "last")]
     pub id: String,
     /// What `last` counts: only those a query matches.
-    #[arg(long = "where", value_name = "QUERY")]
+    #[arg(long = "where", value_name = "QUERY", allow_hyphen_values = true)]
     pub query: Option<String>,
     /// Show the headers of all legs, what the client sent beside what the provider got.
     #[arg(long)]
@@ -215,7 +215,12 @@ pub struct LabelArgs {
 #[derive(Debug, Args)]
 pub struct PruneArgs {
     /// Those a query matches.
-    #[arg(long = "where", value_name = "QUERY", required_unless_present = "older_than")]
+    #[arg(
+        long = "where",
+        value_name = "QUERY",
+        allow_hyphen_values = true,
+        required_unless_present = "older_than"
+    )]
     pub query: Option<String>,
     /// Those that ended longer ago: `30d`, `12h`.
     #[arg(long, value_name = "AGE")]
@@ -297,7 +302,7 @@ pub struct DiagnoseArgs {
     #[arg(value_name = "ID", conflicts_with_all = ["query", "since"])]
     pub id: Option<String>,
     /// Exchanges that a query matches, in groups, also those that went well but are odd.
-    #[arg(long = "where", value_name = "QUERY")]
+    #[arg(long = "where", value_name = "QUERY", allow_hyphen_values = true)]
     pub query: Option<String>,
     /// How far back (30m, 24h, 7d, or a time); default 24h, with `--where` all there is.
     #[arg(long, value_name = "TIME")]
