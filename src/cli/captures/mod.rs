@@ -3,11 +3,11 @@
 
 pub mod args;
 mod backup;
-pub mod export;
 mod diagnose;
 mod diff;
+mod export;
 mod grep;
-pub mod import;
+mod import;
 mod label;
 mod ls;
 mod open;

@@ -44,15 +44,10 @@ impl Clock {
     fn delay(&mut self, stored: &Stored) -> Option<i64> {
         let session = stored.row.session_id.as_ref()?;
         let ended_us = stored.row.started_at_us.saturating_add(stored.row.duration_us);
-        let before = match self.ended_us.get_mut(session) {
-            Some(before) => Some(std::mem::replace(before, ended_us)),
-            None => {
-                if self.ended_us.len() < SESSIONS_MAX {
-                    self.ended_us.insert(session.clone(), ended_us);
-                }
-                None
-            }
-        };
+        let before = self.ended_us.get_mut(session).map(|own| std::mem::replace(own, ended_us));
+        if before.is_none() && self.ended_us.len() < SESSIONS_MAX {
+            self.ended_us.insert(session.clone(), ended_us);
+        }
         before.map(|before| (stored.row.started_at_us - before).max(0) / 1_000)
     }
 }
