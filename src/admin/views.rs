@@ -1,7 +1,7 @@
 //! The answers of the operations API.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Json;
 use axum::extract::{Query, State};
@@ -37,9 +37,14 @@ pub async fn ready(State(shared): State<Arc<Shared>>) -> Response {
 
 /// What is wrong and does not stop traffic.
 fn warnings(shared: &Shared) -> Vec<&'static str> {
-    let failing = shared.store().is_some_and(|store| store.failing.load(Ordering::Relaxed));
-    let told = "the store cannot be written: records and bodies are lost until it can; look at the log and at the disk";
-    failing.then_some(told).into_iter().collect()
+    const FAILING: &str = "the store cannot be written: records and bodies are lost until it can; look at the log and at the disk";
+    const NO_BODIES: &str = "the disk is full: records are kept and bodies are not, until there is room; it is tried again every few seconds";
+    let Some(store) = shared.store() else { return Vec::new() };
+    let told = |flag: &AtomicBool, text| flag.load(Ordering::Relaxed).then_some(text);
+    [told(&store.failing, FAILING), told(&store.without_bodies, NO_BODIES)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 pub async fn providers(State(shared): State<Arc<Shared>>) -> Json<Value> {

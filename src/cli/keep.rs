@@ -3,32 +3,40 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use crate::base::secret::Secret;
 use crate::config::settings::Settings;
 use crate::exchange::level::Level;
+use crate::exchange::live::{Entry, Live, Phase};
+use crate::exchange::redact;
 use crate::observe::awaited::{Awaited, Owner};
 use crate::observe::clean;
-use crate::observe::clean::Redaction;
 use crate::observe::keep::KeepSink;
 use crate::observe::rules::RulesInForce;
 use crate::store::Counters;
 use crate::store::awaited::Awaited as Awaiting;
 use crate::store::entry::Bodies;
 use crate::store::facts;
-use crate::store::in_flight;
-use crate::store::inbox::Limits;
+use crate::store::in_flight::{self, Head};
+use crate::store::inbox::{Handle, Limits};
 use crate::store::lock::{LockError, ServeLock};
 use crate::store::reader::Reader;
-use crate::store::vault::{Clean, Vault};
+use crate::store::vault::{Vault, seal};
 use crate::store::writer::Writer;
 use crate::telemetry::instruments::Telemetry;
 use crate::telemetry::metrics::Metric;
+
+/// How often it is looked for exchanges that run for a while, and from when on they are noted.
+const HEADS_EVERY: Duration = Duration::from_millis(250);
+const HEAD_AFTER_US: u64 = 250_000;
 
 /// A store that is open.
 pub struct Store {
     /// To be held until the end: one gateway a data directory.
     pub lock: ServeLock,
     pub counters: Arc<Counters>,
+    pub handle: Handle,
     pub sink: KeepSink,
 }
 
@@ -52,28 +60,23 @@ pub fn start(
         ..Limits::default()
     };
     recover(folder)?;
-    let writer = Writer::start_with(folder, limits, Some(bodies()))?;
-    let counters = Arc::clone(writer.handle().counters());
+    let bodies = bodies(folder, settings.encryption_key.as_ref())?;
+    let writer = Writer::start_with(folder, limits, Some(bodies))?;
+    let handle = writer.handle().clone();
+    let counters = Arc::clone(handle.counters());
     awaited.take_up(known(folder));
-    Ok(Some(Store { lock, counters, sink: KeepSink::new(writer, Arc::clone(awaited), rules) }))
+    Ok(Some(Store {
+        lock,
+        counters,
+        handle,
+        sink: KeepSink::new(writer, Arc::clone(awaited), rules),
+    }))
 }
 
-/// Where the writer keeps headers and bodies, cleaned by the policy in force.
-pub fn bodies() -> Box<dyn Bodies> {
-    Box::new(Vault::new(Box::new(Cleaning(clean::in_force())), None))
-}
-
-/// Cleans what is new of bodies, by the policy in force.
-struct Cleaning(Redaction);
-
-impl Clean for Cleaning {
-    fn clean(&self, text: &[u8]) -> Option<Vec<u8>> {
-        self.0.current().clean(text)
-    }
-
-    fn version(&self) -> u32 {
-        self.0.current().version()
-    }
+/// Where headers and bodies go: cleaned by the policy in force, sealed where there is a key.
+pub fn bodies(folder: &Path, key: Option<&Secret>) -> Result<Box<dyn Bodies>, LockError> {
+    let seal = seal::for_writing(folder, key)?;
+    Ok(Box::new(Vault::new(Box::new(clean::in_force()), seal)))
 }
 
 /// Makes records of what the last run was cut in.
@@ -119,9 +122,54 @@ pub fn watch(telemetry: &Telemetry, counters: &Arc<Counters>) {
     watched(Metric::CaptureExchanges, &["stored"], |counters| &counters.stored);
     watched(Metric::CaptureExchanges, &["shed"], |counters| &counters.dropped);
     watched(Metric::CaptureExchanges, &["failed"], |counters| &counters.failed);
+    watched(Metric::CaptureBytes, &["raw"], |counters| &counters.raw_bytes);
+    watched(Metric::CaptureBytes, &["stored"], |counters| &counters.stored_bytes);
+    watched(Metric::ObservationsLost, &["body", "queue_full"], |counters| {
+        &counters.bodies_shed_queue
+    });
+    watched(Metric::ObservationsLost, &["body", "disk_full"], |counters| {
+        &counters.bodies_shed_disk
+    });
     watched(Metric::CaptureQueueExchanges, &[], |counters| &counters.queued);
     watched(Metric::ObservationsLost, &["row", "queue_full"], |counters| &counters.dropped);
     watched(Metric::ObservationsLost, &["row", "write_failed"], |counters| &counters.failed);
+}
+
+/// Has the heads of exchanges that run for a while written, so that a crash does not hide them. Ends with the gateway.
+pub async fn note_running(live: Arc<Live>, handle: Handle) {
+    loop {
+        tokio::time::sleep(HEADS_EVERY).await;
+        let running = live.entries();
+        let old = running.iter().filter(|entry| entry.age_us() >= HEAD_AFTER_US);
+        let unwritten = old.filter(|entry| entry.phase() != Phase::Ended && entry.note_written());
+        let heads: Vec<Head> = unwritten.map(|entry| head(entry)).collect();
+        if !heads.is_empty() {
+            handle.heads(heads, Vec::new());
+        }
+    }
+}
+
+fn head(entry: &Entry) -> Head {
+    let known = entry.known();
+    let clean = |text: &str| redact::secrets(text).into_owned();
+    Head {
+        id: entry.id.bytes(),
+        started_at_us: i64::try_from(entry.wall_us).unwrap_or(i64::MAX),
+        dialect: entry.dialect.label().to_owned(),
+        operation: entry.operation.label().to_owned(),
+        method: entry.method.to_string(),
+        path: clean(&entry.path),
+        provider: known.provider.map(|provider| provider.to_string()),
+        model_requested: known.model_requested.as_deref().map(clean),
+        model: known.model.as_deref().map(clean),
+        session: entry.session.as_deref().map(clean),
+        agent: entry.agent.to_owned(),
+        key_label: known.key_label.map(|label| label.to_string()),
+        client: entry.client,
+        stream: known.stream,
+        trace: entry.trace.0,
+        tags: Vec::new(),
+    }
 }
 
 /// The banner's line.

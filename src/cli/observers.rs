@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::base::task;
 use crate::cli::{keep, logging};
 use crate::config::settings::{LogLevel, Settings};
 use crate::exchange::room::Room;
@@ -16,6 +17,7 @@ use crate::observe::span::{Origins, SpanSink};
 use crate::price::date::Day;
 use crate::proxy::state::Shared;
 use crate::store::Counters as StoreCounters;
+use crate::store::inbox::Handle;
 use crate::store::lock::{LockError, ServeLock};
 use crate::telemetry::counters::Counters as ExportCounters;
 use crate::telemetry::instruments::Telemetry;
@@ -25,6 +27,7 @@ use crate::telemetry::metrics::Metric;
 pub struct Observers {
     exports: Option<Arc<ExportCounters>>,
     store: Option<Arc<StoreCounters>>,
+    handle: Option<Handle>,
     log: Pipe,
     /// Held, not read: one gateway a data directory.
     lock: Option<ServeLock>,
@@ -36,15 +39,17 @@ pub fn start(
     origins: &Origins,
     log: &Pipe,
 ) -> Result<(Sinks, Observers), LockError> {
-    let mut observers = Observers { exports: None, store: None, log: log.clone(), lock: None };
+    let mut observers =
+        Observers { exports: None, store: None, handle: None, log: log.clone(), lock: None };
     let room = Room::new(settings.capture.memory_bytes_max);
     let mut sinks = Sinks::default();
     let rules = RulesInForce::new(Arc::clone(&settings.capture.rules));
     match keep::start(settings, sinks.awaited(), Arc::clone(&rules))? {
         // Nothing is ever stored: nothing is held for it.
         None => sinks = sinks.keeping(room, Arc::default()),
-        Some(keep::Store { lock, counters, sink }) => {
+        Some(keep::Store { lock, counters, handle, sink }) => {
             observers.store = Some(counters);
+            observers.handle = Some(handle);
             observers.lock = Some(lock);
             sinks = sinks.keeping(room, rules).with(Box::new(sink));
         }
@@ -82,7 +87,15 @@ impl Observers {
         }
         if let Some(counters) = &self.store {
             keep::watch(telemetry, counters);
-            shared.has_store(Arc::clone(counters));
+            shared.queue.has_store(Arc::clone(counters));
+        }
+        if let Some(handle) = &self.handle {
+            let live = Arc::clone(shared.queue.live());
+            // Detached on purpose: it ends with the runtime.
+            drop(task::spawn(
+                "heads of running exchanges",
+                keep::note_running(live, handle.clone()),
+            ));
         }
     }
 }
@@ -110,9 +123,7 @@ pub fn watch_queue(telemetry: &Telemetry, queue: &Arc<Queue>) {
     watch(Metric::ObservationsLost, &["exchange", "unread"], Queue::unread);
     watch(Metric::ObservationsLost, &["exchange", "sink_failed"], Queue::unseen);
     watch(Metric::ObservationsLost, &["prompt", "memory"], |queue| queue.room().refused());
-    watch(Metric::CaptureQueueBytes, &[], |queue| {
-        u64::try_from(queue.room().held_bytes()).unwrap_or(u64::MAX)
-    });
+    watch(Metric::CaptureQueueBytes, &[], Queue::held_bytes);
 }
 
 /// Lets scrapes read the date of the price list in force.

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config::text::SecretText;
 use crate::config::units::{Size, Span};
 use crate::exchange::level::Level;
 
@@ -17,6 +18,9 @@ pub struct Capture {
     pub level: Level,
     /// What is replaced by placeholders besides credentials, which always are.
     pub redact: Option<Redact>,
+    /// Encrypts headers and bodies on disk; better as `env:NAME`, `file:PATH` or `command:PROGRAM ARGS`. Records stay readable.
+    #[serde(skip_serializing)]
+    pub encryption_key: Option<SecretText>,
     /// The share of sessions that `level` is for, from 0 to 1; the others are kept at `meta`.
     pub sample: f64,
     /// Levels for some keys, providers, models or paths; the first rule that fits decides.
@@ -36,6 +40,7 @@ impl Default for Capture {
         Self {
             level: Level::default(),
             redact: None,
+            encryption_key: None,
             sample: 1.0,
             rules: Vec::new(),
             tail: Vec::new(),

@@ -35,6 +35,8 @@ pub struct Settings {
     pub capture: Capture,
     /// What is taken out of whatever is kept or shown.
     pub redact: crate::policy::redact::Settings,
+    /// Encrypts headers and bodies on disk.
+    pub encryption_key: Option<Secret>,
     pub retention: Retention,
     pub errors: Errors,
     pub prices: Prices,

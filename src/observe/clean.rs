@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::exchange::redact;
 use crate::policy::redact::{Redactor, Settings, Shape};
 use crate::store::capture::{BodyIn, Captured, Content};
+use crate::store::vault::Clean;
 
 /// The policy in force; a reload replaces it for everybody who holds this.
 #[derive(Debug, Clone)]
@@ -75,6 +76,16 @@ impl Redaction {
             body(&redactor, &mut attempt.response.body, events);
         }
         body(&redactor, &mut captured.response.body, events);
+    }
+}
+
+impl Clean for Redaction {
+    fn clean(&self, text: &[u8]) -> Option<Vec<u8>> {
+        self.0.redactor.load().clean(text)
+    }
+
+    fn version(&self) -> u32 {
+        self.0.redactor.load().version()
     }
 }
 

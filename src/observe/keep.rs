@@ -16,6 +16,7 @@ use crate::store::awaited::Awaited as Awaiting;
 use crate::store::entry::Entry;
 use crate::store::late::Late;
 use crate::store::row::Row;
+use crate::store::text::{NAME_MAX, fit};
 use crate::store::writer::Writer;
 
 /// Hands rows to the store's writer, and stops it after the last batch.
@@ -73,9 +74,9 @@ impl KeepSink {
         for news in self.awaited.news() {
             match news {
                 News::Expected(response_id, owner) => self.writer.handle().await_usage(Awaiting {
-                    response_id,
+                    response_id: fit(&response_id, NAME_MAX).into_owned(),
                     provider: owner.provider.to_string(),
-                    model: owner.model.as_deref().map(str::to_owned),
+                    model: owner.model.as_deref().map(|model| fit(model, NAME_MAX).into_owned()),
                     model_label: owner.model_label.to_string(),
                     batch: owner.batch,
                     noted_at_us,

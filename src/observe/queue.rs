@@ -10,7 +10,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ use crate::observe::overflow::Overflow;
 use crate::observe::rules::RulesInForce;
 use crate::observe::signals::Finder;
 use crate::observe::sink::Sinks;
+use crate::store::Counters as StoreCounters;
 
 /// Limit: finished exchanges waiting for the worker. Past it their records are lost and counted; see `overflow`.
 pub const QUEUE_MAX: usize = 65_536;
@@ -49,6 +50,8 @@ pub struct Queue {
     rules: Arc<RulesInForce>,
     /// The exchanges that run.
     live: Arc<Live>,
+    /// What the store counts, where there is one.
+    store: OnceLock<Arc<StoreCounters>>,
     closed: AtomicBool,
     cutting: AtomicBool,
     worker: Mutex<Option<Thread>>,
@@ -74,6 +77,7 @@ impl Queue {
             room: Arc::clone(sinks.room()),
             rules: Arc::clone(sinks.rules()),
             live: Arc::default(),
+            store: OnceLock::new(),
             closed: AtomicBool::new(false),
             cutting: AtomicBool::new(false),
             worker: Mutex::new(None),
@@ -111,6 +115,23 @@ impl Queue {
 
     pub fn room(&self) -> &Arc<Room> {
         &self.room
+    }
+
+    /// What the store counts; `None`: nothing is kept.
+    pub fn store(&self) -> Option<&Arc<StoreCounters>> {
+        self.store.get()
+    }
+
+    /// Told once, at the start.
+    pub fn has_store(&self, counters: Arc<StoreCounters>) {
+        // A second store would be a defect, and the first one is the one that is written.
+        let _first = self.store.set(counters);
+    }
+
+    /// Bytes kept of exchanges that run or wait to be written.
+    pub fn held_bytes(&self) -> u64 {
+        let waiting = self.store().map_or(0, |store| store.queued_bytes.load(Ordering::Relaxed));
+        u64::try_from(self.room.held_bytes()).unwrap_or(u64::MAX).saturating_add(waiting)
     }
 
     pub fn live(&self) -> &Arc<Live> {

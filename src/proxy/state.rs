@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
@@ -37,8 +37,6 @@ pub struct Shared {
     pub ids: Arc<Ids>,
     /// What the observer prices by; follows the configuration.
     prices: Arc<PricesInForce>,
-    /// What the store counts, where there is one.
-    store: OnceLock<Arc<StoreCounters>>,
 }
 
 /// What discovery found out, by provider id.
@@ -247,7 +245,6 @@ impl Shared {
             connections: AtomicU64::new(0),
             ids: Arc::default(),
             prices,
-            store: OnceLock::new(),
         })
     }
 
@@ -257,13 +254,7 @@ impl Shared {
 
     /// What the store counts; `None`: nothing is kept.
     pub fn store(&self) -> Option<&Arc<StoreCounters>> {
-        self.store.get()
-    }
-
-    /// Told once, at the start.
-    pub fn has_store(&self, counters: Arc<StoreCounters>) {
-        // A second store would be a defect, and the first one is the one that is written.
-        let _first = self.store.set(counters);
+        self.queue.store()
     }
 
     /// Puts a new configuration in force for requests that begin from now on. What was learnt from a provider stays

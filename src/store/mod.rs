@@ -77,4 +77,6 @@ pub struct Counters {
     pub retried: AtomicU64,
     /// The last transaction failed.
     pub failing: AtomicBool,
+    /// The disk was full: bodies are not tried for a while.
+    pub without_bodies: AtomicBool,
 }

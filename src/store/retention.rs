@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn with_the_last_record_of_a_block_go_its_zones_and_with_the_last_of_all_the_words() {
         let folder = tempfile::tempdir().unwrap();
-        let rows = [traffic(), (600_000..602_000).map(plain).collect()].concat();
+        let rows = [traffic(), (300_000_000..300_002_000).map(plain).collect()].concat();
         writer(&folder).handle().put(rows);
         let mut connection = db::open_writer(folder.path(), db::BUSY).unwrap();
         let label = "INSERT INTO labels (exchange, name, at_us) \

@@ -232,8 +232,12 @@ impl Work {
     /// One batch: written, or after the last try given up and counted.
     fn store(&mut self, mut rows: Vec<Entry>) {
         let bytes: u64 = rows.iter().map(Entry::weight).sum();
-        if self.bodies_again.is_some_and(|at| clock::now() < at) {
+        let tries_bodies = self.bodies_again.is_none_or(|at| clock::now() >= at);
+        if !tries_bodies {
             self.shed(&mut rows);
+        } else if bytes > 0 {
+            // Set again if the disk is still full.
+            self.bodies_again = None;
         }
         let was_failing = self.counters().failing.load(Ordering::Relaxed);
         let mut pauses = if was_failing { [].iter() } else { self.limits.pauses.iter() };
@@ -253,6 +257,7 @@ impl Work {
             }
         };
         self.counters().failing.store(outcome.is_err(), Ordering::Relaxed);
+        self.counters().without_bodies.store(self.bodies_again.is_some(), Ordering::Relaxed);
         match outcome {
             Ok(done) => {
                 self.late.clear();

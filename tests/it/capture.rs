@@ -33,7 +33,7 @@ fn capturing(folder: &Path, url: &str, more: &str) -> Gateway {
     let Some(store) = store else { return Gateway::run_into(settings, sinks) };
     let sinks = sinks.keeping(room, rules).with(Box::new(store.sink));
     let gateway = Gateway::run_into(settings, sinks);
-    gateway.shared().has_store(store.counters);
+    gateway.shared().queue.has_store(store.counters);
     // The lock is given back with the test's folder.
     std::mem::forget(store.lock);
     gateway

@@ -32,6 +32,7 @@ mod passthrough;
 mod presets;
 mod prices;
 mod routing;
+mod secrets;
 mod seeds;
 mod sessions;
 mod simulate;

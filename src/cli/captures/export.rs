@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::Exit;
 use crate::cli::captures::args::ExportArgs;
-use crate::cli::captures::open::{folder, now_us, read, stored, which};
+use crate::cli::captures::open::{folder, now_us, read, reader, stored, which};
 use crate::cli::captures::progress::Progress;
 use crate::cli::place::{path, refuse};
 use crate::cli::terminal::tell;
@@ -21,8 +21,7 @@ const ROWS: usize = 64;
 
 pub(super) fn run(args: &ExportArgs) -> Result<Exit, Exit> {
     let format = format(args)?;
-    let folder = folder(&args.place)?;
-    let reader = Reader::open(&folder).map_err(|error| environment(&error.to_string()))?;
+    let reader = reader(&args.place)?;
     let (query, after) = if args.mark {
         (Query::everything(), read(reader.exported_upto())?.unwrap_or(i64::MIN))
     } else {
@@ -36,7 +35,8 @@ pub(super) fn run(args: &ExportArgs) -> Result<Exit, Exit> {
     if args.mark
         && let Some(last) = last
     {
-        exported::mark(&folder, last).map_err(|error| environment(&error.to_string()))?;
+        exported::mark(&folder(&args.place)?, last)
+            .map_err(|error| environment(&error.to_string()))?;
     }
     tell(&summary(&told, format));
     Ok(Exit::Done)

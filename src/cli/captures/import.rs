@@ -266,7 +266,8 @@ fn writer(place: &Place) -> Result<Writer, Exit> {
     let key = facts::digest_key(&place.folder).map_err(|error| environment(&error))?;
     clean::in_force().start(&redact, key);
     // What is imported is not removed on the way: retention is the gateway's affair.
-    let bodies = keep::bodies();
+    let sealed = place.settings.as_ref().and_then(|settings| settings.encryption_key.as_ref());
+    let bodies = keep::bodies(&place.folder, sealed).map_err(|error| environment(&error))?;
     Writer::start_with(&place.folder, Limits::default(), Some(bodies))
         .map_err(|error| environment(&error))
 }

@@ -56,6 +56,8 @@ pub fn resolve(
     let retention = capture::retention(&file.retention.unwrap_or_default());
     let mut capture_written = file.capture.unwrap_or_default();
     let redact = capture_written.redact.take().unwrap_or_default();
+    let encryption_key =
+        redact::encryption_key(capture_written.encryption_key.take(), &mut context);
     let redact = redact::redact(redact, &capture_written.headers_indexed, &mut context);
     let capture = capture::capture(&capture_written, &retention, raises, &mut context);
 
@@ -97,6 +99,7 @@ pub fn resolve(
         discovery,
         capture,
         redact,
+        encryption_key,
         retention,
         prices,
         traces,

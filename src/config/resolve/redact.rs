@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use http::HeaderName;
 
 use super::Context;
+use crate::base::secret::Secret;
 use crate::config::file_capture as file;
+use crate::config::text::SecretText;
 use crate::policy::redact::pointer::Pointer;
 use crate::policy::redact::{self, Settings};
 
@@ -24,6 +26,24 @@ pub(super) fn redact(
         patterns: patterns(&written.patterns, context),
         pointers: pointers(&written.pointers, context),
     }
+}
+
+/// The key that bodies are encrypted with; short ones are guessed.
+pub(super) fn encryption_key(
+    written: Option<SecretText>,
+    context: &mut Context<'_, '_>,
+) -> Option<Secret> {
+    const LENGTH_MIN: usize = 16;
+    let written = written?;
+    let secret = written.secret().filter(|_| !written.is_placeholder());
+    let message = match &secret {
+        None => "no key, but something that stands for one",
+        Some(secret) if secret.reveal().len() < LENGTH_MIN => "shorter than 16 characters",
+        Some(_) => return secret,
+    };
+    let remedy = "make one with `openssl rand -base64 32` and give it as env:NAME or file:PATH";
+    context.error(&["capture", "encryption_key"], message, remedy);
+    None
 }
 
 fn headers(written: Vec<String>, context: &mut Context<'_, '_>) -> Vec<String> {

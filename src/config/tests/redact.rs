@@ -51,3 +51,15 @@ fn rules_that_cannot_act_are_faults() {
         assert!(findings.to_string().contains(".toml:2"), "{findings}");
     }
 }
+
+#[test]
+fn a_key_is_long_enough_and_never_shown() {
+    let with = |key: &str| format!("[capture]\nencryption_key = \"{key}\"\n[providers.openai]");
+    let settings = toml(&with("planted-secret-0123456789"));
+    assert_eq!(settings.encryption_key.as_ref().unwrap().reveal(), "planted-secret-0123456789");
+    assert!(!format!("{settings:?}").contains("planted"));
+    for (key, says) in [("short", "shorter than 16"), ("<your-key-goes-here>", "stands for one")] {
+        assert_says(&faults(&with(key)), &["capture.encryption_key", says]);
+    }
+    assert_says(&faults(&with("env:NO_SUCH_KEY")), &["capture.encryption_key", "NO_SUCH_KEY"]);
+}

@@ -288,8 +288,11 @@ fn bare(text: &[u8], at: usize, class: Class, context: &Context) -> Option<Hit> 
     let secret = match class {
         Class::Password => {
             let ended = !matches!(rest.get(length), Some(b')' | b',' | b';'));
-            found.len() >= 6
-                && (telling || (!context.spaced && ended && context.sign == Sign::Equals))
+            // No variable of any language is called so.
+            let no_name =
+                found.iter().any(|byte| !byte.is_ascii_alphanumeric() && !b"_.$".contains(byte));
+            let assigned = !context.spaced && ended && context.sign == Sign::Equals;
+            found.len() >= 6 && (telling || no_name || assigned)
         }
         Class::Key | Class::Authorization => found.len() >= 8 && telling,
         Class::Perhaps => found.len() >= 16 && is_random(found),

@@ -27,6 +27,7 @@ fn secrets_are_named_and_their_surroundings_stay() {
         ("authorization: bearer a8f3-kq92", "authorization: bearer [redacted:bearer]"),
         ("curl -H 'x-api-key: a8f3kq92mz' x", "curl -H 'x-api-key: [redacted:api_key]' x"),
         ("password = hunter2222", "password = [redacted:password]"),
+        ("password = hunter2-hush-14", "password = [redacted:password]"),
         ("?user=a&password=hunter2", "?user=a&password=[redacted:password]"),
         ("mysql --password hunter2222 -u a", "mysql --password [redacted:password] -u a"),
         (r#"{"api_key": "abcdefgh12"}"#, r#"{"api_key": "[redacted:api_key]"}"#),

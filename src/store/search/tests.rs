@@ -173,16 +173,17 @@ fn what_is_new_is_indexed_and_what_is_gone_is_taken_out() {
     assert_eq!(store.ask("text:afterwards"), [last], "indexed or not yet");
     store.indexed();
     assert_eq!(found(store.path(), "quixotic"), Some(vec![3]));
-    forget(store.path(), &[3, 4, 4_000]).unwrap();
-    assert_eq!(found(store.path(), "n2x"), Some(vec![]));
-    assert_eq!(found(store.path(), "n4x"), Some(vec![5]));
     let bytes = |end: &str| {
         std::fs::read(store.path().join(format!("{}{end}", file::FILE))).unwrap_or_default()
     };
     let holds = |word: &str| {
         ["", "-wal"].iter().any(|end| memchr::memmem::find(&bytes(end), word.as_bytes()).is_some())
     };
-    assert!(!holds("quixotic") && holds("number"), "its words are out of the file");
+    assert!(holds("quixotic"));
+    forget(store.path(), &[3, 4, 4_000]).unwrap();
+    assert_eq!(found(store.path(), "n2x"), Some(vec![]));
+    assert_eq!(found(store.path(), "n4x"), Some(vec![5]));
+    assert!(!holds("quixotic"), "its words are out of the file");
     store.connection.execute("DELETE FROM bodies WHERE seq <= 50", []).unwrap();
     store.until(|state| state.documents == 51);
     assert_eq!(found(store.path(), "number").unwrap().len(), 50);

@@ -48,6 +48,7 @@ impl Encoding<'_> {
             expected.push(Expected { leg, body });
             // Of a body that is compressed again the digest is known already.
             let digest = if told.recoded.is_some() { told.digest } else { digest };
+            let redacted = redacted || told.redacted;
             Ok(At::Recipe(Told { digest, redacted, ..told }))
         })?;
         let Requests { draft, used, tally, .. } = requests;

@@ -29,6 +29,7 @@ mod remove;
 mod requests;
 mod rest;
 mod rewrite;
+pub mod seal;
 mod shelf;
 mod store;
 mod verify;
