@@ -12,6 +12,7 @@ mod advice;
 pub mod case;
 pub mod class;
 pub mod group;
+mod limit;
 mod limits;
 mod meaning;
 mod odd;

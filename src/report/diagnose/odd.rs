@@ -7,7 +7,7 @@ use crate::exchange::signal::Signal;
 use crate::neutral::message::Part;
 use crate::report::diagnose::case::{Case, Finding};
 use crate::report::diagnose::class::{Class, Confidence, Place};
-use crate::report::diagnose::{pace, tools};
+use crate::report::diagnose::{limit, pace, tools};
 use crate::report::prose::{self, capital};
 use crate::report::words;
 
@@ -15,7 +15,7 @@ use crate::report::words;
 pub(super) fn find(case: &Case<'_>) -> Vec<Finding> {
     [
         declined(case),
-        truncated(case),
+        limit::truncated(case),
         bad_event(case),
         unfinished(case),
         empty(case),
@@ -101,98 +101,6 @@ fn said(case: &Case<'_>) -> Option<String> {
             Some(format!("\"{}\"", prose::line(words.trim(), 200)))
         }
         _ => None,
-    })
-}
-
-pub(super) fn truncated(case: &Case<'_>) -> Option<Finding> {
-    let reason = finish(case).unwrap_or_default();
-    let at_context = reason == "model_context_window_exceeded";
-    let at_limit = matches!(
-        reason,
-        "length" | "max_tokens" | "MAX_TOKENS" | "max_output_tokens" | "incomplete"
-    );
-    if !at_limit && !at_context {
-        return None;
-    }
-    let output = case.row.output_tokens.map(i64::unsigned_abs);
-    let reasoning = case.row.reasoning_tokens.map_or(0, i64::unsigned_abs);
-    let limit = case.params.max_tokens;
-    let (words, thoughts) = case.answer.lengths();
-    let all_reasoning = output.is_some_and(|output| reasoning > 0 && reasoning * 5 >= output * 4);
-    let (detail, says) = if at_context {
-        (
-            "context",
-            "The answer was cut: prompt and answer together filled the model's context".to_owned(),
-        )
-    } else if all_reasoning {
-        let left = if words == 0 { "nothing" } else { "little" };
-        (
-            "reasoning",
-            format!(
-                "The answer was cut at its limit of {} tokens: reasoning took {} of them and left {left} for the answer",
-                prose::number(limit.or(output).unwrap_or_default()),
-                prose::number(reasoning)
-            ),
-        )
-    } else if let Some(limit) = limit {
-        (
-            "max_tokens",
-            format!(
-                "The answer was cut at the request's limit of {} output tokens",
-                prose::number(limit)
-            ),
-        )
-    } else {
-        (
-            "model_limit",
-            format!(
-                "The answer was cut at a limit the request does not set{}: the model's own, or the provider's default",
-                output
-                    .map(|output| format!(", after {} tokens", prose::number(output)))
-                    .unwrap_or_default()
-            ),
-        )
-    };
-    let mut finding = Finding::new(Class::Truncated, Place::Provider, Confidence::Certain, says)
-        .detail(detail)
-        .act_at(Place::Client)
-        .seen("finish", reason)
-        .seen_perhaps(
-            "request",
-            limit.map(|limit| format!("allows {} output tokens", prose::number(limit))),
-        );
-    if let Some(output) = output {
-        finding = finding.seen(
-            "usage",
-            format!(
-                "{} output tokens, {} of them reasoning",
-                prose::number(output),
-                prose::number(reasoning)
-            ),
-        );
-    }
-    if case.answer.kept {
-        finding =
-            finding.seen("answer", format!("{words} characters of text, {thoughts} of reasoning"));
-    }
-    let cut_call = case
-        .answer
-        .messages
-        .iter()
-        .flat_map(|message| &message.parts)
-        .any(|part| matches!(part, Part::ToolCall { arguments, .. } if !is_json(arguments)));
-    if cut_call {
-        finding = finding.seen("tool call", "its arguments are cut off and are no JSON");
-    }
-    let finding = match detail {
-        "reasoning" => finding.advise("raise the limit well above the reasoning (`max_tokens`, `max_output_tokens`, `maxOutputTokens`), or lower the effort (`reasoning_effort`, `thinking.budget_tokens`, `thinkingConfig`)"),
-        "context" => finding.advise("shorten the conversation, or use a model with a longer context"),
-        "model_limit" => finding.advise("set the limit in the request (`max_tokens`, `max_output_tokens`, `maxOutputTokens`); many providers have a low default"),
-        _ => finding.advise("raise the limit in the client (`max_tokens`, `max_output_tokens`, `maxOutputTokens`)"),
-    };
-    Some(match case.row.agent.as_str() {
-        "claude-code" => finding.advise("Claude Code: `CLAUDE_CODE_MAX_OUTPUT_TOKENS`"),
-        _ => finding.advise("or let the client ask for the rest in a further turn"),
     })
 }
 

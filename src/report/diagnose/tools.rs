@@ -7,7 +7,8 @@ use crate::exchange::signal::Signal;
 use crate::neutral::message::Part;
 use crate::report::diagnose::case::{Case, Finding};
 use crate::report::diagnose::class::{Class, Confidence, Place};
-use crate::report::diagnose::odd::{finish, has, is_json, truncated};
+use crate::report::diagnose::limit::truncated;
+use crate::report::diagnose::odd::{finish, has, is_json};
 use crate::report::{material, prose};
 
 pub(super) fn bad_arguments(case: &Case<'_>) -> Option<Finding> {

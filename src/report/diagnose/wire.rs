@@ -115,9 +115,16 @@ fn seen_so_far(mut finding: Finding, case: &Case<'_>) -> Finding {
         finding = finding.seen("quiet before the end", prose::time(quiet));
     }
     match (attempt.usage_source.as_deref(), attempt.output_tokens) {
-        (Some("provider"), Some(tokens)) => finding.seen(
+        (_, Some(tokens)) if usage_is_told(case) => finding.seen(
             "usage",
             format!("told by the provider: {} output tokens", prose::number(tokens.unsigned_abs())),
+        ),
+        (Some("provider"), Some(tokens)) => finding.seen(
+            "usage",
+            format!(
+                "told so far: {} output tokens; the provider may bill more",
+                prose::number(tokens.unsigned_abs())
+            ),
         ),
         (Some(_), Some(tokens)) => finding.seen(
             "usage",
@@ -317,8 +324,7 @@ fn reset(case: &Case<'_>) -> Finding {
             .advise("if it always takes the same time, something on the way (load balancer, NAT) ends quiet connections")
             .read_on("docs/troubleshooting.md#502-the-provider-closed-the-connection");
     }
-    let told =
-        case.last().is_some_and(|attempt| attempt.usage_source.as_deref() == Some("provider"));
+    let told = usage_is_told(case);
     let finding = Finding::new(
         Class::CutStream,
         place,
@@ -330,6 +336,13 @@ fn reset(case: &Case<'_>) -> Finding {
         .advise("try again; what the client has is half an answer, and it was told so by an abnormal end")
         .advise("if it always breaks after the same time or size, a proxy or load balancer on the way limits it")
         .read_on("docs/troubleshooting.md#502-the-provider-closed-the-connection")
+}
+
+/// Whether the provider had told the final usage before the end: it comes with, or after, the reason of the end.
+fn usage_is_told(case: &Case<'_>) -> bool {
+    let by_provider =
+        case.last().is_some_and(|attempt| attempt.usage_source.as_deref() == Some("provider"));
+    by_provider && (!case.answer.kept || !case.answer.reading.finish_reasons.is_empty())
 }
 
 fn after(case: &Case<'_>) -> String {
