@@ -8,12 +8,14 @@
 
 mod auth;
 mod cancel;
+mod capture;
 mod captures;
 mod command;
 mod demo;
 mod drain;
 mod edges;
 mod faults;
+mod formats;
 mod hostile;
 mod ids;
 mod legs;

@@ -6,6 +6,8 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::args::PlaceArgs;
+use crate::cli::captures::export::ExportArgs;
+use crate::cli::captures::import::ImportArgs;
 
 #[derive(Debug, Subcommand)]
 pub enum CapturesCommand {
@@ -19,6 +21,10 @@ pub enum CapturesCommand {
     Grep(GrepArgs),
     /// Show what the store holds, how large it is, and what it could not keep.
     Stats(StatsArgs),
+    /// Write exchanges in another format: NDJSON, HAR, a replay bundle, curl, OpenAI batch, Mooncake, AIPerf.
+    Export(Box<ExportArgs>),
+    /// Read exchanges of this or another program into the store.
+    Import(ImportArgs),
     /// Put a label, a score or a note on an exchange or a session, or take it off.
     Label(LabelArgs),
     /// Delete exchanges, or only their bodies.

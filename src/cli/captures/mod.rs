@@ -3,10 +3,13 @@
 
 pub mod args;
 mod backup;
+pub mod export;
 mod grep;
+pub mod import;
 mod label;
 mod ls;
 mod open;
+mod progress;
 mod show;
 mod tail;
 
@@ -19,6 +22,8 @@ pub fn run(command: &CapturesCommand) -> Exit {
         CapturesCommand::Show(args) => show::run(args),
         CapturesCommand::Tail(args) => tail::run(args),
         CapturesCommand::Grep(args) => grep::run(args),
+        CapturesCommand::Export(args) => export::run(args),
+        CapturesCommand::Import(args) => import::run(args),
         CapturesCommand::Label(args) => label::run(args),
         CapturesCommand::Backup(args) => backup::backup(args),
         CapturesCommand::Restore(args) => backup::restore(args),

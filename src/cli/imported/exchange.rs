@@ -40,8 +40,12 @@ pub(super) fn of(
     let sent = &place.headers;
     let agent = agent::name(sent.get(http::header::USER_AGENT).map(HeaderValue::as_bytes));
     let own_agent = word::kept(&recording.agent, "other");
-    let (named, parent_session) = headers::session(sent);
-    let session = recording.session.as_deref().map(Into::into);
+    let (session, parent) = match &recording.session {
+        Some(session) => {
+            (Some(session.as_str().into()), recording.parent_session.as_deref().map(Into::into))
+        }
+        None => headers::session(sent),
+    };
     let mut exchange = Exchange {
         id: ExchangeId::from_bytes(*id.as_bytes()),
         started: clock::now(),
@@ -57,10 +61,10 @@ pub(super) fn of(
         client_request_id: recording.client_request_id.clone(),
         agent: if recording.agent.is_empty() { agent } else { own_agent },
         user_agent: None,
-        session: session.or(named),
-        session_inferred: false,
-        parent_session,
-        user_label: None,
+        session_inferred: recording.session_inferred && session.is_some(),
+        session,
+        parent_session: parent,
+        user_label: recording.user_label.as_deref().map(Into::into),
         tags: recording.tags.clone(),
         trace: trace(recording, id.as_bytes()),
         seat: None,

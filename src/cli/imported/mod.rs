@@ -23,6 +23,7 @@ use crate::exchange::room::Room;
 use crate::observe::awaited::Awaited;
 use crate::observe::digest::Digester;
 use crate::observe::prices::PricesInForce;
+use crate::observe::signals::Finder;
 use crate::price::book::Book;
 use crate::store::capture::Captured;
 use crate::store::row::Row;
@@ -33,6 +34,7 @@ const ROOM_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// Turns recordings into records, one after the other.
 pub struct Importer {
     digester: Digester,
+    finder: Finder,
     room: Arc<Room>,
 }
 
@@ -49,6 +51,7 @@ impl Importer {
     pub fn new(book: Arc<Book>) -> Self {
         Self {
             digester: Digester::new(Arc::new(Awaited::default()), PricesInForce::new(book)),
+            finder: Finder::default(),
             room: Room::new(ROOM_BYTES_MAX),
         }
     }
@@ -60,6 +63,10 @@ impl Importer {
         let mut exchange = Box::new(exchange::of(&recording, &place, &self.room)?);
         self.digester.digest(&mut exchange);
         exchange::settle(&recording, &mut exchange);
+        if recording.outcome.is_empty() {
+            // Another program's: nobody has looked for a session or for what is odd.
+            self.finder.find(&mut exchange);
+        }
         let row = row::of(&recording, &exchange);
         let captured = kept::of(recording, &exchange);
         Ok(Imported { exchange, row, captured })

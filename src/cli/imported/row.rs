@@ -13,12 +13,11 @@ use crate::store::text::{LINE_MAX, NAME_MAX, fit};
 pub(super) fn of(recording: &Recording, exchange: &Exchange) -> Row {
     let mut row = Row::of(exchange);
     row.level = level(recording);
-    row.session_inferred = recording.session_inferred && row.session.is_some();
-    row.parent_session = recording.parent_session.as_deref().map(name);
-    row.user_label = recording.user_label.as_deref().map(name);
     row.run_id = recording.run_id.as_deref().and_then(id);
     row.replay_of = recording.replay_of.as_deref().and_then(id);
-    row.signals = signals(&recording.signals);
+    for signal in signals(&recording.signals).iter() {
+        row.signals.add(signal);
+    }
     if recording.redacted {
         row.flags |= flags::REDACTED;
     }

@@ -289,7 +289,8 @@ fn bare(text: &[u8], at: usize, class: Class, context: &Context) -> Option<Hit> 
         Class::Password => {
             let ended = !matches!(rest.get(length), Some(b')' | b',' | b';'));
             // No variable of any language is called so.
-            let no_name = found.iter().any(|byte| !byte.is_ascii_alphanumeric() && !b"_.$".contains(byte));
+            let no_name =
+                found.iter().any(|byte| !byte.is_ascii_alphanumeric() && !b"_.$".contains(byte));
             let assigned = !context.spaced && ended && context.sign == Sign::Equals;
             found.len() >= 6 && (telling || no_name || assigned)
         }

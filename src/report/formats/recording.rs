@@ -2,7 +2,7 @@
 
 use pinhole_replay::recording::{Attempt, Body, Fault, Label, Leg, Recording, Times, Usage, Whole};
 
-use crate::store::capture::Absent;
+use crate::report::exchange_json::reason;
 use crate::store::stored::{self, Stored};
 
 /// Everything the store has of one exchange. Takes it, because bodies are large.
@@ -134,7 +134,7 @@ fn label(label: stored::Label) -> Label {
 
 fn leg(leg: stored::Leg) -> Leg {
     let body = match leg.body {
-        stored::Body::Absent(why) => Body::Absent(absence(why).to_owned()),
+        stored::Body::Absent(why) => Body::Absent(reason(why).to_owned()),
         stored::Body::Same => Body::Same,
         stored::Body::Whole(whole) => Body::Whole(Whole {
             bytes: whole.bytes,
@@ -144,15 +144,4 @@ fn leg(leg: stored::Leg) -> Leg {
         }),
     };
     Leg { line: leg.line, headers: leg.headers, body }
-}
-
-/// Why a body is not there, in a word.
-pub fn absence(why: Absent) -> &'static str {
-    match why {
-        Absent::NotKept => "not_kept",
-        Absent::ShedMemory => "shed_memory",
-        Absent::ShedQueue => "shed_queue",
-        Absent::ShedDisk => "shed_disk",
-        Absent::Removed => "removed",
-    }
 }

@@ -13,6 +13,7 @@ use pinhole_replay::bundle;
 
 use crate::base::coding;
 use crate::report::exchange::curl;
+use crate::report::exchange_json;
 use crate::report::formats::recording;
 use crate::store::stored::{Stored, Whole};
 
@@ -60,6 +61,10 @@ impl Format {
             Self::Mooncake => "mooncake",
             Self::AiPerf => "aiperf",
         }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.label() == word)
     }
 
     /// The format that goes with a file's name.
@@ -136,7 +141,7 @@ impl<W: Write> Exporter<W> {
                 writer.push(&mut recording::of(stored))?;
                 Ok(None)
             }
-            Form::Lines(_, Lines::Ndjson) => Ok(Some(ndjson(&stored))),
+            Form::Lines(_, Lines::Ndjson) => Ok(Some(exchange_json::document(&stored).to_string())),
             Form::Lines(_, Lines::Curl) => command(&stored).map(Some),
             Form::Lines(_, Lines::Batch) => batch::line(&stored).map(Some),
             Form::Lines(_, Lines::Mooncake(clock)) => trace::mooncake(&stored, clock).map(Some),
@@ -187,8 +192,4 @@ fn command(stored: &Stored) -> Result<String, &'static str> {
     let command = curl::text(stored, curl::Side::Client).map_err(|_| "its request was not kept")?;
     let at = har::stamp(stored.row.started_at_us);
     Ok(format!("\n# {} {at}\n{}", stored.row.id, command.trim_end()))
-}
-
-fn ndjson(stored: &Stored) -> String {
-    serde_json::to_string(&recording::of(stored.clone())).unwrap_or_default()
 }

@@ -94,8 +94,11 @@ impl Foreign {
             tags: std::mem::take(&mut self.tags),
             ..Recording::default()
         };
-        if self.method.is_empty() && recording.method.is_empty() {
+        if recording.method.is_empty() {
             recording.method = "POST".to_owned();
+        }
+        if uuid::Uuid::try_parse(&self.id).is_ok() && recording.id != self.id {
+            recording.tags.push(("imported_id".to_owned(), std::mem::take(&mut self.id)));
         }
         recording.times.ttft_us = self.first_content_us.map(since);
         recording.error.clone_from(&self.error);
@@ -178,9 +181,12 @@ fn provider_of(host: String) -> String {
     HOSTS.iter().find(|(known, _)| *known == host).map_or(host, |(_, name)| (*name).to_owned())
 }
 
-/// The id it has, where that is a UUID; else one made of it, so that reading the file again gives the same.
+/// The id it has, where that is a UUID in the order of time, as ids in the store are; else one made of it, so that reading
+/// the file again gives the same.
 pub(super) fn id_of(source: Source, id: &str, started_us: i64) -> String {
-    if let Ok(uuid) = uuid::Uuid::try_parse(id) {
+    if let Ok(uuid) = uuid::Uuid::try_parse(id)
+        && uuid.get_version_num() == 7
+    {
         return uuid.hyphenated().to_string();
     }
     let mut hasher = blake3::Hasher::new();

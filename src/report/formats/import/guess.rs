@@ -24,7 +24,7 @@ pub(super) fn source(beginning: &[u8]) -> Option<Source> {
         Some(Source::Har)
     } else if has("direction") && has("payload") {
         Some(Source::BufferedV1)
-    } else if has("schema_version") || (has("attempts") && has("id")) {
+    } else if has("schema") && has("id") {
         Some(Source::Ndjson)
     } else if has("standard_logging_object") || has("call_type") || has("model_parameters") {
         Some(Source::LiteLlm)
