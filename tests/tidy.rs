@@ -75,6 +75,7 @@ const DIALECTS_LACK: &[(&str, &[&str], &str)] = &[
         &["openai_embeddings"],
         "vectors are no words, and what was embedded is rarely worth showing",
     ),
+    ("calls.rs", &["openai_embeddings"], "embeddings call no tools"),
     ("error.rs", &["openai_embeddings"], "OpenAI's envelope is written by openai_chat"),
 ];
 

@@ -10,24 +10,15 @@
 //! The arrow between this crate and the gateway points here only: the gateway implements [`Transport`] with its own
 //! pipeline, so a replayed exchange takes the same path as live traffic.
 //!
-//! This crate lands with part 4 of the plan; until then it holds the life cycle and the two seams the gateway builds on.
+//! Recordings and the file they are kept in are here. The schedule, the judge and the report land with part 4 of the plan;
+//! until then the life cycle and the seam the gateway builds on hold their place.
+
+pub mod bundle;
+pub mod recording;
 
 use std::time::Duration;
 
-/// One recorded request: what to send, and when it was sent relative to the start of its recording.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recording {
-    /// The captured exchange this came from; pairs are formed on it.
-    pub exchange_id: String,
-    /// Order is kept within a session.
-    pub session_id: Option<String>,
-    /// Offset of the request from the recording's first one.
-    pub at: Duration,
-    /// Path and query as the client sent them.
-    pub path: String,
-    /// The request body, byte for byte.
-    pub body: Vec<u8>,
-}
+use recording::Recording;
 
 /// What came back for one recording.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,17 +1,20 @@
-//! The operations listener: health, readiness, metrics, providers, routing decisions, prices, usage. Errors are problem
-//! documents.
+//! The operations listener: health, readiness, metrics, providers, routing decisions, prices, usage, capture and
+//! what runs now. Errors are problem documents.
 
+pub mod capture;
+pub mod exchanges;
 pub mod guard;
 pub mod metrics;
 pub mod pricing;
 pub mod problem;
+pub mod read;
 pub mod usage;
 pub mod views;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{delete, get, post};
 
 use crate::proxy::state::Shared;
 
@@ -28,6 +31,16 @@ fn app(shared: Arc<Shared>) -> Router {
         .route("/api/route", get(views::route))
         .route("/api/pricing", get(pricing::all))
         .route("/api/pricing/{*model}", get(pricing::one))
+        .route("/api/capture", get(capture::state).put(capture::switch))
+        .route("/api/live", get(capture::live))
+        .route("/api/exchanges", get(exchanges::list))
+        .route("/api/exchanges/{id}", get(exchanges::one))
+        .route("/api/exchanges/{id}/request", get(exchanges::request))
+        .route("/api/exchanges/{id}/response", get(exchanges::response))
+        .route("/api/exchanges/{id}/labels", post(exchanges::label))
+        .route("/api/exchanges/{id}/labels/{*name}", delete(exchanges::unlabel))
+        .route("/api/sessions", get(exchanges::sessions))
+        .route("/api/sessions/{id}/labels", post(exchanges::label_session))
         .route("/api/usage", get(usage::json))
         .route("/api/usage.csv", get(usage::csv))
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), guard::admit));

@@ -23,8 +23,8 @@ pub async fn not_found(uri: Uri) -> Response {
     problem(
         StatusCode::NOT_FOUND,
         &format!(
-            "nothing at {}; this version has /health, /ready, /metrics, /api/providers, /api/route, /api/pricing, /api/usage, \
-             /api/usage.csv",
+            "nothing at {}; this version has /health, /ready, /metrics, /api/exchanges, /api/sessions, /api/providers, /api/route, \
+             /api/pricing, /api/usage, /api/usage.csv",
             uri.path()
         ),
     )
@@ -33,6 +33,6 @@ pub async fn not_found(uri: Uri) -> Response {
 pub async fn not_allowed(uri: Uri) -> Response {
     problem(
         StatusCode::METHOD_NOT_ALLOWED,
-        &format!("{} does not take this method; use GET or HEAD", uri.path()),
+        &format!("{} does not take this method; see the `allow` header", uri.path()),
     )
 }

@@ -1,6 +1,7 @@
 //! The answers of the operations API.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Json;
 use axum::extract::{Query, State};
@@ -25,13 +26,25 @@ pub async fn health(State(shared): State<Arc<Shared>>) -> Json<Value> {
 
 pub async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     match readiness(&shared, &shared.snapshot()) {
-        Ok(()) => Json(json!({ "status": "ready" })).into_response(),
+        Ok(()) => Json(json!({ "status": "ready", "warnings": warnings(&shared) })).into_response(),
         Err(reason) => (
             StatusCode::SERVICE_UNAVAILABLE,
             Json(json!({ "status": "not ready", "reason": reason })),
         )
             .into_response(),
     }
+}
+
+/// What is wrong and does not stop traffic.
+fn warnings(shared: &Shared) -> Vec<&'static str> {
+    const FAILING: &str = "the store cannot be written: records and bodies are lost until it can; look at the log and at the disk";
+    const NO_BODIES: &str = "the disk is full: records are kept and bodies are not, until there is room; it is tried again every few seconds";
+    let Some(store) = shared.store() else { return Vec::new() };
+    let told = |flag: &AtomicBool, text| flag.load(Ordering::Relaxed).then_some(text);
+    [told(&store.failing, FAILING), told(&store.without_bodies, NO_BODIES)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 pub async fn providers(State(shared): State<Arc<Shared>>) -> Json<Value> {

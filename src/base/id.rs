@@ -31,6 +31,11 @@ impl ExchangeId {
         Self(uuid::Uuid::from_bytes(bytes))
     }
 
+    /// Reads the 36 characters.
+    pub fn parse(text: &str) -> Option<Self> {
+        uuid::Uuid::try_parse(text).ok().map(Self)
+    }
+
     /// The least bytes that an id of the instant `wall_us` or later has: ids are ranges of time.
     pub fn floor(wall_us: u64) -> [u8; 16] {
         let fraction = ((wall_us % 1_000) * 4096 / 1_000) as u16;
@@ -96,6 +101,8 @@ mod tests {
         let at = 1_700_000_000_000_123;
         let id = ExchangeId::new(at);
         assert_eq!(ExchangeId::from_bytes(id.bytes()), id);
+        assert_eq!(ExchangeId::parse(&id.to_string()), Some(id));
+        assert_eq!(ExchangeId::parse("no id"), None);
         assert!(ExchangeId::floor(at) <= id.bytes() && id.bytes() < ExchangeId::floor(at + 1));
     }
 

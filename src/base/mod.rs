@@ -2,12 +2,14 @@
 
 pub mod clock;
 pub mod coding;
+pub mod fold;
 pub mod glob;
 pub mod id;
 pub mod json;
 pub mod money;
 pub mod multipart;
 pub mod near;
+pub mod recent;
 pub mod secret;
 pub mod sse;
 pub mod task;

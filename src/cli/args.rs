@@ -6,6 +6,7 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::cli::captures::args::CapturesCommand;
 use crate::config::settings::Overrides;
 
 /// Version, commit and features.
@@ -46,6 +47,11 @@ pub enum Command {
     },
     /// Run simulated providers that speak all four dialects.
     Simulate(SimulateArgs),
+    /// What was captured: list, show, follow, search, label, delete, check, back up.
+    Captures {
+        #[command(subcommand)]
+        command: CapturesCommand,
+    },
     /// Show tokens, cost and times, by model, provider, key, session, day and more.
     Usage(UsageArgs),
     /// Print a completion script for a shell.

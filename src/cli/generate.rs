@@ -44,19 +44,15 @@ fn man_page() -> io::Result<Vec<u8>> {
     top.render_name_section(&mut page)?;
     top.render_synopsis_section(&mut page)?;
     top.render_options_section(&mut page)?;
-    for sub in command.get_subcommands_mut() {
-        if sub.is_hide_set() || sub.get_name() == "help" {
-            continue;
-        }
-        let heading = format!("pinhole {}", sub.get_name()).to_uppercase();
-        let help = sub.render_long_help().to_string();
+    each_below(&mut command, "pinhole", &mut |name, help| {
+        let heading = name.to_uppercase();
         writeln!(page, ".SH \"{heading}\"\n.nf")?;
         for line in help.trim().lines() {
             // A point or quote at the start of a line, and every backslash, mean something to the reader's program.
             writeln!(page, "\\&{}", line.trim_end().replace('\\', "\\\\").replace('-', "\\-"))?;
         }
-        writeln!(page, ".fi")?;
-    }
+        writeln!(page, ".fi")
+    })?;
     top.render_extra_section(&mut page)?;
     top.render_version_section(&mut page)?;
     Ok(page)
@@ -131,15 +127,29 @@ fn cli() -> String {
     command.build();
     let top = command.render_long_help().to_string();
     push_help(&mut page, "pinhole", &top);
+    let written = each_below(&mut command, "pinhole", &mut |name, help| {
+        push_help(&mut page, name, help);
+        Ok(())
+    });
+    debug_assert!(written.is_ok(), "writing to a String cannot fail");
+    page
+}
+
+/// Gives the help of every command below `command`, with its whole name, parents before their own.
+fn each_below(
+    command: &mut clap::Command,
+    name: &str,
+    give: &mut impl FnMut(&str, &str) -> io::Result<()>,
+) -> io::Result<()> {
     for sub in command.get_subcommands_mut() {
         if sub.is_hide_set() || sub.get_name() == "help" {
             continue;
         }
-        let name = format!("pinhole {}", sub.get_name());
-        let help = sub.render_long_help().to_string();
-        push_help(&mut page, &name, &help);
+        let name = format!("{name} {}", sub.get_name());
+        give(&name, &sub.render_long_help().to_string())?;
+        each_below(sub, &name, give)?;
     }
-    page
+    Ok(())
 }
 
 fn push_help(page: &mut String, name: &str, help: &str) {

@@ -1,12 +1,15 @@
 //! The command line: one file a subcommand, which only wires. Standard output is data, standard error is talk.
 
 pub mod args;
+pub mod captures;
 pub mod check;
 pub mod demo;
 pub mod generate;
+pub mod imported;
 pub mod keep;
 pub mod logging;
 pub mod observers;
+pub mod place;
 pub mod prices;
 pub mod route;
 pub mod serve;
@@ -61,6 +64,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Route(args) => route::run(&args),
         Command::Prices { command } => prices::run(&command),
+        Command::Captures { command } => captures::run(&command),
         Command::Simulate(args) => simulate::run(&args),
         Command::Usage(args) => usage::run(&args),
         Command::Completions { shell } => generate::completions(shell),

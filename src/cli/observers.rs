@@ -3,17 +3,23 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::base::task;
 use crate::cli::{keep, logging};
 use crate::config::settings::{LogLevel, Settings};
+use crate::exchange::room::Room;
 use crate::observe::line::LineSink;
 use crate::observe::pipe::Pipe;
 use crate::observe::prices::PricesInForce;
 use crate::observe::queue::Queue;
+use crate::observe::rules::RulesInForce;
 use crate::observe::sink::Sinks;
 use crate::observe::span::{Origins, SpanSink};
 use crate::price::date::Day;
+use crate::proxy::state::Shared;
 use crate::store::Counters as StoreCounters;
+use crate::store::inbox::Handle;
 use crate::store::lock::{LockError, ServeLock};
+use crate::store::search::Indexer;
 use crate::telemetry::counters::Counters as ExportCounters;
 use crate::telemetry::instruments::Telemetry;
 use crate::telemetry::metrics::Metric;
@@ -22,6 +28,9 @@ use crate::telemetry::metrics::Metric;
 pub struct Observers {
     exports: Option<Arc<ExportCounters>>,
     store: Option<Arc<StoreCounters>>,
+    handle: Option<Handle>,
+    /// Held, not read: it ends with this.
+    indexer: Option<Indexer>,
     log: Pipe,
     /// Held, not read: one gateway a data directory.
     lock: Option<ServeLock>,
@@ -33,12 +42,27 @@ pub fn start(
     origins: &Origins,
     log: &Pipe,
 ) -> Result<(Sinks, Observers), LockError> {
-    let mut observers = Observers { exports: None, store: None, log: log.clone(), lock: None };
+    let mut observers = Observers {
+        exports: None,
+        store: None,
+        handle: None,
+        indexer: None,
+        log: log.clone(),
+        lock: None,
+    };
+    let room = Room::new(settings.capture.memory_bytes_max);
     let mut sinks = Sinks::default();
-    if let Some(keep::Store { lock, counters, sink }) = keep::start(settings, sinks.awaited())? {
-        observers.store = Some(counters);
-        observers.lock = Some(lock);
-        sinks = sinks.with(Box::new(sink));
+    let rules = RulesInForce::new(Arc::clone(&settings.capture.rules));
+    match keep::start(settings, sinks.awaited(), Arc::clone(&rules))? {
+        // Nothing is ever stored: nothing is held for it.
+        None => sinks = sinks.keeping(room, Arc::default()),
+        Some(keep::Store { lock, counters, handle, indexer, sink }) => {
+            observers.indexer = indexer;
+            observers.store = Some(counters);
+            observers.handle = Some(handle);
+            observers.lock = Some(lock);
+            sinks = sinks.keeping(room, rules).with(Box::new(sink));
+        }
     }
     if !matches!(settings.log.level, LogLevel::Error | LogLevel::Warn) {
         sinks = sinks.with(Box::new(LineSink::new(logging::form(settings.log), log.clone())));
@@ -63,8 +87,9 @@ pub fn with_spans(
 }
 
 impl Observers {
-    /// Lets scrapes read what exporters, store and log count themselves.
-    pub fn watch(&self, telemetry: &Telemetry) {
+    /// Lets scrapes and the operations API read what exporters, store and log count themselves.
+    pub fn watch(&self, shared: &Shared) {
+        let telemetry = &shared.telemetry;
         let log = self.log.clone();
         telemetry.watch(Metric::LogLinesDropped, &[], move || log.dropped());
         if let Some(counters) = &self.exports {
@@ -72,6 +97,15 @@ impl Observers {
         }
         if let Some(counters) = &self.store {
             keep::watch(telemetry, counters);
+            shared.queue.has_store(Arc::clone(counters));
+        }
+        if let Some(handle) = &self.handle {
+            let live = Arc::clone(shared.queue.live());
+            // Detached on purpose: it ends with the runtime.
+            drop(task::spawn(
+                "heads of running exchanges",
+                keep::note_running(live, Arc::clone(shared.queue.rules()), handle.clone()),
+            ));
         }
     }
 }
@@ -99,9 +133,7 @@ pub fn watch_queue(telemetry: &Telemetry, queue: &Arc<Queue>) {
     watch(Metric::ObservationsLost, &["exchange", "unread"], Queue::unread);
     watch(Metric::ObservationsLost, &["exchange", "sink_failed"], Queue::unseen);
     watch(Metric::ObservationsLost, &["prompt", "memory"], |queue| queue.room().refused());
-    watch(Metric::CaptureQueueBytes, &[], |queue| {
-        u64::try_from(queue.room().held_bytes()).unwrap_or(u64::MAX)
-    });
+    watch(Metric::CaptureQueueBytes, &[], Queue::held_bytes);
 }
 
 /// Lets scrapes read the date of the price list in force.

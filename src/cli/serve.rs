@@ -19,6 +19,8 @@ use crate::config::load::load;
 use crate::config::prices;
 use crate::config::reload::Watch;
 use crate::config::settings::{Overrides, Server as ServerSettings, Settings, Source};
+use crate::exchange::level::Level;
+use crate::observe::clean;
 use crate::observe::digest::Digester;
 use crate::observe::meter::MeterSink;
 use crate::observe::pipe::Pipe;
@@ -151,7 +153,7 @@ async fn serve(settings: Settings, again: Arc<Again>, log: &Pipe) -> Exit {
             return Exit::Environment;
         }
     };
-    observers.watch(&gateway.shared.telemetry);
+    observers.watch(&gateway.shared);
     // Before the banner: whoever has read it may change the file or send a signal.
     let mut calls = match Calls::watch(&gateway.shared) {
         Ok(calls) => calls,
@@ -248,6 +250,7 @@ async fn reload(shared: &Arc<Shared>, again: &Arc<Again>) {
                 tracing::warn!("{key} has changed; that takes effect at the next start");
             }
             again.origins.replace(&settings.providers);
+            clean::in_force().reload(&settings.redact);
             // Reports are read where the records are written.
             settings.server.data_dir.clone_from(&started.server.data_dir);
             shared.replace(settings);
@@ -293,7 +296,8 @@ fn waiting_for_restart(before: &Settings, new: &Settings) -> Vec<&'static str> {
         (started.workers != server.workers, "server.workers"),
         (started.header_timeout != server.header_timeout, "server.header_timeout"),
         (started.data_dir != server.data_dir, "server.data_dir"),
-        (before.capture != new.capture, "capture.level"),
+        (before.capture.memory_bytes_max != new.capture.memory_bytes_max, "capture.memory"),
+        (opens(before) != opens(new), "capture.level"),
         (before.retention != new.retention, "retention"),
         (before.telemetry != new.telemetry, "telemetry"),
         (before.log != new.log, "log"),
@@ -301,6 +305,11 @@ fn waiting_for_restart(before: &Settings, new: &Settings) -> Vec<&'static str> {
     .into_iter()
     .filter_map(|(changed, key)| changed.then_some(key))
     .collect()
+}
+
+/// Whether anything is ever stored.
+fn opens(settings: &Settings) -> bool {
+    settings.capture.rules.most() > Level::Off
 }
 
 /// New requests are refused, running ones finish up to the limit.

@@ -7,12 +7,9 @@ use std::sync::Arc;
 use crate::base::clock;
 use crate::cli::Exit;
 use crate::cli::args::UsageArgs;
-use crate::cli::serve::tell_findings;
+use crate::cli::place::{self, Place, refuse};
 use crate::cli::terminal::{say, tell};
-use crate::config::env::Environment;
-use crate::config::load::{find, load};
 use crate::config::prices::Layers;
-use crate::config::settings::{Overrides, Settings};
 use crate::price::book::Book;
 use crate::report::reprice::{self as report, Repriced};
 use crate::report::{ask, usage};
@@ -39,7 +36,7 @@ pub fn run(args: &UsageArgs) -> Exit {
     if args.reprice {
         return reprice(args, &ask).unwrap_or_else(|exit| exit);
     }
-    let folder = match folder(args) {
+    let folder = match place::folder(args.config.as_deref(), args.data_dir.as_deref()) {
         Ok(folder) => folder,
         Err(exit) => return exit,
     };
@@ -95,46 +92,11 @@ fn reprice(args: &UsageArgs, ask: &Ask) -> Result<Exit, Exit> {
 
 /// As the configuration says; without any, the shipped price list and the installed one.
 fn folder_and_book(args: &UsageArgs) -> Result<(PathBuf, Arc<Book>), Exit> {
-    let environment = Environment::of_process();
-    if let Some(settings) = settings(args, &environment)? {
-        return Ok((settings.server.data_dir, settings.prices.book));
+    let place = Place::of(args.config.as_deref(), args.data_dir.as_deref())?;
+    if let Some(settings) = place.settings {
+        return Ok((place.folder, settings.prices.book));
     }
-    let folder = unconfigured(args, &environment);
-    let lists = Layers::of(&folder, None).and_then(|layers| layers.lists());
+    let lists = Layers::of(&place.folder, None).and_then(|layers| layers.lists());
     let lists = lists.map_err(|fault| refuse(&fault, Exit::Usage))?;
-    Ok((folder, Arc::new(Book::new(lists, HashMap::new()))))
-}
-
-/// Where the store is: as the flag says, else as the configuration does.
-fn folder(args: &UsageArgs) -> Result<PathBuf, Exit> {
-    let environment = Environment::of_process();
-    if args.data_dir.is_some() && args.config.is_none() {
-        return Ok(unconfigured(args, &environment));
-    }
-    let settings = settings(args, &environment)?;
-    Ok(settings
-        .map_or_else(|| unconfigured(args, &environment), |settings| settings.server.data_dir))
-}
-
-/// `None`: there is no configuration, nor a provider key in the environment. A store can be read without.
-fn settings(args: &UsageArgs, environment: &Environment) -> Result<Option<Settings>, Exit> {
-    let overrides = Overrides { data_dir: args.data_dir.clone(), ..Overrides::default() };
-    match load(args.config.as_deref(), &overrides, environment) {
-        Ok(settings) => Ok(Some(settings)),
-        Err(findings) if find(args.config.as_deref(), environment).is_some() => {
-            tell_findings(&findings);
-            Err(Exit::Usage)
-        }
-        Err(_) => Ok(None),
-    }
-}
-
-fn unconfigured(args: &UsageArgs, environment: &Environment) -> PathBuf {
-    let named = args.data_dir.as_ref().map(|named| environment.flag_path(named));
-    named.unwrap_or_else(|| environment.default_data_dir())
-}
-
-fn refuse(error: &str, exit: Exit) -> Exit {
-    tell(&format!("error: {error}"));
-    exit
+    Ok((place.folder, Arc::new(Book::new(lists, HashMap::new()))))
 }

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config::file_capture::{Capture, Retention};
 use crate::config::file_provider::Provider;
 use crate::config::file_telemetry::Telemetry;
 use crate::config::settings::{IncludeUsage, LogFormat, LogLevel};
@@ -70,7 +71,7 @@ pub struct File {
     pub auto_cost_basis: Option<bool>,
     /// What tokens cost; see `docs/prices.md`.
     pub prices: Option<Prices>,
-    /// How much of each exchange is kept. This version keeps facts and numbers; headers and bodies come with capture.
+    /// How much of each exchange is kept; see `docs/captures.md`.
     pub capture: Option<Capture>,
     /// When what was kept is removed.
     pub retention: Option<Retention>,
@@ -178,6 +179,8 @@ pub struct Key {
     pub label: String,
     /// The key itself; better as `env:NAME` or `file:PATH`.
     pub secret: SecretText,
+    /// The most that its holders may ask for with `x-pinhole-capture`, beyond what is kept anyway. Default: nothing more.
+    pub capture_max: Option<Level>,
 }
 
 /// The shape of error answers.
@@ -276,40 +279,4 @@ impl Default for Prices {
     fn default() -> Self {
         Self { file: None, stale_after: SpanOrOff(Some(PRICES_STALE_AFTER)) }
     }
-}
-
-/// How much of each exchange is kept.
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Capture {
-    /// `off` keeps nothing, `meta` facts and numbers, `headers` also headers, `full` also bodies.
-    pub level: Level,
-}
-
-/// When what was kept is removed.
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Retention {
-    /// Bodies and headers. Read and checked now; acts when bodies are kept.
-    pub bodies: Option<BodyRetention>,
-    /// Facts and numbers.
-    pub records: Option<RecordRetention>,
-}
-
-/// When captured bodies are removed; the bound that is reached first acts.
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct BodyRetention {
-    /// Older ones are removed.
-    pub age: Option<Span>,
-    /// Beyond this much on disk the oldest are removed.
-    pub size: Option<Size>,
-}
-
-/// When records are removed: at the start and once an hour. Sums by hour and day stay.
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct RecordRetention {
-    /// Older ones are removed.
-    pub age: Option<Span>,
 }

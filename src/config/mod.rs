@@ -16,6 +16,7 @@ pub mod docs;
 pub mod env;
 pub mod expand;
 pub mod file;
+pub mod file_capture;
 pub mod file_provider;
 pub mod file_telemetry;
 pub mod load;

@@ -13,6 +13,7 @@ use crate::base::trace::Sampler;
 use crate::config::diagnostic::Findings;
 use crate::exchange::level::Level;
 use crate::exchange::trace::Incoming;
+use crate::policy::capture::Rules as CaptureRules;
 use crate::policy::identity::GatewayKey;
 use crate::price::book::Book;
 use crate::route::rules::Rules;
@@ -32,6 +33,10 @@ pub struct Settings {
     pub streams: Streams,
     pub discovery: Discovery,
     pub capture: Capture,
+    /// What is taken out of whatever is kept or shown.
+    pub redact: crate::policy::redact::Settings,
+    /// Encrypts headers and bodies on disk.
+    pub encryption_key: Option<Secret>,
     pub retention: Retention,
     pub errors: Errors,
     pub prices: Prices,
@@ -169,9 +174,17 @@ pub struct Discovery {
 }
 
 /// How much of an exchange is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Capture {
+    /// Where no rule says otherwise.
     pub level: Level,
+    pub rules: Arc<CaptureRules>,
+    /// Bytes of running exchanges and of those that wait to be written.
+    pub memory_bytes_max: usize,
+    /// Texts are indexed.
+    pub search: bool,
+    /// Bytes of that index.
+    pub search_bytes_max: u64,
 }
 
 /// When captured data is removed; `None`: never by this bound.
@@ -179,6 +192,8 @@ pub struct Capture {
 pub struct Retention {
     pub bodies_age: Option<Duration>,
     pub bodies_bytes_max: Option<u64>,
+    /// Nothing is removed that was not exported.
+    pub require_export: bool,
     pub records_age: Option<Duration>,
 }
 

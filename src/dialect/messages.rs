@@ -1,5 +1,5 @@
-//! Reads the words of requests and answers into messages, for spans that are asked to carry them. Off the hot path, and
-//! only then: nothing else needs a tree of a body. What cannot be understood is left out; nothing here can fail.
+//! Reads the words of requests and answers into messages, for spans that are asked to carry them and for people who look at
+//! what was captured. Off the hot path, and only then: nothing else needs a tree of a body. What cannot be understood is left out; nothing here can fail.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +13,9 @@ use crate::neutral::message::{Conversation, Message, Part};
 /// Limit: bytes of one event that is read.
 const EVENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Limit: bytes of one part that is put together of many events; what comes after is dropped.
-const PART_BYTES_MAX: usize = 256 * 1024;
-/// Limit: choices, messages or parts of one answer.
-const ITEMS_MAX: usize = 256;
+const PART_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Limit: choices, messages or parts of a request or an answer.
+const ITEMS_MAX: usize = 16 * 1024;
 
 /// What a request says.
 pub fn request(dialect: Dialect, body: &[u8]) -> Conversation {
@@ -45,21 +45,29 @@ pub fn document(dialect: Dialect, body: &[u8]) -> Vec<Message> {
 pub fn events(dialect: Dialect, bytes: &[u8]) -> Vec<Message> {
     let mut draft = Draft::default();
     let mut splitter = Splitter::new(EVENT_BYTES_MAX);
-    let mut event = |data: &[u8]| {
-        let Ok(event) = serde_json::from_slice::<Value>(data) else { return };
-        match dialect {
-            Dialect::OpenAiChat => openai_chat::messages::event(&event, &mut draft),
-            Dialect::OpenAiResponses => openai_responses::messages::event(&event, &mut draft),
-            Dialect::OpenAiEmbeddings => {}
-            Dialect::Anthropic => anthropic_messages::messages::event(&event, &mut draft),
-            Dialect::Gemini => gemini_generate::messages::event(&event, &mut draft),
-        }
-    };
-    splitter.feed(bytes, |one| event(&one.data));
+    splitter.feed_borrowed(bytes, |one| add_event(dialect, one.data, &mut draft));
     if let Some(last) = splitter.finish() {
-        event(&last.data);
+        add_event(dialect, &last.data, &mut draft);
     }
     draft.messages()
+}
+
+/// What one event brings, by its data.
+pub fn event(dialect: Dialect, data: &[u8]) -> Vec<Message> {
+    let mut draft = Draft::default();
+    add_event(dialect, data, &mut draft);
+    draft.messages()
+}
+
+fn add_event(dialect: Dialect, data: &[u8], draft: &mut Draft) {
+    let Ok(event) = serde_json::from_slice::<Value>(data) else { return };
+    match dialect {
+        Dialect::OpenAiChat => openai_chat::messages::event(&event, draft),
+        Dialect::OpenAiResponses => openai_responses::messages::event(&event, draft),
+        Dialect::OpenAiEmbeddings => {}
+        Dialect::Anthropic => anthropic_messages::messages::event(&event, draft),
+        Dialect::Gemini => gemini_generate::messages::event(&event, draft),
+    }
 }
 
 /// An answer being put together: parts by choice and place, in the order of both.

@@ -1,6 +1,8 @@
 //! The only place that knows vendor JSON: one folder a dialect, and here the one `match` for each thing they all do.
 
 pub mod anthropic_messages;
+pub mod calls;
+pub mod complaint;
 pub mod edit;
 pub mod gemini_generate;
 #[cfg(test)]
@@ -13,10 +15,13 @@ pub mod openai_embeddings;
 pub mod openai_responses;
 pub mod outline;
 pub mod params;
+pub mod pieces;
 pub mod prompt;
 pub mod reader;
+pub mod session;
 pub mod sight;
 mod tail;
+pub mod texts;
 mod tokens;
 
 use bytes::Bytes;

@@ -88,6 +88,7 @@ impl Reader {
             }
         };
         self.notes.reading.ended = !walk.is_broken();
+        self.notes.reading.content = self.notes.reading.content.with(content);
         content
     }
 
@@ -116,7 +117,8 @@ impl Reader {
         if let Some(event) = splitter.finish()
             && (event.data == b"[DONE]" || json::check(&event.data).is_ok())
         {
-            read_event(self.form, &mut self.notes, &event.data);
+            let content = read_event(self.form, &mut self.notes, &event.data);
+            self.notes.reading.content = self.notes.reading.content.with(content);
         }
         self.notes.finish(match self.form {
             Form::Known(Dialect::Anthropic) => Cache::Apart,
@@ -129,6 +131,7 @@ impl Reader {
         let (form, notes) = (self.form, &mut self.notes);
         self.splitter.feed_borrowed(piece, |event| {
             let content = read_event(form, notes, event.data);
+            notes.reading.content = notes.reading.content.with(content);
             if !content.is_none() {
                 on_content(at_us, content);
             }

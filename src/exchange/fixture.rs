@@ -8,7 +8,7 @@ use crate::base::trace::{SpanId, TraceId};
 use crate::exchange::Exchange;
 use crate::exchange::attempt::{Attempt, Link, RateLimit};
 use crate::exchange::frames::Frames;
-use crate::exchange::leg::Leg;
+use crate::exchange::leg::{Keep, Leg};
 use crate::exchange::outcome::Outcome;
 use crate::exchange::room::{Room, Share};
 use crate::exchange::summary::{Summary, Times};
@@ -32,6 +32,9 @@ pub(crate) fn exchange() -> Exchange {
         agent: "none",
         user_agent: None,
         session: None,
+        session_inferred: false,
+        parent_session: None,
+        user_label: None,
         tags: Vec::new(),
         trace: Trace {
             id: TraceId([0xab; 16]),
@@ -41,6 +44,9 @@ pub(crate) fn exchange() -> Exchange {
             call: SpanId([2; 8]),
             sampled: false,
         },
+        seat: None,
+        keep: Keep::Numbers,
+        asked: None,
         request: Leg::default(),
         request_bytes: 2_048,
         prompt: None,
@@ -48,29 +54,7 @@ pub(crate) fn exchange() -> Exchange {
         queued_us: 0,
         waited_at_provider: None,
         request_read_us: 40,
-        attempts: vec![Attempt {
-            provider: "openai".into(),
-            model: Some("gpt-5".into()),
-            model_label: "gpt-5".into(),
-            usage_added: false,
-            span: SpanId([3; 8]),
-            link: Link { reused: true, ..Link::default() },
-            ended_us: None,
-            events: true,
-            coding: None,
-            rate_limit: RateLimit::default(),
-            key_label: None,
-            because: "exact model id",
-            edits: Vec::new(),
-            request: Leg::default(),
-            sent_us: 55,
-            head_us: Some(1_234),
-            status: Some(StatusCode::OK),
-            upstream_request_id: Some("req_1".to_owned()),
-            response: Leg::default(),
-            frames: Frames::default(),
-            failure: None,
-        }],
+        attempts: vec![attempt()],
         status: Some(StatusCode::OK),
         response: Leg::default(),
         response_bytes: 512,
@@ -83,5 +67,31 @@ pub(crate) fn exchange() -> Exchange {
             agent: "none",
             ..Summary::default()
         },
+    }
+}
+
+fn attempt() -> Attempt {
+    Attempt {
+        provider: "openai".into(),
+        model: Some("gpt-5".into()),
+        model_label: "gpt-5".into(),
+        usage_added: false,
+        span: SpanId([3; 8]),
+        link: Link { reused: true, ..Link::default() },
+        ended_us: None,
+        events: true,
+        coding: None,
+        rate_limit: RateLimit::default(),
+        key_label: None,
+        because: "exact model id",
+        edits: Vec::new(),
+        request: Leg::default(),
+        sent_us: 55,
+        head_us: Some(1_234),
+        status: Some(StatusCode::OK),
+        upstream_request_id: Some("req_1".to_owned()),
+        response: Leg::default(),
+        frames: Frames::default(),
+        failure: None,
     }
 }

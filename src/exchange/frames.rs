@@ -21,19 +21,25 @@ const LARGE: usize = 4_096;
 /// How much of the end tells whether an answer is over.
 const ENDING: usize = 1_024;
 
+/// Limit: bytes of a body that are kept, where bodies are.
+pub const BODY_MAX: usize = 64 * 1024 * 1024;
+
 /// How much of an answer is kept for reading.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Extent {
-    /// All of it, within the limits.
-    #[default]
-    Whole,
     /// As much as tells an id at its beginning and whether it ended: nobody is going to read the rest.
     Ends,
+    /// As much as its numbers may stand in.
+    #[default]
+    Whole,
+    /// Every byte: it is going to be stored.
+    Body,
 }
 
 impl Extent {
     fn head_max(self) -> u64 {
         match self {
+            Self::Body => BODY_MAX as u64,
             Self::Whole => HEAD_MAX as u64,
             Self::Ends => 2 * 1024,
         }
@@ -41,7 +47,7 @@ impl Extent {
 
     fn tail_max(self) -> usize {
         match self {
-            Self::Whole => TAIL_MAX,
+            Self::Body | Self::Whole => TAIL_MAX,
             Self::Ends => ENDING,
         }
     }
@@ -114,8 +120,13 @@ impl Frames {
         }
     }
 
+    /// Whether the next piece takes memory that was not taken before.
+    pub fn grows(&self) -> bool {
+        self.keeps_head() && (self.table.len() < TABLE_MAX || self.extent == Extent::Body)
+    }
+
     /// Whether the next piece may still be kept as part of the front.
-    pub fn keeps_head(&self) -> bool {
+    fn keeps_head(&self) -> bool {
         let head_max = if self.wide { HEAD_WIDE_MAX } else { self.extent.head_max() };
         !self.ends_only && self.head_bytes < head_max
     }
@@ -170,6 +181,12 @@ impl Frames {
     fn tail_max(&self) -> usize {
         if self.ends_only {
             TAIL_SHED_MAX.min(self.extent.tail_max())
+        } else if self.extent == Extent::Body
+            && self.untabled > 0
+            && self.head_bytes < BODY_MAX as u64
+        {
+            // The table is full and the body is not: what comes now has its bytes here, and no times.
+            BODY_MAX - self.head_bytes as usize
         } else {
             self.extent.tail_max()
         }
@@ -198,11 +215,31 @@ impl Frames {
 
     /// The whole answer in one piece, when all of it was kept.
     pub fn whole(&self) -> Option<Vec<u8>> {
-        (self.head_bytes == self.bytes).then(|| {
-            let mut all = Vec::with_capacity(self.head_bytes as usize);
+        (self.missing_bytes() == 0).then(|| {
+            let mut all = Vec::with_capacity(self.bytes as usize);
             self.head().for_each(|(_, piece)| all.extend_from_slice(piece));
+            all.extend_from_slice(self.tail());
             all
         })
+    }
+
+    /// Every byte of the front, and how many bytes that is short of the whole; `None` when there was no room for it.
+    pub fn body(&self) -> Option<(Vec<u8>, u64)> {
+        if let Some(whole) = self.whole() {
+            return Some((whole, 0));
+        }
+        if self.ends_only || self.extent != Extent::Body {
+            return None;
+        }
+        let mut front = Vec::with_capacity(self.head_bytes as usize);
+        self.head().for_each(|(_, piece)| front.extend_from_slice(piece));
+        let missing = self.bytes - front.len() as u64;
+        Some((front, missing))
+    }
+
+    /// What it is kept for.
+    pub fn extent(&self) -> Extent {
+        self.extent
     }
 
     /// The first bytes, at most `max`.

@@ -1,9 +1,13 @@
 //! One leg of an exchange: headers and body as they stood on one side of one connection, as far as a sink asks for them.
 //!
-//! Invariant: no credential enters a leg; its value is masked when the leg is made, before any sink sees it.
+//! Invariant: no credential enters a leg; values of headers are kept by a list (`redact::headers`), and that happens when
+//! the leg is made, before any sink sees it.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::HeaderMap;
+
+use crate::exchange::frames::BODY_MAX;
+use crate::exchange::redact;
 
 /// How much of an exchange's legs the sinks want. The more the costlier; with `Numbers` nothing is copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -20,7 +24,10 @@ pub enum Keep {
 /// One side of one connection.
 #[derive(Debug, Default, Clone)]
 pub struct Leg {
-    /// In order, credentials masked; `None`: not kept.
+    /// Method, target and version of a request, where headers are kept. May hold a key in its query: it is redacted before
+    /// it is stored, and no sink shows it otherwise.
+    pub line: Option<Box<str>>,
+    /// In order, with placeholders for the values that are not kept; `None`: not kept at all.
     pub headers: Option<HeaderMap>,
     pub body: Body,
 }
@@ -28,32 +35,20 @@ pub struct Leg {
 /// The bytes of one leg's body.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub enum Body {
-    /// Not kept.
+    /// Not kept, or there was no such leg.
     #[default]
     Nothing,
+    /// Wanted, and let go for want of memory.
+    Shed,
     /// The bytes of the leg before it: the client's request for the provider's, the provider's answer for the client's.
     Same,
-    /// In order of arrival, as references to the bytes that passed.
+    /// Of the provider's answer: they are in the attempt's frames.
+    Framed,
+    /// In order, copies of small pieces and references to large ones.
     Pieces(Pieces),
 }
 
-impl Body {
-    /// The very same pieces, not only equal ones: told without reading a byte.
-    pub fn is_the_same_as(&self, other: &Self) -> bool {
-        let (Self::Pieces(own), Self::Pieces(other)) = (self, other) else {
-            return false;
-        };
-        own.pieces.len() == other.pieces.len()
-            && own.cut_bytes == other.cut_bytes
-            && own
-                .pieces
-                .iter()
-                .zip(&other.pieces)
-                .all(|(own, other)| own.as_ptr() == other.as_ptr() && own.len() == other.len())
-    }
-}
-
-/// Pieces of a body. Limit: [`Pieces::BYTES_MAX`]; what comes after is counted.
+/// Pieces of a body. Limit: [`BODY_MAX`]; what comes after is counted.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Pieces {
     pub pieces: Vec<Bytes>,
@@ -62,35 +57,45 @@ pub struct Pieces {
     pub cut_bytes: u64,
 }
 
-impl Pieces {
-    pub const BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// A reference would hold the connection's read buffer, and each request would need a new one.
+const COPIED_MAX: usize = 16 * 1024;
 
+impl Pieces {
     pub fn push(&mut self, piece: &Bytes) {
         let length = piece.len() as u64;
-        if self.bytes + length > Self::BYTES_MAX {
+        if self.cut_bytes > 0 || self.bytes + length > BODY_MAX as u64 {
             self.cut_bytes += length;
             return;
         }
         self.bytes += length;
-        self.pieces.push(piece.clone());
+        self.pieces.push(owned(piece));
     }
 
-    pub fn concat(&self) -> Vec<u8> {
-        self.pieces.concat()
+    /// All in one piece, without a copy where there is but one.
+    pub fn concat(&self) -> Bytes {
+        match self.pieces.as_slice() {
+            [one] => one.clone(),
+            many => many.concat().into(),
+        }
     }
+}
+
+/// A copy where that is the cheaper way to keep it.
+pub fn owned(piece: &Bytes) -> Bytes {
+    if piece.len() <= COPIED_MAX { Bytes::copy_from_slice(piece) } else { piece.clone() }
 }
 
 impl Leg {
     /// Keeps the headers, where they are wanted.
     pub fn note_headers(&mut self, keep: Keep, headers: &HeaderMap) {
         if keep >= Keep::Headers {
-            self.headers = Some(masked(headers));
+            self.headers = Some(redact::current().masked(headers));
         }
     }
 
-    /// Keeps a piece of the body, where bodies are wanted.
-    pub fn note_body(&mut self, keep: Keep, piece: &Bytes) {
-        if keep < Keep::Bodies {
+    /// Keeps a piece of the body.
+    pub fn note_body(&mut self, piece: &Bytes) {
+        if self.body == Body::Shed {
             return;
         }
         if !matches!(self.body, Body::Pieces(_)) {
@@ -101,41 +106,22 @@ impl Leg {
         }
     }
 
-    /// Says that the body is that of the leg before, where bodies are wanted.
-    pub fn note_same_body(&mut self, keep: Keep) {
-        if keep >= Keep::Bodies {
-            self.body = Body::Same;
+    /// The body, where it stands here in one piece.
+    pub fn one_piece(&self) -> Option<&Bytes> {
+        match &self.body {
+            Body::Pieces(pieces) if pieces.cut_bytes == 0 => match pieces.pieces.as_slice() {
+                [one] => Some(one),
+                _ => None,
+            },
+            _ => None,
         }
     }
-}
-
-/// Headers whose values are credentials.
-const CREDENTIALS: [HeaderName; 10] = [
-    header::AUTHORIZATION,
-    header::PROXY_AUTHORIZATION,
-    header::COOKIE,
-    header::SET_COOKIE,
-    HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("x-goog-api-key"),
-    HeaderName::from_static("api-key"),
-    HeaderName::from_static("x-pinhole-key"),
-    HeaderName::from_static("cf-aig-authorization"),
-    HeaderName::from_static("x-amz-security-token"),
-];
-
-/// The headers with their credentials masked: the known ones, and whatever was marked as sensitive when it was set.
-fn masked(headers: &HeaderMap) -> HeaderMap {
-    let mut kept = headers.clone();
-    for (name, value) in &mut kept {
-        if value.is_sensitive() || CREDENTIALS.contains(name) {
-            *value = HeaderValue::from_static("(masked)");
-        }
-    }
-    kept
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[test]
@@ -154,19 +140,22 @@ mod tests {
         leg.note_headers(Keep::Headers, &headers);
         let kept = format!("{:?}", leg.headers.unwrap());
         assert!(!kept.contains("sk-") && !kept.contains("a=1") && !kept.contains("b=2"), "{kept}");
-        assert!(kept.contains("ua") && kept.matches("(masked)").count() == 4, "{kept}");
+        assert!(kept.contains("ua") && kept.matches("[redacted:header:").count() == 4, "{kept}");
     }
 
     #[test]
-    fn bodies_are_references_up_to_a_limit() {
+    fn large_pieces_are_references_small_ones_copies_and_both_have_a_limit() {
         let mut leg = Leg::default();
-        let piece = Bytes::from(vec![7; 40 * 1024 * 1024]);
-        leg.note_body(Keep::Headers, &piece);
-        assert_eq!(leg.body, Body::Nothing);
-        leg.note_body(Keep::Bodies, &piece);
-        leg.note_body(Keep::Bodies, &piece);
+        let large = Bytes::from(vec![7; 40 * 1024 * 1024]);
+        let small = Bytes::from_static(b"small");
+        leg.note_body(&large);
+        assert_eq!(leg.one_piece().unwrap().as_ptr(), large.as_ptr(), "not a copy");
+        leg.note_body(&small);
+        leg.note_body(&large);
+        leg.note_body(&small);
         let Body::Pieces(pieces) = leg.body else { panic!("no pieces") };
-        assert_eq!((pieces.bytes, pieces.cut_bytes), (piece.len() as u64, piece.len() as u64));
-        assert_eq!(pieces.pieces[0].as_ptr(), piece.as_ptr(), "not a copy");
+        assert_ne!(pieces.pieces[1].as_ptr(), small.as_ptr(), "a copy");
+        let kept = (large.len() + small.len()) as u64;
+        assert_eq!((pieces.bytes, pieces.cut_bytes), (kept, kept), "no hole before what is kept");
     }
 }

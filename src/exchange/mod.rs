@@ -16,6 +16,7 @@ pub(crate) mod fixture;
 pub mod frames;
 pub mod leg;
 pub mod level;
+pub mod live;
 pub mod outcome;
 pub mod redact;
 pub mod room;
@@ -33,7 +34,9 @@ use http::{HeaderValue, Method, StatusCode};
 use crate::base::clock;
 use crate::base::id::ExchangeId;
 use crate::exchange::attempt::Attempt;
-use crate::exchange::leg::Leg;
+use crate::exchange::leg::{Keep, Leg};
+use crate::exchange::level::Level;
+use crate::exchange::live::Seat;
 use crate::exchange::outcome::Outcome;
 use crate::exchange::room::Share;
 use crate::exchange::summary::Summary;
@@ -64,15 +67,27 @@ pub struct Exchange {
     pub agent: &'static str,
     /// As sent; kept for the span of a sampled exchange.
     pub user_agent: Option<HeaderValue>,
-    /// The session, where the client names one.
-    pub session: Option<HeaderValue>,
+    /// The session: as the client names it in a header, else in the body; else as the messages tell.
+    pub session: Option<Arc<str>>,
+    /// The session was found by the messages; no client named it.
+    pub session_inferred: bool,
+    /// The session that this one works for.
+    pub parent_session: Option<Arc<str>>,
+    /// Who the client says its user is: a short id or name from the body.
+    pub user_label: Option<Arc<str>>,
     /// From `x-pinhole-tag: name=value`.
     pub tags: Vec<(String, String)>,
     pub trace: Trace,
+    /// Its place among those that run.
+    pub seat: Option<Seat>,
+    /// How much of the legs is kept while it runs; what is stored of it is decided when it is over.
+    pub keep: Keep,
+    /// The level that the client asked for by a header.
+    pub asked: Option<Level>,
     pub request: Leg,
     pub request_bytes: u64,
-    /// The request's body in clear, for what is read of it later: parameters on a sampled span, words to count where an
-    /// answer brings no usage. `None`: it was not wanted, or there was no room.
+    /// The request's body in clear, for what is read of it later: the session and its signals, parameters on a sampled
+    /// span, words to count where an answer brings no usage. `None`: it was not wanted, or there was no room.
     pub prompt: Option<Bytes>,
     /// What `prompt` and the attempts' frames may take of the gateway's memory.
     pub share: Share,
@@ -120,40 +135,68 @@ impl Exchange {
         clock::us_between(self.started, clock::now())
     }
 
-    /// Says so when the client got what the provider sent, byte for byte: the second copy of the list is then let go.
-    pub fn compare_answers(&mut self) {
-        if let Some(attempt) = self.attempts.last()
-            && self.response.body.is_the_same_as(&attempt.response.body)
+    /// Keeps the request's body as it came, where bodies are wanted and there is room.
+    pub fn note_request(&mut self, body: &Bytes) {
+        if self.keep < Keep::Bodies || body.is_empty() {
+            return;
+        }
+        if self.share.grow(body.len()) {
+            self.request.note_body(body);
+        } else {
+            self.request.body = leg::Body::Shed;
+        }
+    }
+
+    /// Keeps the request's body, without its coding where it had one, for reading it later, while there is room.
+    pub fn keep_prompt(&mut self, body: &Bytes, decoded: Option<&Bytes>) {
+        if decoded.is_none()
+            && let Some(kept) = self.request.one_piece()
         {
-            self.response.body = leg::Body::Same;
+            self.prompt = Some(kept.clone());
+            return;
         }
-    }
-
-    /// Keeps the request's body for reading it later, while there is room.
-    pub fn keep_prompt(&mut self, body: &Bytes) {
-        /// A reference would hold the connection's read buffer, and each request would need a new one.
-        const COPIED_MAX: usize = 16 * 1024;
+        let body = decoded.unwrap_or(body);
         if self.share.grow_perhaps(body.len()) {
-            let copied = body.len() <= COPIED_MAX;
-            let kept = if copied { Bytes::copy_from_slice(body) } else { body.clone() };
-            self.prompt = Some(kept);
-        }
-    }
-
-    /// Nothing more is to be read of the request's body.
-    pub fn let_go_of_prompt(&mut self) {
-        if let Some(body) = self.prompt.take() {
-            self.share.shrink(body.len());
+            self.prompt = Some(leg::owned(body));
         }
     }
 
     /// Notes a piece of the running attempt's answer; without room, only the ends of the answer are kept.
     pub fn note_frame(&mut self, at_us: u64, data: &Bytes) {
+        if let Some(seat) = &self.seat {
+            seat.frame(at_us, data.len());
+        }
         let Some(attempt) = self.attempts.last_mut() else { return };
-        if attempt.frames.keeps_head() && !self.share.grow(data.len()) {
+        if attempt.frames.grows() && !self.share.grow(data.len()) {
             self.share.shrink(attempt.frames.shed());
+            if attempt.response.body == leg::Body::Framed {
+                attempt.response.body = leg::Body::Shed;
+            }
         }
         attempt.frames.push(at_us, data);
+    }
+
+    /// Notes bytes that the client gets and the provider did not send: from here on its answer is one of its own.
+    /// `before`: how many bytes it got until now, as the provider sent them.
+    pub fn note_own_answer(&mut self, before: u64, data: &Bytes) {
+        if self.keep < Keep::Bodies || self.response.body == leg::Body::Shed {
+            return;
+        }
+        let mut first = None;
+        if self.response.body == leg::Body::Same && before > 0 {
+            let attempt = self.attempts.last();
+            let passed = usize::try_from(before).unwrap_or(usize::MAX);
+            first = attempt.map(|attempt| Bytes::from(attempt.frames.beginning(passed)));
+        }
+        let more = data.len() + first.as_ref().map_or(0, Bytes::len);
+        if !self.share.grow(more) {
+            self.response.body = leg::Body::Shed;
+            return;
+        }
+        if let Some(first) = first {
+            self.response.note_body(&first);
+        }
+        self.response.note_body(data);
     }
 
     /// The attempt whose answer went to the client, or the last one tried.

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
+use crate::base::id::ExchangeId;
 use crate::base::money::Nanodollars;
+use crate::exchange::signal::Signals;
 use crate::neutral::reading::Reading;
 use crate::neutral::usage::{Usage, UsageSource};
 
@@ -19,6 +21,15 @@ pub struct Summary {
     pub times: Times,
     /// A closed name for the client program, from its user agent: `claude-code`, `codex`, …, `other`; `none`.
     pub agent: &'static str,
+    /// What is odd about the exchange.
+    pub signals: Signals,
+    /// The exchange that this one repeats, byte for byte.
+    pub duplicate_of: Option<ExchangeId>,
+    /// Where in the request's body the prompt first differs from the conversation's last turn: the beginning of the tool,
+    /// the block of instructions or the message. Told where it breaks the provider's cache.
+    pub prefix_changed_at: Option<u64>,
+    /// An earlier exchange, stored without a session, and the session that it turned out to belong to.
+    pub adopts: Option<(ExchangeId, Arc<str>)>,
 }
 
 /// Tokens and cost of one attempt.

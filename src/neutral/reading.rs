@@ -65,6 +65,10 @@ pub struct Reading {
     pub tools: Vec<ToolCalls>,
     /// The `type` or `code` of an error the provider put into the stream or document.
     pub error: Option<String>,
+    /// The kinds of content that the whole answer had.
+    pub content: Content,
+    /// A part of the answer says that the model refuses.
+    pub refused: bool,
     /// The tier the provider says it served (`service_tier`).
     pub service_tier: Option<String>,
     /// The answer's words (text, reasoning, tool arguments), for counting where usage is missing.

@@ -4,25 +4,65 @@ use std::sync::Arc;
 
 use crate::base::clock;
 use crate::exchange::Exchange;
+use crate::exchange::level::Level;
 use crate::exchange::summary::Account;
 use crate::observe::awaited::{Awaited, News};
+use crate::observe::capture;
+use crate::observe::clean::{self, Redaction};
+use crate::observe::rules::RulesInForce;
 use crate::observe::sink::Sink;
+use crate::policy::capture::Rules;
 use crate::store::awaited::Awaited as Awaiting;
+use crate::store::entry::Entry;
 use crate::store::late::Late;
 use crate::store::row::Row;
+use crate::store::text::{NAME_MAX, fit};
 use crate::store::writer::Writer;
 
 /// Hands rows to the store's writer, and stops it after the last batch.
 pub struct KeepSink {
     writer: Writer,
     awaited: Arc<Awaited>,
+    /// How much of an exchange is kept.
+    rules: Arc<RulesInForce>,
     /// Found no room in the writer's queue yet.
     late: Late,
 }
 
 impl KeepSink {
-    pub fn new(writer: Writer, awaited: Arc<Awaited>) -> Self {
-        Self { writer, awaited, late: Late::default() }
+    pub fn new(writer: Writer, awaited: Arc<Awaited>, rules: Arc<RulesInForce>) -> Self {
+        Self { writer, awaited, rules, late: Late::default() }
+    }
+
+    /// What is stored of one exchange; of one that is not kept at all only what it cost, without a word of it.
+    fn entry(
+        &mut self,
+        exchange: &Exchange,
+        rules: &Rules,
+        redaction: &Redaction,
+    ) -> Option<Entry> {
+        let level = capture::level(exchange, rules);
+        if level == Level::Off {
+            let at_us = i64::try_from(exchange.wall_us).unwrap_or(i64::MAX);
+            for (attempt, tally) in exchange.attempts.iter().zip(&exchange.summary.tallies) {
+                let mut account = Account::new(&attempt.provider, &attempt.model_label);
+                account.add(tally);
+                self.late.add(at_us, &account);
+            }
+            if is_written(exchange) {
+                self.writer.handle().heads(Vec::new(), vec![exchange.id.bytes()]);
+            }
+            return None;
+        }
+        let mut row = Row::of(exchange);
+        row.level = level;
+        row.headers = capture::indexed(exchange, &rules.indexed);
+        row.head_written = is_written(exchange);
+        let mut captured = capture::captured(exchange, level).map(Box::new);
+        if let Some(captured) = &mut captured {
+            redaction.whole_bodies(captured);
+        }
+        Some(Entry { row, captured })
     }
 
     fn keep_late(&mut self) {
@@ -37,9 +77,9 @@ impl KeepSink {
         for news in self.awaited.news() {
             match news {
                 News::Expected(response_id, owner) => self.writer.handle().await_usage(Awaiting {
-                    response_id,
+                    response_id: fit(&response_id, NAME_MAX).into_owned(),
                     provider: owner.provider.to_string(),
-                    model: owner.model.as_deref().map(str::to_owned),
+                    model: owner.model.as_deref().map(|model| fit(model, NAME_MAX).into_owned()),
                     model_label: owner.model_label.to_string(),
                     batch: owner.batch,
                     noted_at_us,
@@ -50,9 +90,23 @@ impl KeepSink {
     }
 }
 
+/// Whether its head stands on disk, as of one that runs.
+fn is_written(exchange: &Exchange) -> bool {
+    exchange.seat.as_ref().is_some_and(|seat| seat.entry().is_written())
+}
+
 impl Sink for KeepSink {
     fn take(&mut self, batch: &[Box<Exchange>], _dropped: u64) {
-        self.writer.handle().put(batch.iter().map(|exchange| Row::of(exchange)).collect());
+        let (rules, redaction) = (self.rules.load(), clean::in_force());
+        let entries = batch.iter().filter_map(|exchange| self.entry(exchange, &rules, &redaction));
+        let entries: Vec<Entry> = entries.collect();
+        let handle = self.writer.handle();
+        handle.put(entries);
+        for (id, session) in batch.iter().filter_map(|exchange| exchange.summary.adopts.as_ref()) {
+            if !handle.adopt(id.bytes(), session) {
+                tracing::debug!(%id, "a first turn stays without its session: the store's queue is full");
+            }
+        }
         self.keep_awaited();
         self.keep_late();
     }
@@ -86,7 +140,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let limits = Limits { queue_max: 0, ..Limits::default() };
         let writer = Writer::start(folder.path(), limits).unwrap();
-        let mut sink = KeepSink::new(writer, Arc::default());
+        let mut sink = KeepSink::new(writer, Arc::default(), Arc::default());
         let usage = |input, output| Usage { input, output, ..Usage::default() };
         let account = |provider: &str, cost| Account {
             answers: 3,

@@ -6,6 +6,8 @@
 //! ```
 
 pub mod awaited;
+pub mod capture;
+pub mod clean;
 pub mod digest;
 pub mod estimate;
 pub mod keep;
@@ -16,6 +18,9 @@ pub mod pipe;
 pub mod prices;
 pub mod queue;
 pub mod recorder;
+pub mod rules;
+pub mod sessions;
+pub mod signals;
 pub mod sink;
 pub mod span;
 

@@ -1,11 +1,14 @@
 //! Log lines on their way to a pipe that may be full: whoever writes never waits. A thread of its own does the waiting;
 //! lines that find no room are dropped and counted, and once there is room again the log says how many.
+//!
+//! Invariant: every log line comes by here, and leaves without secrets.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::exchange::redact;
 use crate::observe::line::LogForm;
 
 /// Limit: bytes waiting to be written.
@@ -116,7 +119,10 @@ fn notice(form: LogForm, lost: u64) -> String {
 
 impl Write for Pipe {
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
-        self.push(lines);
+        match redact::current().clean(lines) {
+            Some(clean) => self.push(&clean),
+            None => self.push(lines),
+        }
         Ok(lines.len())
     }
 

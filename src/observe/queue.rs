@@ -10,21 +10,24 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
 use crate::exchange::Exchange;
 use crate::exchange::leg::Keep;
+use crate::exchange::level::Level;
+use crate::exchange::live::Live;
 use crate::exchange::room::Room;
 use crate::observe::digest::Digester;
 use crate::observe::overflow::Overflow;
+use crate::observe::rules::RulesInForce;
+use crate::observe::signals::Finder;
 use crate::observe::sink::Sinks;
+use crate::store::Counters as StoreCounters;
 
 /// Limit: finished exchanges waiting for the worker. Past it their records are lost and counted; see `overflow`.
 pub const QUEUE_MAX: usize = 65_536;
-/// Limit: bytes kept of running exchanges, prompts and answers.
-const ROOM_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// How long a woken worker waits for more before it takes the batch.
 const COMPANY: Duration = Duration::from_millis(10);
 
@@ -43,6 +46,12 @@ pub struct Queue {
     overflow: Overflow,
     /// Memory for what is kept of running exchanges.
     room: Arc<Room>,
+    /// What of an exchange is stored.
+    rules: Arc<RulesInForce>,
+    /// The exchanges that run.
+    live: Arc<Live>,
+    /// What the store counts, where there is one.
+    store: OnceLock<Arc<StoreCounters>>,
     closed: AtomicBool,
     cutting: AtomicBool,
     worker: Mutex<Option<Thread>>,
@@ -65,7 +74,10 @@ impl Queue {
             keep: sinks.keep(),
             digester: digester.clone().hurried(),
             overflow: Overflow::new(digester.clone()),
-            room: Room::new(ROOM_BYTES_MAX),
+            room: Arc::clone(sinks.room()),
+            rules: Arc::clone(sinks.rules()),
+            live: Arc::default(),
+            store: OnceLock::new(),
             closed: AtomicBool::new(false),
             cutting: AtomicBool::new(false),
             worker: Mutex::new(None),
@@ -105,8 +117,41 @@ impl Queue {
         &self.room
     }
 
-    pub fn keep(&self) -> Keep {
-        self.keep
+    /// What the store counts; `None`: nothing is kept.
+    pub fn store(&self) -> Option<&Arc<StoreCounters>> {
+        self.store.get()
+    }
+
+    /// Told once, at the start.
+    pub fn has_store(&self, counters: Arc<StoreCounters>) {
+        // A second store would be a defect, and the first one is the one that is written.
+        let _first = self.store.set(counters);
+    }
+
+    /// Bytes kept of exchanges that run or wait to be written.
+    pub fn held_bytes(&self) -> u64 {
+        let waiting = self.store().map_or(0, |store| store.queued_bytes.load(Ordering::Relaxed));
+        u64::try_from(self.room.held_bytes()).unwrap_or(u64::MAX).saturating_add(waiting)
+    }
+
+    pub fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    pub fn rules(&self) -> &Arc<RulesInForce> {
+        &self.rules
+    }
+
+    /// How much is held of an exchange while it runs whose client asked for that level.
+    pub fn keep_of(&self, asked: Option<Level>) -> Keep {
+        let rules = self.rules.load();
+        let stored = match rules.bound(asked) {
+            Level::Meta if rules.reads_headers() => Keep::Headers,
+            Level::Off | Level::Meta => Keep::Numbers,
+            Level::Headers => Keep::Headers,
+            Level::Full => Keep::Bodies,
+        };
+        stored.max(self.keep)
     }
 
     /// From now on an exchange that ends by being dropped was cut by the gateway, not left by its client.
@@ -155,7 +200,16 @@ impl Queue {
         }
     }
 
+    /// Neither must one in finding sessions and signals.
+    fn find(&self, finder: &mut Finder, exchange: &mut Exchange) {
+        if catch_unwind(AssertUnwindSafe(|| finder.find(exchange))).is_err() {
+            self.unread.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(id = %exchange.id, "no session or signals could be found; they are missing");
+        }
+    }
+
     fn run(&self, mut digester: Digester, mut sinks: Sinks) {
+        let mut finder = Finder::default();
         let mut batch: Vec<Box<Exchange>> = Vec::with_capacity(256);
         loop {
             let closing = self.closed.load(Ordering::SeqCst);
@@ -166,6 +220,7 @@ impl Queue {
             if !batch.is_empty() {
                 for exchange in &mut batch {
                     self.digest(&mut digester, exchange);
+                    self.find(&mut finder, exchange);
                 }
                 self.unseen.fetch_add(sinks.take(&batch, self.dropped()), Ordering::Relaxed);
                 batch.clear();

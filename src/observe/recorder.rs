@@ -28,17 +28,15 @@ impl Recorder {
 
     /// How much of answers is kept for reading.
     pub fn extent(&self) -> Extent {
-        self.queue.digester().extent()
+        match &self.exchange {
+            Some(exchange) if exchange.keep == Keep::Bodies => Extent::Body,
+            _ => self.queue.digester().extent(),
+        }
     }
 
     /// What reads answers, for a thread that has other work to do.
     pub fn digester(&self) -> &Digester {
         self.queue.digester()
-    }
-
-    /// What the sinks want kept.
-    pub fn keep(&self) -> Keep {
-        self.queue.keep()
     }
 
     /// The exchange, while it runs.
@@ -51,6 +49,9 @@ impl Recorder {
         if let Some(mut exchange) = self.exchange.take() {
             exchange.outcome = outcome;
             exchange.ended_us = exchange.left_us.unwrap_or_else(|| exchange.offset_us());
+            if let Some(seat) = &exchange.seat {
+                seat.end();
+            }
             self.queue.push(exchange);
         }
     }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use crate::exchange::Exchange;
 use crate::exchange::leg::Keep;
+use crate::exchange::room::Room;
 use crate::exchange::summary::Account;
 use crate::observe::awaited::Awaited;
+use crate::observe::rules::RulesInForce;
 
 /// Takes finished exchanges, in batches, on the worker thread.
 pub trait Sink: Send {
@@ -23,12 +25,29 @@ pub trait Sink: Send {
     fn flush(&mut self) {}
 }
 
+/// Limit: bytes kept of running exchanges and of those that wait to be written, unless the configuration says otherwise.
+const ROOM_BYTES_MAX: usize = 256 * 1024 * 1024;
+
 /// The list. Order: ledger, telemetry, store, live tail, log; this version has the store, the log, and what tests add.
-#[derive(Default)]
 pub struct Sinks {
     list: Vec<Box<dyn Sink>>,
     /// What the digest waits for, and the store keeps.
     awaited: Arc<Awaited>,
+    /// Memory for what is kept of exchanges until it is stored.
+    room: Arc<Room>,
+    /// What of an exchange the store wants.
+    rules: Arc<RulesInForce>,
+}
+
+impl Default for Sinks {
+    fn default() -> Self {
+        Self {
+            list: Vec::new(),
+            awaited: Arc::default(),
+            room: Room::new(ROOM_BYTES_MAX),
+            rules: Arc::default(),
+        }
+    }
 }
 
 impl Sinks {
@@ -43,6 +62,20 @@ impl Sinks {
     pub fn first(mut self, sink: Box<dyn Sink>) -> Self {
         self.list.insert(0, sink);
         self
+    }
+
+    /// With other bounds on memory, and the rules by which the store keeps.
+    #[must_use]
+    pub fn keeping(self, room: Arc<Room>, rules: Arc<RulesInForce>) -> Self {
+        Self { room, rules, ..self }
+    }
+
+    pub fn room(&self) -> &Arc<Room> {
+        &self.room
+    }
+
+    pub fn rules(&self) -> &Arc<RulesInForce> {
+        &self.rules
     }
 
     /// The answers whose usage comes later.

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use crate::base::trace::traceparent;
 use crate::dialect::openai_chat::usage_filter::UsageFilter;
 use crate::exchange::Blame;
+use crate::exchange::leg::{Body, Keep};
 use crate::neutral::failure::{Failure, Source};
 use crate::neutral::kind::Operation;
 use crate::observe::digest::Digester;
@@ -74,9 +75,11 @@ impl Job {
             digester: self.digester_for_cost(status, events),
         };
         let gathers = manner.digester.is_some();
-        let keep = self.recorder.keep();
         if let Some(exchange) = self.recorder.exchange() {
-            exchange.response.note_headers(keep, &answered);
+            exchange.response.note_headers(exchange.keep, &answered);
+            if exchange.keep == Keep::Bodies {
+                exchange.response.body = Body::Same;
+            }
         }
         let recorder = self.recorder.hand_over();
         let places = std::mem::take(&mut self.places);
@@ -148,11 +151,10 @@ impl Job {
         }
         let provider = self.provider.clone();
         self.sign(response.headers_mut(), provider.as_deref());
-        let keep = self.recorder.keep();
         if let Some(exchange) = self.recorder.exchange() {
-            exchange.response.note_headers(keep, response.headers());
+            exchange.response.note_headers(exchange.keep, response.headers());
             if let ReplyBody::Made(Some(bytes)) = response.body() {
-                exchange.response.note_body(keep, bytes);
+                exchange.note_own_answer(0, bytes);
             }
         }
         self.recorder.finish(outcome);

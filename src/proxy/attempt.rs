@@ -14,7 +14,7 @@ use crate::dialect::edit::{self, Edit};
 use crate::exchange::Blame;
 use crate::exchange::attempt::{Attempt, Link, RateLimit};
 use crate::exchange::frames::Frames;
-use crate::exchange::leg::{Keep, Leg};
+use crate::exchange::leg::{Body, Keep, Leg};
 use crate::neutral::failure::{Code, Failure};
 use crate::neutral::kind::{Dialect, Operation};
 use crate::observe::recorder::Recorder;
@@ -279,11 +279,23 @@ fn set_headers(
 
 /// A new attempt, as it stands when the request is about to be sent.
 pub fn begin(recorder: &mut Recorder, provider: &Provider, choice: &Choice, prepared: &Prepared) {
-    let (keep, extent) = (recorder.keep(), recorder.extent());
+    let extent = recorder.extent();
     let Some(exchange) = recorder.exchange() else {
         return;
     };
+    let keep = exchange.keep;
     let sent_us = exchange.offset_us();
+    if let Some(seat) = &exchange.seat {
+        seat.learn(|known| {
+            known.key_label.clone_from(&exchange.key_label);
+            known.model_requested.clone_from(&exchange.model_requested);
+            known.stream = exchange.stream;
+            known.provider = Some(Arc::clone(&provider.id));
+            known.model.clone_from(&choice.model);
+            known.attempts += 1;
+            known.sent_us = Some(sent_us);
+        });
+    }
     exchange.attempts.push(Attempt {
         provider: Arc::clone(&provider.id),
         model: choice.model.clone(),
@@ -293,7 +305,7 @@ pub fn begin(recorder: &mut Recorder, provider: &Provider, choice: &Choice, prep
         edits: prepared.edits.clone(),
         usage_added: prepared.usage_added,
         span: prepared.span,
-        request: request_leg(keep, prepared),
+        request: request_leg(keep, provider, prepared),
         sent_us,
         link: Link::default(),
         head_us: None,
@@ -303,24 +315,38 @@ pub fn begin(recorder: &mut Recorder, provider: &Provider, choice: &Choice, prep
         coding: None,
         upstream_request_id: None,
         rate_limit: RateLimit::default(),
-        response: Leg::default(),
+        response: answer_leg(keep),
         frames: Frames::new(extent),
         failure: None,
     });
 }
 
 /// The leg to the provider; a body without edits is the client's.
-fn request_leg(keep: Keep, prepared: &Prepared) -> Leg {
+fn request_leg(keep: Keep, provider: &Provider, prepared: &Prepared) -> Leg {
     let mut leg = Leg::default();
     leg.note_headers(keep, &prepared.call.headers);
+    if keep >= Keep::Headers {
+        let base = &provider.base_url;
+        let scheme = base.scheme_str().unwrap_or("https");
+        let host = base.authority().map_or("", |authority| authority.as_str());
+        let (method, path) = (&prepared.call.method, &prepared.call.path);
+        leg.line = Some(format!("{method} {scheme}://{host}{path}").into());
+    }
+    if keep < Keep::Bodies {
+        return leg;
+    }
     if prepared.call.body.is_whole() {
-        leg.note_same_body(keep);
+        leg.body = Body::Same;
     } else {
-        for piece in prepared.call.body.remaining() {
-            leg.note_body(keep, piece);
-        }
+        prepared.call.body.remaining().for_each(|piece| leg.note_body(piece));
     }
     leg
+}
+
+/// The leg from the provider: its bytes are to be in the frames.
+fn answer_leg(keep: Keep) -> Leg {
+    let body = if keep < Keep::Bodies { Body::Nothing } else { Body::Framed };
+    Leg { body, ..Leg::default() }
 }
 
 /// Sends the request and waits for the head of the answer. What is learnt on the way goes into the running attempt.
@@ -341,10 +367,10 @@ pub async fn send(
             answer.unwrap_or_else(|_elapsed| Err(out_of_time(provider, total)))
         }
     };
-    let keep = recorder.keep();
     let Some(exchange) = recorder.exchange() else {
         return result;
     };
+    let keep = exchange.keep;
     let now_us = exchange.offset_us();
     let is_batch = exchange.operation == Operation::Opaque && exchange.path.contains("/batches/");
     if let Some(attempt) = exchange.attempts.last_mut() {

@@ -1,8 +1,12 @@
 //! What passes and what does not: deny-lists for both directions, and the gateway's own headers. Pure.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::exchange::attempt::RateLimit;
+use crate::exchange::level::Level;
 use crate::policy::identity::{Caller, Place};
 
 pub const X_PINHOLE_ID: HeaderName = HeaderName::from_static("x-pinhole-id");
@@ -20,16 +24,27 @@ pub const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 pub const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
+const X_PINHOLE_CAPTURE: HeaderName = HeaderName::from_static("x-pinhole-capture");
 const X_PINHOLE_TAG: HeaderName = HeaderName::from_static("x-pinhole-tag");
 
-/// Where clients name their session, the first of them wins: any client, Claude Code, Codex, OpenCode.
-const SESSION: [HeaderName; 5] = [
+/// Where clients name their session, the first of them wins: any client, Claude Code, Codex, OpenCode, older Codex.
+const SESSION: [HeaderName; 6] = [
     HeaderName::from_static("x-session-id"),
     HeaderName::from_static("x-claude-code-session-id"),
     HeaderName::from_static("session-id"),
-    HeaderName::from_static("session_id"),
+    HeaderName::from_static("x-opencode-session"),
     HeaderName::from_static("x-session-affinity"),
+    HeaderName::from_static("session_id"),
 ];
+const CLAUDE_CODE: usize = 1;
+const CODEX: usize = 2;
+/// Where they name the session that theirs works for.
+const PARENT: [HeaderName; 2] = [
+    HeaderName::from_static("x-parent-session-id"),
+    HeaderName::from_static("x-opencode-parent-session"),
+];
+/// Limit: bytes of a session's name.
+const SESSION_BYTES_MAX: usize = 256;
 
 /// Limits on tags; what is over them is left out.
 const TAGS_MAX: usize = 16;
@@ -128,9 +143,60 @@ pub fn owned(value: &HeaderValue) -> Option<HeaderValue> {
     HeaderValue::from_bytes(value.as_bytes()).ok()
 }
 
-/// The session that the client names.
-pub fn session(headers: &HeaderMap) -> Option<&HeaderValue> {
-    SESSION.iter().find_map(|name| headers.get(name)).filter(|value| !value.is_empty())
+/// The session that the client names, and the one that it says this one works for.
+pub fn session(headers: &HeaderMap) -> (Option<Arc<str>>, Option<Arc<str>>) {
+    let Some((at, own)) =
+        SESSION.iter().enumerate().find_map(|(at, name)| Some((at, name_in(headers, name)?)))
+    else {
+        return (None, None);
+    };
+    let (own, parent) = match at {
+        CLAUDE_CODE => claude_code(headers, own),
+        CODEX => codex(headers, own),
+        _ => (own, PARENT.iter().find_map(|name| name_in(headers, name))),
+    };
+    let other = parent.filter(|parent| *parent != own);
+    (Some(Arc::from(own)), other.map(Arc::from))
+}
+
+/// A session, and the one that it works for.
+type Named<'h> = (Cow<'h, str>, Option<Cow<'h, str>>);
+
+/// Sub-agents of Claude Code share the header of the session, and have ids of their own within it.
+fn claude_code<'h>(headers: &'h HeaderMap, session: Cow<'h, str>) -> Named<'h> {
+    let agent = |name: &str| headers.get(name).and_then(text_of);
+    let Some(own) = agent("x-claude-code-agent-id") else { return (session, None) };
+    let parent = match agent("x-claude-code-parent-agent-id") {
+        Some(parent) => Cow::Owned(format!("{session}/{parent}")),
+        None => session.clone(),
+    };
+    (Cow::Owned(format!("{session}/{own}")), Some(parent))
+}
+
+/// Codex's threads share the session of the first one; a thread that another one began is a session of its own here.
+fn codex<'h>(headers: &'h HeaderMap, session: Cow<'h, str>) -> Named<'h> {
+    let parent = headers.get("x-codex-parent-thread-id").and_then(text_of);
+    let is_child = parent.is_some() || headers.contains_key("x-openai-subagent");
+    match headers.get("thread-id").and_then(text_of).filter(|_| is_child) {
+        Some(thread) => (thread, parent.or(Some(session))),
+        None => (session, parent),
+    }
+}
+
+fn name_in<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<Cow<'h, str>> {
+    headers.get(name).and_then(text_of)
+}
+
+/// The text of a name, within its limit.
+fn text_of(value: &HeaderValue) -> Option<Cow<'_, str>> {
+    let bytes = value.as_bytes();
+    let text = String::from_utf8_lossy(bytes.get(..SESSION_BYTES_MAX).unwrap_or(bytes));
+    (!text.is_empty()).then_some(text)
+}
+
+/// `x-pinhole-capture: LEVEL`; a word that is no level asks for nothing.
+pub fn capture(headers: &HeaderMap) -> Option<Level> {
+    Level::parse(headers.get(X_PINHOLE_CAPTURE)?.to_str().ok()?.trim())
 }
 
 /// `x-pinhole-tag: team=search`, repeatable; anything without a name and a value is none.
@@ -208,6 +274,58 @@ mod tests {
         let mut names: Vec<&str> = map.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         names
+    }
+
+    #[test]
+    fn sessions_and_parents_are_named_in_each_clients_way() {
+        for (sent, own, parent) in [
+            (&[][..], None, None),
+            (&[("x-session-id", "")], None, None),
+            (&[("x-session-id", "s"), ("session-id", "t")], Some("s"), None),
+            (&[("x-session-id", "s"), ("x-parent-session-id", "p")], Some("s"), Some("p")),
+            (&[("x-session-id", "s"), ("x-parent-session-id", "s")], Some("s"), None),
+            (&[("x-claude-code-session-id", "c")], Some("c"), None),
+            (
+                &[("x-claude-code-session-id", "c"), ("x-claude-code-agent-id", "a")],
+                Some("c/a"),
+                Some("c"),
+            ),
+            (
+                &[
+                    ("x-claude-code-session-id", "c"),
+                    ("x-claude-code-agent-id", "b"),
+                    ("x-claude-code-parent-agent-id", "a"),
+                ],
+                Some("c/b"),
+                Some("c/a"),
+            ),
+            (&[("session-id", "r"), ("thread-id", "r")], Some("r"), None),
+            (
+                &[
+                    ("session-id", "r"),
+                    ("thread-id", "t"),
+                    ("x-codex-parent-thread-id", "r"),
+                    ("x-openai-subagent", "collab_spawn"),
+                ],
+                Some("t"),
+                Some("r"),
+            ),
+            (
+                &[("session-id", "r"), ("thread-id", "t"), ("x-openai-subagent", "review")],
+                Some("t"),
+                Some("r"),
+            ),
+            (&[("session_id", "old")], Some("old"), None),
+            (&[("x-session-affinity", "o"), ("x-parent-session-id", "p")], Some("o"), Some("p")),
+            (&[("x-client-request-id", "never")], None, None),
+        ] {
+            let (found, found_parent) = session(&headers(sent));
+            assert_eq!((found.as_deref(), found_parent.as_deref()), (own, parent), "{sent:?}");
+        }
+        let mut long = HeaderMap::new();
+        long.insert("x-session-id", HeaderValue::from_bytes(&[0xff; 2_000]).unwrap());
+        let found = session(&long).0.unwrap();
+        assert_eq!(found.chars().count(), SESSION_BYTES_MAX, "what is no text is replaced");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod attempt;
+mod begin;
 mod boundary;
 pub mod catalogue;
 pub mod cors;

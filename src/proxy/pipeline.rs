@@ -5,22 +5,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::base::clock;
 use crate::base::id::ExchangeId;
-use crate::base::trace::{Parent, traceparent};
-use crate::config::settings::Settings;
-use crate::exchange::Exchange;
-use crate::exchange::agent;
+use crate::base::trace::traceparent;
 use crate::exchange::frames::Extent;
-use crate::exchange::leg::Leg;
+use crate::exchange::leg::Keep;
 use crate::exchange::outcome::Outcome;
-use crate::exchange::room::Share;
-use crate::exchange::summary::Summary;
-use crate::exchange::trace::Trace;
 use crate::neutral::failure::{Code, Failure};
 use crate::neutral::kind::{Dialect, Operation};
 use crate::observe::recorder::Recorder;
@@ -31,7 +25,7 @@ use crate::proxy::intake::{self, Bounds, Unread};
 use crate::proxy::notice::{Notice, Underway};
 use crate::proxy::reply::{self, ReplyBody};
 use crate::proxy::state::{Places, Shared, Snapshot};
-use crate::proxy::{catalogue, cors, headers, info, places, refusal};
+use crate::proxy::{begin, catalogue, cors, headers, info, places, refusal};
 use crate::route::selector::Params;
 use crate::route::table::{Ask, Because, Choice};
 use crate::upstream::provider::Provider;
@@ -110,51 +104,24 @@ impl Job {
             Route::Refused { dialect, .. } => (*dialect, Operation::Opaque),
             Route::Provider { .. } | Route::Info(_) => (Dialect::OpenAiChat, Operation::Opaque),
         };
-        let wall_us = clock::wall_us();
-        let id = ExchangeId::new(wall_us);
-        let trace = trace(&snapshot.settings, &parts.headers);
-        let user_agent = parts.headers.get(header::USER_AGENT);
-        let exchange = Exchange {
-            id,
-            started: clock::now(),
-            wall_us,
-            client: Some(peer.address),
-            key_label: None,
-            method: parts.method.clone(),
-            path: uri.path().to_owned(),
-            dialect,
-            operation,
-            model_requested: None,
-            stream: false,
-            client_request_id: text(&parts.headers, &headers::X_REQUEST_ID),
-            agent: agent::remembered(user_agent.map(HeaderValue::as_bytes)),
-            user_agent: user_agent.filter(|_| trace.sampled).and_then(headers::owned),
-            session: headers::session(&parts.headers).and_then(headers::owned),
-            tags: headers::tags(&parts.headers),
-            trace,
-            request: Leg::default(),
-            request_bytes: 0,
-            prompt: None,
-            share: Share::new(worker.shared.queue.room()),
-            request_read_us: 0,
-            queued_us: 0,
-            waited_at_provider: None,
-            attempts: Vec::with_capacity(1),
-            status: None,
-            response: Leg::default(),
-            response_bytes: 0,
-            outcome: Outcome::GatewayError,
-            failure: None,
-            ended_us: 0,
-            left_us: None,
-            summary: Summary::default(),
-        };
+        let exchange = begin::exchange(
+            (&worker.shared.queue, worker.index),
+            &snapshot.settings,
+            peer.address,
+            (parts, uri),
+            (dialect, operation),
+        );
+        let id = exchange.id;
         let mut recorder = Recorder::new(Box::new(exchange), Arc::clone(&worker.shared.queue));
-        let keep = recorder.keep();
         if let Some(exchange) = recorder.exchange() {
-            exchange.request.note_headers(keep, &parts.headers);
+            exchange.request.note_headers(exchange.keep, &parts.headers);
+            if exchange.keep >= Keep::Headers {
+                let target = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+                let line = format!("{} {target} {:?}", parts.method, parts.version);
+                exchange.request.line = Some(line.into());
+            }
         }
-        let reads = recorder.extent() == Extent::Whole;
+        let reads = recorder.extent() >= Extent::Whole;
         let places = Places { entered: Some(worker.shared.enter()), ..Places::default() };
         Self { snapshot, recorder, places, id, dialect, provider: None, reads, notice: None }
     }
@@ -185,7 +152,7 @@ impl Job {
             exchange.model_requested = asked.map(str::to_owned);
             exchange.stream = stream;
             if self.reads {
-                exchange.keep_prompt(understood.decoded.as_ref().unwrap_or(&body));
+                exchange.keep_prompt(&body, understood.decoded.as_ref());
             }
         }
         let choice = match fixed {
@@ -409,9 +376,8 @@ impl Job {
             }
         };
         self.places.buffered = share;
-        let keep = self.recorder.keep();
         if let Some(exchange) = self.recorder.exchange() {
-            exchange.request.note_body(keep, &body);
+            exchange.note_request(&body);
             exchange.request_bytes = body.len() as u64;
             exchange.request_read_us = exchange.offset_us();
         }
@@ -480,15 +446,4 @@ fn wants_events(dialect: Dialect, query: Option<&str>) -> bool {
 
 fn verbatim_choice(provider: usize, asked: Option<&str>, because: Because) -> Choice {
     Choice { provider, model: asked.map(Arc::from), params: Params::default(), because }
-}
-
-/// The caller's trace continued, or a new one.
-fn trace(settings: &Settings, headers: &HeaderMap) -> Trace {
-    let parent = headers.get(headers::TRACEPARENT).filter(|_| settings.traces.propagate);
-    let parent = parent.and_then(|value| Parent::parse(value.as_bytes()));
-    Trace::begin(parent, settings.traces.incoming, &settings.traces.sampler)
-}
-
-fn text(headers: &HeaderMap, name: &http::HeaderName) -> Option<String> {
-    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }

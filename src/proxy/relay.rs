@@ -80,6 +80,8 @@ pub struct Relay {
     last_sent: Instant,
     timer: Option<Pin<Box<Sleep>>>,
     boundary: Boundary,
+    /// The client gets something else than the provider sent.
+    own: bool,
     /// The end that comes next, once what was handed on before it is on its way.
     breaking: Option<Broken>,
     /// What the answer cost, once it is over and was read here.
@@ -107,6 +109,7 @@ impl Relay {
             last_sent: now,
             timer: None,
             boundary: Boundary::default(),
+            own: false,
             breaking: None,
             cost: None,
             places,
@@ -153,8 +156,9 @@ impl Relay {
                 Poll::Pending => match self.waited(cx) {
                     Waited::NotYet => return Poll::Pending,
                     Waited::KeepAlive => {
-                        self.last_sent = clock::now();
                         let comment = dialect::keep_alive(self.manner.dialect);
+                        self.own = true;
+                        self.sent(&comment, clock::now());
                         return Poll::Ready(Some(Ok(Frame::data(comment))));
                     }
                     Waited::Silent(wait, code) => return self.gave_up(wait, code),
@@ -181,20 +185,18 @@ impl Relay {
     fn note(&mut self, data: Bytes) -> Bytes {
         let now = clock::now();
         self.last_frame = now;
-        let keep = self.recorder.keep();
         if let Some(exchange) = self.recorder.exchange() {
             let at = clock::us_between(exchange.started, now);
             exchange.note_frame(at, &data);
-            if let Some(attempt) = exchange.attempts.last_mut() {
-                attempt.response.note_body(keep, &data);
-            }
         }
-        let data = match &mut self.manner.filter {
-            Some(filter) => filter.feed(&data),
-            None => data,
+        let Some(filter) = &mut self.manner.filter else {
+            self.sent(&data, now);
+            return data;
         };
-        self.sent(&data, now);
-        data
+        let passed = filter.feed(&data);
+        self.own |= passed != data;
+        self.sent(&passed, now);
+        passed
     }
 
     fn sent(&mut self, data: &Bytes, now: Instant) {
@@ -202,10 +204,11 @@ impl Relay {
             return;
         }
         self.last_sent = now;
-        let keep = self.recorder.keep();
         if let Some(exchange) = self.recorder.exchange() {
+            if self.own {
+                exchange.note_own_answer(exchange.response_bytes, data);
+            }
             exchange.response_bytes += data.len() as u64;
-            exchange.response.note_body(keep, data);
         }
         if self.manner.keep_alive.is_some() {
             self.boundary.pass(data);
@@ -233,7 +236,6 @@ impl Relay {
             self.learn_id();
         }
         self.end_attempt();
-        self.let_go_of_prompt();
         if let (Some(digester), Some(exchange)) =
             (&mut self.manner.digester, self.recorder.exchange())
         {
@@ -251,22 +253,6 @@ impl Relay {
             }
         }
         self.end(outcome);
-    }
-
-    /// The words of the request are there to be counted where an answer has no usage: one whose end tells it gives the
-    /// memory back at once, and so a large prompt's pages serve the next one.
-    fn let_go_of_prompt(&mut self) {
-        let Some(exchange) = self.recorder.exchange().filter(|exchange| !exchange.trace.sampled)
-        else {
-            return;
-        };
-        let told = exchange.last_attempt().is_some_and(|attempt| {
-            attempt.coding.is_none()
-                && memchr::memmem::find(&attempt.frames.ending(), b"\"usage").is_some()
-        });
-        if told {
-            exchange.let_go_of_prompt();
-        }
     }
 
     /// A body of known length is over with its last byte.
@@ -311,9 +297,6 @@ impl Relay {
 
     fn end(&mut self, outcome: Outcome) {
         self.body = None;
-        if let Some(exchange) = self.recorder.exchange() {
-            exchange.compare_answers();
-        }
         self.end_attempt();
         self.recorder.finish(outcome);
         self.places.give_back();
@@ -352,6 +335,7 @@ impl Relay {
         self.blame(Blame::of(code, Some(failure.message.to_string())));
         let event = self.error_event(&failure);
         if let Some(event) = &event {
+            self.own = true;
             self.sent(event, clock::now());
         }
         self.manner.filter = None;

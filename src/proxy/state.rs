@@ -13,6 +13,7 @@ use crate::observe::prices::PricesInForce;
 use crate::observe::queue::Queue;
 use crate::proxy::ids::Ids;
 use crate::route::table::{Entry, Served, Table};
+use crate::store::Counters as StoreCounters;
 use crate::telemetry::instruments::{Configured, Gauge, Telemetry, Within};
 use crate::telemetry::metrics::Metric;
 use crate::upstream::client::Client;
@@ -251,6 +252,11 @@ impl Shared {
         self.snapshot.load_full()
     }
 
+    /// What the store counts; `None`: nothing is kept.
+    pub fn store(&self) -> Option<&Arc<StoreCounters>> {
+        self.queue.store()
+    }
+
     /// Puts a new configuration in force for requests that begin from now on. What was learnt from a provider stays
     /// where the provider stays: same id, same address.
     pub fn replace(&self, settings: Settings) {
@@ -263,6 +269,7 @@ impl Shared {
             asked.is_some_and(|asked| has(&settings, asked))
         });
         self.prices.replace(Arc::clone(&settings.prices.book));
+        self.queue.rules().replace(Arc::clone(&settings.capture.rules));
         let mut next = Snapshot::new(settings, self.workers, learned.clone(), &self.telemetry);
         next.keep_counts(&current);
         self.snapshot.store(Arc::new(next));

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::base::money::Nanodollars;
-use crate::report::usage::{aligned, count, counted, dollars, field, stamp};
+use crate::report::usage::{aligned, counted, dollars, field, stamp};
+use crate::report::words::count;
 use crate::store::reprice::{Change, Changes};
 
 /// What was priced, and whether that was written.

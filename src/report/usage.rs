@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::base::money::Nanodollars;
+use crate::report::words::{count, three};
 use crate::store::rollup::Measure;
 use crate::store::usage::{By, Line, Report};
 
@@ -275,29 +276,6 @@ pub(super) fn aligned(rows: &[Vec<String>], words: usize) -> String {
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     });
     lines.collect::<Vec<_>>().join("\n")
-}
-
-/// Four figures are enough to compare: `9 999`, `12.3k`, `4.56M`.
-pub(super) fn count(number: i64) -> String {
-    let magnitude = number.unsigned_abs() as f64;
-    let (scale, unit) = match number.unsigned_abs() {
-        0..=9_999 => return number.to_string(),
-        10_000..=999_499 => (1e3, "k"),
-        999_500..=999_499_999 => (1e6, "M"),
-        _ => (1e9, "G"),
-    };
-    let sign = if number < 0 { "-" } else { "" };
-    format!("{sign}{}{unit}", three(magnitude / scale))
-}
-
-fn three(number: f64) -> String {
-    if number < 9.995 {
-        format!("{number:.2}")
-    } else if number < 99.95 {
-        format!("{number:.1}")
-    } else {
-        format!("{number:.0}")
-    }
 }
 
 /// Cents, or the first three figures of less.

@@ -87,4 +87,6 @@ pub struct Content {
     /// The coding that the bytes are in, as the headers name it.
     pub coding: Option<String>,
     pub outline: Outline,
+    /// Secrets were taken out before it came here; these are not the bytes of the wire.
+    pub redacted: bool,
 }

@@ -8,12 +8,22 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
+use crate::store::{facts, upgrade};
+
 /// The file inside the data directory.
 pub const FILE: &str = "pinhole.db";
 /// Says that a SQLite file is ours: `PNHL`.
 const APPLICATION_ID: i32 = 0x504E_484C;
 /// Forward only, one file each, never edited once released; the version of a file is how many it has seen.
-const MIGRATIONS: &[&str] = &[include_str!("schema/0001_init.sql")];
+const MIGRATIONS: &[Migration] = &[
+    Migration { sql: include_str!("schema/0001_init.sql"), then: None },
+    Migration { sql: include_str!("schema/0002_bodies.sql"), then: None },
+    Migration { sql: include_str!("schema/0003_records.sql"), then: Some(upgrade::records) },
+];
+/// The fact that names the program which last changed the schema.
+const MADE_BY: &str = "schema_made_by";
+/// `PRAGMA auto_vacuum = INCREMENTAL`: free pages can be given back to the disk.
+const INCREMENTAL: i64 = 2;
 /// How long a writer waits for another process to finish its transaction.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
 /// Limit: what the write-ahead log may keep on disk between checkpoints.
@@ -42,10 +52,12 @@ pub enum OpenError {
     #[error("{} is not a store of pinhole; move it away or choose another folder with --data-dir", path.display())]
     NotOurs { path: PathBuf },
     #[error(
-        "the store {} has schema {found}, this program knows up to {known}; update pinhole, or choose another folder with \
-         --data-dir", path.display()
+        "the store {} has schema {found}{}, this program ({}) knows up to {known}; update pinhole, or choose another folder \
+         with --data-dir", path.display(),
+        made_by.as_ref().map(|version| format!(", made by pinhole {version}")).unwrap_or_default(),
+        env!("CARGO_PKG_VERSION")
     )]
-    Newer { path: PathBuf, found: usize, known: usize },
+    Newer { path: PathBuf, found: usize, known: usize, made_by: Option<String> },
     #[error(
         "the store {} has the older schema {found}; start `pinhole serve` on it once, which brings it to {known}",
         path.display()
@@ -56,6 +68,13 @@ pub enum OpenError {
          --data-dir", path.display()
     )]
     Sqlite { path: PathBuf, error: rusqlite::Error },
+}
+
+/// One step of the schema.
+struct Migration {
+    sql: &'static str,
+    /// What SQL alone cannot do.
+    then: Option<fn(&Connection) -> rusqlite::Result<()>>,
 }
 
 /// Which file a path leads to, by device and inode: another one under the same name is not the same.
@@ -91,7 +110,24 @@ pub(super) fn open_writer(folder: &Path, busy: Duration) -> Result<Connection, O
         Connection::open_with_flags(&path, flags).map_err(|error| of_sqlite(&path, error))?;
     prepare(&connection, busy).map_err(|error| of_sqlite(&path, error))?;
     migrate(&mut connection, &path)?;
+    shrink_later(&connection);
     Ok(connection)
+}
+
+/// Lets a file of schema 1 give free pages back, which takes writing it anew, once.
+fn shrink_later(connection: &Connection) {
+    let rewrite = || {
+        let now: i64 = connection.pragma_query_value(None, "auto_vacuum", |row| row.get(0))?;
+        if now == INCREMENTAL {
+            return Ok(());
+        }
+        connection.pragma_update(None, "auto_vacuum", INCREMENTAL)?;
+        connection.execute_batch("VACUUM")
+    };
+    if let Err(error) = rewrite() {
+        // Nothing is lost by it: the next start tries again.
+        tracing::info!(%error, "the store's file was not written anew and keeps its free pages for now");
+    }
 }
 
 /// A connection that only reads, of a store that is there.
@@ -110,11 +146,29 @@ pub(super) fn open_reader(folder: &Path) -> Result<Connection, OpenError> {
     let known = MIGRATIONS.len();
     match read().map_err(|error| of_sqlite(&path, error))? {
         Version::Ours(found) if found == known => Ok(connection),
-        Version::Ours(found) if found > known => Err(OpenError::Newer { path, found, known }),
+        Version::Ours(found) if found > known => {
+            Err(OpenError::Newer { path, found, known, made_by: made_by(&connection) })
+        }
         Version::Ours(found) => Err(OpenError::Older { path, found, known }),
         // A writer that has made the file and not yet its schema.
         Version::Empty => Err(OpenError::Missing { path }),
         Version::Foreign => Err(OpenError::NotOurs { path }),
+    }
+}
+
+/// A store's file at any place, read only; also one of an older schema.
+pub(super) fn open_file(path: &Path) -> Result<Connection, OpenError> {
+    let of = |error| of_sqlite(path, error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(of)?;
+    let known = MIGRATIONS.len();
+    match Version::of(&connection).map_err(of)? {
+        Version::Ours(found) if found > known => {
+            let made_by = made_by(&connection);
+            Err(OpenError::Newer { path: path.to_owned(), found, known, made_by })
+        }
+        Version::Ours(_) => Ok(connection),
+        Version::Empty | Version::Foreign => Err(OpenError::NotOurs { path: path.to_owned() }),
     }
 }
 
@@ -129,8 +183,12 @@ pub(super) fn make_folder(folder: &Path) -> Result<(), OpenError> {
 fn prepare(connection: &Connection, busy: Duration) -> rusqlite::Result<()> {
     connection.busy_timeout(busy)?;
     // Before anything is written: a file that is not ours must stay as it is.
-    if let Version::Foreign = Version::of(connection)? {
-        return Ok(());
+    match Version::of(connection)? {
+        Version::Foreign => return Ok(()),
+        // It counts before the first page is written, and not after.
+        Version::Empty => connection.pragma_update(None, "auto_vacuum", INCREMENTAL)?,
+        Version::Ours(found) if found > MIGRATIONS.len() => return Ok(()),
+        Version::Ours(_) => {}
     }
     // Without a sync at each commit, a power cut may lose the last moments, and never the file.
     connection.pragma_update(None, "journal_mode", "wal")?;
@@ -150,7 +208,8 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(of)?;
     let found = match Version::of(&transaction).map_err(of)? {
         Version::Ours(found) if found > known => {
-            return Err(OpenError::Newer { path: path.to_owned(), found, known });
+            let made_by = made_by(&transaction);
+            return Err(OpenError::Newer { path: path.to_owned(), found, known, made_by });
         }
         Version::Ours(found) => found,
         Version::Empty => 0,
@@ -160,13 +219,23 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
         return Ok(());
     }
     for migration in MIGRATIONS.iter().skip(found) {
-        transaction.execute_batch(migration).map_err(of)?;
+        transaction.execute_batch(migration.sql).map_err(of)?;
+        if let Some(then) = migration.then {
+            then(&transaction).map_err(of)?;
+        }
     }
+    facts::put(&transaction, MADE_BY, env!("CARGO_PKG_VERSION").as_bytes()).map_err(of)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(of)?;
     transaction
         .pragma_update(None, "user_version", i64::try_from(known).unwrap_or(i64::MAX))
         .map_err(of)?;
     transaction.commit().map_err(of)
+}
+
+/// The version of the program that last changed the schema, where the file tells it.
+fn made_by(connection: &Connection) -> Option<String> {
+    let bytes = facts::get(connection, MADE_BY).ok().flatten()?;
+    String::from_utf8(bytes).ok()
 }
 
 /// Whose file it is.
@@ -215,6 +284,7 @@ mod tests {
         let number = |name| writer.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         assert_eq!(number("synchronous").unwrap(), 1);
         assert_eq!(number("foreign_keys").unwrap(), 1);
+        assert_eq!(number("auto_vacuum").unwrap(), INCREMENTAL);
         assert_eq!(mode(&place.join("pinhole.db-wal")), 0o600);
         let again = open_writer(&place, BUSY);
         assert!(again.is_ok(), "{again:?}");
@@ -244,7 +314,10 @@ mod tests {
         refused("is not a store of pinhole");
         std::fs::remove_file(&path).unwrap();
         open_writer(folder.path(), BUSY).unwrap().pragma_update(None, "user_version", 99).unwrap();
-        refused("has schema 99, this program knows up to 1");
+        let made_by = env!("CARGO_PKG_VERSION");
+        refused(&format!(
+            "has schema 99, made by pinhole {made_by}, this program ({made_by}) knows up to 3"
+        ));
     }
 
     #[test]

@@ -10,10 +10,15 @@ use std::time::{Duration, Instant};
 
 use crate::base::clock;
 use crate::store::Counters;
+use crate::store::adopt::Adopted;
 use crate::store::awaited::{AWAITED_MAX, Awaited, Change};
+use crate::store::capture::Absent;
 use crate::store::db;
+use crate::store::entry::Entry;
+use crate::store::expire::Bounds;
+use crate::store::in_flight::{Head, Heads};
 use crate::store::late::Late;
-use crate::store::row::Row;
+use crate::store::text::{NAME_MAX, fit};
 
 /// Limit: messages waiting; one of the observer's batches is one message.
 const MESSAGES_MAX: usize = 4_096;
@@ -26,6 +31,8 @@ const PAUSES: &[Duration] = &[Duration::from_millis(100), Duration::from_millis(
 pub struct Limits {
     /// Rows waiting for the writer; past it they are dropped and counted.
     pub queue_max: usize,
+    /// Bytes of headers and bodies waiting for the writer; past it bodies are dropped and counted.
+    pub bytes_max: u64,
     /// Rows of one transaction.
     pub batch_max: usize,
     /// How long the first row of a batch waits for more.
@@ -34,19 +41,20 @@ pub struct Limits {
     pub busy: Duration,
     /// The pauses before a failed transaction is tried again.
     pub pauses: &'static [Duration],
-    /// Older records are deleted; `None`: never.
-    pub age_max: Option<Duration>,
+    /// What is removed when.
+    pub bounds: Bounds,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             queue_max: 32_768,
+            bytes_max: 128 * 1024 * 1024,
             batch_max: 4_096,
             company: Duration::from_millis(50),
             busy: db::BUSY,
             pauses: PAUSES,
-            age_max: None,
+            bounds: Bounds::default(),
         }
     }
 }
@@ -57,8 +65,11 @@ pub struct Handle {
     messages: SyncSender<Message>,
     counters: Arc<Counters>,
     queue_max: usize,
+    bytes_max: u64,
     /// Filled by handles, emptied by each commit: beside the queue, so that none is lost when that is full.
     changes: Arc<Mutex<VecDeque<Change>>>,
+    /// The same, of exchanges that have not ended.
+    heads: Arc<Mutex<Heads>>,
     leaving: Arc<OnceLock<Leaving>>,
 }
 
@@ -70,7 +81,9 @@ pub(super) struct Leaving {
 }
 
 pub(super) enum Message {
-    Rows(Vec<Row>),
+    Rows(Vec<Entry>),
+    /// In the order of the rows: what they adopt was put before.
+    Adopt(Adopted),
     Late(Late),
     /// Answered when all before it has been written or given up.
     Flush(SyncSender<()>),
@@ -82,13 +95,15 @@ pub(super) enum Message {
 
 impl Handle {
     /// With the end that the writer's thread reads.
-    pub(super) fn new(queue_max: usize) -> (Self, Receiver<Message>) {
+    pub(super) fn new(limits: &Limits) -> (Self, Receiver<Message>) {
         let (messages, inbox) = sync_channel(MESSAGES_MAX);
         let handle = Self {
             messages,
             counters: Arc::default(),
-            queue_max,
+            queue_max: limits.queue_max,
+            bytes_max: limits.bytes_max,
             changes: Arc::default(),
+            heads: Arc::default(),
             leaving: Arc::default(),
         };
         (handle, inbox)
@@ -98,23 +113,83 @@ impl Handle {
         &self.counters
     }
 
-    /// Queues rows, as many as there is room for. Never waits.
-    pub fn put(&self, mut rows: Vec<Row>) {
+    /// Queues exchanges, as many as there is room for: first bodies are let go of, then records. Never waits.
+    pub fn put<E: Into<Entry>>(&self, entries: Vec<E>) {
+        let mut entries: Vec<Entry> = entries.into_iter().map(Into::into).collect();
         let queued = self.counters.queued.load(Ordering::Relaxed) as usize;
         let room = self.queue_max.saturating_sub(queued);
-        if rows.len() > room {
-            self.count_dropped((rows.len() - room) as u64);
-            rows.truncate(room);
+        if entries.len() > room {
+            self.drop_entries(&entries.split_off(room));
         }
-        if rows.is_empty() {
+        if entries.is_empty() {
             return;
         }
-        let count = rows.len() as u64;
+        let bytes: u64 = entries.iter_mut().map(|entry| self.fit(entry)).sum();
+        let count = entries.len() as u64;
         self.counters.queued.fetch_add(count, Ordering::Relaxed);
-        if self.messages.try_send(Message::Rows(rows)).is_err() {
+        if let Err(TrySendError::Full(back) | TrySendError::Disconnected(back)) =
+            self.messages.try_send(Message::Rows(entries))
+        {
             self.counters.queued.fetch_sub(count, Ordering::Relaxed);
-            self.count_dropped(count);
+            self.counters.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            if let Message::Rows(entries) = back {
+                self.drop_entries(&entries);
+            }
         }
+    }
+
+    /// Takes the room that an exchange needs, without its bodies where there is not enough; how much.
+    fn fit(&self, entry: &mut Entry) -> u64 {
+        let queued = self.counters.queued_bytes.load(Ordering::Relaxed);
+        let mut bytes = entry.weight();
+        if queued.saturating_add(bytes) > self.bytes_max && entry.shed(Absent::ShedQueue) {
+            bytes = entry.weight();
+            if self.counters.bodies_shed_queue.fetch_add(1, Ordering::Relaxed) == 0 {
+                tracing::warn!(
+                    "bodies are not kept: the store's queue is full; their records are; is the disk too slow?"
+                );
+            }
+        }
+        self.counters.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+        bytes
+    }
+
+    fn drop_entries(&self, entries: &[Entry]) {
+        self.count_dropped(entries.len() as u64);
+        let written = entries.iter().filter(|entry| entry.row.head_written);
+        let ended: Vec<_> = written.map(|entry| entry.row.id).collect();
+        if !ended.is_empty() {
+            self.heads(Vec::new(), ended);
+        }
+    }
+
+    /// Notes exchanges that run, so that a crash does not hide them, and those noted before that have ended without a row.
+    /// Never waits for the disk.
+    pub fn heads(&self, started: Vec<Head>, ended: Vec<[u8; 16]>) {
+        let first = {
+            let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+            let first = heads.is_empty();
+            for head in started {
+                heads.start(head);
+            }
+            for id in ended {
+                heads.end(id);
+            }
+            first && !heads.is_empty()
+        };
+        if first {
+            self.wake();
+        }
+    }
+
+    pub(super) fn take_heads(&self) -> Heads {
+        std::mem::take(&mut *self.heads.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Gives an exchange that was put before, and had none, its session. Never waits; false when there was no room.
+    pub fn adopt(&self, id: [u8; 16], session: &str) -> bool {
+        let session = fit(session, NAME_MAX).into_owned();
+        self.messages.try_send(Message::Adopt(Adopted { id, session })).is_ok()
     }
 
     /// Notes on disk that an answer's usage comes later. Never waits for the disk.

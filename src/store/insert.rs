@@ -1,31 +1,59 @@
-//! Rows into `records` and `attempts`: the columns and their values, side by side.
+//! Rows into `exchange_records`: one insert an exchange, and what goes with it: words, sessions, zones, roll-ups.
+
+use std::net::SocketAddr;
 
 use rusqlite::{CachedStatement, Connection, ToSql};
 
 use crate::neutral::usage::UsageSource;
+use crate::store::detail::Detail;
+use crate::store::entry::{Bodies, Entry};
+use crate::store::memory::Memory;
 use crate::store::rollup::Batch;
-use crate::store::row::{AttemptRow, Row, int};
+use crate::store::row::{Row, int};
+use crate::store::vault::Kept;
+use crate::store::words::{Word, Words};
+use crate::store::zones::{Field, Zones, hour};
 
 /// What became of a batch that was committed.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Inserted {
+    /// Of bodies, as they were on the wire and as they are stored.
+    pub raw_bytes: u64,
+    pub stored_bytes: u64,
     pub stored: u64,
     /// Rows the database would not have; the rest of the batch is stored.
     pub refused: u64,
 }
 
-/// Writes rows and what they add to the roll-ups, inside the caller's transaction.
+/// Writes exchanges and what they add to the roll-ups, inside the caller's transaction.
 ///
 /// An error means that the transaction is lost. A row that is refused for itself is counted and left out.
-pub(super) fn insert(connection: &Connection, rows: &[Row]) -> rusqlite::Result<Inserted> {
+pub(super) fn insert<'b>(
+    connection: &Connection,
+    memory: &mut Memory,
+    mut bodies: Option<&mut (dyn Bodies + 'b)>,
+    entries: &[Entry],
+) -> rusqlite::Result<Inserted> {
     let mut done = Inserted::default();
     let mut batch = Batch::default();
-    let mut records = connection.prepare_cached(&sql("records", RECORD))?;
-    let mut attempts = connection.prepare_cached(&sql("attempts", ATTEMPT))?;
-    for row in rows {
-        match insert_one(connection, &mut records, &mut attempts, row) {
+    let mut records = connection.prepare_cached(&sql())?;
+    memory.begin(connection)?;
+    for Entry { row, captured } in entries {
+        let seq = memory.next();
+        let mut kept = Kept::default();
+        if let (Some(captured), Some(bodies)) = (captured, &mut bodies) {
+            // Bodies go first, because the record says what became of them; a record that is there already has its own.
+            if is_there(connection, row)? {
+                done.refused += 1;
+                continue;
+            }
+            kept = bodies.store(connection, seq, row.session.as_deref(), captured)?;
+        }
+        match insert_one(connection, &mut records, memory, (seq, row, kept.flags)) {
             Ok(()) => {
                 done.stored += 1;
+                done.raw_bytes += kept.raw_bytes;
+                done.stored_bytes += kept.stored_bytes;
                 batch.add(row);
             }
             Err(error) if is_of_the_row(&error) => {
@@ -37,6 +65,11 @@ pub(super) fn insert(connection: &Connection, rows: &[Row]) -> rusqlite::Result<
     }
     batch.write(connection)?;
     Ok(done)
+}
+
+fn is_there(connection: &Connection, row: &Row) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM exchange_records WHERE id = ?";
+    connection.prepare_cached(sql)?.exists([row.id])
 }
 
 /// Whether the row itself is at fault, and not the disk, the file or another process.
@@ -51,40 +84,16 @@ fn is_of_the_row(error: &rusqlite::Error) -> bool {
     }
 }
 
-/// Attempts first, then the record. When one is refused those before it are taken back, so that of a row there is all or
-/// nothing; a savepoint a row would do the same and cost every row for it.
-fn insert_one(
-    connection: &Connection,
-    records: &mut CachedStatement<'_>,
-    attempts: &mut CachedStatement<'_>,
-    row: &Row,
-) -> rusqlite::Result<()> {
-    let mut written = 0;
-    let mut insert = || {
-        for attempt in &row.attempts {
-            insert_attempt(attempts, row, written, attempt)?;
-            written += 1;
-        }
-        insert_record(records, row)
-    };
-    let outcome = insert();
-    if outcome.is_err() && written > 0 {
-        // Those with higher numbers were there before and are another's.
-        let sql = "DELETE FROM attempts WHERE exchange_id = ?1 AND n <= ?2";
-        connection.prepare_cached(sql)?.execute((row.id, int(written)))?;
-    }
-    outcome
+fn sql() -> String {
+    let places = vec!["?"; COLUMNS.len()].join(", ");
+    format!("INSERT INTO exchange_records ({}) VALUES ({places})", COLUMNS.join(", "))
 }
 
-fn sql(table: &str, columns: &[&str]) -> String {
-    let places = vec!["?"; columns.len()].join(", ");
-    format!("INSERT INTO {table} ({}) VALUES ({places})", columns.join(", "))
-}
-
-const RECORD: &[&str] = &[
+const COLUMNS: &[&str] = &[
+    "seq",
     "id",
     "started_at_us",
-    "session_id",
+    "session",
     "dialect",
     "operation",
     "provider",
@@ -123,187 +132,321 @@ const RECORD: &[&str] = &[
     "agent",
     "method",
     "path",
-    "client_addr",
+    "client_ip",
+    "client_port",
     "key_label",
+    "user_label",
     "client_request_id",
     "upstream_request_id",
     "trace_id",
     "replay_of",
     "run_id",
     "tags",
+    "headers",
+    "level",
+    "flags",
+    "signals",
+    "duplicate_of",
+    "prefix_changed_at",
+    "detail",
 ];
 
-fn insert_record(insert: &mut CachedStatement<'_>, row: &Row) -> rusqlite::Result<()> {
-    let last = row.last();
-    let usage = last.map(|attempt| attempt.usage).unwrap_or_default();
-    let tokens = |count: Option<u64>| count.map(int);
-    let gap = |n: usize| row.gaps_us.and_then(|gaps| gaps.get(n).copied());
-    let names: Option<Vec<&str>> =
-        (!row.tools.is_empty()).then(|| row.tools.iter().map(|(name, _)| name.as_str()).collect());
-    let tools = names.map(|names| serde_json::json!(names).to_string());
-    let values: &[&dyn ToSql] = &[
-        &row.id,
-        &row.started_at_us,
-        &row.session,
-        &row.dialect,
-        &row.operation,
-        &last.map(|attempt| &*attempt.provider),
-        &row.model_requested,
-        &last.and_then(|attempt| attempt.model.as_deref()),
-        &row.status,
-        &row.outcome.label(),
-        &row.stream,
-        &tokens(usage.input),
-        &tokens(usage.output),
-        &tokens(usage.cache_read),
-        &tokens(usage.cache_write),
-        &tokens(usage.reasoning),
-        &last.and_then(|attempt| attempt.usage_source).map(UsageSource::label),
-        &row.cost_nanousd,
-        &row.queued_us,
-        &row.ttft_us,
-        &row.ttfo_us,
-        &row.contents_us,
-        &row.contents,
-        &gap(0),
-        &gap(1),
-        &gap(2),
-        &row.gaps_us.map(|_| row.stalls),
-        &row.duration_us,
-        &row.overhead_us,
-        &row.request_bytes,
-        &row.response_bytes,
-        &int(row.attempts.len() as u64),
-        &row.error_source,
-        &row.error_kind,
-        &row.error_detail,
-        &last.and_then(|attempt| attempt.status),
-        &row.finish_reason,
-        &tools,
-        &row.agent,
-        &row.method,
-        &row.path,
-        &row.client_addr,
-        &row.key_label.as_deref(),
-        &row.client_request_id,
-        &last.and_then(|attempt| attempt.upstream_request_id.as_deref()),
-        &row.trace.0,
-        &row.replay_of,
-        &row.run_id,
-        &tags(row),
-    ];
-    insert.execute(values).map(|_| ())
+/// The texts of a row as they are written.
+struct Spelled<'a> {
+    dialect: Word<'a>,
+    operation: Word<'a>,
+    provider: Option<Word<'a>>,
+    model_requested: Option<Word<'a>>,
+    model: Option<Word<'a>>,
+    outcome: Word<'a>,
+    usage_source: Option<Word<'a>>,
+    error_source: Option<Word<'a>>,
+    error_kind: Option<Word<'a>>,
+    finish_reason: Option<Word<'a>>,
+    agent: Word<'a>,
+    method: Word<'a>,
+    path: Word<'a>,
+    key_label: Option<Word<'a>>,
+    user_label: Option<Word<'a>>,
 }
 
-fn tags(row: &Row) -> Option<String> {
-    if row.tags.is_empty() {
+impl<'a> Spelled<'a> {
+    fn of(connection: &Connection, words: &mut Words, row: &'a Row) -> rusqlite::Result<Self> {
+        let last = row.last();
+        let source = last.and_then(|attempt| attempt.usage_source).map(UsageSource::label);
+        let mut of = |text: &'a str| words.of(connection, text);
+        Ok(Self {
+            dialect: of(&row.dialect)?,
+            operation: of(&row.operation)?,
+            provider: last.map(|attempt| of(&attempt.provider)).transpose()?,
+            model_requested: row.model_requested.as_deref().map(&mut of).transpose()?,
+            model: last.and_then(|attempt| attempt.model.as_deref()).map(&mut of).transpose()?,
+            outcome: of(row.outcome.label())?,
+            usage_source: source.map(&mut of).transpose()?,
+            error_source: row.error_source.as_deref().map(&mut of).transpose()?,
+            error_kind: row.error_kind.as_deref().map(&mut of).transpose()?,
+            finish_reason: row.finish_reason.as_deref().map(&mut of).transpose()?,
+            agent: of(&row.agent)?,
+            method: of(&row.method)?,
+            path: of(&row.path)?,
+            key_label: row.key_label.as_deref().map(&mut of).transpose()?,
+            user_label: row.user_label.as_deref().map(&mut of).transpose()?,
+        })
+    }
+
+    fn zones(&self, connection: &Connection, zones: &mut Zones) -> rusqlite::Result<()> {
+        for (field, word) in [
+            (Field::Dialect, Some(&self.dialect)),
+            (Field::Operation, Some(&self.operation)),
+            (Field::Provider, self.provider.as_ref()),
+            (Field::ModelRequested, self.model_requested.as_ref()),
+            (Field::Model, self.model.as_ref()),
+            (Field::Outcome, Some(&self.outcome)),
+            (Field::UsageSource, self.usage_source.as_ref()),
+            (Field::ErrorSource, self.error_source.as_ref()),
+            (Field::ErrorKind, self.error_kind.as_ref()),
+            (Field::FinishReason, self.finish_reason.as_ref()),
+            (Field::Agent, Some(&self.agent)),
+            (Field::Method, Some(&self.method)),
+            (Field::Path, Some(&self.path)),
+            (Field::KeyLabel, self.key_label.as_ref()),
+            (Field::UserLabel, self.user_label.as_ref()),
+        ] {
+            zones.word(connection, field, word)?;
+        }
+        Ok(())
+    }
+}
+
+/// Lists of texts as one text each, JSON.
+struct Lists {
+    tools: Option<String>,
+    tags: Option<String>,
+    headers: Option<String>,
+}
+
+impl Lists {
+    fn of(row: &Row) -> Self {
+        let names = || row.tools.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
+        Self {
+            tools: (!row.tools.is_empty()).then(|| serde_json::json!(names()).to_string()),
+            tags: object(&row.tags),
+            headers: object(&row.headers),
+        }
+    }
+}
+
+fn object(pairs: &[(String, String)]) -> Option<String> {
+    if pairs.is_empty() {
         return None;
     }
-    let pairs = row.tags.iter().map(|(name, value)| (name.clone(), value.clone().into()));
+    let pairs = pairs.iter().map(|(name, value)| (name.clone(), value.clone().into()));
     Some(serde_json::Value::Object(pairs.collect()).to_string())
 }
 
-const ATTEMPT: &[&str] = &[
-    "exchange_id",
-    "n",
-    "provider",
-    "model",
-    "model_label",
-    "key_label",
-    "because",
-    "status",
-    "error_source",
-    "error_kind",
-    "sent_us",
-    "head_us",
-    "ended_us",
-    "resolve_us",
-    "connect_us",
-    "tls_us",
-    "reused",
-    "peer",
-    "http",
-    "tls",
-    "bytes",
-    "response_id",
-    "response_model",
-    "service_tier",
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "cache_write_1h_tokens",
-    "reasoning_tokens",
-    "image_input_tokens",
-    "image_output_tokens",
-    "audio_input_tokens",
-    "audio_output_tokens",
-    "web_searches",
-    "estimated_input_tokens",
-    "estimated_output_tokens",
-    "usage_source",
-    "partial",
-    "missing",
-    "cost_nanousd",
-    "unpriced",
-    "price_basis",
-    "price_version",
-];
+/// The address without its port; IPv6 in brackets, so that a colon and the port make the whole again.
+pub(super) fn ip_of(client: SocketAddr) -> String {
+    match client {
+        SocketAddr::V4(v4) => v4.ip().to_string(),
+        SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
+    }
+}
 
-fn insert_attempt(
+fn insert_one(
+    connection: &Connection,
     insert: &mut CachedStatement<'_>,
-    row: &Row,
-    n: u64,
-    attempt: &AttemptRow,
+    memory: &mut Memory,
+    (seq, row, more_flags): (i64, &Row, i64),
 ) -> rusqlite::Result<()> {
-    let usage = &attempt.usage;
-    let tokens = |count: Option<u64>| count.map(int);
-    let link = |n: usize| attempt.link_us.and_then(|times| times.get(n).copied());
-    let values: &[&dyn ToSql] = &[
-        &row.id,
-        &int(n + 1),
-        &&*attempt.provider,
-        &attempt.model.as_deref(),
-        &&*attempt.model_label,
-        &attempt.key_label.as_deref(),
-        &attempt.because,
-        &attempt.status,
-        &attempt.error_source,
-        &attempt.error_kind,
-        &attempt.sent_us,
-        &attempt.head_us,
-        &attempt.ended_us,
-        &link(0),
-        &link(1),
-        &link(2),
-        &attempt.link_us.is_none(),
-        &attempt.peer,
-        &Some(attempt.http).filter(|version| !version.is_empty()),
-        &attempt.tls,
-        &attempt.bytes,
-        &attempt.response_id,
-        &attempt.response_model,
-        &attempt.service_tier,
-        &tokens(usage.input),
-        &tokens(usage.output),
-        &tokens(usage.cache_read),
-        &tokens(usage.cache_write),
-        &tokens(usage.cache_write_1h),
-        &tokens(usage.reasoning),
-        &tokens(usage.image_input),
-        &tokens(usage.image_output),
-        &tokens(usage.audio_input),
-        &tokens(usage.audio_output),
-        &tokens(usage.web_searches),
-        &tokens(attempt.estimated.input),
-        &tokens(attempt.estimated.output),
-        &attempt.usage_source.map(UsageSource::label),
-        &attempt.partial,
-        &attempt.missing,
-        &attempt.cost_nanousd,
-        &attempt.unpriced,
-        &attempt.price_basis.as_deref(),
-        &attempt.price_version.as_deref(),
-    ];
-    insert.execute(values).map(|_| ())
+    let flags = row.flags | more_flags;
+    let words = &mut memory.words;
+    let spelled = Spelled::of(connection, words, row)?;
+    let lists = Lists::of(row);
+    let tools = words.of_some(connection, lists.tools.as_deref())?;
+    let tags = words.of_some(connection, lists.tags.as_deref())?;
+    let headers = words.of_some(connection, lists.headers.as_deref())?;
+    let ip = row.client.map(ip_of);
+    let ip = words.of_some(connection, ip.as_deref())?;
+    let session = row.session.as_deref().map(|name| {
+        let parent = row.parent_session.as_deref();
+        memory.sessions.id(connection, name, parent, row.session_inferred)
+    });
+    let mut blob = std::mem::take(&mut memory.blob);
+    blob.clear();
+    let detail = Detail::of(row);
+    if !detail.is_empty() {
+        detail.encode(&mut blob, |text| words.of(connection, text))?;
+    }
+    let columns = Columns {
+        seq,
+        row,
+        flags,
+        spelled: &spelled,
+        lists: [tools.as_ref(), tags.as_ref(), headers.as_ref()],
+        ip: ip.as_ref(),
+        session: session.transpose()?,
+        detail: (!blob.is_empty()).then_some(&blob[..]),
+    };
+    columns.insert(insert)?;
+    if row.head_written {
+        let sql = "DELETE FROM in_flight WHERE id = ?";
+        connection.prepare_cached(sql)?.execute([row.id])?;
+    }
+    memory.zones.enter(seq);
+    spelled.zones(connection, &mut memory.zones)?;
+    columns.lists_into_zones(connection, memory)?;
+    memory.blob = blob;
+    memory.zones.bits(connection, Field::Flag, flags)?;
+    numbers_into_zones(connection, &mut memory.zones, row)
+}
+
+/// What is written for a row.
+struct Columns<'a> {
+    seq: i64,
+    row: &'a Row,
+    flags: i64,
+    spelled: &'a Spelled<'a>,
+    /// Tools, tags, headers.
+    lists: [Option<&'a Word<'a>>; 3],
+    ip: Option<&'a Word<'a>>,
+    session: Option<i64>,
+    detail: Option<&'a [u8]>,
+}
+
+impl Columns<'_> {
+    fn insert(&self, insert: &mut CachedStatement<'_>) -> rusqlite::Result<()> {
+        let Self { row, spelled, .. } = self;
+        let [tools, tags, headers] = self.lists;
+        let last = row.last();
+        let usage = last.map(|attempt| attempt.usage).unwrap_or_default();
+        let gap = |n: usize| row.gaps_us.and_then(|gaps| gaps.get(n).copied());
+        let values: &[&dyn ToSql] = &[
+            &self.seq,
+            &row.id,
+            &row.started_at_us,
+            &self.session,
+            &spelled.dialect,
+            &spelled.operation,
+            &spelled.provider,
+            &spelled.model_requested,
+            &spelled.model,
+            &row.status,
+            &spelled.outcome,
+            &row.stream,
+            &usage.input.map(int),
+            &usage.output.map(int),
+            &usage.cache_read.map(int),
+            &usage.cache_write.map(int),
+            &usage.reasoning.map(int),
+            &spelled.usage_source,
+            &row.cost_nanousd,
+            &row.queued_us,
+            &row.ttft_us,
+            &row.ttfo_us,
+            &row.contents_us,
+            &row.contents,
+            &gap(0),
+            &gap(1),
+            &gap(2),
+            &row.gaps_us.map(|_| row.stalls),
+            &row.duration_us,
+            &row.overhead_us,
+            &row.request_bytes,
+            &row.response_bytes,
+            &int(row.attempts.len() as u64),
+            &spelled.error_source,
+            &spelled.error_kind,
+            &row.error_detail,
+            &last.and_then(|attempt| attempt.status),
+            &spelled.finish_reason,
+            &tools,
+            &spelled.agent,
+            &spelled.method,
+            &spelled.path,
+            &self.ip,
+            &row.client.map(|client| client.port()),
+            &spelled.key_label,
+            &spelled.user_label,
+            &row.client_request_id,
+            &last.and_then(|attempt| attempt.upstream_request_id.as_deref()),
+            &row.trace.0,
+            &row.replay_of,
+            &row.run_id,
+            &tags,
+            &headers,
+            &row.level.number(),
+            &self.flags,
+            &row.signals.bits(),
+            &row.duplicate_of,
+            &row.prefix_changed_at,
+            &self.detail,
+        ];
+        insert.execute(values).map(|_| ())
+    }
+
+    /// The parts of lists, once a block for a list that comes again.
+    fn lists_into_zones(
+        &self,
+        connection: &Connection,
+        memory: &mut Memory,
+    ) -> rusqlite::Result<()> {
+        let Memory { words, zones, .. } = memory;
+        let row = self.row;
+        let [tools, tags, headers] = self.lists;
+        if tools.is_some_and(|list| zones.is_new_list(Field::Tool, list)) {
+            for (name, _) in &row.tools {
+                let name = words.of(connection, name)?;
+                zones.word(connection, Field::Tool, Some(&name))?;
+            }
+        }
+        for (field, list, pairs) in
+            [(Field::Tag, tags, &row.tags), (Field::Header, headers, &row.headers)]
+        {
+            if list.is_some_and(|list| zones.is_new_list(field, list)) {
+                for (name, value) in pairs {
+                    let pair = format!("{name}={value}");
+                    let pair = words.of(connection, &pair)?;
+                    zones.word(connection, field, Some(&pair))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn numbers_into_zones(
+    connection: &Connection,
+    zones: &mut Zones,
+    row: &Row,
+) -> rusqlite::Result<()> {
+    let last = row.last();
+    let usage = last.map(|attempt| attempt.usage).unwrap_or_default();
+    let upstream_status = last.and_then(|attempt| attempt.status);
+    for (field, value) in [
+        (Field::Status, row.status.map(i64::from)),
+        (Field::UpstreamStatus, upstream_status.map(i64::from)),
+        (Field::Stream, Some(i64::from(row.stream))),
+        (Field::Level, Some(i64::from(row.level.number()))),
+        (Field::StartedHour, Some(hour(row.started_at_us))),
+    ] {
+        zones.number(connection, field, value)?;
+    }
+    for (field, value) in [
+        (Field::Ttft, row.ttft_us),
+        (Field::Duration, Some(row.duration_us)),
+        (Field::Overhead, Some(row.overhead_us)),
+        (Field::InputTokens, usage.input.map(int)),
+        (Field::OutputTokens, usage.output.map(int)),
+        (Field::CacheReadTokens, usage.cache_read.map(int)),
+        (Field::CacheWriteTokens, usage.cache_write.map(int)),
+        (Field::ReasoningTokens, usage.reasoning.map(int)),
+        (Field::Cost, row.cost_nanousd),
+        (Field::RequestBytes, Some(row.request_bytes)),
+        (Field::ResponseBytes, Some(row.response_bytes)),
+        (Field::Attempts, Some(int(row.attempts.len() as u64))),
+        (Field::GapMax, row.gaps_us.map(|[_, _, longest]| longest)),
+    ] {
+        zones.size(connection, field, value)?;
+    }
+    zones.bits(connection, Field::Signal, i64::from(row.signals.bits()))
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::store::db::{OpenError, make_folder};
+use crate::store::vault::seal::SealError;
 
 const FILE: &str = "serve.lock";
 
@@ -20,6 +21,8 @@ pub struct ServeLock {
 pub enum LockError {
     #[error(transparent)]
     Open(#[from] OpenError),
+    #[error(transparent)]
+    Seal(#[from] SealError),
     #[error(
         "another `pinhole serve`{} uses the data directory {}; stop it, or choose another directory with server.data_dir \
          (--data-dir)", holder.as_ref().map(|pid| format!(" (process {pid})")).unwrap_or_default(), folder.display()

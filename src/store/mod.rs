@@ -1,34 +1,53 @@
 //! Everything on disk, and the only room that knows SQLite.
 //!
 //! ```text
-//!  observe ─► Row ─► Handle::put ─► queue ─► writer thread ─► records, attempts, roll-ups   one transaction a batch
-//!             pure    never waits   bounded  owns the write connection
+//!  observe ─► Entry ─► Handle::put ─► queue ─► writer thread ─► records, zones, bodies, roll-ups   one transaction a batch
+//!             pure      never waits   bounded  owns the write connection
 //!                                                                 ▲
 //!  cli, admin ─────────────────► Reader (read-only connections) ──┘
 //! ```
 
+pub mod adopt;
 pub mod awaited;
+pub mod backup;
 pub mod capture;
 pub mod db;
+mod detail;
+pub mod entry;
+pub mod exchange;
+pub mod expire;
+pub mod exported;
+pub mod facts;
 pub mod flags;
+pub mod in_flight;
 pub mod inbox;
 mod insert;
+pub mod labels;
 pub mod late;
+pub mod listing;
 pub mod lock;
+mod memory;
+pub mod query;
 pub mod reader;
 pub mod reprice;
 mod retention;
 pub mod rollup;
 pub mod row;
+pub mod search;
+mod sessions;
 pub mod sketch;
 pub mod stored;
 pub mod text;
 mod top;
+mod upgrade;
+pub mod upkeep;
 pub mod usage;
 pub mod vault;
 mod window;
+mod words;
 mod work;
 pub mod writer;
+pub mod zones;
 
 #[cfg(test)]
 mod tests;
@@ -46,8 +65,19 @@ pub struct Counters {
     pub failed: AtomicU64,
     /// Waiting for the writer now.
     pub queued: AtomicU64,
+    /// Bytes of headers and bodies among them.
+    pub queued_bytes: AtomicU64,
+    /// Exchanges whose bodies found no room in the queue; their records were written.
+    pub bodies_shed_queue: AtomicU64,
+    /// Exchanges whose bodies found no room on the disk; their records were written.
+    pub bodies_shed_disk: AtomicU64,
+    /// Bytes of bodies as they were on the wire, and what they take on disk.
+    pub raw_bytes: AtomicU64,
+    pub stored_bytes: AtomicU64,
     /// Transactions that had to be tried again.
     pub retried: AtomicU64,
     /// The last transaction failed.
     pub failing: AtomicBool,
+    /// The disk was full: bodies are not tried for a while.
+    pub without_bodies: AtomicBool,
 }

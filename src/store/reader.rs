@@ -1,15 +1,20 @@
 //! Read-only connections: short transactions beside the writer, in this process or another.
 
+use std::cell::RefCell;
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::Connection;
 
 use crate::store::awaited::{self, Awaited};
 use crate::store::db::{self, OpenError};
+use crate::store::vault::{Seal, Shelf};
 
 /// A read-only connection to the store of a data directory.
 pub struct Reader {
     pub(super) connection: Connection,
+    /// What was unpacked lately: the turns of a conversation share most of their content.
+    pub(super) shelf: RefCell<Shelf>,
 }
 
 /// A read that failed half-way.
@@ -21,7 +26,13 @@ pub struct ReadError(#[from] rusqlite::Error);
 
 impl Reader {
     pub fn open(folder: &Path) -> Result<Self, OpenError> {
-        Ok(Self { connection: db::open_reader(folder)? })
+        Self::open_sealed(folder, None)
+    }
+
+    /// With the key that bodies and headers are encrypted with.
+    pub fn open_sealed(folder: &Path, seal: Option<Arc<dyn Seal>>) -> Result<Self, OpenError> {
+        let connection = db::open_reader(folder)?;
+        Ok(Self { connection, shelf: RefCell::new(Shelf::new(seal)) })
     }
 
     /// The newest answers whose usage is awaited, oldest first.

@@ -1,26 +1,32 @@
 //! Stored rows by the prices of today: what they would cost, and on request what they cost from now on.
 //!
 //! ```text
-//!  records and attempts of the window, a batch at a time ─► price book ─► changes ─► attempts, records     one
-//!                                                                            └─────► roll-ups, less and more ┘ transaction
+//!  records of the window, a batch at a time ─► price book ─► changes ─► records                  one
+//!                                                              └─────► roll-ups, less and more ┘ transaction
 //! ```
 //!
 //! Roll-ups get the difference, never a new sum: what they know of rows that are gone stays as it is. A row keeps its cost
 //! where the book has no price for it any more.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, Row, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::base::clock;
 use crate::base::id::ExchangeId;
 use crate::neutral::usage::{Usage, UsageSource};
 use crate::price::book::{Amount, Book};
 use crate::store::db::{self, OpenError};
+use crate::store::detail::{Detail, MISSING, PARTIAL, Part, Tried, UNPRICED, Value};
+use crate::store::listing::pairs_of;
+use crate::store::memory::Memory;
 use crate::store::reader::{ReadError, Reader};
 use crate::store::rollup::{Batch, Measure, Place, Sums, hour_of};
+use crate::store::words::{Lexicon, spelled};
+use crate::store::zones::{self, Field};
 
 /// Records of one transaction: short enough that a running gateway waits some milliseconds for it.
 const BATCH: u32 = 1_000;
@@ -91,13 +97,15 @@ pub fn write(folder: &Path, book: &Book, window: (i64, i64)) -> Result<Changes, 
     // A store that is not there, or another program's, is not to be made.
     drop(Reader::open(folder)?);
     let mut connection = db::open_writer(folder, db::BUSY)?;
+    let mut memory = Memory::default();
     let mut changes = Changes::new();
     let mut span = Span::of(window);
     loop {
         let started = clock::now();
         let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate);
         let transaction = begun.map_err(RepriceError::Write)?;
-        let done = write_batch(&transaction, book, &mut span).map_err(RepriceError::Write)?;
+        let done =
+            write_batch(&transaction, &mut memory, book, &mut span).map_err(RepriceError::Write)?;
         transaction.commit().map_err(RepriceError::Write)?;
         let Some(done) = done else { return Ok(changes) };
         for (key, change) in done {
@@ -111,6 +119,7 @@ pub fn write(folder: &Path, book: &Book, window: (i64, i64)) -> Result<Changes, 
 /// `None`: there are no more rows.
 fn write_batch(
     transaction: &Transaction<'_>,
+    memory: &mut Memory,
     book: &Book,
     span: &mut Span,
 ) -> rusqlite::Result<Option<Changes>> {
@@ -118,11 +127,14 @@ fn write_batch(
     if rows.is_empty() {
         return Ok(None);
     }
+    memory.begin(transaction)?;
     let mut changes = Changes::new();
     let mut batch = Batch::default();
+    let mut mended = Vec::new();
     for row in &rows {
+        let mut detail = row.detail.clone();
         let (mut cost, mut differs) = (None::<i64>, false);
-        for attempt in &row.attempts {
+        for (attempt, tried) in row.attempts.iter().zip(&mut detail.attempts) {
             let amount = attempt.priced(book);
             note(&mut changes, attempt, amount.as_ref());
             let now = amount.as_ref().map(|amount| amount.nanodollars.0).or(attempt.cost_nanousd);
@@ -130,7 +142,7 @@ fn write_batch(
                 cost = Some(cost.unwrap_or(0).saturating_add(now));
             }
             let Some(amount) = amount.filter(|amount| attempt.differs(amount)) else { continue };
-            update_attempt(transaction, &row.id, attempt, &amount)?;
+            put_price(tried, &amount);
             differs = true;
             if !row.is_replay {
                 let sums = attempt.difference(&amount);
@@ -138,24 +150,29 @@ fn write_batch(
             }
         }
         if differs {
-            let sql = "UPDATE records SET cost_nanousd = ?2 WHERE id = ?1";
-            transaction.prepare_cached(sql)?.execute((row.id, cost))?;
+            mended.push((row.seq, cost, detail));
+        }
+    }
+    for (seq, cost, detail) in &mended {
+        let mut blob = Vec::new();
+        detail.encode(&mut blob, |text| memory.words.of(transaction, text))?;
+        let sql = "UPDATE exchange_records SET cost_nanousd = ?2, detail = ?3 WHERE seq = ?1";
+        transaction.prepare_cached(sql)?.execute((seq, cost, blob))?;
+        if let Some(cost) = cost {
+            zones::add(transaction, *seq, Field::Cost, &zones::size(*cost))?;
         }
     }
     batch.write(transaction)?;
     Ok(Some(changes))
 }
 
-fn update_attempt(
-    transaction: &Transaction<'_>,
-    id: &[u8; 16],
-    attempt: &Attempt,
-    amount: &Amount,
-) -> rusqlite::Result<()> {
-    let sql = "UPDATE attempts SET cost_nanousd = ?3, unpriced = 0, price_basis = ?4, price_version = ?5 \
-               WHERE exchange_id = ?1 AND n = ?2";
-    let values = (id, attempt.n, amount.nanodollars.0, &*amount.basis, &*amount.version);
-    transaction.prepare_cached(sql)?.execute(values).map(|_| ())
+fn put_price(tried: &mut Tried<'_>, amount: &Amount) {
+    let text = |text: &str| Value::Text(Cow::Owned(text.to_owned()));
+    tried.set(Part::Cost, Some(amount.nanodollars.0));
+    tried.put(Part::PriceBasis, text(&amount.basis));
+    tried.put(Part::PriceVersion, text(&amount.version));
+    let mark = |mark| tried.has_mark(mark);
+    tried.set_marks([mark(PARTIAL), mark(MISSING), false]);
 }
 
 fn note(changes: &mut Changes, attempt: &Attempt, amount: Option<&Amount>) {
@@ -194,7 +211,7 @@ impl Span {
 
 /// What of a record is needed to price it and to find its roll-ups.
 struct Stored {
-    id: [u8; 16],
+    seq: i64,
     started_at_us: i64,
     session: Option<String>,
     dialect: String,
@@ -202,11 +219,11 @@ struct Stored {
     agent: String,
     is_replay: bool,
     tags: Vec<(String, String)>,
+    detail: Detail<'static>,
     attempts: Vec<Attempt>,
 }
 
 struct Attempt {
-    n: i64,
     provider: String,
     model: Option<String>,
     model_label: String,
@@ -263,89 +280,53 @@ impl Attempt {
     }
 }
 
-const COLUMNS: &str = "SELECT r.id, r.started_at_us, r.session_id, r.dialect, r.key_label, r.agent, r.run_id IS NOT NULL, \
-     r.tags, a.n, a.provider, coalesce(a.model, a.response_model), a.model_label, a.service_tier, a.input_tokens, \
-     a.output_tokens, a.cache_read_tokens, a.cache_write_tokens, a.cache_write_1h_tokens, a.reasoning_tokens, \
-     a.image_input_tokens, a.image_output_tokens, a.audio_input_tokens, a.audio_output_tokens, a.web_searches, \
-     a.usage_source, a.cost_nanousd, a.unpriced, a.price_basis, a.price_version";
-
 /// The next records with their attempts; empty at the end.
 fn load(connection: &Connection, span: &mut Span) -> rusqlite::Result<Vec<Stored>> {
     let mut statement = connection.prepare_cached(&format!(
-        "{COLUMNS} FROM (SELECT id, started_at_us, session_id, dialect, key_label, agent, run_id, tags FROM records \
-         WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT {BATCH}) AS r LEFT JOIN attempts AS a ON a.exchange_id = r.id \
-         ORDER BY r.id, a.n"
+        "SELECT r.id, r.seq, r.started_at_us, (SELECT name FROM sessions WHERE sessions.id = r.session), {}, {}, {}, \
+         r.run_id IS NOT NULL, {}, r.detail FROM exchange_records AS r WHERE r.id > ?1 AND r.id < ?2 ORDER BY r.id LIMIT {BATCH}",
+        spelled("r.dialect"),
+        spelled("r.key_label"),
+        spelled("r.agent"),
+        spelled("r.tags"),
     ))?;
     let mut read = statement.query((span.after, span.until))?;
+    let mut lexicon = Lexicon::default();
     let mut rows: Vec<Stored> = Vec::new();
     while let Some(row) = read.next()? {
-        let id: [u8; 16] = row.get(0)?;
-        if rows.last().is_none_or(|last| last.id != id) {
-            rows.push(stored(row, id)?);
+        span.after = row.get(0)?;
+        let blob = row.get_ref(9)?.as_blob_or_null()?.unwrap_or_default();
+        let mut detail = Detail::decode(blob);
+        for tried in &mut detail.attempts {
+            tried.resolve(|id| lexicon.text(connection, id))?;
         }
-        // An exchange that was refused has none.
-        if let (Some(n), Some(last)) = (row.get::<_, Option<i64>>(8)?, rows.last_mut()) {
-            last.attempts.push(attempt(row, n)?);
-        }
-    }
-    if let Some(last) = rows.last() {
-        span.after = last.id;
+        rows.push(Stored {
+            seq: row.get(1)?,
+            started_at_us: row.get(2)?,
+            session: row.get(3)?,
+            dialect: row.get(4)?,
+            key_label: row.get(5)?,
+            agent: row.get(6)?,
+            is_replay: row.get(7)?,
+            tags: pairs_of(row.get_ref(8)?.as_str_or_null()?),
+            attempts: detail.attempts.iter().map(attempt).collect(),
+            detail,
+        });
     }
     Ok(rows)
 }
 
-fn stored(row: &Row<'_>, id: [u8; 16]) -> rusqlite::Result<Stored> {
-    Ok(Stored {
-        id,
-        started_at_us: row.get(1)?,
-        session: row.get(2)?,
-        dialect: row.get(3)?,
-        key_label: row.get(4)?,
-        agent: row.get(5)?,
-        is_replay: row.get(6)?,
-        tags: tags(row.get_ref(7)?.as_str().unwrap_or_default()),
-        attempts: Vec::new(),
-    })
-}
-
-/// What `insert` made of them.
-fn tags(text: &str) -> Vec<(String, String)> {
-    let parsed: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(text).unwrap_or_default();
-    let pairs = parsed.into_iter();
-    pairs.map(|(name, value)| (name, value.as_str().unwrap_or_default().to_owned())).collect()
-}
-
-fn attempt(row: &Row<'_>, n: i64) -> rusqlite::Result<Attempt> {
-    let tokens = |at: usize| {
-        let count: Option<i64> = row.get(at)?;
-        Ok::<_, rusqlite::Error>(count.and_then(|count| u64::try_from(count).ok()))
-    };
-    let source: Option<String> = row.get(24)?;
-    Ok(Attempt {
-        n,
-        provider: row.get(9)?,
-        model: row.get(10)?,
-        model_label: row.get(11)?,
-        service_tier: row.get(12)?,
-        usage: Usage {
-            input: tokens(13)?,
-            output: tokens(14)?,
-            cache_read: tokens(15)?,
-            cache_write: tokens(16)?,
-            cache_write_1h: tokens(17)?,
-            reasoning: tokens(18)?,
-            image_input: tokens(19)?,
-            image_output: tokens(20)?,
-            audio_input: tokens(21)?,
-            audio_output: tokens(22)?,
-            web_searches: tokens(23)?,
-        },
-        source: source
-            .and_then(|told| UsageSource::ALL.into_iter().find(|one| one.label() == told)),
-        cost_nanousd: row.get(25)?,
-        unpriced: row.get(26)?,
-        price_basis: row.get(27)?,
-        price_version: row.get(28)?,
-    })
+fn attempt(tried: &Tried<'_>) -> Attempt {
+    Attempt {
+        provider: tried.owned(Part::Provider).unwrap_or_default(),
+        model: tried.owned(Part::Model).or_else(|| tried.owned(Part::ResponseModel)),
+        model_label: tried.model_label().to_owned(),
+        service_tier: tried.owned(Part::ServiceTier),
+        usage: tried.usage(),
+        source: tried.usage_source(),
+        cost_nanousd: tried.number(Part::Cost),
+        unpriced: tried.has_mark(UNPRICED),
+        price_basis: tried.owned(Part::PriceBasis),
+        price_version: tried.owned(Part::PriceVersion),
+    }
 }

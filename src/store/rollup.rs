@@ -15,6 +15,7 @@ use rusqlite::{Connection, ToSql};
 
 use crate::exchange::outcome::Outcome;
 use crate::neutral::usage::{Usage, UsageSource};
+use crate::store::detail::{MISSING, PARTIAL, Part, Tried, UNPRICED};
 use crate::store::row::{AttemptRow, Row, int};
 use crate::store::sketch::Sketch;
 
@@ -182,11 +183,11 @@ impl<'a> Batch<'a> {
             return;
         }
         let start_s = hour_of(row.started_at_us);
-        let ended = end_of(row);
+        let ended = end_of(row.outcome, row.tool_calls(), row.duration_us);
         let mut whole = ended;
         let last = row.attempts.len().saturating_sub(1);
         for (n, attempt) in row.attempts.iter().enumerate() {
-            let mut part = sums_of(attempt);
+            let mut part = sums_of(&Counted::from(attempt));
             whole.plus(&part);
             let cell = self.usage.entry(usage_key(start_s, row, Some(attempt))).or_default();
             if n == last {
@@ -238,6 +239,12 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// An exchange that counted under no session counts under this one.
+    pub(super) fn adopt(&mut self, start_s: i64, session: &'a str, sums: &Sums) {
+        self.sessions.entry(key(start_s, [""])).or_default().sums.minus(sums);
+        self.sessions.entry(key(start_s, [session])).or_default().sums.plus(sums);
+    }
+
     /// Adds to the tables, inside the caller's transaction.
     pub(super) fn write(self, connection: &Connection) -> rusqlite::Result<()> {
         for (family, cells) in [
@@ -273,14 +280,14 @@ fn usage_key<'a>(start_s: i64, row: &'a Row, attempt: Option<&'a AttemptRow>) ->
     let (provider, model) =
         attempt.map_or(("", ""), |attempt| (&*attempt.provider, &*attempt.model_label));
     let gateway_key = row.key_label.as_deref().unwrap_or_default();
-    key(start_s, [provider, model, gateway_key, row.agent, row.dialect])
+    key(start_s, [provider, model, gateway_key, &row.agent, &row.dialect])
 }
 
 /// What the end of an exchange counts, whatever its attempts.
-fn end_of(row: &Row) -> Sums {
+pub(super) fn end_of(outcome: Outcome, tool_calls: i64, duration_us: i64) -> Sums {
     let mut sums = Sums::default();
     sums.add(Measure::Requests, 1);
-    match row.outcome {
+    match outcome {
         Outcome::Complete => {}
         Outcome::ClientCancelled => sums.add(Measure::Cancelled, 1),
         Outcome::UpstreamError
@@ -289,18 +296,58 @@ fn end_of(row: &Row) -> Sums {
         | Outcome::Rejected
         | Outcome::GatewayError => sums.add(Measure::Errors, 1),
     }
-    sums.add(Measure::ToolCalls, row.tool_calls());
-    sums.add(Measure::Duration, row.duration_us);
+    sums.add(Measure::ToolCalls, tool_calls);
+    sums.add(Measure::Duration, duration_us);
     sums
 }
 
-fn sums_of(attempt: &AttemptRow) -> Sums {
+/// What of an attempt is summed.
+pub(super) struct Counted {
+    usage: Usage,
+    /// The kinds in `usage` that the gateway estimated.
+    estimated: Usage,
+    source: Option<UsageSource>,
+    cost_nanousd: Option<i64>,
+    unpriced: bool,
+    partial: bool,
+    missing: bool,
+}
+
+impl From<&AttemptRow> for Counted {
+    fn from(attempt: &AttemptRow) -> Self {
+        Self {
+            usage: attempt.usage,
+            estimated: attempt.estimated,
+            source: attempt.usage_source,
+            cost_nanousd: attempt.cost_nanousd,
+            unpriced: attempt.unpriced,
+            partial: attempt.partial,
+            missing: attempt.missing,
+        }
+    }
+}
+
+impl From<&Tried<'_>> for Counted {
+    fn from(tried: &Tried<'_>) -> Self {
+        Self {
+            usage: tried.usage(),
+            estimated: tried.estimated(),
+            source: tried.usage_source(),
+            cost_nanousd: tried.number(Part::Cost),
+            unpriced: tried.has_mark(UNPRICED),
+            partial: tried.has_mark(PARTIAL),
+            missing: tried.has_mark(MISSING),
+        }
+    }
+}
+
+pub(super) fn sums_of(attempt: &Counted) -> Sums {
     let mut sums = Sums::default();
     let (estimated, told) = (&attempt.estimated, attempt.usage.without(&attempt.estimated));
     add_tokens(&mut sums, UsageSource::Provider, &told);
     add_tokens(&mut sums, UsageSource::Estimated, estimated);
     let cost = attempt.cost_nanousd.unwrap_or(0);
-    if attempt.usage_source == Some(UsageSource::Estimated) {
+    if attempt.source == Some(UsageSource::Estimated) {
         sums.add(Measure::EstimatedCost, cost);
     }
     sums.add(Measure::Attempts, 1);

@@ -1,16 +1,19 @@
-//! What of an exchange becomes a record: pure, bounded, and without the exchange's bodies or headers.
+//! What of an exchange becomes a record: pure and bounded. Bodies and headers go another way, see `store/capture.rs`.
 
+use std::borrow::Cow;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::HeaderValue;
-
+use crate::base::id::ExchangeId;
 use crate::base::trace::TraceId;
 use crate::exchange::Exchange;
 use crate::exchange::attempt::Attempt;
+use crate::exchange::level::Level;
 use crate::exchange::outcome::Outcome;
+use crate::exchange::signal::Signals;
 use crate::exchange::summary::Tally;
 use crate::neutral::usage::{Usage, UsageSource};
-use crate::store::text::{LINE_MAX, NAME_MAX, fit, fit_bytes, fit_shared};
+use crate::store::text::{LINE_MAX, NAME_MAX, fit, fit_shared};
 
 /// Limit: tags and tools of one exchange that are kept.
 const LABELS_MAX: usize = 64;
@@ -21,8 +24,11 @@ pub struct Row {
     pub id: [u8; 16],
     pub started_at_us: i64,
     pub session: Option<String>,
-    pub dialect: &'static str,
-    pub operation: &'static str,
+    /// The gateway found the session by the messages; no client named it.
+    pub session_inferred: bool,
+    pub parent_session: Option<String>,
+    pub dialect: Cow<'static, str>,
+    pub operation: Cow<'static, str>,
     pub model_requested: Option<String>,
     pub status: Option<u16>,
     pub outcome: Outcome,
@@ -40,22 +46,35 @@ pub struct Row {
     pub overhead_us: i64,
     pub request_bytes: i64,
     pub response_bytes: i64,
-    pub error_source: Option<&'static str>,
-    pub error_kind: Option<&'static str>,
+    pub error_source: Option<Cow<'static, str>>,
+    pub error_kind: Option<Cow<'static, str>>,
     pub error_detail: Option<String>,
     pub finish_reason: Option<String>,
     /// Names and calls of the answer that went to the client.
     pub tools: Vec<(String, u32)>,
-    pub agent: &'static str,
+    pub agent: Cow<'static, str>,
     pub method: String,
     pub path: String,
-    pub client_addr: Option<String>,
+    pub client: Option<SocketAddr>,
     pub key_label: Option<Arc<str>>,
+    pub user_label: Option<String>,
     pub client_request_id: Option<String>,
     pub trace: TraceId,
     /// The sum over all attempts.
     pub cost_nanousd: Option<i64>,
     pub tags: Vec<(String, String)>,
+    /// Values of the headers that the configuration has indexed; names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub level: Level,
+    /// See `store/flags.rs`; what becomes of the bodies is added when they are written.
+    pub flags: i64,
+    pub signals: Signals,
+    /// The exchange that this one repeats, byte for byte.
+    pub duplicate_of: Option<[u8; 16]>,
+    /// Where in the request's body the prompt first differs from the conversation's last turn.
+    pub prefix_changed_at: Option<i64>,
+    /// Its head stands among those in flight, and goes when this is written.
+    pub head_written: bool,
     /// The replay that made this exchange, and what it repeats; such rows are in no roll-up.
     pub run_id: Option<[u8; 16]>,
     pub replay_of: Option<[u8; 16]>,
@@ -69,18 +88,18 @@ pub struct AttemptRow {
     pub model: Option<Arc<str>>,
     pub model_label: Arc<str>,
     pub key_label: Option<Arc<str>>,
-    pub because: &'static str,
+    pub because: Cow<'static, str>,
     pub status: Option<u16>,
-    pub error_source: Option<&'static str>,
-    pub error_kind: Option<&'static str>,
+    pub error_source: Option<Cow<'static, str>>,
+    pub error_kind: Option<Cow<'static, str>>,
     pub sent_us: i64,
     pub head_us: Option<i64>,
     pub ended_us: Option<i64>,
     /// Resolving, connecting, TLS; `None` on a connection that was there already.
     pub link_us: Option<[i64; 3]>,
     pub peer: Option<String>,
-    pub http: &'static str,
-    pub tls: Option<&'static str>,
+    pub http: Cow<'static, str>,
+    pub tls: Option<Cow<'static, str>>,
     pub bytes: i64,
     pub upstream_request_id: Option<String>,
     pub response_id: Option<String>,
@@ -112,9 +131,11 @@ impl Row {
         Self {
             id: exchange.id.bytes(),
             started_at_us: int(exchange.wall_us),
-            session: exchange.session.as_ref().map(name_of),
-            dialect: exchange.dialect.label(),
-            operation: exchange.operation.label(),
+            session: exchange.session.as_deref().map(name),
+            session_inferred: exchange.session_inferred,
+            parent_session: exchange.parent_session.as_deref().map(name),
+            dialect: exchange.dialect.label().into(),
+            operation: exchange.operation.label().into(),
             model_requested: exchange.model_requested.as_deref().map(name),
             status: exchange.status.map(|status| status.as_u16()),
             outcome: exchange.outcome,
@@ -131,20 +152,28 @@ impl Row {
             overhead_us: int(times.overhead_us),
             request_bytes: int(exchange.request_bytes),
             response_bytes: int(exchange.response_bytes),
-            error_source: failure.map(|blame| blame.source.label()),
-            error_kind: failure.map(|blame| blame.kind),
+            error_source: failure.map(|blame| blame.source.label().into()),
+            error_kind: failure.map(|blame| blame.kind.into()),
             error_detail: failure.and_then(|blame| blame.detail.as_deref()).map(line),
             finish_reason: told.and_then(|told| finish(&told.finish_reasons)),
             tools: told.map(|told| tools(&told.tools)).unwrap_or_default(),
-            agent: if summary.agent.is_empty() { "none" } else { summary.agent },
+            agent: if summary.agent.is_empty() { "none" } else { summary.agent }.into(),
             method: fit(exchange.method.as_str(), NAME_MAX).into_owned(),
             path: line(&exchange.path),
-            client_addr: exchange.client.map(|address| address.to_string()),
+            client: exchange.client,
             key_label: exchange.key_label.as_ref().map(fit_shared),
+            user_label: exchange.user_label.as_deref().map(name),
             client_request_id: exchange.client_request_id.as_deref().map(name),
             trace: exchange.trace.id,
             cost_nanousd: summary.cost.map(|cost| cost.0),
             tags: tags(&exchange.tags),
+            headers: Vec::new(),
+            level: Level::Meta,
+            flags: 0,
+            signals: summary.signals,
+            duplicate_of: summary.duplicate_of.map(ExchangeId::bytes),
+            prefix_changed_at: summary.prefix_changed_at.map(int),
+            head_written: false,
             run_id: None,
             replay_of: None,
             attempts: attempts(exchange),
@@ -176,18 +205,18 @@ fn attempt(attempt: &Attempt, tally: &Tally) -> AttemptRow {
         model: attempt.model.as_ref().map(fit_shared),
         model_label: fit_shared(&attempt.model_label),
         key_label: attempt.key_label.as_ref().map(fit_shared),
-        because: attempt.because,
+        because: attempt.because.into(),
         status: attempt.status.map(|status| status.as_u16()),
-        error_source: failure.map(|blame| blame.source.label()),
-        error_kind: failure.map(|blame| blame.kind),
+        error_source: failure.map(|blame| blame.source.label().into()),
+        error_kind: failure.map(|blame| blame.kind.into()),
         sent_us: int(attempt.sent_us),
         head_us: attempt.head_us.map(int),
         ended_us: attempt.ended_us.map(int),
         link_us: (!link.reused)
             .then(|| [int(link.resolve_us), int(link.connect_us), int(link.tls_us)]),
         peer: link.peer.map(|peer| peer.to_string()),
-        http: link.http,
-        tls: link.tls,
+        http: link.http.into(),
+        tls: link.tls.map(Cow::Borrowed),
         bytes: int(attempt.frames.bytes),
         upstream_request_id: attempt.upstream_request_id.as_deref().map(name),
         response_id: tally.reading.response_id.as_deref().map(name),
@@ -212,10 +241,6 @@ pub(super) fn int(number: u64) -> i64 {
 
 fn name(text: &str) -> String {
     fit(text, NAME_MAX).into_owned()
-}
-
-fn name_of(value: &HeaderValue) -> String {
-    fit_bytes(value.as_bytes(), NAME_MAX)
 }
 
 fn line(text: &str) -> String {
@@ -259,7 +284,7 @@ mod tests {
     fn hostile_words_are_bounded() {
         let mut exchange = fixture::exchange();
         exchange.model_requested = Some("m".repeat(1 << 20));
-        exchange.session = HeaderValue::from_bytes(b"s\xff\xfe").ok();
+        exchange.session = Some("s".repeat(1 << 16).into());
         exchange.path = "/v1/\0".to_owned();
         exchange.tags = (0..1_000).map(|n| (format!("t{n}"), "v".repeat(10_000))).collect();
         exchange.tags.push(("t0".to_owned(), "last".to_owned()));
@@ -268,7 +293,7 @@ mod tests {
         exchange.summary.tallies = vec![Tally { reading, ..Tally::default() }];
         let row = Row::of(&exchange);
         assert_eq!(row.model_requested.unwrap().chars().count(), NAME_MAX);
-        assert_eq!(row.session.as_deref(), Some("s\u{fffd}\u{fffd}"));
+        assert_eq!(row.session.unwrap().chars().count(), NAME_MAX);
         assert_eq!(row.path, "/v1/\u{fffd}");
         assert_eq!((row.tags.len(), row.tags[0].1.as_str()), (LABELS_MAX, "last"));
         assert!(row.tags[1].1.chars().count() == NAME_MAX);

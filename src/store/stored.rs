@@ -70,6 +70,10 @@ pub struct Listed {
     pub pinned: bool,
     /// The place in the store: newest last. What paging goes on from.
     pub seq: i64,
+    /// The exchange that this one repeats, byte for byte.
+    pub duplicate_of: Option<String>,
+    /// Where in the request's body the prompt first differs from the conversation's last turn.
+    pub prefix_changed_at: Option<i64>,
 }
 
 /// Everything kept of one exchange.

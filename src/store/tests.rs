@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use rusqlite::Connection;
+use rusqlite::types::Value;
 use tempfile::TempDir;
 
 use crate::base::clock;
@@ -25,23 +26,27 @@ use crate::price::catalog::Catalog;
 use crate::price::lists::Lists;
 use crate::store::awaited::{AWAITED_MAX, Awaited};
 use crate::store::db;
+use crate::store::detail::{Detail, Part, Tried};
+use crate::store::expire::Bounds;
 use crate::store::inbox::{Handle, Limits};
 use crate::store::late::Late;
+use crate::store::listing;
 use crate::store::reader::Reader;
 use crate::store::reprice::{self, Change, Changes};
 use crate::store::retention;
 use crate::store::rollup::Measure;
 use crate::store::row::Row;
 use crate::store::usage::{Ask, By, Line, Report};
+use crate::store::words::Lexicon;
 use crate::store::writer::Writer;
 
 /// 2025-11-20T08:00:00Z.
-const BASE_US: u64 = 1_763_625_600_000_000;
-const HOUR_US: u64 = 3_600_000_000;
-const LONG: Duration = Duration::from_secs(20);
+pub(super) const BASE_US: u64 = 1_763_625_600_000_000;
+pub(super) const HOUR_US: u64 = 3_600_000_000;
+pub(super) const LONG: Duration = Duration::from_secs(20);
 const SHORT: &[Duration] = &[Duration::from_millis(1)];
 
-fn at(wall_us: u64) -> Exchange {
+pub(super) fn at(wall_us: u64) -> Exchange {
     let mut exchange = fixture::exchange();
     exchange.id = ExchangeId::new(wall_us);
     exchange.wall_us = wall_us;
@@ -51,7 +56,7 @@ fn at(wall_us: u64) -> Exchange {
     exchange
 }
 
-fn tally(input: u64, output: u64, cost: i64) -> Tally {
+pub(super) fn tally(input: u64, output: u64, cost: i64) -> Tally {
     let usage = Usage { input: Some(input), output: Some(output), ..Usage::default() };
     Tally {
         usage: Some(usage),
@@ -65,52 +70,52 @@ fn tally(input: u64, output: u64, cost: i64) -> Tally {
     }
 }
 
-fn plain(n: u64) -> Row {
+pub(super) fn plain(n: u64) -> Row {
     let mut exchange = at(BASE_US + n * 1_000);
     exchange.summary.tallies = vec![tally(100, 10, 1_000)];
     exchange.summary.cost = Some(Nanodollars(1_000));
     Row::of(&exchange)
 }
 
-fn writer(folder: &TempDir) -> Writer {
+pub(super) fn writer(folder: &TempDir) -> Writer {
     writer_with(folder.path(), Limits::default())
 }
 
-fn writer_with(folder: &Path, limits: Limits) -> Writer {
+pub(super) fn writer_with(folder: &Path, limits: Limits) -> Writer {
     Writer::start(folder, limits).unwrap()
 }
 
-fn count(connection: &Connection, of: &str) -> i64 {
+pub(super) fn count(connection: &Connection, of: &str) -> i64 {
     connection.query_row(&format!("SELECT count(*) FROM {of}"), [], |row| row.get(0)).unwrap()
 }
 
-fn read(folder: &TempDir) -> Connection {
+pub(super) fn read(folder: &TempDir) -> Connection {
     db::open_reader(folder.path()).unwrap()
 }
 
-fn usage(folder: &Path, by: &[&str]) -> Report {
+pub(super) fn usage(folder: &Path, by: &[&str]) -> Report {
     let by = by.iter().map(|word| By::parse(word).unwrap()).collect();
     let ask = Ask { by, since_us: 0, until_us: signed(BASE_US) * 2, limit: None };
     Reader::open(folder).unwrap().usage(&ask).unwrap()
 }
 
-fn signed(number: u64) -> i64 {
+pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap()
 }
 
-fn counted(counter: &AtomicU64) -> u64 {
+pub(super) fn counted(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
 }
 
-fn flushed(handle: &Handle) {
+pub(super) fn flushed(handle: &Handle) {
     assert!(handle.flush(LONG), "the writer does not answer");
 }
 
 /// Everything a row can hold.
-fn rich() -> Exchange {
+pub(super) fn rich() -> Exchange {
     let mut exchange = at(BASE_US);
     exchange.client = Some("10.0.0.7:5000".parse().unwrap());
-    exchange.session = Some(HeaderValue::from_static("s-1"));
+    exchange.session = Some("s-1".into());
     exchange.tags = vec![("team".to_owned(), "sea\"rch".to_owned())];
     exchange.client_request_id = Some("mine".to_owned());
     exchange.response_bytes = 512;
@@ -153,14 +158,12 @@ fn the_view_has_the_columns_of_the_contract_and_their_values() {
         let mut statement = database.prepare(sql).unwrap();
         let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let values = statement.query_row([id.to_string()], |row| {
-            (0..names.len())
-                .map(|at| row.get::<_, rusqlite::types::Value>(at))
-                .collect::<Result<Vec<_>, _>>()
+            (0..names.len()).map(|at| row.get::<_, Value>(at)).collect::<Result<Vec<_>, _>>()
         });
         let shown = values.unwrap().into_iter().map(|value| match value {
-            rusqlite::types::Value::Null => "-".to_owned(),
-            rusqlite::types::Value::Integer(number) => number.to_string(),
-            rusqlite::types::Value::Text(text) => text,
+            Value::Null => "-".to_owned(),
+            Value::Integer(number) => number.to_string(),
+            Value::Text(text) => text,
             other => panic!("{other:?} in the view"),
         });
         names
@@ -177,7 +180,8 @@ fn the_view_has_the_columns_of_the_contract_and_their_values() {
          error_source=- error_kind=- upstream_status=200 finish_reason=tool_calls tools=[\"search\",\"read\"] agent=codex \
          path=/v1/chat/completions client_addr=10.0.0.7:5000 key_label=ci user_label=- client_request_id=mine \
          upstream_request_id=req_1 trace_id={} replay_of=- run_id=- capture_level=meta redacted=0 replayable=0 \
-         tags={{\"team\":\"sea\\\"rch\"}} labels=-",
+         tags={{\"team\":\"sea\\\"rch\"}} labels=- error_detail=- method=POST session_inferred=0 signals=- headers=- \
+         ttfo_us=- gap_p50_us=- gap_p99_us=- gap_max_us=- stalls=- queued_us=0 pinned=0 seq=1 duplicate_of=- prefix_changed_at=-",
         exchange.id, exchange.trace.id
     );
     assert_eq!(row(exchange.id).join(" "), expected);
@@ -189,7 +193,9 @@ fn the_view_has_the_columns_of_the_contract_and_their_values() {
     );
     let shown = row(refused.id).join(" ");
     assert!(shown.contains("provider=- ") && shown.contains("attempts=0"), "{shown}");
-    assert_eq!((count(&database, "records"), count(&database, "attempts")), (3, 2));
+    assert_eq!(count(&database, "exchange_records"), 3);
+    let attempts = |seq| listing::attempts(&database, seq).unwrap().len();
+    assert_eq!([1, 2, 3].map(attempts), [1, 1, 0]);
 }
 
 #[test]
@@ -212,18 +218,36 @@ fn an_attempt_keeps_what_it_cost_and_how_it_was_reached() {
         flushed(writer.handle());
         read(&folder)
     };
-    let sql = "SELECT n || ' ' || provider || ' ' || model_label || ' ' || because || ' ' || resolve_us || ' ' || connect_us \
-               || ' ' || tls_us || ' ' || reused || ' ' || peer || ' ' || http || ' ' || tls || ' ' || input_tokens || ' ' || \
-               cost_nanousd || ' ' || price_basis || ' ' || price_version FROM attempts";
-    let shown: String = database.query_row(sql, [], |row| row.get(0)).unwrap();
-    assert_eq!(
-        shown,
-        "1 openai gpt-5 exact model id 1 2 3 0 192.0.2.1:443 2 1.3 1000 5000 openai/gpt-5 2026-11-20"
-    );
+    let attempt = &listing::attempts(&database, 1).unwrap()[0];
+    let texts = [&attempt.peer, &attempt.http, &attempt.tls, &attempt.model].map(Option::as_deref);
+    assert_eq!(texts, [Some("192.0.2.1:443"), Some("2"), Some("1.3"), Some("gpt-5")]);
+    assert_eq!((&*attempt.provider, &*attempt.because), ("openai", "exact model id"));
+    assert_eq!(attempt.link_us, Some([1, 2, 3]));
+    assert_eq!((attempt.input_tokens, attempt.cost_nanousd), (Some(1_000), Some(5_000)));
+    assert_eq!(attempt.upstream_request_id.as_deref(), Some("req_1"));
+    let tried = &tried(&database)[0];
+    let price = [Part::PriceBasis, Part::PriceVersion].map(|part| tried.text(part));
+    assert_eq!(price, [Some("openai/gpt-5"), Some("2026-11-20")]);
+    assert_eq!((tried.model_label(), tried.number(Part::ModelLabel)), ("gpt-5", None));
+}
+
+/// All attempts of all records, in their order.
+pub(super) fn tried(database: &Connection) -> Vec<Tried<'static>> {
+    let mut statement =
+        database.prepare("SELECT detail FROM exchange_records ORDER BY seq").unwrap();
+    let blobs = statement.query_map([], |row| row.get::<_, Option<Vec<u8>>>(0)).unwrap();
+    let mut lexicon = Lexicon::default();
+    let mut all: Vec<Tried<'static>> = blobs
+        .flat_map(|blob| Detail::decode(&blob.unwrap().unwrap_or_default()).attempts)
+        .collect();
+    for tried in &mut all {
+        tried.resolve(|id| lexicon.text(database, id)).unwrap();
+    }
+    all
 }
 
 /// Traffic of three days: two providers, sessions, tags, tools, errors, retries, estimates, replays.
-fn traffic() -> Vec<Row> {
+pub(super) fn traffic() -> Vec<Row> {
     let mut rows = Vec::new();
     for n in 0..600u64 {
         let mut exchange = at(BASE_US + n * (HOUR_US / 8) + n % 7);
@@ -262,8 +286,7 @@ fn traffic() -> Vec<Row> {
             }
         }
         if n % 5 < 3 {
-            let session = HeaderValue::from_str(&format!("s-{}", n / 20)).unwrap();
-            exchange.session = Some(session);
+            exchange.session = Some(format!("s-{}", n / 20).into());
         }
         exchange.tags = vec![("team".to_owned(), format!("t{}", n % 2))];
         if n % 6 == 0 {
@@ -516,11 +539,14 @@ fn rows_priced_anew_and_their_sums_are_as_if_written_so() {
         let (mended, straight) = (usage(folder.path(), &[by]), usage(fresh.path(), &[by]));
         assert_eq!(mended, straight, "{by}");
     }
-    let version = "attempts WHERE price_version = 'new-1' AND price_basis = 'openai/gpt-5'";
     let database = read(&folder);
-    assert_eq!(signed(total.answers - total.kept), count(&database, version));
+    let at_new = |tried: &&Tried<'_>| {
+        [Part::PriceVersion, Part::PriceBasis].map(|part| tried.text(part))
+            == [Some("new-1"), Some("openai/gpt-5")]
+    };
+    assert_eq!(total.answers - total.kept, tried(&database).iter().filter(at_new).count() as u64);
     let costs = |database: &Connection| -> Vec<Option<i64>> {
-        let sql = "SELECT cost_nanousd FROM records ORDER BY id";
+        let sql = "SELECT cost_nanousd FROM exchange_records ORDER BY id";
         let mut statement = database.prepare(sql).unwrap();
         let costs = statement.query_map([], |row| row.get(0)).unwrap();
         costs.map(Result::unwrap).collect()
@@ -540,7 +566,7 @@ fn sums_of_rows_that_are_gone_stay() {
     running.handle().put((0..10).map(plain).collect());
     flushed(running.handle());
     running.handle().run(|connection| {
-        let gone = "DELETE FROM records WHERE id IN (SELECT id FROM records ORDER BY id LIMIT 4)";
+        let gone = "DELETE FROM exchange_records WHERE id IN (SELECT id FROM exchange_records ORDER BY id LIMIT 4)";
         connection.execute(gone, []).unwrap();
     });
     flushed(running.handle());
@@ -586,35 +612,9 @@ fn a_row_that_is_refused_does_not_lose_its_batch() {
     writer.stop();
     let counters = writer.handle().counters();
     assert_eq!((counted(&counters.stored), counted(&counters.failed)), (11, 10));
-    assert_eq!(count(&read(&folder), "records"), 11);
+    assert_eq!(count(&read(&folder), "exchange_records"), 11);
     let total = usage(folder.path(), &[]).total;
     assert_eq!(total.sums.get(Measure::Requests), 11, "and the roll-ups have what the rows have");
-}
-
-#[test]
-fn a_row_whose_attempt_is_refused_leaves_nothing_behind() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut writer = writer(&folder);
-    writer.handle().put(vec![plain(1)]);
-    flushed(writer.handle());
-    let mut row = plain(2);
-    row.attempts.push(row.attempts[0].clone());
-    let id = row.id;
-    writer.handle().run(move |connection| {
-        let columns =
-            "provider, model_label, because, sent_us, reused, bytes, partial, missing, unpriced";
-        let foreign = format!(
-            "INSERT INTO attempts (exchange_id, n, {columns}) SELECT ?1, 2, {columns} FROM attempts"
-        );
-        assert_eq!(connection.execute(&foreign, [id]).unwrap(), 1);
-    });
-    writer.handle().put(vec![row, plain(3)]);
-    writer.stop();
-    let counters = writer.handle().counters();
-    assert_eq!((counted(&counters.stored), counted(&counters.failed)), (2, 1));
-    let database = read(&folder);
-    assert_eq!((count(&database, "records"), count(&database, "attempts")), (2, 3));
-    assert_eq!(count(&database, "attempts WHERE n = 2"), 1, "another's attempt stays");
 }
 
 #[test]
@@ -661,7 +661,7 @@ fn a_file_that_was_removed_is_made_anew() {
             std::fs::remove_file(path).unwrap();
         }
         // Until the writer looks, which it does once a second, rows go to the file that is gone.
-        let there = || db::open_reader(&place).map(|database| count(&database, "records"));
+        let there = || db::open_reader(&place).map(|database| count(&database, "exchange_records"));
         let mut n = 10_000 * (round as u64 + 1);
         let until = clock::now() + LONG;
         while there().is_err() && clock::now() < until {
@@ -726,16 +726,17 @@ fn records_that_have_grown_too_old_are_deleted_and_their_sums_stay() {
         rows.push(Row::of(&exchange));
     }
     writer(&folder).handle().put(rows);
-    assert_eq!(count(&read(&folder), "records"), 12_003);
+    assert_eq!(count(&read(&folder), "exchange_records"), 12_003);
     let before = usage(folder.path(), &["model"]);
-    let age_max = Some(Duration::from_hours(24));
-    let mut writer = writer_with(folder.path(), Limits { age_max, ..Limits::default() });
+    let records_age = Some(Duration::from_hours(24));
+    let bounds = Bounds { records_age, ..Bounds::default() };
+    let mut writer = writer_with(folder.path(), Limits { bounds, ..Limits::default() });
     let until = clock::now() + LONG;
-    while count(&read(&folder), "records") > 3 && clock::now() < until {
+    while count(&read(&folder), "exchange_records") > 3 && clock::now() < until {
         std::thread::yield_now();
     }
     let database = read(&folder);
-    assert_eq!((count(&database, "records"), count(&database, "attempts")), (3, 3));
+    assert_eq!(count(&database, "exchange_records"), 3);
     assert_eq!(usage(folder.path(), &["model"]), before);
     // It waits for its next hour and not in a loop: rows go on.
     writer.handle().put(vec![plain(0)]);
@@ -753,7 +754,7 @@ fn a_deletion_takes_no_more_than_its_bound() {
     let before_us = BASE_US + 7_000;
     let deleted = [0; 4].map(|_| retention::delete(&mut connection, before_us, 3).unwrap());
     assert_eq!(deleted, [3, 3, 1, 0]);
-    assert_eq!((count(&connection, "records"), count(&connection, "attempts")), (3, 3));
+    assert_eq!(count(&connection, "exchange_records"), 3);
 }
 
 #[test]
@@ -777,7 +778,11 @@ fn a_full_disk_is_counted_and_passes() {
     assert!(failed > 0 && counters.failing.load(Ordering::Relaxed), "{counters:?}");
     assert_eq!(stored + failed, 2_000);
     assert!(counted(&counters.retried) > 0 && counted(&counters.queued) == 0);
-    assert_eq!(count(&read(&folder), "records"), signed(stored), "what was stored stays readable");
+    assert_eq!(
+        count(&read(&folder), "exchange_records"),
+        signed(stored),
+        "what was stored stays readable"
+    );
     handle.run(|connection| {
         connection.pragma_update_and_check(None, "max_page_count", 1 << 20, |_| Ok(())).unwrap();
     });
@@ -834,7 +839,7 @@ fn two_writers_share_a_store() {
         }
     }
     drop(writers);
-    assert_eq!(count(&read(&folder), "records"), 1_000);
+    assert_eq!(count(&read(&folder), "exchange_records"), 1_000);
     let total = usage(folder.path(), &["day"]).total;
     assert_eq!(total.sums.get(Measure::Input), 100_000);
     assert_eq!(total.durations.count(), 1_000, "distributions add up, too");
@@ -884,19 +889,64 @@ fn earlier(schema: &str) -> (TempDir, PathBuf) {
     (folder, path)
 }
 
+/// All rows of the view, the columns of schema 1.
+fn view(database: &Connection) -> Vec<Vec<Value>> {
+    const COLUMNS_OF_1: usize = 45;
+    let mut statement = database.prepare("SELECT * FROM exchanges ORDER BY id").unwrap();
+    let rows = statement.query_map([], |row| (0..COLUMNS_OF_1).map(|at| row.get(at)).collect());
+    rows.unwrap().map(Result::unwrap).collect()
+}
+
 #[test]
 fn stores_of_each_released_schema_open_and_go_on() {
-    let schemas = ["schema-1.db"];
-    for schema in &schemas {
+    for (schema, records) in [("schema-1.db", 60), ("schema-1-rich.db", 80)] {
         let (folder, path) = earlier(schema);
-        let before = usage(&path, &["model"]);
-        assert_eq!(before.total.sums.get(Measure::Requests), 60, "{schema}");
+        let old = Connection::open(path.join(db::FILE)).unwrap();
+        let words = ["provider", "model", "key", "agent", "session", "tag", "tool", "day", "hour"];
+        let sums = |connection: &Connection| -> Vec<Vec<Value>> {
+            let sql = "SELECT * FROM usage_hours ORDER BY start_s, provider, model, key_label, agent, dialect";
+            let mut statement = connection.prepare(sql).unwrap();
+            let count = statement.column_count();
+            let rows = statement.query_map([], |row| (0..count).map(|at| row.get(at)).collect());
+            rows.unwrap().map(Result::unwrap).collect()
+        };
+        let before = (view(&old), sums(&old));
+        let refused = Reader::open(&path).err().unwrap().to_string();
+        assert!(refused.contains("has the older schema 1"), "{refused}");
+        let tried_before: Vec<[Option<String>; 4]> = {
+            let sql = "SELECT a.provider, a.model_label, a.price_version, a.response_id FROM attempts AS a \
+                       JOIN records AS r ON r.id = a.exchange_id \
+                       ORDER BY r.started_at_us + r.duration_us, r.id, a.n";
+            let mut statement = old.prepare(sql).unwrap();
+            let get =
+                |row: &rusqlite::Row<'_>| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]);
+            statement.query_map([], get).unwrap().map(Result::unwrap).collect()
+        };
+        drop(old);
         let mut writer = writer(&folder);
+        let migrated = read(&folder);
+        assert_eq!((view(&migrated), sums(&migrated)), before, "{schema}");
+        assert_eq!(before.0.len(), records, "{schema}");
+        let tried_after: Vec<[Option<String>; 4]> = tried(&migrated)
+            .iter()
+            .map(|tried| {
+                let label = Some(tried.model_label().to_owned());
+                let of = |part| tried.owned(part);
+                [of(Part::Provider), label, of(Part::PriceVersion), of(Part::ResponseId)]
+            })
+            .collect();
+        assert_eq!(tried_after, tried_before, "{schema}");
+        let pragma = |name| migrated.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        assert_eq!(pragma("auto_vacuum").unwrap(), 2, "{schema}: free pages can be given back");
+        let requests = |by| usage(&path, &[by]).total.sums.get(Measure::Requests);
+        let told = words.map(requests);
         writer.handle().put(vec![plain(0)]);
         writer.stop();
         assert_eq!(counted(&writer.handle().counters().stored), 1, "{schema}");
-        let after = usage(&path, &["model"]);
-        assert_eq!(after.total.sums.get(Measure::Requests), 61, "{schema}");
-        assert_eq!(count(&read(&folder), "exchanges"), 61, "{schema}");
+        let after = words.map(requests);
+        assert_eq!(after[0], told[0] + 1, "{schema}");
+        assert_eq!(count(&read(&folder), "exchanges"), signed(records as u64) + 1, "{schema}");
+        let tables = "sqlite_master WHERE name IN ('records', 'attempts')";
+        assert_eq!(count(&read(&folder), tables), 0, "{schema}");
     }
 }

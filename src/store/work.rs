@@ -12,13 +12,17 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use crate::base::clock;
 use crate::store::Counters;
+use crate::store::adopt::{self, Adopted};
 use crate::store::awaited::{self, Change};
+use crate::store::capture::Absent;
 use crate::store::db::{self, FileId, OpenError};
+use crate::store::entry::{Bodies, Entry};
+use crate::store::expire;
+use crate::store::in_flight::Heads;
 use crate::store::inbox::{Handle, Limits, Message, STOP_MAX, bound};
 use crate::store::insert::{Inserted, insert};
 use crate::store::late::Late;
-use crate::store::retention;
-use crate::store::row::Row;
+use crate::store::memory::Memory;
 
 /// Quiet time after which what stands in the write-ahead log is brought into the file.
 const IDLE: Duration = Duration::from_secs(2);
@@ -33,11 +37,22 @@ const RETENTION_EVERY: Duration = Duration::from_hours(1);
 /// The same after a deletion that failed.
 const RETENTION_AGAIN: Duration = Duration::from_mins(1);
 
+/// Limit: sessions that wait for the disk to be given to records.
+const ADOPTED_MAX: usize = 16_384;
+/// After a full disk, bodies are tried again this much later; records always.
+const BODIES_AGAIN: Duration = Duration::from_secs(5);
+
 /// What the thread owns.
 pub(super) struct Work {
     folder: PathBuf,
     /// `None` after an error that only opening anew can mend.
     connection: Option<Connection>,
+    /// Where headers and bodies go; `None`: nowhere.
+    pub(super) bodies: Option<Box<dyn Bodies>>,
+    /// The disk was full: until then no bodies are tried.
+    bodies_again: Option<Instant>,
+    /// What is known of the connection's file.
+    memory: Memory,
     /// The file of the connection, set when it is opened.
     file: Option<FileId>,
     /// When the file was last compared with the path's.
@@ -49,10 +64,12 @@ pub(super) struct Work {
     /// When old records are deleted next; `None`: never.
     retention: Option<Instant>,
     /// Gathered, and emptied by each commit.
-    rows: Vec<Row>,
+    rows: Vec<Entry>,
     /// Stay until a transaction has them.
     changes: VecDeque<Change>,
     late: Late,
+    heads: Heads,
+    adopted: Vec<Adopted>,
     flushes: Vec<SyncSender<()>>,
     /// Rows that were given up since the writer was told to stop.
     given_up: u64,
@@ -70,15 +87,20 @@ impl Work {
         Self {
             folder: folder.to_owned(),
             connection: Some(connection),
+            bodies: None,
+            bodies_again: None,
+            memory: Memory::default(),
             file: FileId::of(folder),
             looked: now,
             inbox,
             shared: handle.clone(),
             limits,
-            retention: limits.age_max.map(|_| now),
+            retention: limits.bounds.are_set().then_some(now),
             rows: Vec::new(),
             changes: VecDeque::new(),
             late: Late::default(),
+            heads: Heads::default(),
+            adopted: Vec::new(),
             flushes: Vec::new(),
             given_up: 0,
         }
@@ -150,9 +172,13 @@ impl Work {
         match message {
             Message::Rows(rows) if self.rows.is_empty() => self.rows = rows,
             Message::Rows(rows) => self.rows.extend(rows),
+            Message::Adopt(adopted) if self.adopted.len() < ADOPTED_MAX => {
+                self.adopted.push(adopted);
+            }
             Message::Late(late) => self.late.take_up(late),
             Message::Flush(done) => self.flushes.push(done),
-            Message::Wake => {}
+            // Of more than can wait while the disk fails, the newest keep no session.
+            Message::Adopt(_) | Message::Wake => {}
             #[cfg(test)]
             Message::Run(job) => job(self.connection.as_ref().unwrap()),
         }
@@ -177,15 +203,20 @@ impl Work {
         let rows = std::mem::take(&mut self.rows);
         self.changes.extend(self.shared.take_changes());
         bound(&mut self.changes);
+        self.heads.take_up(self.shared.take_heads());
         if since(self.looked) >= LOOK {
             self.look();
         }
-        for batch in rows.chunks(self.limits.batch_max) {
-            self.store(batch);
+        let had_rows = !rows.is_empty();
+        let mut rest = rows;
+        while !rest.is_empty() {
+            let after = rest.split_off(rest.len().min(self.limits.batch_max));
+            self.store(rest);
+            rest = after;
         }
         // After rows that could not be written there is nothing to be had from another try.
-        if rows.is_empty() && !(self.changes.is_empty() && self.late.is_empty()) {
-            self.store(&[]);
+        if !had_rows && self.has_more_than_rows() {
+            self.store(Vec::new());
         }
         for done in self.flushes.drain(..) {
             // Whoever asked may have stopped waiting.
@@ -193,13 +224,29 @@ impl Work {
         }
     }
 
+    fn has_more_than_rows(&self) -> bool {
+        let none = self.changes.is_empty() && self.late.is_empty();
+        !(none && self.heads.is_empty() && self.adopted.is_empty())
+    }
+
     /// One batch: written, or after the last try given up and counted.
-    fn store(&mut self, rows: &[Row]) {
+    fn store(&mut self, mut rows: Vec<Entry>) {
+        let bytes: u64 = rows.iter().map(Entry::weight).sum();
+        let tries_bodies = self.bodies_again.is_none_or(|at| clock::now() >= at);
+        if !tries_bodies {
+            self.shed(&mut rows);
+        } else if bytes > 0 {
+            // Set again if the disk is still full.
+            self.bodies_again = None;
+        }
         let was_failing = self.counters().failing.load(Ordering::Relaxed);
         let mut pauses = if was_failing { [].iter() } else { self.limits.pauses.iter() };
         let outcome = loop {
-            match self.transaction(rows) {
+            match self.transaction(&rows) {
                 Ok(done) => break Ok(done),
+                Err(OpenError::Sqlite { error, .. }) if is_full(&error) && self.shed(&mut rows) => {
+                    self.bodies_again = Some(clock::now() + BODIES_AGAIN);
+                }
                 Err(error) => match pauses.next().filter(|_| self.shared.leaving().is_none()) {
                     Some(pause) => {
                         self.counters().retried.fetch_add(1, Ordering::Relaxed);
@@ -210,10 +257,15 @@ impl Work {
             }
         };
         self.counters().failing.store(outcome.is_err(), Ordering::Relaxed);
+        self.counters().without_bodies.store(self.bodies_again.is_some(), Ordering::Relaxed);
         match outcome {
             Ok(done) => {
                 self.late.clear();
                 self.changes.clear();
+                self.heads.clear();
+                self.adopted.clear();
+                self.counters().raw_bytes.fetch_add(done.raw_bytes, Ordering::Relaxed);
+                self.counters().stored_bytes.fetch_add(done.stored_bytes, Ordering::Relaxed);
                 self.counters().stored.fetch_add(done.stored, Ordering::Relaxed);
                 self.counters().failed.fetch_add(done.refused, Ordering::Relaxed);
                 if was_failing {
@@ -222,6 +274,9 @@ impl Work {
             }
             Err(error) => {
                 let lost = rows.len() as u64;
+                for entry in rows.iter().filter(|entry| entry.row.head_written) {
+                    self.heads.end(entry.row.id);
+                }
                 self.counters().failed.fetch_add(lost, Ordering::Relaxed);
                 if self.shared.leaving().is_some() {
                     self.given_up += lost;
@@ -234,7 +289,21 @@ impl Work {
                 }
             }
         }
+        self.counters().queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
         self.counters().queued.fetch_sub(rows.len() as u64, Ordering::Relaxed);
+    }
+
+    /// Lets go of the bodies of a batch, because the disk is full; true when there were any.
+    fn shed(&self, rows: &mut [Entry]) -> bool {
+        let shed = rows.iter_mut().filter_map(|entry| entry.shed(Absent::ShedDisk).then_some(()));
+        let count = shed.count() as u64;
+        if count > 0 && self.counters().bodies_shed_disk.fetch_add(count, Ordering::Relaxed) == 0 {
+            tracing::error!(
+                folder = %self.folder.display(),
+                "bodies are not kept: the disk is full; records are kept while there is room for them, traffic goes on"
+            );
+        }
+        count > 0
     }
 
     fn counters(&self) -> &Counters {
@@ -242,7 +311,7 @@ impl Work {
     }
 
     /// Tries until another process's transaction has been waited for long enough.
-    fn transaction(&mut self, rows: &[Row]) -> Result<Inserted, OpenError> {
+    fn transaction(&mut self, rows: &[Entry]) -> Result<Inserted, OpenError> {
         let began = clock::now();
         loop {
             let slice = clock::now();
@@ -271,10 +340,12 @@ impl Work {
         }
     }
 
-    fn write(&mut self, rows: &[Row]) -> Result<Inserted, OpenError> {
+    fn write(&mut self, rows: &[Entry]) -> Result<Inserted, OpenError> {
+        let (memory, bodies) = (&mut self.memory, &mut self.bodies);
         let connection = match &mut self.connection {
             Some(connection) => connection,
             none => {
+                memory.clear();
                 let opened = db::open_writer(&self.folder, SLICE.min(self.limits.busy))?;
                 self.file = FileId::of(&self.folder);
                 none.insert(opened)
@@ -283,13 +354,23 @@ impl Work {
         let mut write = || {
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let done = insert(&transaction, rows)?;
+            self.heads.write(&transaction)?;
+            let done = insert(&transaction, memory, bodies.as_deref_mut(), rows)?;
+            adopt::write(&transaction, memory, &self.adopted)?;
             awaited::write(&transaction, &self.changes)?;
             self.late.write(&transaction)?;
             transaction.commit()?;
             Ok(done)
         };
-        write().map_err(|error: rusqlite::Error| {
+        let written = write();
+        if let (Ok(_), Some(bodies)) = (&written, &mut *bodies) {
+            bodies.committed();
+        }
+        written.map_err(|error: rusqlite::Error| {
+            memory.clear();
+            if let Some(bodies) = bodies {
+                bodies.rolled_back();
+            }
             if needs_new_connection(&error) {
                 self.connection = None;
             }
@@ -315,29 +396,29 @@ impl Work {
         self.retention.is_some_and(|due| due <= clock::now())
     }
 
-    /// Deletes one batch of records that have grown too old, when it is time to; true when something was deleted.
+    /// Takes one step in removing what is too old or too much, when it is time to; true when there is more.
     fn delete_old(&mut self) -> bool {
-        let (Some(age_max), true) = (self.limits.age_max, self.retention_is_due()) else {
+        if !self.retention_is_due() {
             return false;
-        };
+        }
         let began = clock::now();
         let Some(connection) = &mut self.connection else {
             self.retention = Some(began + RETENTION_AGAIN);
             return false;
         };
-        let age_us = u64::try_from(age_max.as_micros()).unwrap_or(u64::MAX);
-        let before_us = clock::wall_us().saturating_sub(age_us);
-        let (next, deleted) = match retention::delete(connection, before_us, retention::RECORDS) {
-            Ok(0) => (RETENTION_EVERY, 0),
+        let stepped = expire::step(connection, &self.limits.bounds, clock::wall_us());
+        let (next, more) = match stepped {
+            Ok(false) => (RETENTION_EVERY, false),
             // As long as the file was held, it is left to others.
-            Ok(deleted) => (since(began), deleted),
+            Ok(true) => (since(began), true),
             Err(error) => {
-                tracing::warn!(%error, "old records are not deleted yet; that is tried again in a minute");
-                (RETENTION_AGAIN, 0)
+                tracing::warn!(%error, "what is old is not removed yet; that is tried again in a minute");
+                (RETENTION_AGAIN, false)
             }
         };
+        self.memory.doubt();
         self.retention = Some(clock::now() + next);
-        deleted > 0
+        more
     }
 
     fn checkpoint(&self, mode: &str) {
@@ -358,7 +439,11 @@ fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+}
+
 /// Busy and full pass by themselves; what is left may come from a file that was moved or broken.
 fn needs_new_connection(error: &rusqlite::Error) -> bool {
-    !is_busy(error) && error.sqlite_error_code() != Some(ErrorCode::DiskFull)
+    !is_busy(error) && !is_full(error)
 }

@@ -17,6 +17,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::store::db::{self, OpenError};
+use crate::store::entry::Bodies;
 use crate::store::inbox::{Handle, Limits};
 use crate::store::late::Late;
 use crate::store::work::Work;
@@ -33,11 +34,22 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Opens the store in `folder`, making it where it is missing, and starts the thread.
+    /// Opens the store in `folder`, making it where it is missing, and starts the thread. Of exchanges that come with
+    /// headers or bodies only the records are kept.
     pub fn start(folder: &Path, limits: Limits) -> Result<Self, OpenError> {
+        Self::start_with(folder, limits, None)
+    }
+
+    /// As [`Writer::start`], with a place for headers and bodies.
+    pub fn start_with(
+        folder: &Path,
+        limits: Limits,
+        bodies: Option<Box<dyn Bodies>>,
+    ) -> Result<Self, OpenError> {
         let connection = db::open_writer(folder, limits.busy)?;
-        let (handle, inbox) = Handle::new(limits.queue_max);
-        let work = Work::new(folder, connection, inbox, &handle, limits);
+        let (handle, inbox) = Handle::new(&limits);
+        let mut work = Work::new(folder, connection, inbox, &handle, limits);
+        work.bodies = bodies;
         let (end, ended) = sync_channel::<()>(0);
         let thread = std::thread::Builder::new()
             .name("pinhole-store".to_owned())

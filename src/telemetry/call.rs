@@ -90,6 +90,11 @@ pub(crate) fn span(subject: &Subject<'_>, origin: Option<&Origin>) -> Option<Spa
     openai(&mut attributes, exchange, asked.as_ref(), origin);
     cost(&mut attributes, exchange);
     times(&mut attributes, exchange);
+    let signals: Vec<String> =
+        exchange.summary.signals.iter().map(|signal| signal.label().to_owned()).collect();
+    if !signals.is_empty() {
+        attributes.set(names::SIGNALS, Value::Texts(signals));
+    }
     if mapping.content == Content::Span {
         // Last, so that a limit on the number of attributes cuts these first.
         content::attributes(&mut attributes, exchange, mapping.content_bytes_max);

@@ -22,6 +22,8 @@ const LOOKED_THROUGH_MAX: usize = 64 * 1024;
 const BEFORE_CUT: usize = 1_024;
 /// Limit: bytes of all texts of an attribute that are looked through; earlier messages are dropped.
 const ALL_LOOKED_THROUGH_MAX: usize = 512 * 1024;
+/// Limit: messages of an attribute, and parts of one; earlier ones are dropped.
+const ITEMS_MAX: usize = 256;
 const CUT: &str = "… [cut]";
 /// Lengths that texts are cut to, one after another, until the whole fits.
 const TEXT_MAX: [usize; 6] = [16_384, 4_096, 1_024, 256, 64, 16];
@@ -86,7 +88,8 @@ fn set_messages(
     }
     let mut room = ALL_LOOKED_THROUGH_MAX;
     // From the end: the last messages tell the most.
-    let recent = messages.into_iter().rev().map_while(|message| {
+    let recent = messages.into_iter().rev().take(ITEMS_MAX).map_while(|mut message| {
+        message.parts.drain(..message.parts.len().saturating_sub(ITEMS_MAX));
         let parts = message.parts.iter().map(|part| text_bytes(part).min(LOOKED_THROUGH_MAX));
         room = room.checked_sub(parts.sum())?;
         Some(Message { parts: clean_parts(message.parts), ..message })
@@ -387,7 +390,7 @@ mod tests {
                 let _: Value = serde_json::from_str(text).unwrap();
             }
             if max == 32_768 {
-                assert!(found[1].1.contains("[api key]") && found[1].1.contains("[cut]"));
+                assert!(found[1].1.contains("[redacted:api_key:") && found[1].1.contains("[cut]"));
             }
         }
     }

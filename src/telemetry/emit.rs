@@ -70,7 +70,8 @@ impl Emitter {
         });
     }
 
-    fn one(&self, model: SpanModel) {
+    fn one(&self, mut model: SpanModel) {
+        model.clean();
         self.place.leave(model);
         // Begins and ends here; the processor below takes the model on this very thread.
         drop(tracing::info_span!(target: TARGET, parent: None, "exchange"));

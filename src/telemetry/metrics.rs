@@ -143,6 +143,8 @@ metrics! {
         "Searches that providers bill apart from tokens.";
     ToolCalls "pinhole_tool_calls_total" Kind::Counter, Exchanges ["provider" "model"] max 1_000
         "Tools that models called; their names are in the store.";
+    Signals "pinhole_signals_total" Kind::Counter, Exchanges ["provider" "model" "signal"] max 3_000
+        "Exchanges with something odd about them, by what it is; see signals.md.";
     ProviderUp "pinhole_provider_up" Kind::Gauge, Exchanges ["provider"] max 500
         "1 until an attempt fails to connect, times out, breaks or is answered 5xx; 1 again with the next answer below 500.";
     KeyUp "pinhole_key_up" Kind::Gauge, Exchanges ["provider" "key"] max 1_000
@@ -259,7 +261,11 @@ pub const LABELS: &[(&str, &str)] = &[
     ("reason", "of rejections: a code of [errors.md](errors.md); of losses: why"),
     ("key", "a provider's key: the name of its variable, or `key-1`, `key-2` …"),
     ("what", "`exchange` `row` `span` `log_line` `prompt` `value`"),
-    ("signal", "`traces` `metrics`"),
+    (
+        "signal",
+        "of exchanges: `empty_reply` `invalid_tool_arguments` `failed_tool_result` `repeated_call` `duplicate_of` \
+         `prefix_changed` `truncated` `refusal` `stall`; of exports: `traces` `metrics`",
+    ),
     ("version", "the program's version"),
 ];
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::base::trace::{Parent, SpanId, TraceId};
 use crate::exchange::Exchange;
 use crate::exchange::attempt::Attempt;
+use crate::exchange::redact;
 use crate::telemetry::semconv as names;
 use crate::telemetry::semconv::Profile;
 use crate::telemetry::settings::Content;
@@ -29,6 +30,36 @@ pub struct SpanModel {
     pub events: Vec<(&'static str, u64)>,
     /// It failed.
     pub error: bool,
+}
+
+impl SpanModel {
+    /// Takes the secrets out of everything that may come from a client or a provider.
+    pub(crate) fn clean(&mut self) {
+        if let Cow::Owned(name) = &mut self.name {
+            clean_text(name);
+        }
+        for (_, value) in &mut self.attributes {
+            match value {
+                Value::Text(Cow::Owned(text)) => clean_text(text),
+                Value::Shared(text) => {
+                    if let Cow::Owned(clean) = redact::short_text(text) {
+                        *value = Value::Text(Cow::Owned(clean));
+                    }
+                }
+                Value::Texts(texts) => texts.iter_mut().for_each(clean_text),
+                Value::Text(Cow::Borrowed(_))
+                | Value::Int(_)
+                | Value::Float(_)
+                | Value::Bool(_) => {}
+            }
+        }
+    }
+}
+
+fn clean_text(text: &mut String) {
+    if let Cow::Owned(clean) = redact::short_text(text) {
+        *text = clean;
+    }
 }
 
 /// Who is at the other end.
@@ -168,12 +199,13 @@ pub(crate) struct Subject<'e> {
 
 impl<'e> Subject<'e> {
     pub(crate) fn of(exchange: &'e Exchange, mapping: &'e Mapping) -> Self {
-        let session = exchange.session.as_ref().and_then(|session| session.to_str().ok());
+        // A session that no client named is never told as if one had.
+        let session = exchange.session.as_ref().filter(|_| !exchange.session_inferred);
         Self {
             exchange,
             mapping,
             id: exchange.id.encode(&mut [0; 36]).into(),
-            session: session.map(Arc::from),
+            session: session.map(Arc::clone),
         }
     }
 

@@ -148,6 +148,10 @@ fn whole(handles: &mut Handles, pair: &Pair, exchange: &Exchange, example: Optio
         let stream = if exchange.stream { "true" } else { "false" };
         [dialect.label(), &*pair.provider, &*pair.model, stream]
     });
+    for signal in exchange.summary.signals.iter() {
+        let key = Key::new(Metric::Signals, pair.id).of(signal as u16, 0);
+        handles.add(key, 1, || [&*pair.provider, &*pair.model, signal.label()]);
+    }
     if !exchange.attempts.is_empty() {
         let key = Key::new(Metric::Overhead, 0).of(dialect as u16, 0);
         let overhead_us = exchange.summary.times.overhead_us;

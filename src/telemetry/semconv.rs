@@ -183,6 +183,7 @@ attributes! {
     COST_NANOUSD "pinhole.cost.nanousd" Int Call Both "the same, exactly, in billionths of a dollar";
     COST_BASIS "pinhole.cost.basis" Text Call Both "the entry of the price list";
     COST_VERSION "pinhole.cost.version" Text Call Both "and the list's version";
+    SIGNALS "pinhole.signals" Texts Call Both "what is odd about the exchange, where anything is (docs/signals.md)";
     TOOL_CALLS "pinhole.tool_calls" Int Call Both "tool calls in the answer, where there are any";
     STREAM_CONTENTS "pinhole.stream.contents" Int Call Both "events of the stream that carried content";
     GAP_P50 "pinhole.stream.gap.p50" Float Call Both "median seconds between two of them";

@@ -329,7 +329,7 @@ mod tests {
             Trace::begin(None, Incoming::Continue, &Sampler { parent: true, ratio: 1.0 });
         exchange.client = Some(([192, 0, 2, 1], 4_000).into());
         exchange.user_agent = Some(HeaderValue::from_static("agent/1"));
-        exchange.session = Some(HeaderValue::from_static("s-1"));
+        exchange.session = Some("s-1".into());
         exchange.tags = vec![("team".to_owned(), "search".to_owned())];
         exchange.model_requested = Some("fast".to_owned());
         exchange.queued_us = 5;

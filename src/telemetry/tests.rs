@@ -12,6 +12,7 @@ use http::StatusCode;
 use crate::base::money::Nanodollars;
 use crate::exchange::attempt::{Link, RateLimit};
 use crate::exchange::outcome::Outcome;
+use crate::exchange::signal::Signal;
 use crate::exchange::summary::{Account, Cost, Gaps, Tally, Times};
 use crate::exchange::{Blame, Exchange, fixture};
 use crate::neutral::failure::{Code, Source};
@@ -530,6 +531,8 @@ fn every_metric_declared_is_emitted() {
     all.cost = Some(Cost { amount: Nanodollars(1), basis, version });
     (all.missing, all.partial, all.unpriced) = (true, false, true);
     exchange.summary.tallies = vec![all];
+    exchange.summary.signals.add(Signal::EmptyReply);
+    exchange.summary.signals.add(Signal::Stall);
     exchange.failure =
         Some(Blame { source: Source::Upstream, kind: "upstream_rate_limit", detail: None });
     let attempt = &mut exchange.attempts[0];
@@ -557,6 +560,8 @@ fn every_metric_declared_is_emitted() {
         assert_eq!(bench.value(&line), count);
     }
     assert_eq!(bench.sum("pinhole_tool_calls_total"), 2.0);
+    let stalls = r#"pinhole_signals_total{provider="openai",model="gpt-5",signal="stall"} "#;
+    assert_eq!((bench.sum("pinhole_signals_total"), bench.value(stalls)), (2.0, 1.0));
     assert_eq!(
         bench.value(r#"pinhole_connections_opened_total{provider="openai",http="2"} "#),
         1.0

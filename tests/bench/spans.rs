@@ -24,7 +24,7 @@ use pinhole::base::trace::{Sampler, SpanId};
 use pinhole::exchange::Exchange;
 use pinhole::exchange::attempt::{Attempt, Link, RateLimit};
 use pinhole::exchange::frames::Frames;
-use pinhole::exchange::leg::Leg;
+use pinhole::exchange::leg::{Keep, Leg};
 use pinhole::exchange::outcome::Outcome;
 use pinhole::exchange::room::{Room, Share};
 use pinhole::exchange::summary::{Summary, Tally, Times};
@@ -276,9 +276,15 @@ fn exchange() -> Exchange {
         client_request_id: None,
         agent: "openai-python",
         user_agent: Some(HeaderValue::from_static("OpenAI/Python 2.0.0")),
-        session: Some(HeaderValue::from_static("session-1")),
+        session: Some("session-1".into()),
+        session_inferred: false,
+        parent_session: None,
+        user_label: None,
         tags: Vec::new(),
         trace: Trace::begin(None, Incoming::Continue, &Sampler { parent: true, ratio: 1.0 }),
+        seat: None,
+        keep: Keep::Numbers,
+        asked: None,
         request: Leg::default(),
         request_bytes: 2_048,
         prompt: None,

@@ -161,10 +161,15 @@ impl Serving {
     }
 
     /// The program in the settings of its caller.
-    pub fn of(mut program: Command) -> Self {
+    pub fn of(program: Command) -> Self {
+        Self::with_keys(program, "sk", "pk")
+    }
+
+    /// The same with the provider's key and the gateway's.
+    pub fn with_keys(mut program: Command, provider: &str, gateway: &str) -> Self {
         let mut child = program
-            .env("UP_KEY", "sk")
-            .env("PINHOLE_API_KEY", "pk")
+            .env("UP_KEY", provider)
+            .env("PINHOLE_API_KEY", gateway)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -204,6 +209,15 @@ impl Serving {
         let sent =
             Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status();
         assert!(sent.expect("kill").success());
+    }
+
+    /// Ends it, and gives all that it said on standard error.
+    pub fn end(mut self) -> String {
+        self.signal("TERM");
+        while let Ok(line) = self.talk.recv_timeout(raw::DEADLINE) {
+            self.said.push(line);
+        }
+        self.said.join("\n")
     }
 
     pub fn address(&self) -> std::net::SocketAddr {

@@ -6,13 +6,18 @@
 )]
 #![expect(unreachable_pub, reason = "modules of a test binary have no outside to be reached from")]
 
+mod api;
 mod auth;
 mod cancel;
+mod capture;
+mod captures;
 mod command;
 mod demo;
+mod diagnose;
 mod drain;
 mod edges;
 mod faults;
+mod formats;
 mod hostile;
 mod ids;
 mod legs;
@@ -27,7 +32,9 @@ mod passthrough;
 mod presets;
 mod prices;
 mod routing;
+mod secrets;
 mod seeds;
+mod sessions;
 mod simulate;
 mod store;
 mod stuck;

@@ -103,7 +103,7 @@ async fn errors_are_problem_documents() {
     for (request, status, words) in [
         (Request::get("/nope"), 404, "nothing at /nope"),
         (Request::get("/api/route"), 400, "name a model"),
-        (Request::post("/api/providers"), 405, "use GET or HEAD"),
+        (Request::post("/api/providers"), 405, "see the `allow` header"),
     ] {
         let request = request.header("host", "localhost:9464");
         check_problem(&raw::send(address, &request).await, status, words);

@@ -5,6 +5,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pinhole::admin;
 use pinhole::base::task;
@@ -27,7 +28,11 @@ fn keeping(folder: &Path, url: &str) -> (Gateway, Handle) {
     folder.clone_into(&mut settings.server.data_dir);
     let writer = Writer::start(folder, Limits::default()).expect("a store");
     let handle = writer.handle().clone();
-    let sinks = Sinks::default().with(Box::new(KeepSink::new(writer, std::sync::Arc::default())));
+    let sinks = Sinks::default().with(Box::new(KeepSink::new(
+        writer,
+        std::sync::Arc::default(),
+        std::sync::Arc::default(),
+    )));
     (Gateway::run_into(settings, sinks), handle)
 }
 
@@ -246,14 +251,14 @@ fn a_gateway_keeps_its_records_below_the_home_directory_and_deletes_old_ones() {
     let there = folder.path().join("kept");
     drop(Writer::start(&there, Limits::default()).expect("a store"));
     let database = Connection::open(there.join("pinhole.db")).expect("the store");
-    let old = "INSERT INTO records (id, started_at_us, dialect, operation, outcome, stream, queued_us, contents, duration_us, \
-               overhead_us, request_bytes, response_bytes, attempts, agent, method, path) \
-               VALUES (zeroblob(16), 0, '', '', '', 0, 0, 0, 0, 0, 0, 0, 0, '', '', '')";
+    let old = "INSERT INTO exchange_records (id, started_at_us, dialect, operation, outcome, stream, duration_us, \
+               overhead_us, request_bytes, response_bytes, attempts, agent, method, path, level, flags, signals) \
+               VALUES (zeroblob(16), 0, '', '', '', 0, 0, 0, 0, 0, 0, '', '', '', 1, 0, 0)";
     assert_eq!(database.execute(old, []).expect("written"), 1);
     let command = pinhole(folder.path(), &["serve", "--data-dir=~/kept"]);
     let _serving = Serving::of(command);
     let deadline = pinhole::base::clock::now() + raw::DEADLINE;
-    while number(&database, "SELECT count(*) FROM records") > 0 {
+    while number(&database, "SELECT count(*) FROM exchange_records") > 0 {
         assert!(pinhole::base::clock::now() < deadline, "the old record stays");
         std::thread::yield_now();
     }
@@ -371,6 +376,53 @@ async fn a_killed_gateway_leaves_what_it_had_committed() {
 }
 
 #[tokio::test]
+async fn a_kill_takes_at_most_the_last_second_and_what_was_running_is_told() {
+    let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), &config("127.0.0.1:0", &upstream.url()));
+    let mut serving = Serving::start(folder.path());
+    let place = place(folder.path());
+    let began = pinhole::base::clock::now();
+    let mut ended = Vec::new();
+    loop {
+        let request = chat("m").header("authorization", "Bearer pk");
+        let answer = raw::send(serving.address(), &request).await;
+        let id = answer.header("x-pinhole-id").expect("an id").to_owned();
+        ended.push((pinhole::base::clock::now(), id));
+        if began.elapsed() > Duration::from_millis(1_500) {
+            break;
+        }
+    }
+    let killed = pinhole::base::clock::now();
+    serving.child.kill().expect("a kill");
+    serving.child.wait().expect("its end");
+    let database = Connection::open(place.join("pinhole.db")).expect("the store");
+    let safe = ended.iter().filter(|(at, _)| killed - *at >= Duration::from_secs(1));
+    let mut checked = 0;
+    for (_, id) in safe {
+        let there = "SELECT count(*) FROM exchanges WHERE id = ?";
+        let there: i64 = database.query_row(there, [id], |row| row.get(0)).expect("a number");
+        assert_eq!(there, 1, "{id} ended a second before");
+        checked += 1;
+    }
+    assert!(checked > 10, "{checked} of {}", ended.len());
+    // As a gateway leaves it that is killed while an exchange runs.
+    let head = r#"{"started_at_us":1763625600000000,"dialect":"openai_chat","operation":"chat","method":"POST",
+        "path":"/v1/chat/completions","provider":"up","model":"m","agent":"none","stream":true}"#;
+    let left = "INSERT INTO in_flight (id, head) VALUES (x'00112233445566778899aabbccddeeff', ?)";
+    assert_eq!(database.execute(left, [head]).expect("written"), 1);
+    drop(database);
+    let again = Serving::start(folder.path());
+    let database = open(&place);
+    let told = "SELECT outcome || ' ' || error_source || ' ' || error_kind || ' ' || provider || ' ' || model FROM exchanges \
+                WHERE id = '00112233-4455-6677-8899-aabbccddeeff'";
+    let told: String = database.query_row(told, [], |row| row.get(0)).expect("a record");
+    assert_eq!(told, "gateway_error gateway interrupted up m");
+    assert_eq!(number(&database, "SELECT count(*) FROM in_flight"), 0);
+    assert_eq!(call(&again).await, 200);
+}
+
+#[tokio::test]
 async fn a_second_gateway_on_the_same_directory_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     write(folder.path(), &config("127.0.0.1:0", "http://127.0.0.1:9"));
@@ -398,10 +450,10 @@ async fn a_disk_that_takes_nothing_more_stops_no_traffic() {
     write(folder.path(), &config("127.0.0.1:0", &upstream.url()));
     let place = place(folder.path());
     drop(Writer::start(&place, Limits::default()).expect("a store"));
-    // Past 32 KiB the system refuses to write: the index of the log fits, and the log of one transaction.
+    // Past 60 KiB the system refuses to write: the index of the log fits, and the log of one transaction.
     let program = pinhole(folder.path(), &[]).get_program().to_owned();
     let mut limited = Command::new("sh");
-    limited.args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" serve"]).arg(program).arg0("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 120; exec \"$0\" serve"]).arg(program).arg0("sh");
     limited
         .current_dir(folder.path())
         .env_clear()

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import traffic
+from attempts import attempts
 from station import ADDRESS, PINHOLE, Collector, Gateway, Simulator, Sink, eventually, status_of
 from traffic import KINDS, tokens
 
@@ -82,10 +83,11 @@ class Run:
         whole = len(self.calls)
         eventually(f"{whole} exchanges in /metrics", lambda: sum(self.scrape("pinhole_requests_total").values()) >= whole)
         self.rows = {row["id"]: row for row in self.sql("SELECT * FROM exchanges")}
-        identity = self.sql("SELECT id, hex(id) AS hex FROM records")
-        plain = {row["id"]: row["hex"].lower() for row in identity}
+        words = {row["id"]: row["text"] for row in self.sql("SELECT id, text FROM words")}
         self.attempts = [
-            {**row, "id": dashed(plain[row["exchange_id"]])} for row in self.sql("SELECT * FROM attempts")
+            {**attempt, "id": dashed(row["hex"].lower())}
+            for row in self.sql("SELECT hex(id) AS hex, detail FROM exchange_records")
+            for attempt in attempts(row["detail"], words)
         ]
         self.lines = self.log()
         self.servers, self.spans = self.spans_of("server"), self.spans_of("call")
@@ -155,7 +157,7 @@ class Run:
         return groups, lines[-1]
 
     def attempt_tokens(self, counted):
-        """Tokens of the table of attempts by provider and model, told or estimated."""
+        """Tokens of the stored attempts by provider and model, told or estimated."""
         sums = Counter()
         for row in self.attempts:
             for kind in KINDS:

@@ -357,6 +357,21 @@ pub(super) fn find_quote_or_backslash(bytes: &[u8]) -> Option<usize> {
     memchr::memchr2(b'"', b'\\', bytes.get(near..)?).map(|offset| near + offset)
 }
 
+/// The first quote, in the same way.
+pub(super) fn find_quote(bytes: &[u8]) -> Option<usize> {
+    const NEAR_WORDS: usize = 4;
+    let (words, _) = bytes.as_chunks::<8>();
+    let mut near = 0;
+    for word in words.iter().take(NEAR_WORDS) {
+        let hits = zero_bytes(u64::from_le_bytes(*word) ^ repeat(b'"'));
+        if hits != 0 {
+            return Some(near + (hits.trailing_zeros() / 8) as usize);
+        }
+        near += 8;
+    }
+    memchr::memchr(b'"', bytes.get(near..)?).map(|offset| near + offset)
+}
+
 const fn repeat(byte: u8) -> u64 {
     u64::from_ne_bytes([byte; 8])
 }

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::scan::find_quote_or_backslash;
+use super::scan::{find_quote, find_quote_or_backslash};
 use super::{Kind, text};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -61,7 +61,7 @@ impl<'a> Walk<'a> {
         }
         self.at += 1;
         while self.next_item(b'}') {
-            let Some(key) = self.text() else {
+            let Some((key, escaped)) = self.key() else {
                 self.fail();
                 break;
             };
@@ -73,7 +73,7 @@ impl<'a> Walk<'a> {
             self.at += 1;
             self.skip_space();
             let start = self.at;
-            if key.escaped {
+            if escaped {
                 visit(self, key.read().as_bytes());
             } else {
                 visit(self, key.inner());
@@ -103,9 +103,32 @@ impl<'a> Walk<'a> {
         true
     }
 
-    /// Takes the string at the place; nothing is moved over when there is none.
+    /// Takes the string at the place; nothing is moved over when there is none. Long texts are full of escapes and have few
+    /// quotes, so quotes are looked for, and what stands before them.
     #[inline]
     pub fn text(&mut self) -> Option<Text<'a>> {
+        if self.peek() != Some(b'"') {
+            return None;
+        }
+        let start = self.at;
+        let mut at = start + 1;
+        while let Some(offset) = self.input.get(at..).and_then(find_quote) {
+            let before = self.input.get(at..at + offset)?;
+            at += offset + 1;
+            // After an odd number of backslashes the quote belongs to the text.
+            let backslashes = before.iter().rev().take_while(|byte| **byte == b'\\').count();
+            if backslashes % 2 == 0 {
+                self.at = at;
+                return Some(Text { quoted: self.input.get(start..at)? });
+            }
+        }
+        self.fail();
+        None
+    }
+
+    /// Takes the string at the place, which is short as a rule, and says whether there is an escape in it.
+    #[inline]
+    fn key(&mut self) -> Option<(Text<'a>, bool)> {
         if self.peek() != Some(b'"') {
             return None;
         }
@@ -116,7 +139,7 @@ impl<'a> Walk<'a> {
             at += offset;
             if self.input.get(at) == Some(&b'"') {
                 self.at = at + 1;
-                return Some(Text { quoted: self.input.get(start..self.at)?, escaped });
+                return Some((Text { quoted: self.input.get(start..self.at)? }, escaped));
             }
             escaped = true;
             at += 2;
@@ -254,7 +277,6 @@ impl<'a> Walk<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Text<'a> {
     quoted: &'a [u8],
-    escaped: bool,
 }
 
 impl<'a> Text<'a> {
@@ -320,6 +342,15 @@ mod tests {
             let mut walk = Walk::new(cut);
             walk.skip();
             prop_assert!(walk.is_broken() && check(cut).is_err());
+        }
+
+        #[test]
+        fn a_text_ends_at_its_first_quote_that_is_not_escaped(inner in r#"[\\"a{]{0,40}"#, padding in 0_usize..80) {
+            let input = format!("\"{}{inner}\" , 1", "x".repeat(padding));
+            let (mut texts, mut keys) = (Walk::new(input.as_bytes()), Walk::new(input.as_bytes()));
+            let (text, key) = (texts.text(), keys.key());
+            prop_assert_eq!(text.map(|text| text.inner()), key.map(|(key, _)| key.inner()));
+            prop_assert_eq!((texts.at, texts.broken), (keys.at, keys.broken));
         }
 
         #[test]

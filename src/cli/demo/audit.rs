@@ -47,6 +47,8 @@ pub(crate) struct Audit {
     pub(crate) cached: u64,
     /// Answers that told less than that, and were estimated and marked.
     pub(crate) estimated: usize,
+    /// Failing calls that were diagnosed as what the script made of them.
+    pub(crate) explained: usize,
     /// From the client's hang-up to the provider's connection being closed.
     pub(crate) hang_up_us: Option<u64>,
     /// One sentence each; empty when all is well.

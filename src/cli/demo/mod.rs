@@ -13,6 +13,7 @@ mod audit;
 mod bill;
 mod drive;
 mod figures;
+mod findings;
 mod page;
 mod record;
 mod stage;
@@ -83,6 +84,7 @@ pub fn run(args: &DemoArgs) -> Exit {
     let bill = Bill::of_records(&traces.records);
     let mut audit = audit::audit(&rows, &traces.records, &traces.arrivals);
     audit.bills(&bill, &traces.metrics, traces.store.as_ref());
+    audit.findings(&rows, findings::of(&data_dir, &rows));
     let report = Report {
         rows: &rows,
         audit: &audit,

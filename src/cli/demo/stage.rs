@@ -150,7 +150,7 @@ pub(crate) fn start(data_dir: &Path) -> io::Result<Stage> {
     let sinks = sinks.with(Box::new(Keep(Arc::clone(&records))));
     let listener = serve::bind(settings.server.listen)?;
     let gateway = serve::start(settings, &listener, sinks)?;
-    observers.watch(&gateway.shared.telemetry);
+    observers.watch(&gateway.shared);
     Ok(Stage { providers, gateway, records, observers, data_dir, before })
 }
 
@@ -182,6 +182,7 @@ fn settings(providers: &[Provider], data_dir: &Path) -> io::Result<Settings> {
     // A string of JSON is one of TOML.
     let head = format!(
         "[server]\nlisten = \"127.0.0.1:0\"\n[discovery]\nenabled = false\n[log]\nlevel = \"error\"\n\
+         [capture]\nlevel = \"full\"\n\
          [prices]\nfile = {}\n",
         serde_json::Value::from(prices.to_string_lossy()),
     );

@@ -356,6 +356,10 @@ fn sums(report: &Report<'_>, page: &mut Page) {
         ),
         format!("{} answers told too little: estimated, marked, summed apart", audit.estimated),
         format!(
+            "{} failing calls, each diagnosed from the store as what was done to it",
+            audit.explained
+        ),
+        format!(
             "{} tokens, {}: records, /metrics and the store agree, by model",
             grouped(tokens_of(report.bill)),
             dollars(report.bill.total(Item::Cost))
@@ -390,6 +394,7 @@ fn next(report: &Report<'_>, page: &mut Page) {
     page.blank();
     let folder = report.data_dir.display();
     page.line(&format!("  pinhole usage --data-dir {folder} --by model"));
+    page.line(&format!("  pinhole captures diagnose --data-dir {folder}"));
     let place = if report.temporary {
         "the records of this run, in a temporary folder; --data-dir chooses one"
     } else {

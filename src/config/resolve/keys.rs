@@ -8,6 +8,7 @@ use crate::base::secret::Secret;
 use crate::config::file;
 use crate::config::text::SecretText;
 use crate::config::tree::Origin;
+use crate::exchange::level::Level;
 use crate::policy::identity::GatewayKey;
 use crate::upstream::catalog::Preset;
 use crate::upstream::provider::ProviderKey;
@@ -42,6 +43,13 @@ pub(super) fn gateway_keys(
         keys.push(GatewayKey { label: Arc::from(key.label.as_str()), secret });
     }
     keys
+}
+
+/// How far holders of a key may raise the capture level.
+pub(super) fn raises(written: &[file::Key]) -> Vec<(Arc<str>, Level)> {
+    let raises =
+        written.iter().filter_map(|key| Some((key.label.as_str().into(), key.capture_max?)));
+    raises.collect()
 }
 
 pub(super) fn admin_key(context: &Context<'_, '_>) -> Option<Secret> {

@@ -2,11 +2,13 @@
 //! default. Every fault is a finding; what depends on a faulty part is left out, so that one fault is said once.
 
 mod base_url;
+mod capture;
 mod keys;
 mod preset;
 mod prices;
 mod provider;
 mod proxy;
+mod redact;
 mod rules;
 mod sections;
 mod server;
@@ -47,9 +49,17 @@ pub fn resolve(
     let waits = file.timeouts.unwrap_or_default();
     let timeouts = server::timeouts(&waits, &mut context);
     let discovery = sections::discovery(&file.discovery.unwrap_or_default());
-    let gateway_keys = keys::gateway_keys(file.keys.unwrap_or_default(), &mut context);
+    let written_keys = file.keys.unwrap_or_default();
+    let raises = keys::raises(&written_keys);
+    let gateway_keys = keys::gateway_keys(written_keys, &mut context);
     let admin_key = keys::admin_key(&context);
-    let capture = sections::capture(&file.capture.unwrap_or_default(), &mut context);
+    let retention = capture::retention(&file.retention.unwrap_or_default());
+    let mut capture_written = file.capture.unwrap_or_default();
+    let redact = capture_written.redact.take().unwrap_or_default();
+    let encryption_key =
+        redact::encryption_key(capture_written.encryption_key.take(), &mut context);
+    let redact = redact::redact(redact, &capture_written.headers_indexed, &mut context);
+    let capture = capture::capture(&capture_written, &retention, raises, &mut context);
 
     let defaults = provider::Defaults { timeouts, discover: discovery.enabled };
     let mut providers = match file.providers {
@@ -88,7 +98,9 @@ pub fn resolve(
         streams: sections::streams(&file.streams.unwrap_or_default()),
         discovery,
         capture,
-        retention: sections::retention(file.retention.unwrap_or_default()),
+        redact,
+        encryption_key,
+        retention,
         prices,
         traces,
         telemetry,

@@ -2,8 +2,7 @@
 
 use super::Context;
 use crate::config::file;
-use crate::config::settings::{Capture, Discovery, Errors, Limits, Log, Ops, Retention, Streams};
-use crate::exchange::level::Level;
+use crate::config::settings::{Discovery, Errors, Limits, Log, Ops, Streams};
 
 pub(super) fn limits(written: &file::Limits, context: &mut Context<'_, '_>) -> Limits {
     if written.in_flight == 0 {
@@ -22,27 +21,6 @@ pub(super) fn limits(written: &file::Limits, context: &mut Context<'_, '_>) -> L
         in_flight_max: written.in_flight,
         wait: written.wait.0,
         buffered_bytes_max: written.buffered.0,
-    }
-}
-
-pub(super) fn capture(written: &file::Capture, context: &mut Context<'_, '_>) -> Capture {
-    let Some(word) = &context.inputs.overrides.capture_level else {
-        return Capture { level: written.level };
-    };
-    let level = Level::ALL.into_iter().find(|level| level.label() == word);
-    if level.is_none() {
-        let remedy = "write one of off, meta, headers, full";
-        context.flag_error("--capture", "not a capture level", remedy);
-    }
-    Capture { level: level.unwrap_or(written.level) }
-}
-
-pub(super) fn retention(written: file::Retention) -> Retention {
-    let bodies = written.bodies.unwrap_or_default();
-    Retention {
-        bodies_age: bodies.age.map(|age| age.0),
-        bodies_bytes_max: bodies.size.map(|size| size.0),
-        records_age: written.records.unwrap_or_default().age.map(|age| age.0),
     }
 }
 

@@ -5,6 +5,7 @@ mod examples;
 mod fields;
 mod hostile;
 mod located;
+mod redact;
 mod rules;
 mod secrets;
 mod telemetry;

@@ -1,5 +1,6 @@
 //! Anthropic messages, and the counting of their tokens.
 
+pub(crate) mod calls;
 pub mod error;
 pub mod messages;
 pub mod peek;

@@ -1,5 +1,6 @@
 //! OpenAI chat completions, and the legacy completions that share their envelope.
 
+pub(crate) mod calls;
 pub mod error;
 pub mod messages;
 pub mod peek;

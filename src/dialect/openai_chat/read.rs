@@ -97,7 +97,12 @@ fn message(notes: &mut Notes, walk: &mut Walk<'_>, choice: u64) -> Content {
     walk.members(|walk, key| {
         let found = match key {
             b"content" if walk.kind() == Some(Kind::Array) => parts(notes, walk),
-            b"content" | b"refusal" => spoken(notes, walk, Content::TEXT),
+            b"content" => spoken(notes, walk, Content::TEXT),
+            b"refusal" => {
+                let said = spoken(notes, walk, Content::TEXT);
+                notes.reading.refused |= !said.is_none();
+                said
+            }
             // Some servers send both names with the same words.
             b"reasoning_content" | b"reasoning" => {
                 let text = walk.text().filter(|text| !text.is_empty());

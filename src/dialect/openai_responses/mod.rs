@@ -1,5 +1,6 @@
 //! OpenAI responses.
 
+pub(crate) mod calls;
 pub mod error;
 pub mod messages;
 pub mod peek;

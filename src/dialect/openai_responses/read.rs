@@ -45,6 +45,7 @@ pub(crate) fn event(notes: &mut Notes, data: &[u8]) -> Content {
         {
             notes.say(delta);
         }
+        notes.reading.refused |= kind == b"response.refusal.delta";
         return content;
     }
     match kind {
@@ -230,6 +231,7 @@ fn parts(notes: &mut Notes, walk: &mut Walk<'_>, kind: Content) -> Content {
                 && !text.is_empty()
             {
                 notes.say(&text);
+                notes.reading.refused |= key == b"refusal";
                 content = kind;
             }
         });

@@ -57,7 +57,7 @@ impl Places for Placing<'_> {
         content: &capture::Content,
     ) -> Result<At<Bytes>, VaultError> {
         let done = self.requests.body(leg, &content.bytes, &content.outline)?;
-        let (digest, redacted) = (done.digest, done.redacted);
+        let (digest, redacted) = (done.digest, done.redacted || told.redacted);
         let body = done.body.map_or_else(|| content.bytes.clone(), Bytes::from);
         self.expected.push(Expected { leg, body });
         // Of a body that is compressed again the digest is known already.

@@ -141,6 +141,7 @@ fn request(
             let told = Told {
                 cut_bytes: content.cut_bytes,
                 coding: content.coding.clone(),
+                redacted: content.redacted,
                 ..Told::default()
             };
             match readable(content, clean) {
@@ -186,6 +187,7 @@ fn response(
             let told = Told {
                 cut_bytes: content.cut_bytes,
                 coding: content.coding.clone(),
+                redacted: content.redacted,
                 ..Told::default()
             };
             answer(told, content.bytes.clone(), clean, places)
@@ -231,8 +233,7 @@ fn readable(content: &Content, clean: &dyn Clean) -> Readable {
     let Ok(bytes) = coding::decode(coding, &content.bytes, DECODED_MAX) else {
         return Readable::Not;
     };
-    let decoded =
-        Content { outline: outline(&bytes), bytes, cut_bytes: content.cut_bytes, coding: None };
+    let decoded = Content { outline: outline(&bytes), bytes, coding: None, ..content.clone() };
     if clean.clean(&decoded.bytes).is_some() {
         return Readable::Hiding(decoded);
     }

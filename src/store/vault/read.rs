@@ -9,7 +9,7 @@ use crate::store::vault::rest::{At, Rest, RestLeg, Told};
 use crate::store::vault::shelf::Shelf;
 use crate::store::vault::wire::{Bad, Cursor};
 use crate::store::vault::{Part, VaultError, frames};
-use crate::store::vault::{hash, recode};
+use crate::store::vault::{hash, recode, seal};
 
 /// Headers, bodies and times of one exchange.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +34,7 @@ pub struct AttemptLegs {
 
 /// Everything kept of the exchange `seq`; `None` when nothing is.
 pub fn read(connection: &Connection, seq: i64) -> Result<Option<Legs>, VaultError> {
-    Shelf::default().read(connection, seq)
+    Shelf::new(seal::in_force()).read(connection, seq)
 }
 
 impl Shelf {

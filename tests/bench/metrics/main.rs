@@ -26,7 +26,7 @@ use pinhole::base::trace::{Sampler, SpanId};
 use pinhole::exchange::Exchange;
 use pinhole::exchange::attempt::{Attempt, Link, RateLimit};
 use pinhole::exchange::frames::Frames;
-use pinhole::exchange::leg::Leg;
+use pinhole::exchange::leg::{Keep, Leg};
 use pinhole::exchange::outcome::Outcome;
 use pinhole::exchange::room::{Room, Share};
 use pinhole::exchange::summary::{Cost, Gaps, Summary, Tally, Times};
@@ -202,8 +202,14 @@ fn exchange(stream: bool, attempt: Attempt) -> Exchange {
         agent: "none",
         user_agent: None,
         session: None,
+        session_inferred: false,
+        parent_session: None,
+        user_label: None,
         tags: Vec::new(),
         trace: Trace::begin(None, Incoming::Continue, &Sampler::OFF),
+        seat: None,
+        keep: Keep::Numbers,
+        asked: None,
         request: Leg::default(),
         request_bytes: 2_048,
         prompt: None,

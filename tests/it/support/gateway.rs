@@ -13,6 +13,7 @@ use pinhole::config::load::load_text;
 use pinhole::config::settings::{Overrides, Settings, Source};
 use pinhole::config::tree::Text;
 use pinhole::exchange::Exchange;
+use pinhole::exchange::signal::Signal;
 use pinhole::exchange::summary::Times;
 use pinhole::exchange::trace::Trace;
 use pinhole::neutral::reading::Reading;
@@ -41,6 +42,9 @@ pub struct Fact {
     pub response_bytes: u64,
     pub trace: Trace,
     pub session: Option<String>,
+    pub session_inferred: bool,
+    pub user: Option<String>,
+    pub signals: Vec<&'static str>,
     pub tags: Vec<(String, String)>,
     pub agent: &'static str,
     pub times: Times,
@@ -103,7 +107,10 @@ impl Fact {
             request_bytes: exchange.request_bytes,
             response_bytes: exchange.response_bytes,
             trace: exchange.trace,
-            session: exchange.session.as_ref().and_then(|id| Some(id.to_str().ok()?.to_owned())),
+            session: exchange.session.as_deref().map(str::to_owned),
+            session_inferred: exchange.session_inferred,
+            user: exchange.user_label.as_deref().map(str::to_owned),
+            signals: exchange.summary.signals.iter().map(Signal::label).collect(),
             tags: exchange.tags.clone(),
             agent: exchange.summary.agent,
             times: exchange.summary.times.clone(),

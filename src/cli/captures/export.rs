@@ -1,0 +1,161 @@
+//! `pinhole captures export`: exchanges in another format, the oldest first.
+
+use std::fs::OpenOptions;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use crate::cli::Exit;
+use crate::cli::captures::args::ExportArgs;
+use crate::cli::captures::open::{folder, now_us, read, reader, stored, which};
+use crate::cli::captures::progress::Progress;
+use crate::cli::place::{path, refuse};
+use crate::cli::terminal::tell;
+use crate::report::formats::export::{Exporter, Format, Written};
+use crate::store::exported;
+use crate::store::query::Query;
+use crate::store::query::page::Order;
+use crate::store::reader::{ReadError, Reader};
+
+/// Rows that are looked up at once; their bodies are read one after the other.
+const ROWS: usize = 64;
+
+pub(super) fn run(args: &ExportArgs) -> Result<Exit, Exit> {
+    let format = format(args)?;
+    let reader = reader(&args.place)?;
+    let (query, after) = if args.mark {
+        (Query::everything(), read(reader.exported_upto())?.unwrap_or(i64::MIN))
+    } else {
+        (which(&args.which)?, i64::MIN)
+    };
+    let mut out = Out::open(args.out.as_deref())?;
+    let exporter = Exporter::begin(BufWriter::new(&mut out), format, now_us());
+    let exporter = exporter.map_err(|error| written(&error, args))?;
+    let (told, last) = export(&reader, &query, (after, args), exporter)?;
+    out.finish(args)?;
+    if args.mark
+        && let Some(last) = last
+    {
+        exported::mark(&folder(&args.place)?, last)
+            .map_err(|error| environment(&error.to_string()))?;
+    }
+    tell(&summary(&told, format));
+    Ok(Exit::Done)
+}
+
+/// Writes what is found; gives what was written and the seq of the last.
+fn export<W: Write>(
+    reader: &Reader,
+    query: &Query,
+    (after, args): (i64, &ExportArgs),
+    mut exporter: Exporter<W>,
+) -> Result<(Written, Option<i64>), Exit> {
+    let mut progress = Progress::new("exported");
+    let mut found = read(reader.seqs(query, Order::Oldest))?;
+    let (mut done, mut last) = (0, None);
+    let limit = args.limit.unwrap_or(u64::MAX);
+    while done < limit {
+        let seqs: Result<Vec<i64>, ReadError> = found.by_ref().take(ROWS).collect();
+        let mut seqs = read(seqs)?;
+        if seqs.is_empty() {
+            break;
+        }
+        seqs.retain(|seq| *seq > after);
+        let room = usize::try_from(limit - done).unwrap_or(usize::MAX);
+        for row in read(reader.listed(&seqs))?.into_iter().take(room) {
+            last = Some(row.seq);
+            let stored = stored(reader, row)?;
+            exporter.push(stored).map_err(|error| written(&error, args))?;
+            done += 1;
+            progress.at(done);
+        }
+    }
+    progress.done();
+    let (told, _) = exporter.finish().map_err(|error| written(&error, args))?;
+    Ok((told, last))
+}
+
+/// As `--as` says, else as the file's name does.
+fn format(args: &ExportArgs) -> Result<Format, Exit> {
+    let named = args.out.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
+    let format = args.form.or_else(|| named.and_then(Format::of_file));
+    let format = format.unwrap_or(Format::Ndjson);
+    if args.mark && !matches!(format, Format::Ndjson | Format::Har | Format::Bundle) {
+        let told = "--mark needs a format that holds everything: ndjson, har or bundle";
+        return Err(refuse(told, Exit::Usage));
+    }
+    Ok(format)
+}
+
+fn summary(told: &Written, format: Format) -> String {
+    let mut lines = vec![format!("{} exchanges written as {}", told.exchanges, format.label())];
+    lines.extend(told.skipped.iter().map(|(reason, count)| format!("{count} left out: {reason}")));
+    lines.join("\n")
+}
+
+fn written(error: &io::Error, args: &ExportArgs) -> Exit {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Exit::Done;
+    }
+    let to = args.out.as_deref().map_or_else(|| "-".to_owned(), |out| out.display().to_string());
+    environment(&format!("`{to}` cannot be written: {error}; check the disk and its rights"))
+}
+
+fn environment(error: &str) -> Exit {
+    refuse(error, Exit::Environment)
+}
+
+/// Standard output, or a file that has its name only once it is whole.
+enum Out {
+    Standard(io::Stdout),
+    File { file: std::fs::File, part: PathBuf, whole: PathBuf },
+}
+
+impl Out {
+    fn open(out: Option<&Path>) -> Result<Self, Exit> {
+        let Some(named) = out.filter(|out| *out != Path::new("-")) else {
+            return Ok(Self::Standard(io::stdout()));
+        };
+        let whole = path(named);
+        let mut part = whole.clone().into_os_string();
+        part.push(".part");
+        let part = PathBuf::from(part);
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt as _;
+            // What people said to a model is theirs alone.
+            options.mode(0o600);
+        }
+        let file = options.open(&part).map_err(|error| {
+            environment(&format!("`{}` cannot be made: {error}", part.display()))
+        })?;
+        Ok(Self::File { file, part, whole })
+    }
+
+    fn finish(self, args: &ExportArgs) -> Result<(), Exit> {
+        match self {
+            Self::Standard(mut out) => out.flush().map_err(|error| written(&error, args)),
+            Self::File { file, part, whole } => file
+                .sync_all()
+                .and_then(|()| std::fs::rename(&part, &whole))
+                .map_err(|error| written(&error, args)),
+        }
+    }
+}
+
+impl Write for &mut Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Out::Standard(out) => out.write(bytes),
+            Out::File { file, .. } => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Out::Standard(out) => out.flush(),
+            Out::File { file, .. } => file.flush(),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What every subcommand begins with: the store, the query, the exchange that is meant.
+
+use std::path::PathBuf;
+
+use crate::base::clock;
+use crate::cli::Exit;
+use crate::cli::args::PlaceArgs;
+use crate::cli::captures::args::WhereArgs;
+use crate::cli::place::{self, refuse};
+use crate::cli::terminal::tell;
+use crate::store::query::Query;
+use crate::store::query::page::{FindError, Page};
+use crate::store::reader::{ReadError, Reader};
+use crate::store::stored::{Listed, Stored};
+
+/// Limit: how far back `last~N` goes.
+const LAST_MAX: usize = 100_000;
+
+pub(super) fn folder(place: &PlaceArgs) -> Result<PathBuf, Exit> {
+    place::folder(place.config.as_deref(), place.data_dir.as_deref())
+}
+
+pub(super) fn reader(place: &PlaceArgs) -> Result<Reader, Exit> {
+    let folder = folder(place)?;
+    Reader::open(&folder).map_err(|error| refuse(&error.to_string(), Exit::Environment))
+}
+
+pub(super) fn now_us() -> i64 {
+    i64::try_from(clock::wall_us()).unwrap_or(i64::MAX)
+}
+
+/// A query as it was written; one that cannot be understood is shown with its fault marked.
+pub(super) fn query(text: Option<&str>) -> Result<Query, Exit> {
+    let Some(text) = text else { return Ok(Query::all()) };
+    Query::parse(text, now_us()).map_err(|error| {
+        tell(&error.underlined(text));
+        refuse(&format!("--where: {error}"), Exit::Usage)
+    })
+}
+
+pub(super) fn which(which: &WhereArgs) -> Result<Query, Exit> {
+    let asked = query(which.query.as_deref())?;
+    let Some(session) = &which.session else { return Ok(asked) };
+    let quoted = session.replace('\\', "\\\\").replace('"', "\\\"");
+    let session = Query::parse(&format!("session:\"{quoted}\""), now_us());
+    let session = session.map_err(|error| refuse(&format!("--session: {error}"), Exit::Usage))?;
+    Ok(asked.and(session))
+}
+
+pub(super) fn read<T>(result: Result<T, ReadError>) -> Result<T, Exit> {
+    result.map_err(|error| refuse(&error.to_string(), Exit::Environment))
+}
+
+/// The exchange that is meant: by its id or the beginning of it, or counted back from the newest match.
+pub(super) fn row(reader: &Reader, id: &str, asked: &Query) -> Result<Listed, Exit> {
+    let Some(back) = back(id) else { return found(reader, id) };
+    let rows = read(reader.list(asked, &Page::newest(back.min(LAST_MAX) + 1)))?;
+    let many = rows.len();
+    rows.into_iter().nth(back).ok_or_else(|| {
+        let told = match many {
+            0 => "no exchange matches; `pinhole captures ls` lists what there is".to_owned(),
+            _ => format!("`{id}` goes back too far: {many} match"),
+        };
+        refuse(&told, Exit::Failed)
+    })
+}
+
+/// `last`, `last~3`.
+fn back(id: &str) -> Option<usize> {
+    match id.strip_prefix("last")? {
+        "" => Some(0),
+        rest => rest.strip_prefix('~')?.parse().ok(),
+    }
+}
+
+fn found(reader: &Reader, id: &str) -> Result<Listed, Exit> {
+    reader.find(id).map_err(|error| {
+        let exit = match error {
+            FindError::NoId(_) | FindError::Ambiguous { .. } => Exit::Usage,
+            FindError::Unknown(_) => Exit::Failed,
+            FindError::Read(_) => Exit::Environment,
+        };
+        refuse(&error.to_string(), exit)
+    })
+}
+
+pub(super) fn stored(reader: &Reader, row: Listed) -> Result<Stored, Exit> {
+    reader.exchange(row).map_err(|error| refuse(&error.to_string(), Exit::Environment))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_counts_back() {
+        for (word, expected) in
+            [("last", Some(0)), ("last~0", Some(0)), ("last~12", Some(12)), ("lasting", None)]
+        {
+            assert_eq!(back(word), expected, "{word}");
+        }
+        assert_eq!((back("last~x"), back("019a")), (None, None));
+    }
+}

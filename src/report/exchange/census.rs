@@ -1,0 +1,177 @@
+//! What the store holds, as a page and as JSON.
+
+use serde_json::{Value, json};
+
+use crate::report::look::{Look, Tone};
+use crate::report::words;
+use crate::store::upkeep::Census;
+
+/// Tables and indexes that are named, the largest first.
+const PARTS: usize = 6;
+/// Columns of the names at the left.
+const NAMES: usize = 12;
+
+/// The page, without a line feed at its end.
+pub fn text(census: &Census, look: Look) -> String {
+    let mut lines = Vec::new();
+    let mut field = |name: &str, told: String, tone: Tone| {
+        lines.push(format!("{}{}", look.cell(Tone::Dim, name, NAMES), look.paint(tone, &told)));
+    };
+    let whole = |number: u64| words::whole(number.cast_signed());
+    field("exchanges", exchanges(census), Tone::Strong);
+    if let (Some(oldest), Some(newest)) = (census.oldest_us, census.newest_us) {
+        field("from", words::moment(oldest), Tone::Plain);
+        field("to", words::moment(newest), Tone::Plain);
+    }
+    let levels = [(census.full, "full"), (census.headers, "headers"), (census.meta, "meta")];
+    field("levels", listed(&levels), Tone::Plain);
+    let bodies = &census.bodies;
+    field(
+        "bodies",
+        listed(&[
+            (bodies.exchanges, "kept"),
+            (census.removed, "removed"),
+            (census.redacted, "with placeholders"),
+            (census.cut, "cut"),
+            (census.modified, "changed on the way"),
+            (census.replayable, "replayable"),
+            (census.pinned, "pinned"),
+        ]),
+        Tone::Plain,
+    );
+    if census.shed > 0 {
+        let told = format!(
+            "{} exchanges could not keep a body: no memory, no room in the queue or on the disk",
+            whole(census.shed)
+        );
+        field("shed", told, Tone::Bad);
+    }
+    let stored = bodies.content_bytes + bodies.rest_bytes;
+    field(
+        "raw",
+        format!("{} of bodies as they were on the wire", words::bytes(bodies.raw_bytes)),
+        Tone::Plain,
+    );
+    field("stored", stored_words(census), Tone::Good);
+    if bodies.kept_for_others > 0 {
+        field(
+            "",
+            format!(
+                "{} contents of exchanges that are gone, which others are made of",
+                whole(bodies.kept_for_others)
+            ),
+            Tone::Dim,
+        );
+    }
+    if bodies.dictionaries > 0 {
+        field(
+            "",
+            format!(
+                "{} dictionaries, {}",
+                bodies.dictionaries,
+                words::bytes(bodies.dictionary_bytes)
+            ),
+            Tone::Plain,
+        );
+    }
+    field(
+        "database",
+        format!(
+            "{} with records, indexes and all; {} of it free",
+            words::bytes(census.database_bytes),
+            words::bytes(bodies.free_bytes)
+        ),
+        Tone::Plain,
+    );
+    if census.exchanges > 0 && stored > 0 {
+        let each = census.database_bytes / census.exchanges;
+        field("", format!("{} an exchange", words::bytes(each)), Tone::Dim);
+    }
+    if census.log_bytes > 0 {
+        field("log", format!("{} (pinhole.db-wal)", words::bytes(census.log_bytes)), Tone::Plain);
+    }
+    if census.search_bytes > 0 {
+        field(
+            "text index",
+            format!("{} (search.db, can be deleted)", words::bytes(census.search_bytes)),
+            Tone::Plain,
+        );
+    }
+    lines.push(String::new());
+    lines.extend(parts(census, look));
+    lines.join("\n")
+}
+
+fn exchanges(census: &Census) -> String {
+    let whole = |number: u64| words::whole(number.cast_signed());
+    let mut told = format!("{} in {} sessions", whole(census.exchanges), whole(census.sessions));
+    if census.replays > 0 {
+        told = format!("{told}, {} of them replays", whole(census.replays));
+    }
+    if census.labels > 0 {
+        told = format!("{told}, {} labels", whole(census.labels));
+    }
+    told
+}
+
+fn stored_words(census: &Census) -> String {
+    let bodies = &census.bodies;
+    let stored = bodies.content_bytes + bodies.rest_bytes;
+    if bodies.raw_bytes == 0 {
+        return words::bytes(stored);
+    }
+    format!(
+        "{}, {} times smaller: {} of shared content, {} of each exchange's own",
+        words::bytes(stored),
+        words::three(bodies.ratio),
+        words::bytes(bodies.content_bytes),
+        words::bytes(bodies.rest_bytes)
+    )
+}
+
+/// Numbers that are not nothing, with what they are.
+fn listed(numbers: &[(u64, &str)]) -> String {
+    let some = numbers.iter().filter(|(number, _)| *number > 0);
+    let told: Vec<String> = some
+        .map(|(number, what)| format!("{} {what}", words::whole(number.cast_signed())))
+        .collect();
+    if told.is_empty() { "none".to_owned() } else { told.join(", ") }
+}
+
+/// The largest tables and indexes, as bars.
+fn parts(census: &Census, look: Look) -> Vec<String> {
+    let mut parts: Vec<(&String, u64)> =
+        census.bodies.pages.iter().map(|(name, bytes)| (name, *bytes)).collect();
+    parts.sort_by_key(|(name, bytes)| (std::cmp::Reverse(*bytes), (*name).clone()));
+    let all: u64 = parts.iter().map(|(_, bytes)| bytes).sum::<u64>().max(1);
+    let rest: u64 = parts.iter().skip(PARTS).map(|(_, bytes)| bytes).sum();
+    let others = format!("{} others", parts.len().saturating_sub(PARTS));
+    let mut shown: Vec<(&String, u64)> = parts.into_iter().take(PARTS).collect();
+    if rest > 0 {
+        shown.push((&others, rest));
+    }
+    let wide = shown.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let room = look.text_width().saturating_sub(wide + 22).min(48) as u64;
+    shown
+        .into_iter()
+        .map(|(name, bytes)| {
+            let bar = "█".repeat(usize::try_from((bytes * room).div_ceil(all)).unwrap_or(0));
+            let size = look.cell_right(Tone::Plain, &words::bytes(bytes), 10);
+            format!(
+                "{}  {size}  {}",
+                look.cell(Tone::Dim, name, wide),
+                look.paint(Tone::Tool, &bar)
+            )
+        })
+        .collect()
+}
+
+/// The same numbers, all of them.
+pub fn json(census: &Census) -> Value {
+    let mut value = serde_json::to_value(census).unwrap_or_default();
+    let stored = census.bodies.content_bytes + census.bodies.rest_bytes;
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("stored_bytes".to_owned(), json!(stored));
+    }
+    value
+}

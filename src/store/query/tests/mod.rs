@@ -1,0 +1,5 @@
+//! The language read, and what its SQL finds.
+
+mod finding;
+mod reading;
+mod records;

@@ -1,0 +1,133 @@
+//! The file `search.db`: opening, its version, and its end. Whatever is wrong with it, it is deleted and begun anew.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::store::db::BUSY;
+
+/// The file inside the data directory.
+pub const FILE: &str = "search.db";
+/// Says that a SQLite file is ours: `PNHS`.
+const APPLICATION_ID: i32 = 0x504E_4853;
+/// A file of another version is made anew.
+const VERSION: i32 = 1;
+
+const SCHEMA: &str = "
+CREATE VIRTUAL TABLE texts USING fts5(
+    words, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2'
+);
+CREATE TABLE documents (seq INTEGER NOT NULL PRIMARY KEY);
+CREATE TABLE progress (upto INTEGER NOT NULL, upto_id BLOB, dropped_below INTEGER NOT NULL);
+INSERT INTO progress VALUES (0, NULL, 0);
+";
+
+/// To write; the file is made where it is missing, and made anew where it is not what it should be.
+pub(super) fn open_writer(folder: &Path) -> rusqlite::Result<Connection> {
+    match open(folder) {
+        Ok(connection) => Ok(connection),
+        Err(error) => {
+            tracing::info!(%error, "the index of texts is made anew");
+            delete(folder).map_err(as_sqlite)?;
+            open(folder)
+        }
+    }
+}
+
+fn open(folder: &Path) -> rusqlite::Result<Connection> {
+    let path = folder.join(FILE);
+    // SQLite gives the files beside it the mode of this one.
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(as_sqlite)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(&path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    let empty: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
+    if empty == 0 {
+        connection.pragma_update(None, "auto_vacuum", "incremental")?;
+    }
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "normal")?;
+    connection.pragma_update(None, "secure_delete", true)?;
+    connection.pragma_update(None, "journal_size_limit", 0)?;
+    if empty == 0 {
+        connection.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} COMMIT;"))?;
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+        connection.pragma_update(None, "user_version", VERSION)?;
+    } else if !is_ours(&connection)? {
+        return Err(rusqlite::Error::InvalidQuery);
+    }
+    Ok(connection)
+}
+
+/// To read; `None`: there is no index, or none that this program knows.
+pub(super) fn open_reader(folder: &Path) -> Option<Connection> {
+    let path = folder.join(FILE);
+    if !path.exists() {
+        return None;
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(&path, flags).ok()?;
+    connection.busy_timeout(BUSY).ok()?;
+    is_ours(&connection).ok()?.then_some(connection)
+}
+
+fn is_ours(connection: &Connection) -> rusqlite::Result<bool> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    Ok(pragma("application_id")? == APPLICATION_ID && pragma("user_version")? == VERSION)
+}
+
+/// Removes exchanges from the index, where there is one: their bodies are gone. The words are out of the file afterwards.
+pub fn forget(folder: &Path, seqs: &[i64]) -> rusqlite::Result<()> {
+    if seqs.is_empty() || !folder.join(FILE).exists() {
+        return Ok(());
+    }
+    let mut connection = open_writer(folder)?;
+    let moment = connection.transaction()?;
+    remove(&moment, seqs)?;
+    moment.execute("INSERT INTO texts (texts) VALUES ('optimize')", [])?;
+    moment.commit()?;
+    connection.execute_batch("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")
+}
+
+/// Takes documents out, inside the caller's transaction.
+pub(super) fn remove(connection: &Connection, seqs: &[i64]) -> rusqlite::Result<()> {
+    let mut known = connection.prepare_cached("DELETE FROM documents WHERE seq = ?")?;
+    let mut words = connection.prepare_cached("DELETE FROM texts WHERE rowid = ?")?;
+    for seq in seqs {
+        if known.execute([seq])? > 0 {
+            words.execute([seq])?;
+        }
+    }
+    Ok(())
+}
+
+/// Deletes the index with all that is in it; whoever indexes begins anew.
+pub fn discard(folder: &Path) -> io::Result<()> {
+    delete(folder)
+}
+
+fn delete(folder: &Path) -> io::Result<()> {
+    for end in ["", "-wal", "-shm", "-journal"] {
+        let path: PathBuf = folder.join(format!("{FILE}{end}"));
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn as_sqlite(error: io::Error) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(Box::new(error))
+}

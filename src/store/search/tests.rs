@@ -1,0 +1,258 @@
+//! What is indexed is found, what is gone is not, and the index survives whatever happens to its file.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use crate::base::clock;
+use crate::store::capture::{AttemptIn, BodyIn, Captured, Content, LegIn};
+use crate::store::db;
+use crate::store::query::Query;
+use crate::store::query::page::Page;
+use crate::store::reader::Reader;
+use crate::store::search::find::{Sought, State, look_up};
+use crate::store::search::{Indexer, Limits, discard, file, forget};
+use crate::store::vault::{NoClean, Vault};
+
+const QUICK: Limits =
+    Limits { size_max: 1 << 30, document_max: 64 * 1024, every: Duration::from_millis(2) };
+
+/// A store with a record and bodies for each pair of request and answer.
+struct Store {
+    folder: TempDir,
+    connection: Connection,
+    vault: Vault,
+    newest: i64,
+}
+
+impl Store {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = db::open_writer(folder.path(), db::BUSY).unwrap();
+        let vault = Vault::new(Box::new(NoClean), None);
+        Self { folder, connection, vault, newest: 0 }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn put(&mut self, request: &str, answer: &str) -> i64 {
+        self.newest += 1;
+        let seq = self.newest;
+        let leg = |body: &str| LegIn {
+            headers: Some(Vec::new()),
+            body: BodyIn::Content(Content {
+                bytes: Bytes::copy_from_slice(body.as_bytes()),
+                ..Content::default()
+            }),
+            ..LegIn::default()
+        };
+        let attempt = AttemptIn { response: leg(answer), ..AttemptIn::default() };
+        let captured =
+            Captured { request: leg(request), attempts: vec![attempt], ..Captured::default() };
+        let moment = self.connection.unchecked_transaction().unwrap();
+        let sql = "INSERT INTO exchange_records (seq, id, started_at_us, dialect, operation, outcome, stream, queued_us, duration_us, \
+                   overhead_us, request_bytes, response_bytes, attempts, agent, method, path, level, flags, signals) \
+                   VALUES (?1, randomblob(16), ?1, 'openai_chat', 'chat', 'complete', 0, 0, 1, 1, 1, 1, 1, 'none', 'POST', '/', 3, 0, 0)";
+        moment.execute(sql, [seq]).unwrap();
+        self.vault.store(&moment, seq, None, &captured).unwrap();
+        moment.commit().unwrap();
+        self.vault.committed();
+        seq
+    }
+
+    fn ask(&self, text: &str) -> Vec<i64> {
+        let query = Query::parse(text, 0).unwrap();
+        let rows = Reader::open(self.path()).unwrap().list(&query, &Page::newest(100)).unwrap();
+        rows.iter().map(|row| row.seq).collect()
+    }
+
+    fn index(&self) -> Indexer {
+        self.index_with(QUICK)
+    }
+
+    fn index_with(&self, limits: Limits) -> Indexer {
+        Indexer::start(self.path(), limits, Box::new(|| false)).unwrap()
+    }
+
+    /// Waits until everything is read.
+    fn indexed(&self) -> State {
+        self.until(|state| state.upto == self.newest)
+    }
+
+    fn until(&self, reached: impl Fn(&State) -> bool) -> State {
+        let started = clock::now();
+        loop {
+            if let Some(state) = State::of(self.path()).filter(|state| reached(state)) {
+                return state;
+            }
+            let waited = clock::us_between(started, clock::now());
+            assert!(waited < 20_000_000, "{:?}", State::of(self.path()));
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+fn found(folder: &Path, text: &str) -> Option<Vec<i64>> {
+    look_up(folder, &Sought::new(text)).map(|(seqs, _)| seqs)
+}
+
+fn message(text: &str) -> String {
+    serde_json::json!({ "model": "m", "messages": [{ "role": "user", "content": text }] })
+        .to_string()
+}
+
+#[test]
+fn texts_are_found_with_an_index_and_without() {
+    let mut store = Store::new();
+    let events = "data: {\"choices\":[{\"delta\":{\"content\":\"the quick\"}}]}\n\n\
+                  data: {\"choices\":[{\"delta\":{\"content\":\" brown fox\"}}]}\n\n";
+    store.put(&message("Why does read_file fail?\nPlease say"), events);
+    store.put(&message("nothing of note"), "{\"error\":{\"message\":\"overloaded, try later\"}}");
+    store.put(&message("Über den Flüssen"), "not json");
+    let cases = [
+        ("text:\"quick brown fox\"", vec![1]),
+        ("text:\"brown quick\"", vec![]),
+        ("text:read_file", vec![1]),
+        ("text:FILE", vec![1]),
+        ("text:overload*", vec![2]),
+        ("text:\"try lat\"", vec![]),
+        ("text:über", vec![3]),
+        ("text:user", vec![]),
+        ("text:note OR text:json", vec![3, 2]),
+        ("-text:quick", vec![3, 2]),
+        ("text:quick status:500", vec![]),
+    ];
+    for (text, expected) in &cases {
+        assert_eq!(store.ask(text), *expected, "without: {text}");
+    }
+    let reader = Reader::open(store.path()).unwrap();
+    assert!(reader.is_slow(&Query::parse("text:a", 0).unwrap()));
+    let _index = store.index();
+    store.indexed();
+    assert!(!reader.is_slow(&Query::parse("text:a", 0).unwrap()));
+    for (text, expected) in &cases {
+        assert_eq!(store.ask(text), *expected, "with: {text}");
+    }
+    assert_eq!(found(store.path(), "\" OR *"), Some(vec![]), "no language of FTS5 comes through");
+}
+
+#[test]
+fn a_text_is_found_at_the_exchange_that_brought_it() {
+    let mut store = Store::new();
+    let long = "once upon a time there was a marvellous beginning ".repeat(40);
+    let turn = |last: &str| {
+        let messages = [long.as_str(), last]
+            .map(|text| serde_json::json!({ "role": "user", "content": text }));
+        serde_json::json!({ "messages": messages }).to_string()
+    };
+    store.put(&turn("first"), "{}");
+    store.put(&turn("second"), "{}");
+    let _index = store.index();
+    store.indexed();
+    assert_eq!(found(store.path(), "second"), Some(vec![2]));
+    assert!(found(store.path(), "marvellous").is_some_and(|seqs| seqs.contains(&1)));
+}
+
+#[test]
+fn what_is_new_is_indexed_and_what_is_gone_is_taken_out() {
+    let mut store = Store::new();
+    for n in 0..100 {
+        let rare = if n == 2 { "quixotic" } else { "" };
+        store.put(&message(&format!("number n{n}x {rare}")), "{}");
+    }
+    let mut index = store.index();
+    store.indexed();
+    let last = store.put(&message("afterwards"), "{}");
+    assert_eq!(store.ask("text:afterwards"), [last], "indexed or not yet");
+    store.indexed();
+    assert_eq!(found(store.path(), "quixotic"), Some(vec![3]));
+    let bytes = |end: &str| {
+        std::fs::read(store.path().join(format!("{}{end}", file::FILE))).unwrap_or_default()
+    };
+    let holds = |word: &str| {
+        ["", "-wal"].iter().any(|end| memchr::memmem::find(&bytes(end), word.as_bytes()).is_some())
+    };
+    assert!(holds("quixotic"));
+    forget(store.path(), &[3, 4, 4_000]).unwrap();
+    assert_eq!(found(store.path(), "n2x"), Some(vec![]));
+    assert_eq!(found(store.path(), "n4x"), Some(vec![5]));
+    assert!(!holds("quixotic"), "its words are out of the file");
+    store.connection.execute("DELETE FROM bodies WHERE seq <= 50", []).unwrap();
+    store.until(|state| state.documents == 51);
+    assert_eq!(found(store.path(), "number").unwrap().len(), 50);
+    index.stop();
+}
+
+#[test]
+fn the_size_is_held_by_dropping_the_oldest() {
+    let mut store = Store::new();
+    for n in 0..600u64 {
+        let words: Vec<String> =
+            (0..60).map(|k| format!("w{}", n * 1_000_003 % 99_991 + k * 7)).collect();
+        store.put(&message(&words.join(" ")), "{}");
+    }
+    let size_max = 120 * 1024;
+    let _index = store.index_with(Limits { size_max, ..QUICK });
+    let state = store.indexed();
+    assert!(state.documents < 600 && state.documents > 50, "{state:?}");
+    assert!(state.dropped_below > 1 && state.bytes < 2 * size_max, "{state:?}");
+}
+
+#[test]
+fn a_file_that_is_gone_or_foreign_or_of_another_store_is_made_anew() {
+    let mut store = Store::new();
+    store.put(&message("here"), "{}");
+    let index = store.index();
+    store.indexed();
+    discard(store.path()).unwrap();
+    assert_eq!(found(store.path(), "here"), None);
+    store.indexed();
+    assert_eq!(found(store.path(), "here"), Some(vec![1]));
+    drop(index);
+    let file = store.path().join(file::FILE);
+    discard(store.path()).unwrap();
+    std::fs::write(&file, "no database, but long enough to be looked at".repeat(30)).unwrap();
+    assert_eq!(store.ask("text:here"), [1], "without it the bodies are read");
+    let index = store.index();
+    store.indexed();
+    drop(index);
+    let sql = "UPDATE exchange_records SET id = randomblob(16)";
+    store.connection.execute(sql, []).unwrap();
+    store.connection.execute("DELETE FROM bodies", []).unwrap();
+    let _index = store.index();
+    store.until(|state| state.documents == 0);
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn it_stands_aside_while_the_writer_has_work() {
+    let mut store = Store::new();
+    store.put(&message("patience"), "{}");
+    let busy = Arc::new(AtomicBool::new(true));
+    let (asked, told) = std::sync::mpsc::sync_channel(0);
+    let is_busy = Arc::clone(&busy);
+    let _index = Indexer::start(
+        store.path(),
+        QUICK,
+        Box::new(move || {
+            let _ = asked.try_send(());
+            is_busy.load(Ordering::Relaxed)
+        }),
+    )
+    .unwrap();
+    for _ in 0..3 {
+        told.recv_timeout(Duration::from_secs(20)).unwrap();
+    }
+    assert_eq!(State::of(store.path()).unwrap().documents, 0);
+    busy.store(false, Ordering::Relaxed);
+    assert_eq!(store.indexed().documents, 1);
+}

@@ -1,0 +1,305 @@
+//! The store as a whole, for people who look after it: what it holds and how large it is, whether all of it can be read
+//! back, and the deletion of what is asked for.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+use serde::Serialize;
+
+use crate::base::clock;
+use crate::store::db::{self, OpenError};
+use crate::store::reader::{ReadError, Reader};
+use crate::store::vault::{self, Progress, Stats, VaultError, Verified};
+use crate::store::{flags, listing, retention};
+
+/// The full-text index beside the store.
+const SEARCH: &str = "search.db";
+/// Limit: findings of SQLite's own check.
+const FINDINGS_MAX: u32 = 100;
+/// Exchanges deleted between two reports of progress.
+const STEP: usize = 512;
+/// Limit: how long one transaction of a deletion goes on.
+const HOLD: std::time::Duration = std::time::Duration::from_millis(20);
+
+/// What the store holds.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Census {
+    pub exchanges: u64,
+    pub oldest_us: Option<i64>,
+    pub newest_us: Option<i64>,
+    /// Exchanges by what was kept of them.
+    pub meta: u64,
+    pub headers: u64,
+    pub full: u64,
+    /// A body was wanted and let go.
+    pub shed: u64,
+    /// Bodies were kept, and removed later.
+    pub removed: u64,
+    pub redacted: u64,
+    /// A body was longer than what is kept of one.
+    pub cut: u64,
+    pub modified: u64,
+    pub pinned: u64,
+    pub replayable: u64,
+    pub replays: u64,
+    pub sessions: u64,
+    pub labels: u64,
+    pub bodies: Stats,
+    /// Bytes of the files.
+    pub database_bytes: u64,
+    pub log_bytes: u64,
+    /// The text index, which can be deleted and is made anew.
+    pub search_bytes: u64,
+}
+
+/// What a check of everything found.
+#[derive(Debug, Clone, Default)]
+pub struct Checked {
+    /// What SQLite says of the file; empty: nothing.
+    pub findings: Vec<String>,
+    pub bodies: Verified,
+    /// Exchanges with a damaged body: id, and what is wrong. As many as are named.
+    pub damaged: Vec<(String, String)>,
+}
+
+impl Checked {
+    pub fn is_well(&self) -> bool {
+        self.findings.is_empty() && self.bodies.damaged == 0
+    }
+}
+
+/// What a deletion took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Pruned {
+    /// Records that are gone.
+    pub records: u64,
+    /// Exchanges whose bodies are gone.
+    pub bodies: u64,
+    /// Bytes of the blobs.
+    pub bytes: u64,
+}
+
+/// Why a deletion stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum PruneError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    #[error("the deletion stopped: {0}; what is gone is gone, the rest can be deleted again")]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+impl Reader {
+    /// Counts what there is; reads all records once.
+    pub fn census(&self, folder: &Path) -> Result<Census, ReadError> {
+        let size = |name: &str| std::fs::metadata(folder.join(name)).map_or(0, |file| file.len());
+        Ok(Census {
+            bodies: vault::stats(&self.connection)?,
+            database_bytes: size(db::FILE),
+            log_bytes: size(&format!("{}-wal", db::FILE)),
+            search_bytes: size(SEARCH) + size(&format!("{SEARCH}-wal")),
+            ..counted(&self.connection)?
+        })
+    }
+
+    /// Checks the file, decodes every body and compares its digest.
+    pub fn check(&self, on: impl FnMut(Progress)) -> Result<Checked, VaultError> {
+        let findings = findings(&self.connection)?;
+        let mut shelf = self.shelf.borrow_mut();
+        let bodies = vault::verify_with(&self.connection, &mut shelf, on)?;
+        let mut damaged = Vec::with_capacity(bodies.named.len());
+        for (seq, reason) in &bodies.named {
+            let row = listing::by_seq(&self.connection, &[*seq])?.pop();
+            let id =
+                row.map_or_else(|| format!("number {seq}, whose record is gone"), |row| row.id);
+            damaged.push((id, reason.clone()));
+        }
+        Ok(Checked { findings, bodies, damaged })
+    }
+}
+
+fn counted(connection: &Connection) -> rusqlite::Result<Census> {
+    let of = |flag: i64| format!("coalesce(sum(flags & {flag} <> 0), 0)");
+    let sql = format!(
+        "SELECT count(*), min(started_at_us), max(started_at_us), coalesce(sum(level <= 1), 0), \
+         coalesce(sum(level = 2), 0), coalesce(sum(level = 3), 0), {}, {}, {}, {}, {}, {}, {}, count(replay_of), \
+         count(DISTINCT session), (SELECT count(*) FROM labels) FROM exchange_records",
+        of(flags::SHED),
+        of(flags::REMOVED),
+        of(flags::REDACTED),
+        of(flags::CUT),
+        of(flags::MODIFIED),
+        of(flags::PINNED),
+        of(flags::REPLAYABLE),
+    );
+    connection.query_row(&sql, [], |row| {
+        let number = |at| row.get::<_, i64>(at).map(i64::cast_unsigned);
+        Ok(Census {
+            exchanges: number(0)?,
+            oldest_us: row.get(1)?,
+            newest_us: row.get(2)?,
+            meta: number(3)?,
+            headers: number(4)?,
+            full: number(5)?,
+            shed: number(6)?,
+            removed: number(7)?,
+            redacted: number(8)?,
+            cut: number(9)?,
+            modified: number(10)?,
+            pinned: number(11)?,
+            replayable: number(12)?,
+            replays: number(13)?,
+            sessions: number(14)?,
+            labels: number(15)?,
+            ..Census::default()
+        })
+    })
+}
+
+/// What SQLite finds wrong with the file.
+fn findings(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare(&format!("PRAGMA integrity_check({FINDINGS_MAX})"))?;
+    let mut findings: Vec<String> =
+        statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    findings.retain(|finding| finding != "ok");
+    Ok(findings)
+}
+
+/// Deletes these exchanges, or only their bodies; in short transactions, so that a gateway goes on writing. `on` hears how
+/// many are done.
+pub fn prune(
+    folder: &Path,
+    seqs: &[i64],
+    bodies_only: bool,
+    mut on: impl FnMut(u64),
+) -> Result<Pruned, PruneError> {
+    let mut connection = db::open_writer(folder, db::BUSY)?;
+    let (mut pruned, mut done) = (Pruned::default(), 0_u64);
+    for some in seqs.chunks(STEP) {
+        let removed = vault::prune(&mut connection, some)?;
+        pruned.bodies += removed.exchanges;
+        pruned.bytes += removed.bytes;
+        if !bodies_only {
+            pruned.records += delete(&mut connection, some)?;
+        }
+        done += some.len() as u64;
+        on(done);
+    }
+    while vault::give_back(&connection)? {}
+    Ok(pruned)
+}
+
+fn delete(connection: &mut Connection, seqs: &[i64]) -> rusqlite::Result<u64> {
+    let (mut left, mut deleted) = (seqs, 0);
+    while !left.is_empty() {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let gone = retention::delete_records(&transaction, left, Some(clock::now() + HOLD))?;
+        transaction.commit()?;
+        deleted += gone as u64;
+        left = left.get(gone.max(1)..).unwrap_or_default();
+    }
+    Ok(deleted)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::store::capture::{BodyIn, Captured, Content, LegIn, Outline};
+    use crate::store::entry::Entry;
+    use crate::store::inbox::Limits;
+    use crate::store::query::Query;
+    use crate::store::query::page::Page;
+    use crate::store::tests::{count, flushed, plain, read};
+    use crate::store::vault::{NoClean, Vault};
+    use crate::store::writer::Writer;
+
+    fn body(text: &str) -> BodyIn {
+        BodyIn::Content(Content {
+            bytes: Bytes::copy_from_slice(text.as_bytes()),
+            cut_bytes: 0,
+            coding: None,
+            outline: Outline::default(),
+            redacted: false,
+        })
+    }
+
+    /// `many` exchanges with bodies that have something in common.
+    fn store(many: u64) -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = Vault::new(Box::new(NoClean), None);
+        let mut writer =
+            Writer::start_with(folder.path(), Limits::default(), Some(Box::new(vault))).unwrap();
+        let entries = (0..many).map(|n| {
+            let shared = "what all of them say ".repeat(40);
+            let request = format!("{{\"n\":{n},\"text\":\"{shared}\"}}");
+            let captured = Captured {
+                request: LegIn { body: body(&request), ..LegIn::default() },
+                response: LegIn { body: body(&format!("answer {n}")), ..LegIn::default() },
+                ..Captured::default()
+            };
+            Entry { row: plain(n), captured: Some(Box::new(captured)) }
+        });
+        writer.handle().put(entries.collect::<Vec<_>>());
+        flushed(writer.handle());
+        writer.stop();
+        folder
+    }
+
+    fn seqs(folder: &TempDir) -> Vec<i64> {
+        let reader = Reader::open(folder.path()).unwrap();
+        let rows = reader.list(&Query::everything(), &Page::newest(1_000)).unwrap();
+        rows.iter().map(|row| row.seq).collect()
+    }
+
+    #[test]
+    fn a_census_counts_what_is_there_and_a_deletion_takes_it_away() {
+        let folder = store(20);
+        let census = || Reader::open(folder.path()).unwrap().census(folder.path()).unwrap();
+        let before = census();
+        assert_eq!((before.exchanges, before.bodies.exchanges), (20, 20));
+        assert!(before.bodies.raw_bytes > 16_000 && before.database_bytes > 4_096);
+        assert!(before.oldest_us < before.newest_us);
+        let mut all = seqs(&folder);
+        let newest = all.remove(0);
+        let mut heard = Vec::new();
+        let some = prune(folder.path(), &all[..5], true, |done| heard.push(done)).unwrap();
+        assert_eq!((some.records, some.bodies), (0, 5));
+        assert_eq!(heard, [5]);
+        let after = census();
+        assert_eq!((after.exchanges, after.bodies.exchanges, after.removed), (20, 15, 5));
+        let rest = prune(folder.path(), &all, false, |_| ()).unwrap();
+        assert_eq!((rest.records, rest.bodies), (19, 14));
+        assert_eq!(seqs(&folder), [newest]);
+        // What the last one is made of is still there.
+        let reader = Reader::open(folder.path()).unwrap();
+        let row = reader.list(&Query::all(), &Page::newest(1)).unwrap().remove(0);
+        let stored = reader.exchange(row).unwrap();
+        let request = &stored.client_request().unwrap().bytes;
+        assert!(request.starts_with(b"{\"n\":19,"), "{}", String::from_utf8_lossy(request));
+        assert!(reader.check(|_| ()).unwrap().is_well());
+        assert_eq!(prune(folder.path(), &all, false, |_| ()).unwrap(), Pruned::default());
+    }
+
+    #[test]
+    fn damage_is_found_and_named() {
+        let folder = store(8);
+        let check = || Reader::open(folder.path()).unwrap().check(|_| ()).unwrap();
+        let checked = check();
+        assert!(checked.is_well() && checked.bodies.bodies == 16, "{checked:?}");
+        let writer = db::open_writer(folder.path(), db::BUSY).unwrap();
+        let sql = "UPDATE bodies SET rest = zeroblob(length(rest)) WHERE seq = (SELECT max(seq) FROM bodies)";
+        assert_eq!(writer.execute(sql, []).unwrap(), 1);
+        let checked = check();
+        assert!(!checked.is_well() && checked.findings.is_empty());
+        let newest = Reader::open(folder.path()).unwrap();
+        let newest = newest.list(&Query::all(), &Page::newest(1)).unwrap().remove(0);
+        let (id, reason) = &checked.damaged[0];
+        assert_eq!((checked.damaged.len(), id), (1, &newest.id));
+        assert!(!reason.is_empty());
+        assert_eq!(count(&read(&folder), "bodies"), 8);
+    }
+}

@@ -1,0 +1,1 @@
+# the request body was not kept (level meta), so there is no command to make
