@@ -46,12 +46,11 @@ impl Codec {
         let packer = match self.packers.entry(id) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => {
-                let packer = match dictionaries::prepared(id) {
-                    Some((own, _)) => Compressor::with_prepared_dictionary(own),
-                    None => {
-                        let bytes = dictionary().ok_or(Bad("a dictionary is missing"))?;
-                        Compressor::with_dictionary(LEVEL, &bytes)
-                    }
+                let packer = if let Some((own, _)) = dictionaries::prepared(id) {
+                    Compressor::with_prepared_dictionary(own)
+                } else {
+                    let bytes = dictionary().ok_or(Bad("a dictionary is missing"))?;
+                    Compressor::with_dictionary(LEVEL, &bytes)
                 };
                 let mut packer = packer.map_err(|_| FAILED)?;
                 // The number stands in the row.
@@ -79,12 +78,11 @@ impl Codec {
         let opener = match self.openers.entry(id) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => {
-                let opener = match dictionaries::prepared(id) {
-                    Some((_, own)) => Decompressor::with_prepared_dictionary(own),
-                    None => {
-                        let bytes = dictionary().ok_or(Bad("a dictionary is missing"))?;
-                        Decompressor::with_dictionary(&bytes)
-                    }
+                let opener = if let Some((_, own)) = dictionaries::prepared(id) {
+                    Decompressor::with_prepared_dictionary(own)
+                } else {
+                    let bytes = dictionary().ok_or(Bad("a dictionary is missing"))?;
+                    Decompressor::with_dictionary(&bytes)
                 };
                 entry.insert(opener.map_err(|_| DAMAGED)?)
             }

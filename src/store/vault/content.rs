@@ -138,6 +138,12 @@ impl Content {
         Ok(Self { seq, before, legs, segments, plain })
     }
 
+    /// All of it, as it is packed.
+    #[cfg(test)]
+    pub(super) fn plain(&self) -> &[u8] {
+        &self.plain
+    }
+
     pub(super) fn segment(&self, index: u32) -> Option<(&[u8], Form)> {
         let (span, form) = self.segments.get(index as usize)?;
         Some((self.plain.get(span.clone())?, *form))

@@ -13,6 +13,7 @@ const TICK_US: u64 = 100;
 /// Each frame is one event.
 const ONE_EVENT_EACH: u8 = 1;
 const LENGTHS: u8 = 0;
+const LONG: Bad = Bad("a frame is longer than any can be");
 
 /// Writes the table; `body` is the answer as it is stored.
 pub(super) fn write(frames: &[(u64, u32)], untabled: u64, body: &[u8], to: &mut Vec<u8>) {
@@ -48,7 +49,6 @@ pub(super) fn read(from: &mut Cursor<'_>, body: &[u8]) -> Result<Table, Bad> {
     if count == 0 {
         return Ok((Vec::new(), untabled));
     }
-    const LONG: Bad = Bad("a frame is longer than any can be");
     let one_each = match from.byte()? {
         LENGTHS => false,
         ONE_EVENT_EACH => true,

@@ -12,7 +12,7 @@ use crate::store::flags;
 use crate::store::vault::frames;
 use crate::store::vault::headers::Head;
 use crate::store::vault::recode;
-use crate::store::vault::rest::{At, Rest, RestAttempt, RestLeg, Told};
+use crate::store::vault::rest::{At, Recoded, Rest, RestAttempt, RestLeg, Told};
 use crate::store::vault::{Clean, VaultError, hash};
 
 /// Limit: bytes of a coded body, decoded, that are read for secrets. Of a larger one the beginning is.
@@ -156,11 +156,8 @@ fn request(
                 }
                 Readable::Recoded(decoded, recoded) => {
                     let digest = hash::digest(&content.bytes);
-                    places.request(
-                        leg,
-                        Told { recoded: Some(recoded), digest, ..told },
-                        &decoded,
-                    )?
+                    let recoded = Some(Recoded { way: recoded, digest });
+                    places.request(leg, Told { recoded, ..told }, &decoded)?
                 }
                 Readable::Not => whole(told, content.bytes.clone(), clean),
             }
@@ -249,7 +246,7 @@ fn readable(content: &Content, clean: &dyn Clean) -> Readable {
 /// A body stored in one piece. Where something has to be hidden in a coded one, it is stored decoded.
 pub(super) fn whole(told: Told, bytes: Bytes, clean: &dyn Clean) -> At<Bytes> {
     // What was decoded to be cut is stored as it came.
-    let again = told.recoded.and_then(|way| recode::again(way, &bytes).ok());
+    let again = told.recoded.and_then(|recoded| recode::again(recoded.way, &bytes).ok());
     let (told, bytes) = (Told { recoded: None, ..told }, again.map_or(bytes, Bytes::from));
     let hidden = match &told.coding {
         None => clean.clean(&bytes),

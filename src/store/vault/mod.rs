@@ -26,6 +26,7 @@ mod read;
 mod recipe;
 mod recode;
 mod remove;
+mod replace;
 mod requests;
 mod rest;
 mod rewrite;
@@ -37,6 +38,8 @@ mod verify;
 mod weave;
 mod wire;
 
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 mod tests;
 

@@ -238,8 +238,8 @@ mod tests {
         let body = b"[one,MARKtwo,\"QUJD\",three]";
         let outline = Outline {
             cuts: vec![4, 12, 25],
-            marks: vec![5..9],
-            media: vec![14..18],
+            marks: std::iter::once(5..9).collect(),
+            media: std::iter::once(14..18).collect(),
             unknown: false,
         };
         let cut = cut(body, &outline);

@@ -38,7 +38,7 @@ enum Step {
     /// The next segments of the base's list.
     Copy(usize),
     /// Moves on in the base's list, or back.
-    Skip(i64),
+    Skip(isize),
     /// Segments of one exchange's content, one after the other.
     Run { count: usize, place: Place },
 }
@@ -88,7 +88,7 @@ impl Recipe {
                 let same = based.get(found..).unwrap_or_default();
                 let count = rest.iter().zip(same).take_while(|(left, right)| left == right).count();
                 if found != in_base {
-                    steps.push(Step::Skip(found as i64 - in_base as i64));
+                    steps.push(Step::Skip(found.cast_signed() - in_base.cast_signed()));
                 }
                 in_base = found + count;
                 (Step::Copy(count), count)
@@ -122,9 +122,7 @@ impl Recipe {
                 }
                 Step::Run { count, place } => push_run(&mut list, count, place)?,
                 Step::Skip(by) => {
-                    in_base = in_base
-                        .checked_add_signed(isize::try_from(by).map_err(|_| OUTSIDE)?)
-                        .ok_or(OUTSIDE)?;
+                    in_base = in_base.checked_add_signed(by).ok_or(OUTSIDE)?;
                     continue;
                 }
                 Step::Copy(count) => {
@@ -164,7 +162,7 @@ impl Recipe {
                 Step::Copy(count) => to.put_number((count as u64) << 2 | 1),
                 Step::Skip(by) => {
                     to.put_number(2);
-                    to.put_signed(by);
+                    to.put_signed(by as i64);
                 }
                 Step::Run { count, place } => {
                     to.put_number((count as u64) << 2 | 3);
@@ -178,12 +176,11 @@ impl Recipe {
         for insert in &self.inserts {
             to.put_number((insert.at - before) as u64);
             before = insert.at;
-            match INSERTS.iter().position(|known| *known == insert.text) {
-                Some(known) => to.put_number(known as u64 + 1),
-                None => {
-                    to.put_number(0);
-                    to.put_text(&insert.text);
-                }
+            if let Some(known) = INSERTS.iter().position(|known| *known == insert.text) {
+                to.put_number(known as u64 + 1);
+            } else {
+                to.put_number(0);
+                to.put_text(&insert.text);
             }
         }
     }
@@ -202,7 +199,7 @@ impl Recipe {
             steps.push(match head & 3 {
                 0 => Step::Own(count),
                 1 => Step::Copy(count),
-                2 => Step::Skip(from.signed()?),
+                2 => Step::Skip(isize::try_from(from.signed()?).map_err(|_| OUTSIDE)?),
                 _ => {
                     let seq = earlier(from.number()?)?;
                     let index = u32::try_from(from.number()?).map_err(|_| OUTSIDE)?;

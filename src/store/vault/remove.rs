@@ -1,6 +1,7 @@
 //! Removes bodies. What is an exchange's own goes at once; its content goes when nothing is put together of it any more, and
 //! then what it was put together of itself may go too.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
@@ -146,7 +147,7 @@ fn release(
         transaction.prepare_cached(sql)?.query_row([seq], |row| row.get(0)).optional()?;
     let Some(length) = length else { return Ok(()) };
     let mut needs = Vec::new();
-    let used = if length == 0 { Ok(Default::default()) } else { shelf.used(transaction, seq) };
+    let used = if length == 0 { Ok(BTreeSet::new()) } else { shelf.used(transaction, seq) };
     match used {
         Ok(used) => {
             let sql = "DELETE FROM links WHERE needs = ?1 AND seq = ?2";

@@ -75,6 +75,9 @@ struct Parted {
     part: Part,
 }
 
+/// The body that a recipe is built on, and the list of its segments.
+type Based = (Base, Arc<[Place]>);
+
 impl<'v> Requests<'v> {
     pub(super) fn new(
         connection: &'v Connection,
@@ -249,15 +252,16 @@ impl<'v> Requests<'v> {
             let place = match part.part {
                 Part::Met(met) => self.met(bytes, met),
                 // The same may have come a second time within the body.
-                Part::New(cleaned) => match part.digest.and_then(|digest| self.index.get(digest)) {
-                    Some(met) => self.met(bytes, met),
-                    None => {
+                Part::New(cleaned) => {
+                    if let Some(met) = part.digest.and_then(|digest| self.index.get(digest)) {
+                        self.met(bytes, met)
+                    } else {
                         let place = self.place(bytes, cleaned.as_deref(), part.media);
                         let met = Met { place, redacted: cleaned.is_some() };
                         part.digest.into_iter().for_each(|digest| self.index.enter(digest, met));
                         met
                     }
-                },
+                }
             };
             if let Some(hidden) = hidden.as_mut() {
                 self.stand_in(bytes, place, hidden)?;
@@ -366,11 +370,7 @@ impl<'v> Requests<'v> {
     }
 
     /// The body that a list most likely goes on from: the one that introduced the newest of its segments.
-    fn base(
-        &mut self,
-        leg: u64,
-        list: &[Place],
-    ) -> Result<Option<(Base, Arc<[Place]>)>, VaultError> {
+    fn base(&mut self, leg: u64, list: &[Place]) -> Result<Option<Based>, VaultError> {
         let newest = list.iter().map(|place| place.seq).filter(|seq| *seq != self.seq).max();
         let Some(seq) = newest else { return Ok(None) };
         let content = self.shelf.content(self.connection, seq)?;

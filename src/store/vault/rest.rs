@@ -32,9 +32,16 @@ pub(super) struct Told {
     pub(super) redacted: bool,
     pub(super) cut_bytes: u64,
     pub(super) coding: Option<String>,
-    /// The bytes are the recipe's, compressed by zstd at this level.
-    pub(super) recoded: Option<u8>,
-    /// Of the bytes as they are given back.
+    /// The body is given back compressed in this way.
+    pub(super) recoded: Option<Recoded>,
+    /// Of the bytes as they are stored, before they are compressed in a client's way.
+    pub(super) digest: [u8; DIGEST_BYTES],
+}
+
+/// How a client compressed a body, and the digest of what it sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Recoded {
+    pub(super) way: u8,
     pub(super) digest: [u8; DIGEST_BYTES],
 }
 
@@ -167,7 +174,10 @@ fn write_told(told: &Told, to: &mut Vec<u8>) {
     if let Some(coding) = &told.coding {
         to.put_text(coding.as_bytes());
     }
-    to.extend(told.recoded);
+    if let Some(recoded) = told.recoded {
+        to.push(recoded.way);
+        to.extend_from_slice(&recoded.digest);
+    }
     to.extend_from_slice(&told.digest);
 }
 
@@ -246,10 +256,19 @@ fn read_told(from: &mut Cursor<'_>) -> Result<Told, Bad> {
     let flags = from.byte()?;
     let cut_bytes = if flags & CUT != 0 { from.number()? } else { 0 };
     let coding = if flags & CODED != 0 { Some(from.string()?) } else { None };
-    let recoded = if flags & RECODED != 0 { Some(from.byte()?) } else { None };
+    let recoded = if flags & RECODED != 0 {
+        Some(Recoded { way: from.byte()?, digest: read_digest(from)? })
+    } else {
+        None
+    };
+    let digest = read_digest(from)?;
+    Ok(Told { redacted: flags & REDACTED != 0, cut_bytes, coding, recoded, digest })
+}
+
+fn read_digest(from: &mut Cursor<'_>) -> Result<[u8; DIGEST_BYTES], Bad> {
     let mut digest = [0; DIGEST_BYTES];
     digest.copy_from_slice(from.take(DIGEST_BYTES)?);
-    Ok(Told { redacted: flags & REDACTED != 0, cut_bytes, coding, recoded, digest })
+    Ok(digest)
 }
 
 fn absent_code(absent: Absent) -> u8 {

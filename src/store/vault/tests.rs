@@ -69,7 +69,7 @@ fn assert_leg(read: &Leg, given: &LegIn) {
     assert_eq!(format!("{read:?}"), format!("{:?}", as_stored(given)));
 }
 
-fn assert_same(read: &Legs, given: &Captured) {
+pub(super) fn assert_same(read: &Legs, given: &Captured) {
     assert_leg(&read.request, &given.request);
     assert_leg(&read.response, &given.response);
     assert_eq!(read.attempts.len(), given.attempts.len());
@@ -81,19 +81,30 @@ fn assert_same(read: &Legs, given: &Captured) {
     }
 }
 
-fn vault() -> Vault {
+pub(super) fn vault() -> Vault {
     Vault::new(Box::new(NoClean), None)
 }
 
-fn put(vault: &mut Vault, connection: &Connection, seq: i64, captured: &Captured) -> Kept {
+pub(super) fn put(
+    vault: &mut Vault,
+    connection: &Connection,
+    seq: i64,
+    captured: &Captured,
+) -> Kept {
     let kept = vault.store(connection, seq, Some("s"), captured).unwrap();
     vault.committed();
     kept
 }
 
 fn message(n: usize) -> String {
-    let text: String = (0..60 + n % 7 * 20).map(|word| format!("w{} ", word * n % 977)).collect();
+    let words: Vec<String> =
+        (0..60 + n % 7 * 20).map(|word| format!("w{} ", word * n % 977)).collect();
+    let text = words.concat();
     format!(r#"{{"role":"user","content":[{{"type":"text","text":"{n} {text}"}}]}}"#)
+}
+
+fn turn(seq: i64) -> usize {
+    usize::try_from(seq).unwrap()
 }
 
 /// A conversation of `turns` messages, the last two with a mark.
@@ -190,7 +201,8 @@ fn every_shape_of_exchange_comes_back() {
     cases.push(coded);
     let media = |n: u8| {
         use base64::Engine;
-        let bytes: Vec<u8> = (0..9_000_u32).map(|at| (at * at * u32::from(n) >> 3) as u8).collect();
+        let bytes: Vec<u8> =
+            (0..9_000_u32).map(|at| ((at * at * u32::from(n)) >> 3) as u8).collect();
         base64::prelude::BASE64_STANDARD.encode(bytes)
     };
     for n in [1, 2, 1] {
@@ -215,7 +227,7 @@ struct Hide;
 
 impl Clean for Hide {
     fn clean(&self, text: &[u8]) -> Option<Vec<u8>> {
-        let rules = regex::bytes::Regex::new(r#"secret-[a-z0-9]+|BEGIN[^!]{0,60}END"#).unwrap();
+        let rules = regex::bytes::Regex::new(r"secret-[a-z0-9]+|BEGIN[^!]{0,60}END").unwrap();
         match rules.replace_all(text, &b"[hidden]"[..]) {
             std::borrow::Cow::Borrowed(_) => None,
             std::borrow::Cow::Owned(hidden) => Some(hidden),
@@ -337,7 +349,7 @@ fn what_is_removed_takes_along_what_nothing_needs() {
     let mut connection = connection();
     let mut vault = vault();
     for seq in 1..=20 {
-        put(&mut vault, &connection, seq, &exchange(conversation(seq as usize), "answer"));
+        put(&mut vault, &connection, seq, &exchange(conversation(turn(seq)), "answer"));
     }
     let other = exchange(message(77_000), "answer");
     put(&mut vault, &connection, 21, &other);
@@ -385,12 +397,7 @@ fn damage_is_found_and_never_a_panic() {
     let connection = connection();
     let mut vault = vault();
     for seq in 1..=6 {
-        put(
-            &mut vault,
-            &connection,
-            seq,
-            &exchange(conversation(seq as usize), "data: answer\n\n"),
-        );
+        put(&mut vault, &connection, seq, &exchange(conversation(turn(seq)), "data: answer\n\n"));
     }
     for (change, found) in [
         ("UPDATE bodies SET content = substr(content, 1, length(content) - 3) WHERE seq = 4", 3),
@@ -491,7 +498,7 @@ proptest! {
         let connection = connection();
         let mut vault = vault();
         for seq in 1..=3 {
-            put(&mut vault, &connection, seq, &exchange(conversation(seq as usize), "data: a\n\n"));
+            put(&mut vault, &connection, seq, &exchange(conversation(turn(seq)), "data: a\n\n"));
         }
         let dictionary = format!("SELECT {part}_dictionary, {part} FROM bodies WHERE seq = {seq}");
         let (id, blob): (i64, Vec<u8>) =
@@ -523,7 +530,9 @@ fn stream(text: &str) -> String {
 }
 
 fn said(n: usize) -> String {
-    (0..150).map(|word| format!("says{} ", word * n * n % 9_973)).collect()
+    let words: Vec<String> =
+        (0..150).map(|word| format!("says{} ", word * n * n % 9_973)).collect();
+    words.concat()
 }
 
 /// Turns that answer in streams, and repeat what was said in the next request.
@@ -643,8 +652,8 @@ fn a_dictionary_is_trained_when_it_is_worth_it_and_goes_with_what_it_knows() {
     let mut connection = connection();
     let mut vault = vault();
     let single = |n: i64| {
-        let words: String =
-            (0..40).map(|word| format!("trained{} ", (word * n * 31 + n) % 199)).collect();
+        let word = |word| format!("trained{} ", (word * n * 31 + n) % 199);
+        let words = (0..40).map(word).collect::<Vec<_>>().concat();
         exchange(format!(r#"{{"messages":[{{"role":"user","content":"{words}"}}]}}"#), "{}")
     };
     for seq in 1..=600 {
@@ -693,11 +702,48 @@ fn a_session_of_before_the_start_is_found_again() {
     }
     // So much else came since that the newest content does not tell.
     for seq in 100..200 {
-        let other = exchange(message(seq as usize * 7), "other");
+        let other = exchange(message(turn(seq) * 7), "other");
         vault.store(&connection, seq, Some("other"), &other).unwrap();
     }
     vault.committed();
     let kept = put(&mut self::vault(), &connection, 300, &turns[19]);
     assert!(kept.stored_bytes < 1_500, "{kept:?}");
     assert_same(&vault::read(&connection, 300).unwrap().unwrap(), &turns[19]);
+}
+
+/// One exchange of each kind that the format knows, for the golden files.
+pub(super) fn golden_cases() -> Vec<Captured> {
+    let mut cases = vec![
+        exchange(conversation(2), r#"{"answer":"one"}"#),
+        exchange(conversation(3), r#"{"answer":"two"}"#),
+        exchange(conversation(4), r#"{"answer":"three"}"#),
+    ];
+    let mut edited = exchange(conversation(4), "one");
+    edited.attempts[0].request.body = content(conversation(4).replace(r#""m""#, r#""other""#));
+    edited.attempts[0].edits = vec!["model"];
+    edited.attempts.push(AttemptIn {
+        response: LegIn { body: BodyIn::Nothing(Absent::ShedMemory), ..LegIn::default() },
+        frames: vec![(100, 3), (1_500, 7)],
+        untabled: 9,
+        ..AttemptIn::default()
+    });
+    edited.response.body = content("translated");
+    cases.push(edited);
+    cases.extend(talk(2));
+    let mut coded = exchange("", "");
+    coded.request.body = BodyIn::Content(Content {
+        bytes: zstd::bulk::compress(conversation(2).as_bytes(), 3).unwrap().into(),
+        coding: Some("zstd".to_owned()),
+        ..Content::default()
+    });
+    if let BodyIn::Content(content) = &mut coded.attempts[0].response.body {
+        (content.bytes, content.cut_bytes) = (Bytes::from_static(b"\0\xff cut"), 1_000_000);
+    }
+    cases.push(coded);
+    let media = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ".repeat(30);
+    cases.push(exchange(
+        format!(r#"{{"contents":[{{"data":"{media}"}}]}}"#),
+        "no json ".repeat(300),
+    ));
+    cases
 }

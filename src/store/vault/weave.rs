@@ -90,7 +90,7 @@ pub(super) fn take_apart(body: &[u8]) -> Option<Woven> {
     let mut plan = Plan::default();
     let mut known: HashMap<Template, usize> = HashMap::new();
     let mut texts: Vec<Vec<u8>> = Vec::new();
-    let (mut start, mut number, mut last) = (0, 0, None);
+    let (mut start, mut number, mut last) = (0, 0_u64, None);
     let ends = Events::new(body).chain([body.len()]);
     for end in ends {
         let event = body.get(start..end).filter(|event| !event.is_empty());
@@ -102,7 +102,7 @@ pub(super) fn take_apart(body: &[u8]) -> Option<Woven> {
         holes(event, |span, hole| {
             let value = event.get(span.clone()).unwrap_or_default();
             let hole = match hole {
-                Hole::Other if value == (number + 1).to_string().as_bytes() => Hole::Next,
+                Hole::Other if value == number.wrapping_add(1).to_string().as_bytes() => Hole::Next,
                 hole => hole,
             };
             match hole {
@@ -111,7 +111,7 @@ pub(super) fn take_apart(body: &[u8]) -> Option<Woven> {
                     number = digits(value).unwrap_or(number);
                     plan.others.push(value.to_vec());
                 }
-                Hole::Next => number += 1,
+                Hole::Next => number = number.wrapping_add(1),
             }
             let piece = event.get(from..span.start).unwrap_or_default().to_vec();
             template.pieces.push((piece, hole));
@@ -375,11 +375,11 @@ mod tests {
             tail in "[a-z\"\n:]{0,20}",
         ) {
             let keys = ["text", "content", "other", "obfuscation"];
-            let mut body: String = events.iter().map(|(key, text, number)| {
+            let each: Vec<String> = events.iter().map(|(key, text, number)| {
                 let (key, number) = (keys[*key], number % 7);
                 format!("data: {{\"{key}\": \"{text}\",\"sequence_number\":{number},\"x\":{{\"delta\":\"{text}\"}}}}\r\n\r\n")
             }).collect();
-            body.push_str(&tail);
+            let body = each.concat() + &tail;
             again(body.as_bytes());
         }
 

@@ -62,7 +62,14 @@ impl Slot {
 
     /// The number of the program's dictionary. Never changed once released, nor are its bytes: another gets another number.
     pub(super) fn own(self) -> i64 {
-        1 + Self::ALL.iter().position(|slot| *slot == self).unwrap_or_default() as i64
+        match self {
+            Self::Content => 1,
+            Self::OpenAiChat => 2,
+            Self::OpenAiResponses => 3,
+            Self::Anthropic => 4,
+            Self::Gemini => 5,
+            Self::Documents => 6,
+        }
     }
 }
 
