@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::builder::RangedU64ValueParser;
+use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::args::PlaceArgs;
-use crate::cli::captures::export::ExportArgs;
-use crate::cli::captures::import::ImportArgs;
+use crate::report::formats::export::Format;
+use crate::report::formats::import::Source;
 
 #[derive(Debug, Subcommand)]
 pub enum CapturesCommand {
@@ -312,4 +312,52 @@ pub struct DiagnoseArgs {
     pub json: bool,
     #[command(flatten)]
     pub place: PlaceArgs,
+}
+
+/// Which exchanges, as what, where to.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    #[command(flatten)]
+    pub which: WhereArgs,
+    /// What to write; absent: what the file's name says (.har, .ndjson, .bundle, .sh), else ndjson.
+    #[arg(long = "as", value_name = "FORMAT", value_parser = formats())]
+    pub form: Option<Format>,
+    /// Where to; `-`: standard output.
+    #[arg(long, short = 'o', value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Exchanges at most, the oldest first.
+    #[arg(long, short = 'n', value_name = "N")]
+    pub limit: Option<u64>,
+    /// Write everything that came since the last export with --mark, and note how far it went: retention with
+    /// `require_export` removes no body beyond.
+    #[arg(long, conflicts_with_all = ["query", "session", "limit"])]
+    pub mark: bool,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+fn formats() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(Format::ALL.map(Format::label))
+        .map(|word| Format::parse(&word).unwrap_or(Format::Ndjson))
+}
+
+/// What, and as what.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// Files to read; `-`: standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// What they are; absent: told by how they begin.
+    #[arg(long = "as", value_name = "FORMAT", value_parser = sources())]
+    pub form: Option<Source>,
+    /// Write nothing; say what would be.
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+fn sources() -> impl TypedValueParser<Value = Source> {
+    PossibleValuesParser::new(Source::ALL.map(Source::label))
+        .map(|word| Source::parse(&word).unwrap_or(Source::Ndjson))
 }
