@@ -14,6 +14,7 @@ use crate::observe::awaited::{Awaited, Owner};
 use crate::observe::clean;
 use crate::observe::keep::KeepSink;
 use crate::observe::rules::RulesInForce;
+use crate::policy::capture::{Facts, Rules};
 use crate::store::Counters;
 use crate::store::awaited::Awaited as Awaiting;
 use crate::store::entry::Bodies;
@@ -172,17 +173,34 @@ pub fn watch(telemetry: &Telemetry, counters: &Arc<Counters>) {
 }
 
 /// Has the heads of exchanges that run for a while written, so that a crash does not hide them. Ends with the gateway.
-pub async fn note_running(live: Arc<Live>, handle: Handle) {
+pub async fn note_running(live: Arc<Live>, rules: Arc<RulesInForce>, handle: Handle) {
     loop {
         tokio::time::sleep(HEADS_EVERY).await;
         let running = live.entries();
+        let rules = Arc::clone(&rules.load());
         let old = running.iter().filter(|entry| entry.age_us() >= HEAD_AFTER_US);
+        let old = old.filter(|entry| is_to_be_noted(entry, &rules));
         let unwritten = old.filter(|entry| entry.phase() != Phase::Ended && entry.note_written());
         let heads: Vec<Head> = unwritten.map(|entry| head(entry)).collect();
         if !heads.is_empty() {
             handle.heads(heads, Vec::new());
         }
     }
+}
+
+/// What may turn out to be kept by nobody leaves no head either; before the provider is known a rule may still say so.
+fn is_to_be_noted(entry: &Entry, rules: &Rules) -> bool {
+    let known = entry.known();
+    let may_be_off = rules.rules.iter().any(|rule| rule.share.level == Level::Off);
+    let facts = Facts {
+        key: known.key_label.as_deref(),
+        provider: known.provider.as_deref(),
+        model: known.model.as_deref(),
+        path: &entry.path,
+        asked: entry.asked,
+        ..Facts::default()
+    };
+    (known.attempts > 0 || !may_be_off) && rules.decide(&facts) > Level::Off
 }
 
 fn head(entry: &Entry) -> Head {

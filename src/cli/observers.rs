@@ -104,7 +104,7 @@ impl Observers {
             // Detached on purpose: it ends with the runtime.
             drop(task::spawn(
                 "heads of running exchanges",
-                keep::note_running(live, handle.clone()),
+                keep::note_running(live, Arc::clone(shared.queue.rules()), handle.clone()),
             ));
         }
     }

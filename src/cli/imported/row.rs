@@ -25,12 +25,11 @@ pub(super) fn of(recording: &Recording, exchange: &Exchange) -> Row {
         row.flags |= flags::REDACTED;
     }
     let times = &recording.times;
-    row.ttft_us = row.ttft_us.or(times.ttft_us);
-    row.ttfo_us = row.ttfo_us.or(times.ttfo_us);
-    row.gaps_us = row.gaps_us.or(times.gaps_us);
-    if row.stalls == 0 {
-        row.stalls = times.stalls.and_then(|stalls| u32::try_from(stalls).ok()).unwrap_or(0);
-    }
+    // It saw the arrivals themselves; tables of them are rounded.
+    row.ttft_us = times.ttft_us.or(row.ttft_us);
+    row.ttfo_us = times.ttfo_us.or(row.ttfo_us);
+    row.gaps_us = times.gaps_us.or(row.gaps_us);
+    row.stalls = times.stalls.and_then(|stalls| u32::try_from(stalls).ok()).unwrap_or(row.stalls);
     if row.finish_reason.is_none() {
         row.finish_reason = recording.finish_reason.as_deref().map(name);
     }

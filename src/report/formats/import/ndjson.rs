@@ -110,9 +110,12 @@ struct Attempt {
 
 #[derive(Deserialize)]
 struct Link {
-    resolve_us: i64,
-    connect_us: i64,
-    tls_us: i64,
+    #[serde(rename = "resolve_us")]
+    resolve: i64,
+    #[serde(rename = "connect_us")]
+    connect: i64,
+    #[serde(rename = "tls_us")]
+    tls: i64,
 }
 
 #[derive(Deserialize)]
@@ -230,7 +233,7 @@ fn attempt(tried: Attempt) -> Result<made::Attempt, &'static str> {
         sent_us: tried.sent_us,
         head_us: tried.head_us,
         ended_us: tried.ended_us,
-        link_us: tried.link.map(|link| [link.resolve_us, link.connect_us, link.tls_us]),
+        link_us: tried.link.map(|link| [link.resolve, link.connect, link.tls]),
         peer: tried.peer,
         http: tried.http,
         tls: tried.tls,
