@@ -112,7 +112,7 @@ fn seen_so_far(mut finding: Finding, case: &Case<'_>) -> Finding {
     }
     if let (Some(last), Some(ended)) = (answer.last_byte_us, attempt.ended_us) {
         let quiet = ended.unsigned_abs().saturating_sub(last);
-        finding = finding.seen("quiet before the end", prose::time(quiet));
+        finding = finding.seen("silence", format!("{} before the end", prose::time(quiet)));
     }
     match (attempt.usage_source.as_deref(), attempt.output_tokens) {
         (_, Some(tokens)) if usage_is_told(case) => finding.seen(

@@ -116,7 +116,10 @@ pub fn compare(before: &Stored, after: &Stored) -> Option<Prefix> {
         valid_tokens,
         marks_before: marks(&ours),
         marks_after: marks(&theirs),
-        pause_us: after.row.started_at_us - (before.row.started_at_us + before.row.duration_us),
+        pause_us: after
+            .row
+            .started_at_us
+            .saturating_sub(before.row.started_at_us.saturating_add(before.row.duration_us)),
         told,
         agreement: Agreement::Unknown,
         says: String::new(),
