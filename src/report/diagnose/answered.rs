@@ -26,7 +26,10 @@ pub(super) fn seconds(seconds: f64) -> String {
     if seconds < 120.0 {
         format!("{} s", (seconds * 10.0).round() / 10.0)
     } else {
-        prose::time((seconds * 1e6) as u64)
+        prose::time(
+            std::time::Duration::try_from_secs_f64(seconds)
+                .map_or(0, |wait| u64::try_from(wait.as_micros()).unwrap_or(u64::MAX)),
+        )
     }
 }
 

@@ -58,14 +58,19 @@ pub struct Finding {
 
 impl Finding {
     /// What is said here may quote anybody: it is made fit for a terminal.
-    pub(super) fn new(class: Class, place: Place, confidence: Confidence, says: String) -> Self {
+    pub(super) fn new(
+        class: Class,
+        place: Place,
+        confidence: Confidence,
+        says: impl AsRef<str>,
+    ) -> Self {
         Self {
             class,
             detail: None,
             place,
             act_at: place,
             confidence,
-            says: prose::line(&says, QUOTE_CHARS_MAX),
+            says: prose::line(says.as_ref(), QUOTE_CHARS_MAX),
             evidence: Vec::new(),
             advice: Vec::new(),
             docs: Vec::new(),

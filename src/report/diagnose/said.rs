@@ -1,6 +1,8 @@
 //! The provider answered, and its answer says no: a status, an error document, or an error event in the middle of a
 //! stream.
 
+use std::fmt::Write as _;
+
 use crate::dialect::complaint::Complaint;
 use crate::report::diagnose::answered::{Said, field, seconds, wait_s};
 use crate::report::diagnose::case::{Case, Finding};
@@ -252,10 +254,12 @@ fn rate_limit(provider: &str, model: &str, said: &Said<'_>, detail: &str) -> Str
     };
     let mut sentence = format!("{provider} holds {model} back: its limit{of} is used up");
     if let Some((name, limit)) = said.limits.exhausted() {
-        sentence.push_str(&format!(" ({name}: {})", limit.words()));
+        let _ = write!(sentence, " ({name}: {})", limit.words());
     }
     match wait_s(said) {
-        Some(wait) => sentence.push_str(&format!("; it says to wait {}", seconds(wait))),
+        Some(wait) => {
+            let _ = write!(sentence, "; it says to wait {}", seconds(wait));
+        }
         None => sentence.push_str("; it does not say for how long"),
     }
     sentence

@@ -47,7 +47,7 @@ pub fn many(groups: &[Group], totals: (u64, u64), look: Look) -> String {
         return out;
     }
     let failed = total - fine;
-    let most = groups.first().map(|group| named(group)).unwrap_or_default();
+    let most = groups.first().map(named).unwrap_or_default();
     let summary = format!(
         "{} in {}; most of all {most}.",
         prose::counted(failed, "finding"),

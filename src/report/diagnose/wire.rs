@@ -415,7 +415,7 @@ fn round_seconds(us: u64) -> Option<u64> {
     ROUND_SECONDS.iter().copied().find(|seconds| {
         let round = seconds * 1_000_000;
         // The client's clock starts before the gateway's: a little less is as good.
-        let slack = (round / 100).max(60_000).min(1_500_000);
+        let slack = (round / 100).clamp(60_000, 1_500_000);
         us + slack >= round && us <= round + slack
     })
 }

@@ -106,7 +106,7 @@ pub fn compare(before: &Stored, after: &Stored) -> Option<Prefix> {
     let told = told(&after.row);
     let valid_tokens = told
         .input_tokens
-        .map(|input| (input as f64 * valid_bytes as f64 / prompt_bytes.max(1) as f64) as u64);
+        .map(|input| input.saturating_mul(valid_bytes as u64) / (prompt_bytes as u64).max(1));
     let mut prefix = Prefix {
         holds,
         first_change,
