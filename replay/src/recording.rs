@@ -92,8 +92,17 @@ pub struct Recording {
     pub replayable: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<(String, String)>,
+    /// Values of headers that the recorder keeps apart, to be looked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub indexed_headers: Vec<(String, String)>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub signals: Vec<String>,
+    /// The exchange that this one repeats, byte for byte.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duplicate_of: Option<String>,
+    /// Where in the request's body the prompt first differs from the conversation's last turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefix_changed_at: Option<i64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<Label>,
     pub request: Leg,

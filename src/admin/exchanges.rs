@@ -85,7 +85,8 @@ pub async fn label(
     with_folder(&shared, move |folder| {
         let new = told(&body)?;
         let on = exchange(&folder, &id)?;
-        let label = labels::put(&folder, &on, &new, read::now_us()).map_err(of_label)?;
+        let label =
+            labels::put(&folder, &on, &new, read::now_us()).map_err(|error| of_label(&error))?;
         Ok((StatusCode::CREATED, Json(label)).into_response())
     })
     .await
@@ -98,7 +99,7 @@ pub async fn unlabel(
 ) -> Response {
     with_folder(&shared, move |folder| {
         let on = exchange(&folder, &id)?;
-        if labels::remove(&folder, &on, &name).map_err(of_label)? {
+        if labels::remove(&folder, &on, &name).map_err(|error| of_label(&error))? {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
         Err(Refusal::new(StatusCode::NOT_FOUND, "there is no such label on this exchange"))
@@ -115,7 +116,8 @@ pub async fn label_session(
     with_folder(&shared, move |folder| {
         let new = told(&body)?;
         let on = On::Session(session);
-        let label = labels::put(&folder, &on, &new, read::now_us()).map_err(of_label)?;
+        let label =
+            labels::put(&folder, &on, &new, read::now_us()).map_err(|error| of_label(&error))?;
         Ok((StatusCode::CREATED, Json(label)).into_response())
     })
     .await
@@ -290,8 +292,8 @@ fn exchange(folder: &std::path::Path, id: &str) -> Result<On, Refusal> {
     parsed.ok_or_else(|| Refusal::bad("the id in the store is no UUID"))
 }
 
-fn of_label(error: LabelError) -> Refusal {
-    let status = match &error {
+fn of_label(error: &LabelError) -> Refusal {
+    let status = match error {
         LabelError::Name(_)
         | LabelError::Score(_)
         | LabelError::Note(_)

@@ -14,14 +14,17 @@ use crate::observe::awaited::{Awaited, Owner};
 use crate::observe::clean;
 use crate::observe::keep::KeepSink;
 use crate::observe::rules::RulesInForce;
+use crate::policy::capture::{Facts, Rules};
 use crate::store::Counters;
 use crate::store::awaited::Awaited as Awaiting;
 use crate::store::entry::Bodies;
+use crate::store::expire::Bounds;
 use crate::store::facts;
 use crate::store::in_flight::{self, Head};
 use crate::store::inbox::{Handle, Limits};
 use crate::store::lock::{LockError, ServeLock};
 use crate::store::reader::Reader;
+use crate::store::search::{self, Indexer};
 use crate::store::vault::{Vault, seal};
 use crate::store::writer::Writer;
 use crate::telemetry::instruments::Telemetry;
@@ -37,6 +40,8 @@ pub struct Store {
     pub lock: ServeLock,
     pub counters: Arc<Counters>,
     pub handle: Handle,
+    /// Indexes the texts of bodies, where there are any in the clear.
+    pub indexer: Option<Indexer>,
     pub sink: KeepSink,
 }
 
@@ -55,7 +60,12 @@ pub fn start(
     let lock = ServeLock::take(folder)?;
     clean::in_force().start(&settings.redact, facts::digest_key(folder)?);
     let limits = Limits {
-        age_max: settings.retention.records_age,
+        bounds: Bounds {
+            bodies_age: settings.retention.bodies_age,
+            bytes_max: settings.retention.bodies_bytes_max,
+            require_export: settings.retention.require_export,
+            records_age: settings.retention.records_age,
+        },
         bytes_max: settings.capture.memory_bytes_max as u64 / 2,
         ..Limits::default()
     };
@@ -65,12 +75,39 @@ pub fn start(
     let handle = writer.handle().clone();
     let counters = Arc::clone(handle.counters());
     awaited.take_up(known(folder));
+    let indexer = index(settings, &counters);
     Ok(Some(Store {
         lock,
         counters,
         handle,
+        indexer,
         sink: KeepSink::new(writer, Arc::clone(awaited), rules),
     }))
+}
+
+/// Starts indexing texts. Not where they are sealed: the index would hold their words in the clear.
+fn index(settings: &Settings, counters: &Arc<Counters>) -> Option<Indexer> {
+    let folder = &settings.server.data_dir;
+    if settings.encryption_key.is_some() || !settings.capture.search {
+        if let Err(error) = search::discard(folder) {
+            tracing::warn!(%error, "search.db cannot be removed; remove it by hand");
+        }
+        return None;
+    }
+    if settings.capture.rules.most() < Level::Full {
+        return None;
+    }
+    let counters = Arc::clone(counters);
+    let busy = Box::new(move || counters.queued.load(Ordering::Relaxed) > 0);
+    let limits =
+        search::Limits { size_max: settings.capture.search_bytes_max, ..search::Limits::default() };
+    match Indexer::start(folder, limits, busy) {
+        Ok(indexer) => Some(indexer),
+        Err(error) => {
+            tracing::warn!(%error, "texts are not indexed: `text:` reads bodies, slowly");
+            None
+        }
+    }
 }
 
 /// Where headers and bodies go: cleaned by the policy in force, sealed where there is a key.
@@ -136,17 +173,34 @@ pub fn watch(telemetry: &Telemetry, counters: &Arc<Counters>) {
 }
 
 /// Has the heads of exchanges that run for a while written, so that a crash does not hide them. Ends with the gateway.
-pub async fn note_running(live: Arc<Live>, handle: Handle) {
+pub async fn note_running(live: Arc<Live>, rules: Arc<RulesInForce>, handle: Handle) {
     loop {
         tokio::time::sleep(HEADS_EVERY).await;
         let running = live.entries();
+        let rules = Arc::clone(&rules.load());
         let old = running.iter().filter(|entry| entry.age_us() >= HEAD_AFTER_US);
+        let old = old.filter(|entry| is_to_be_noted(entry, &rules));
         let unwritten = old.filter(|entry| entry.phase() != Phase::Ended && entry.note_written());
         let heads: Vec<Head> = unwritten.map(|entry| head(entry)).collect();
         if !heads.is_empty() {
             handle.heads(heads, Vec::new());
         }
     }
+}
+
+/// What may turn out to be kept by nobody leaves no head either; before the provider is known a rule may still say so.
+fn is_to_be_noted(entry: &Entry, rules: &Rules) -> bool {
+    let known = entry.known();
+    let may_be_off = rules.rules.iter().any(|rule| rule.share.level == Level::Off);
+    let facts = Facts {
+        key: known.key_label.as_deref(),
+        provider: known.provider.as_deref(),
+        model: known.model.as_deref(),
+        path: &entry.path,
+        asked: entry.asked,
+        ..Facts::default()
+    };
+    (known.attempts > 0 || !may_be_off) && rules.decide(&facts) > Level::Off
 }
 
 fn head(entry: &Entry) -> Head {

@@ -19,6 +19,7 @@ use crate::proxy::state::Shared;
 use crate::store::Counters as StoreCounters;
 use crate::store::inbox::Handle;
 use crate::store::lock::{LockError, ServeLock};
+use crate::store::search::Indexer;
 use crate::telemetry::counters::Counters as ExportCounters;
 use crate::telemetry::instruments::Telemetry;
 use crate::telemetry::metrics::Metric;
@@ -28,6 +29,8 @@ pub struct Observers {
     exports: Option<Arc<ExportCounters>>,
     store: Option<Arc<StoreCounters>>,
     handle: Option<Handle>,
+    /// Held, not read: it ends with this.
+    indexer: Option<Indexer>,
     log: Pipe,
     /// Held, not read: one gateway a data directory.
     lock: Option<ServeLock>,
@@ -39,15 +42,22 @@ pub fn start(
     origins: &Origins,
     log: &Pipe,
 ) -> Result<(Sinks, Observers), LockError> {
-    let mut observers =
-        Observers { exports: None, store: None, handle: None, log: log.clone(), lock: None };
+    let mut observers = Observers {
+        exports: None,
+        store: None,
+        handle: None,
+        indexer: None,
+        log: log.clone(),
+        lock: None,
+    };
     let room = Room::new(settings.capture.memory_bytes_max);
     let mut sinks = Sinks::default();
     let rules = RulesInForce::new(Arc::clone(&settings.capture.rules));
     match keep::start(settings, sinks.awaited(), Arc::clone(&rules))? {
         // Nothing is ever stored: nothing is held for it.
         None => sinks = sinks.keeping(room, Arc::default()),
-        Some(keep::Store { lock, counters, handle, sink }) => {
+        Some(keep::Store { lock, counters, handle, indexer, sink }) => {
+            observers.indexer = indexer;
             observers.store = Some(counters);
             observers.handle = Some(handle);
             observers.lock = Some(lock);
@@ -94,7 +104,7 @@ impl Observers {
             // Detached on purpose: it ends with the runtime.
             drop(task::spawn(
                 "heads of running exchanges",
-                keep::note_running(live, handle.clone()),
+                keep::note_running(live, Arc::clone(shared.queue.rules()), handle.clone()),
             ));
         }
     }

@@ -9,6 +9,8 @@ use crate::exchange::level::Level;
 
 /// Limit on memory, unless the file says otherwise.
 const MEMORY: u64 = 256 << 20;
+/// Limit on the index of texts, unless the file says otherwise.
+const SEARCH: u64 = 1 << 30;
 
 /// How much of each exchange is kept. A reload changes it for exchanges that end from then on.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -31,6 +33,10 @@ pub struct Capture {
     pub slow_after: Span,
     /// Memory for bodies of running exchanges and of those that wait to be written; past it bodies are let go, records not.
     pub memory: Size,
+    /// Whether texts are indexed (`search.db`), so that `text:"…"` is fast. Off, the file is removed.
+    pub search: bool,
+    /// How large that index may grow; past it the oldest exchanges are dropped from it.
+    pub search_size: Size,
     /// Headers whose values can be asked for (`header.NAME:value`), besides being kept.
     pub headers_indexed: Vec<String>,
 }
@@ -46,6 +52,8 @@ impl Default for Capture {
             tail: Vec::new(),
             slow_after: Span(std::time::Duration::from_secs(30)),
             memory: Size(MEMORY),
+            search: true,
+            search_size: Size(SEARCH),
             headers_indexed: Vec::new(),
         }
     }

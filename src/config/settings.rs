@@ -181,6 +181,10 @@ pub struct Capture {
     pub rules: Arc<CaptureRules>,
     /// Bytes of running exchanges and of those that wait to be written.
     pub memory_bytes_max: usize,
+    /// Texts are indexed.
+    pub search: bool,
+    /// Bytes of that index.
+    pub search_bytes_max: u64,
 }
 
 /// When captured data is removed; `None`: never by this bound.

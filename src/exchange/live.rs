@@ -12,6 +12,7 @@ use http::Method;
 use crate::base::clock;
 use crate::base::id::ExchangeId;
 use crate::base::trace::TraceId;
+use crate::exchange::level::Level;
 use crate::neutral::kind::{Dialect, Operation};
 
 /// As many locks as there may be workers that do not wait for each other.
@@ -43,6 +44,8 @@ pub struct Entry {
     pub agent: &'static str,
     pub session: Option<Arc<str>>,
     pub trace: TraceId,
+    /// The level that the client asked for by a header.
+    pub asked: Option<Level>,
     known: Mutex<Known>,
     frames: AtomicU64,
     bytes: AtomicU64,
@@ -113,6 +116,7 @@ pub struct Begun {
     pub agent: &'static str,
     pub session: Option<Arc<str>>,
     pub trace: TraceId,
+    pub asked: Option<Level>,
 }
 
 /// An exchange's place in the table; given back when it is dropped.
@@ -139,6 +143,7 @@ impl Live {
             agent: begun.agent,
             session: begun.session,
             trace: begun.trace,
+            asked: begun.asked,
             known: Mutex::default(),
             frames: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -275,6 +280,7 @@ mod tests {
             agent: "none",
             session: None,
             trace: TraceId([1; 16]),
+            asked: None,
         }
     }
 

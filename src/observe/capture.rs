@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 
+use crate::base::id::ExchangeId;
 use crate::dialect::outline::outline;
 use crate::exchange::Exchange;
 use crate::exchange::attempt::Attempt;
@@ -15,8 +16,10 @@ use crate::exchange::leg::{Body, Leg};
 use crate::exchange::level::Level;
 use crate::exchange::outcome::Outcome;
 use crate::exchange::signal::Signal;
+use crate::observe::sessions;
 use crate::policy::capture::{Facts, Rules};
 use crate::store::capture::{Absent, AttemptIn, BodyIn, Captured, Content, Kind, LegIn, Outline};
+use crate::store::text::{NAME_MAX, fit_bytes};
 
 /// What is kept of an exchange that is over.
 pub fn level(exchange: &Exchange, rules: &Rules) -> Level {
@@ -40,10 +43,16 @@ pub fn level(exchange: &Exchange, rules: &Rules) -> Level {
     })
 }
 
-/// The same number for all exchanges of a session: a sample has sessions whole.
+/// The same number for all exchanges of a session: a sample has sessions whole. A session that was found by its messages is
+/// named after its first exchange, which is stored before it has a name.
 fn dice(exchange: &Exchange) -> u64 {
     let hasher = BuildHasherDefault::<DefaultHasher>::default();
+    let first =
+        || ExchangeId::parse(exchange.session.as_deref()?.strip_prefix(sessions::INFERRED)?);
     match &exchange.session {
+        Some(_) if exchange.session_inferred => {
+            hasher.hash_one(first().unwrap_or(exchange.id).bytes())
+        }
         Some(session) => hasher.hash_one(session.as_bytes()),
         None => hasher.hash_one(exchange.id.bytes()),
     }
@@ -87,7 +96,7 @@ pub fn indexed(exchange: &Exchange, names: &[HeaderName]) -> Vec<(String, String
     let values = names.iter().filter_map(|name| {
         let mut kept = legs.into_iter().flatten().filter_map(|leg| leg.headers.as_ref());
         let value = kept.find_map(|headers| headers.get(name))?;
-        Some((name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        Some((name.as_str().to_owned(), fit_bytes(value.as_bytes(), NAME_MAX)))
     });
     values.collect()
 }

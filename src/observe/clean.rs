@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::exchange::redact;
 use crate::policy::redact::{Redactor, Settings, Shape};
-use crate::store::capture::{BodyIn, Captured, Content};
+use crate::store::capture::{BodyIn, Captured, Content, LegIn};
 use crate::store::vault::Clean;
 
 /// The policy in force; a reload replaces it for everybody who holds this.
@@ -61,21 +61,28 @@ impl Redaction {
     }
 
     /// Takes out what has to be found in a body as a whole: what pointers point at, and secrets spread over the events of
-    /// an answer. The rest goes when the store looks through what is new.
+    /// an answer; and keys out of the lines before the headers. The rest goes when the store looks through what is new.
     pub fn whole_bodies(&self, captured: &mut Captured) {
         let redactor = self.0.redactor.load();
-        if redactor.has_pointers() {
-            body(&redactor, &mut captured.request.body, false);
-        }
+        request(&redactor, &mut captured.request);
         let mut events = false;
         for attempt in &mut captured.attempts {
             events = attempt.kind.events;
-            if redactor.has_pointers() {
-                body(&redactor, &mut attempt.request.body, false);
-            }
+            request(&redactor, &mut attempt.request);
             body(&redactor, &mut attempt.response.body, events);
         }
         body(&redactor, &mut captured.response.body, events);
+    }
+}
+
+fn request(redactor: &Redactor, leg: &mut LegIn) {
+    if let Some(line) = &mut leg.line
+        && let Some(clean) = redactor.rules().clean_text(line)
+    {
+        *line = clean;
+    }
+    if redactor.has_pointers() {
+        body(redactor, &mut leg.body, false);
     }
 }
 
@@ -106,7 +113,7 @@ fn body(redactor: &Redactor, body: &mut BodyIn, events: bool) {
 mod tests {
     use super::*;
     use crate::policy::redact::pointer::Pointer;
-    use crate::store::capture::{AttemptIn, Kind, LegIn};
+    use crate::store::capture::{AttemptIn, Kind};
 
     fn content(text: &str) -> LegIn {
         let bytes = Bytes::copy_from_slice(text.as_bytes());
@@ -123,7 +130,10 @@ mod tests {
         let redaction = Redaction::default();
         let events = "data: {\"t\":\"sk-proj-a8F3kQ\"}\n\ndata: {\"t\":\"92mZx71Lp0\"}\n\n";
         let mut captured = Captured {
-            request: content(r#"{"user":"u-1"}"#),
+            request: LegIn {
+                line: Some("GET /v1/models?key=a8F3kQ92mZx7 HTTP/1.1".to_owned()),
+                ..content(r#"{"user":"u-1"}"#)
+            },
             attempts: vec![AttemptIn {
                 response: content(events),
                 kind: Kind { events: true, dialect: "openai_chat" },
@@ -134,6 +144,8 @@ mod tests {
         };
         redaction.whole_bodies(&mut captured);
         assert_eq!(text(&captured.request), (r#"{"user":"u-1"}"#, false));
+        let line = captured.request.line.as_deref().unwrap_or_default();
+        assert!(line.starts_with("GET /v1/models?key=[redacted:") && !line.contains("a8F3"));
         let (answer, redacted) = text(&captured.attempts[0].response);
         assert!(redacted && !answer.contains("a8F3") && !answer.contains("Zx71"), "{answer}");
         let pointers = vec![Pointer::parse("/user").unwrap()];

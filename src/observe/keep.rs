@@ -49,12 +49,15 @@ impl KeepSink {
                 account.add(tally);
                 self.late.add(at_us, &account);
             }
+            if is_written(exchange) {
+                self.writer.handle().heads(Vec::new(), vec![exchange.id.bytes()]);
+            }
             return None;
         }
         let mut row = Row::of(exchange);
         row.level = level;
         row.headers = capture::indexed(exchange, &rules.indexed);
-        row.head_written = exchange.seat.as_ref().is_some_and(|seat| seat.entry().is_written());
+        row.head_written = is_written(exchange);
         let mut captured = capture::captured(exchange, level).map(Box::new);
         if let Some(captured) = &mut captured {
             redaction.whole_bodies(captured);
@@ -85,6 +88,11 @@ impl KeepSink {
             }
         }
     }
+}
+
+/// Whether its head stands on disk, as of one that runs.
+fn is_written(exchange: &Exchange) -> bool {
+    exchange.seat.as_ref().is_some_and(|seat| seat.entry().is_written())
 }
 
 impl Sink for KeepSink {

@@ -47,6 +47,7 @@ pub(super) fn exchange(
         agent: agent::remembered(user_agent.map(HeaderValue::as_bytes)),
         session: session.clone(),
         trace: trace.id,
+        asked,
     };
     Exchange {
         id,

@@ -24,6 +24,7 @@ use crate::store::entry::Entry;
 use crate::store::insert::insert;
 use crate::store::memory::Memory;
 use crate::store::row::{AttemptRow, Row};
+use crate::store::text::{LINE_MAX, NAME_MAX, fit};
 
 /// The `error_kind` of an exchange that a crash cut.
 pub const INTERRUPTED: &str = "interrupted";
@@ -53,6 +54,22 @@ pub struct Head {
     pub tags: Vec<(String, String)>,
 }
 
+impl Head {
+    /// Its texts as a column may have them: without secrets, and bounded.
+    fn fitted(mut self) -> Self {
+        let name = |text: &mut String| *text = fit(text, NAME_MAX).into_owned();
+        let texts = [&mut self.provider, &mut self.model_requested, &mut self.model];
+        let more = [&mut self.session, &mut self.key_label];
+        texts.into_iter().chain(more).flatten().for_each(name);
+        self.path = fit(&self.path, LINE_MAX).into_owned();
+        for (tag, value) in &mut self.tags {
+            name(tag);
+            name(value);
+        }
+        self
+    }
+}
+
 /// Heads on their way to the disk: filled by handles, emptied by each commit.
 #[derive(Debug, Default)]
 pub(super) struct Heads {
@@ -73,7 +90,7 @@ impl Heads {
 
     pub(super) fn start(&mut self, head: Head) {
         if self.started.len() < WAITING_MAX {
-            self.started.insert(head.id, head);
+            self.started.insert(head.id, head.fitted());
         }
     }
 

@@ -15,6 +15,7 @@ use crate::store::awaited::{AWAITED_MAX, Awaited, Change};
 use crate::store::capture::Absent;
 use crate::store::db;
 use crate::store::entry::Entry;
+use crate::store::expire::Bounds;
 use crate::store::in_flight::{Head, Heads};
 use crate::store::late::Late;
 use crate::store::text::{NAME_MAX, fit};
@@ -40,8 +41,8 @@ pub struct Limits {
     pub busy: Duration,
     /// The pauses before a failed transaction is tried again.
     pub pauses: &'static [Duration],
-    /// Older records are deleted; `None`: never.
-    pub age_max: Option<Duration>,
+    /// What is removed when.
+    pub bounds: Bounds,
 }
 
 impl Default for Limits {
@@ -53,7 +54,7 @@ impl Default for Limits {
             company: Duration::from_millis(50),
             busy: db::BUSY,
             pauses: PAUSES,
-            age_max: None,
+            bounds: Bounds::default(),
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod db;
 mod detail;
 pub mod entry;
 pub mod exchange;
+pub mod expire;
 pub mod exported;
 pub mod facts;
 pub mod flags;

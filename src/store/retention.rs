@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use crate::base::clock;
 use crate::base::id::ExchangeId;
+use crate::store::flags;
 use crate::store::memory::{forget_words, keep_floor};
 use crate::store::zones::{block_of, clear_empty};
 
@@ -16,7 +17,7 @@ const HOLD: Duration = Duration::from_millis(20);
 /// Records between two looks at the clock.
 const STEP: usize = 128;
 
-/// Deletes the oldest records that began before the instant `before_us`, at most `max` of them and for as long as a writer
+/// Deletes the oldest records that are not pinned and began before the instant `before_us`, at most `max` of them and for as long as a writer
 /// can wait.
 pub(super) fn delete(
     connection: &mut Connection,
@@ -25,16 +26,17 @@ pub(super) fn delete(
 ) -> rusqlite::Result<usize> {
     let floor = ExchangeId::floor(before_us);
     // Ids are in the order of time; without anything old, no lock is taken.
-    let oldest = "SELECT 1 FROM exchange_records WHERE id < ?1 LIMIT 1";
-    if connection.prepare_cached(oldest)?.query_row([floor], |_| Ok(())).optional()?.is_none() {
+    let oldest = "SELECT 1 FROM exchange_records WHERE id < ?1 AND flags & ?2 = 0 LIMIT 1";
+    let found = connection.prepare_cached(oldest)?.query_row((floor, flags::PINNED), |_| Ok(()));
+    if found.optional()?.is_none() {
         return Ok(0);
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let until = clock::now() + HOLD;
     let seqs: Vec<i64> = {
-        let next = "SELECT seq FROM exchange_records WHERE id < ?1 ORDER BY id LIMIT ?2";
+        let next = "SELECT seq FROM exchange_records WHERE id < ?1 AND flags & ?3 = 0 ORDER BY id LIMIT ?2";
         let mut statement = transaction.prepare_cached(next)?;
-        let seqs = statement.query_map((floor, max), |row| row.get(0))?;
+        let seqs = statement.query_map((floor, max, flags::PINNED), |row| row.get(0))?;
         seqs.collect::<rusqlite::Result<_>>()?
     };
     let deleted = delete_records(&transaction, &seqs, Some(until))?;

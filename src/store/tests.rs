@@ -27,6 +27,7 @@ use crate::price::lists::Lists;
 use crate::store::awaited::{AWAITED_MAX, Awaited};
 use crate::store::db;
 use crate::store::detail::{Detail, Part, Tried};
+use crate::store::expire::Bounds;
 use crate::store::inbox::{Handle, Limits};
 use crate::store::late::Late;
 use crate::store::listing;
@@ -727,8 +728,9 @@ fn records_that_have_grown_too_old_are_deleted_and_their_sums_stay() {
     writer(&folder).handle().put(rows);
     assert_eq!(count(&read(&folder), "exchange_records"), 12_003);
     let before = usage(folder.path(), &["model"]);
-    let age_max = Some(Duration::from_hours(24));
-    let mut writer = writer_with(folder.path(), Limits { age_max, ..Limits::default() });
+    let records_age = Some(Duration::from_hours(24));
+    let bounds = Bounds { records_age, ..Bounds::default() };
+    let mut writer = writer_with(folder.path(), Limits { bounds, ..Limits::default() });
     let until = clock::now() + LONG;
     while count(&read(&folder), "exchange_records") > 3 && clock::now() < until {
         std::thread::yield_now();

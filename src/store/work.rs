@@ -17,12 +17,12 @@ use crate::store::awaited::{self, Change};
 use crate::store::capture::Absent;
 use crate::store::db::{self, FileId, OpenError};
 use crate::store::entry::{Bodies, Entry};
+use crate::store::expire;
 use crate::store::in_flight::Heads;
 use crate::store::inbox::{Handle, Limits, Message, STOP_MAX, bound};
 use crate::store::insert::{Inserted, insert};
 use crate::store::late::Late;
 use crate::store::memory::Memory;
-use crate::store::retention;
 
 /// Quiet time after which what stands in the write-ahead log is brought into the file.
 const IDLE: Duration = Duration::from_secs(2);
@@ -95,7 +95,7 @@ impl Work {
             inbox,
             shared: handle.clone(),
             limits,
-            retention: limits.age_max.map(|_| now),
+            retention: limits.bounds.are_set().then_some(now),
             rows: Vec::new(),
             changes: VecDeque::new(),
             late: Late::default(),
@@ -396,30 +396,29 @@ impl Work {
         self.retention.is_some_and(|due| due <= clock::now())
     }
 
-    /// Deletes one batch of records that have grown too old, when it is time to; true when something was deleted.
+    /// Takes one step in removing what is too old or too much, when it is time to; true when there is more.
     fn delete_old(&mut self) -> bool {
-        let (Some(age_max), true) = (self.limits.age_max, self.retention_is_due()) else {
+        if !self.retention_is_due() {
             return false;
-        };
+        }
         let began = clock::now();
         let Some(connection) = &mut self.connection else {
             self.retention = Some(began + RETENTION_AGAIN);
             return false;
         };
-        let age_us = u64::try_from(age_max.as_micros()).unwrap_or(u64::MAX);
-        let before_us = clock::wall_us().saturating_sub(age_us);
-        let (next, deleted) = match retention::delete(connection, before_us, retention::RECORDS) {
-            Ok(0) => (RETENTION_EVERY, 0),
+        let stepped = expire::step(connection, &self.limits.bounds, clock::wall_us());
+        let (next, more) = match stepped {
+            Ok(false) => (RETENTION_EVERY, false),
             // As long as the file was held, it is left to others.
-            Ok(deleted) => (since(began), deleted),
+            Ok(true) => (since(began), true),
             Err(error) => {
-                tracing::warn!(%error, "old records are not deleted yet; that is tried again in a minute");
-                (RETENTION_AGAIN, 0)
+                tracing::warn!(%error, "what is old is not removed yet; that is tried again in a minute");
+                (RETENTION_AGAIN, false)
             }
         };
         self.memory.doubt();
         self.retention = Some(clock::now() + next);
-        deleted > 0
+        more
     }
 
     fn checkpoint(&self, mode: &str) {

@@ -3,6 +3,7 @@
 //! the same one must be.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -192,7 +193,8 @@ fn read_back(database: &Connection) -> String {
     let mut all = statement.query([]).expect("rows");
     while let Some(row) = all.next().expect("a row") {
         for column in 0..columns {
-            rows.push_str(&format!("{:?}\n", row.get_ref(column).expect("a column")));
+            let value = row.get_ref(column).expect("a column");
+            writeln!(rows, "{value:?}").expect("a String");
             if let Ok(text) = row.get::<_, String>(column) {
                 rows.push_str(&text);
             }
@@ -290,6 +292,15 @@ async fn no_planted_secret_is_found_anywhere() {
     }
     let kept = read_back(&database);
     none_in("what is read back", kept.as_bytes());
+    for place in [
+        "Bearer [redacted:header:",
+        "[redacted:password:",
+        "[redacted:private_key:",
+        "?key=[redacted:",
+        "\"choices\"",
+    ] {
+        assert!(kept.contains(place), "bodies and headers were read back: {place}");
+    }
     equal_secrets_look_equal(&database);
 }
 

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::builder::RangedU64ValueParser;
+use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::args::PlaceArgs;
-use crate::cli::captures::export::ExportArgs;
-use crate::cli::captures::import::ImportArgs;
+use crate::report::formats::export::Format;
+use crate::report::formats::import::Source;
 
 #[derive(Debug, Subcommand)]
 pub enum CapturesCommand {
@@ -45,7 +45,7 @@ pub enum CapturesCommand {
 #[derive(Debug, Args)]
 pub struct WhereArgs {
     /// Only those a query matches, for example `model:gpt-5* status:5xx since:2h` (docs/captures.md lists the fields).
-    #[arg(long = "where", value_name = "QUERY")]
+    #[arg(long = "where", value_name = "QUERY", allow_hyphen_values = true)]
     pub query: Option<String>,
     /// Only those of a session.
     #[arg(long, value_name = "ID")]
@@ -98,7 +98,7 @@ pub struct ShowArgs {
     #[arg(default_value = "last")]
     pub id: String,
     /// What `last` counts: only those a query matches.
-    #[arg(long = "where", value_name = "QUERY")]
+    #[arg(long = "where", value_name = "QUERY", allow_hyphen_values = true)]
     pub query: Option<String>,
     /// Show the headers of all legs, what the client sent beside what the provider got.
     #[arg(long)]
@@ -215,7 +215,12 @@ pub struct LabelArgs {
 #[derive(Debug, Args)]
 pub struct PruneArgs {
     /// Those a query matches.
-    #[arg(long = "where", value_name = "QUERY", required_unless_present = "older_than")]
+    #[arg(
+        long = "where",
+        value_name = "QUERY",
+        allow_hyphen_values = true,
+        required_unless_present = "older_than"
+    )]
     pub query: Option<String>,
     /// Those that ended longer ago: `30d`, `12h`.
     #[arg(long, value_name = "AGE")]
@@ -297,7 +302,7 @@ pub struct DiagnoseArgs {
     #[arg(value_name = "ID", conflicts_with_all = ["query", "since"])]
     pub id: Option<String>,
     /// Exchanges that a query matches, in groups, also those that went well but are odd.
-    #[arg(long = "where", value_name = "QUERY")]
+    #[arg(long = "where", value_name = "QUERY", allow_hyphen_values = true)]
     pub query: Option<String>,
     /// How far back (30m, 24h, 7d, or a time); default 24h, with `--where` all there is.
     #[arg(long, value_name = "TIME")]
@@ -307,4 +312,52 @@ pub struct DiagnoseArgs {
     pub json: bool,
     #[command(flatten)]
     pub place: PlaceArgs,
+}
+
+/// Which exchanges, as what, where to.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    #[command(flatten)]
+    pub which: WhereArgs,
+    /// What to write; absent: what the file's name says (.har, .ndjson, .bundle, .sh), else ndjson.
+    #[arg(long = "as", value_name = "FORMAT", value_parser = formats())]
+    pub form: Option<Format>,
+    /// Where to; `-`: standard output.
+    #[arg(long, short = 'o', value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Exchanges at most, the oldest first.
+    #[arg(long, short = 'n', value_name = "N")]
+    pub limit: Option<u64>,
+    /// Write everything that came since the last export with --mark, and note how far it went: retention with
+    /// `require_export` removes no body beyond.
+    #[arg(long, conflicts_with_all = ["query", "session", "limit"])]
+    pub mark: bool,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+fn formats() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(Format::ALL.map(Format::label))
+        .map(|word| Format::parse(&word).unwrap_or(Format::Ndjson))
+}
+
+/// What, and as what.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// Files to read; `-`: standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// What they are; absent: told by how they begin.
+    #[arg(long = "as", value_name = "FORMAT", value_parser = sources())]
+    pub form: Option<Source>,
+    /// Write nothing; say what would be.
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+fn sources() -> impl TypedValueParser<Value = Source> {
+    PossibleValuesParser::new(Source::ALL.map(Source::label))
+        .map(|word| Source::parse(&word).unwrap_or(Source::Ndjson))
 }

@@ -4,13 +4,9 @@ use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser as _};
-
 use crate::cli::Exit;
-use crate::cli::args::PlaceArgs;
-use crate::cli::captures::args::WhereArgs;
-use crate::cli::captures::open::{folder, now_us, read, stored, which};
+use crate::cli::captures::args::ExportArgs;
+use crate::cli::captures::open::{folder, now_us, read, reader, stored, which};
 use crate::cli::captures::progress::Progress;
 use crate::cli::place::{path, refuse};
 use crate::cli::terminal::tell;
@@ -20,40 +16,12 @@ use crate::store::query::Query;
 use crate::store::query::page::Order;
 use crate::store::reader::{ReadError, Reader};
 
-/// Which exchanges, as what, where to.
-#[derive(Debug, Args)]
-pub struct ExportArgs {
-    #[command(flatten)]
-    pub which: WhereArgs,
-    /// What to write; absent: what the file's name says (.har, .ndjson, .bundle, .sh), else ndjson.
-    #[arg(long = "as", value_name = "FORMAT", value_parser = formats())]
-    pub form: Option<Format>,
-    /// Where to; `-`: standard output.
-    #[arg(long, short = 'o', value_name = "FILE")]
-    pub out: Option<PathBuf>,
-    /// Exchanges at most, the oldest first.
-    #[arg(long, short = 'n', value_name = "N")]
-    pub limit: Option<u64>,
-    /// Write everything that came since the last export with --mark, and note how far it went: retention with
-    /// `require_export` removes no body beyond.
-    #[arg(long, conflicts_with_all = ["query", "session", "limit"])]
-    pub mark: bool,
-    #[command(flatten)]
-    pub place: PlaceArgs,
-}
-
-fn formats() -> impl clap::builder::TypedValueParser<Value = Format> {
-    PossibleValuesParser::new(Format::ALL.map(Format::label))
-        .map(|word| Format::parse(&word).unwrap_or(Format::Ndjson))
-}
-
 /// Rows that are looked up at once; their bodies are read one after the other.
 const ROWS: usize = 64;
 
 pub(super) fn run(args: &ExportArgs) -> Result<Exit, Exit> {
     let format = format(args)?;
-    let folder = folder(&args.place)?;
-    let reader = Reader::open(&folder).map_err(|error| environment(&error.to_string()))?;
+    let reader = reader(&args.place)?;
     let (query, after) = if args.mark {
         (Query::everything(), read(reader.exported_upto())?.unwrap_or(i64::MIN))
     } else {
@@ -67,7 +35,8 @@ pub(super) fn run(args: &ExportArgs) -> Result<Exit, Exit> {
     if args.mark
         && let Some(last) = last
     {
-        exported::mark(&folder, last).map_err(|error| environment(&error.to_string()))?;
+        exported::mark(&folder(&args.place)?, last)
+            .map_err(|error| environment(&error.to_string()))?;
     }
     tell(&summary(&told, format));
     Ok(Exit::Done)
@@ -118,11 +87,9 @@ fn format(args: &ExportArgs) -> Result<Format, Exit> {
 }
 
 fn summary(told: &Written, format: Format) -> String {
-    let mut text = format!("{} exchanges written as {}", told.exchanges, format.label());
-    for (reason, count) in &told.skipped {
-        text.push_str(&format!("\n{count} left out: {reason}"));
-    }
-    text
+    let mut lines = vec![format!("{} exchanges written as {}", told.exchanges, format.label())];
+    lines.extend(told.skipped.iter().map(|(reason, count)| format!("{count} left out: {reason}")));
+    lines.join("\n")
 }
 
 fn written(error: &io::Error, args: &ExportArgs) -> Exit {

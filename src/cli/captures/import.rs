@@ -8,13 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use pinhole_replay::recording::{Label, Recording};
 
 use crate::base::id::ExchangeId;
 use crate::cli::Exit;
-use crate::cli::args::PlaceArgs;
+use crate::cli::captures::args::ImportArgs;
 use crate::cli::captures::progress::Progress;
 use crate::cli::imported::{Imported, Importer};
 use crate::cli::keep;
@@ -38,27 +36,6 @@ const BATCH_BYTES: usize = 64 * 1024 * 1024;
 const WRITTEN_WITHIN: Duration = Duration::from_mins(10);
 /// Limit: damaged places that are named; the rest is counted.
 const NAMED_MAX: u64 = 20;
-
-/// What, and as what.
-#[derive(Debug, Args)]
-pub struct ImportArgs {
-    /// Files to read; `-`: standard input.
-    #[arg(required = true, value_name = "FILE")]
-    pub files: Vec<PathBuf>,
-    /// What they are; absent: told by how they begin.
-    #[arg(long = "as", value_name = "FORMAT", value_parser = sources())]
-    pub form: Option<Source>,
-    /// Write nothing; say what would be.
-    #[arg(long)]
-    pub dry_run: bool,
-    #[command(flatten)]
-    pub place: PlaceArgs,
-}
-
-fn sources() -> impl clap::builder::TypedValueParser<Value = Source> {
-    PossibleValuesParser::new(Source::ALL.map(Source::label))
-        .map(|word| Source::parse(&word).unwrap_or(Source::Ndjson))
-}
 
 /// What became of one file's exchanges.
 #[derive(Debug, Default)]
@@ -85,17 +62,15 @@ pub(super) fn run(args: &ImportArgs) -> Result<Exit, Exit> {
 
 fn summary(file: &Path, told: &Told, dry: bool) -> String {
     let verb = if dry { "would be imported" } else { "imported" };
-    let mut text = format!("{}: {} {verb}", file.display(), told.taken);
-    for (count, what) in [
+    let mut parts = vec![format!("{}: {} {verb}", file.display(), told.taken)];
+    let counts = [
         (told.known, "there already"),
         (told.other, "of other protocols left out"),
         (told.damaged, "damaged"),
-    ] {
-        if count > 0 {
-            text.push_str(&format!(", {count} {what}"));
-        }
-    }
-    text
+    ];
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+    parts.extend(counts.map(|(count, what)| format!("{count} {what}")));
+    parts.join(", ")
 }
 
 /// Where exchanges go.

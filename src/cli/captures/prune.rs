@@ -5,8 +5,9 @@ use serde_json::json;
 use crate::cli::Exit;
 use crate::cli::captures::args::PruneArgs;
 use crate::cli::captures::open::{folder, now_us, query, read};
+use crate::cli::captures::progress::Progress;
 use crate::cli::place::refuse;
-use crate::cli::terminal::{Meter, say, tell};
+use crate::cli::terminal::{say, tell};
 use crate::report::words;
 use crate::store::query::Query;
 use crate::store::query::page::Order;
@@ -42,10 +43,9 @@ pub(super) fn run(args: &PruneArgs) -> Result<Exit, Exit> {
         return Ok(Exit::Done);
     }
     drop(reader);
-    let mut meter = Meter::new("exchanges deleted");
-    let all = seqs.len() as u64;
-    let pruned = upkeep::prune(&folder, &seqs, args.bodies_only, |done| meter.show(done, all));
-    meter.end();
+    let mut progress = Progress::new("deleted");
+    let pruned = upkeep::prune(&folder, &seqs, args.bodies_only, |done| progress.at(done));
+    progress.done();
     let pruned = pruned.map_err(|error| refuse(&error.to_string(), Exit::Environment))?;
     if args.json {
         say(&json!({ "dry_run": false, "deleted": pruned }).to_string());

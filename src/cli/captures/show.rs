@@ -24,6 +24,9 @@ pub(super) fn run(args: &ShowArgs) -> Result<Exit, Exit> {
         (None, None) if args.json => write_form(stored, As::Json, args),
         (None, None) => {
             say(&page(&stored, args, Look { full: args.full, ..look() }));
+            if is_watched() {
+                hint(&stored, args);
+            }
             Ok(Exit::Done)
         }
     }
@@ -37,7 +40,8 @@ fn page(stored: &Stored, args: &ShowArgs, look: Look) -> String {
     if args.summary || !any {
         parts.push(summary::text(stored, look));
     }
-    if args.conversation || !any {
+    let kept = stored.client_request().is_some() || body::best_answer(stored).is_some();
+    if args.conversation || (!any && kept) {
         parts.push(conversation::text(stored, look));
     }
     if args.headers {
@@ -48,6 +52,24 @@ fn page(stored: &Stored, args: &ShowArgs, look: Look) -> String {
     }
     parts.retain(|part| !part.is_empty());
     parts.join("\n\n")
+}
+
+/// What else there is to see of it.
+fn hint(stored: &Stored, args: &ShowArgs) {
+    let id: String = stored.row.id.chars().take(18).collect();
+    let more = [
+        (!args.full).then_some("--full"),
+        (!args.headers).then_some("--headers"),
+        (!args.timeline && stored.attempts.iter().any(|one| !one.frames.is_empty()))
+            .then_some("--timeline"),
+        Some("--raw request|response"),
+        Some("--as curl|har|json|markdown"),
+    ];
+    let more = more.into_iter().flatten().collect::<Vec<_>>().join(" · ");
+    tell(&format!("\nmore: {more}"));
+    if stored.row.outcome != "complete" || !stored.row.signals.is_empty() {
+        tell(&format!("why:  pinhole captures diagnose {id}"));
+    }
 }
 
 fn write_raw(stored: &Stored, leg: RawLeg, args: &ShowArgs) -> Result<Exit, Exit> {

@@ -5,16 +5,17 @@ use serde_json::json;
 use crate::cli::Exit;
 use crate::cli::captures::args::VerifyArgs;
 use crate::cli::captures::open::reader;
+use crate::cli::captures::progress::Progress;
 use crate::cli::place::refuse;
-use crate::cli::terminal::{Meter, said, say, tell};
+use crate::cli::terminal::{said, say, tell};
 use crate::report::words;
 use crate::store::upkeep::Checked;
 
 pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Exit> {
     let reader = reader(&args.place)?;
-    let mut meter = Meter::new("exchanges verified");
-    let checked = reader.check(|progress| meter.show(progress.done, progress.all));
-    meter.end();
+    let mut progress = Progress::new("verified");
+    let checked = reader.check(|far| progress.at(far.done));
+    progress.done();
     let checked = checked.map_err(|error| refuse(&error.to_string(), Exit::Environment))?;
     if args.json {
         write_json(&checked);
@@ -41,7 +42,7 @@ fn write(checked: &Checked) {
     if checked.is_well() {
         say(&format!("all is well: {told}"));
     } else {
-        tell(&format!("{told}"));
+        tell(&told);
         tell(&format!(
             "error: {} exchanges are damaged, {} findings in the database; `captures restore` brings a backup back",
             bodies.damaged,

@@ -18,16 +18,18 @@ pub(super) fn of(recording: &Recording, exchange: &Exchange) -> Row {
     for signal in signals(&recording.signals).iter() {
         row.signals.add(signal);
     }
+    row.headers.clone_from(&recording.indexed_headers);
+    row.duplicate_of = row.duplicate_of.or_else(|| recording.duplicate_of.as_deref().and_then(id));
+    row.prefix_changed_at = row.prefix_changed_at.or(recording.prefix_changed_at);
     if recording.redacted {
         row.flags |= flags::REDACTED;
     }
     let times = &recording.times;
-    row.ttft_us = row.ttft_us.or(times.ttft_us);
-    row.ttfo_us = row.ttfo_us.or(times.ttfo_us);
-    row.gaps_us = row.gaps_us.or(times.gaps_us);
-    if row.stalls == 0 {
-        row.stalls = times.stalls.and_then(|stalls| u32::try_from(stalls).ok()).unwrap_or(0);
-    }
+    // It saw the arrivals themselves; tables of them are rounded.
+    row.ttft_us = times.ttft_us.or(row.ttft_us);
+    row.ttfo_us = times.ttfo_us.or(row.ttfo_us);
+    row.gaps_us = times.gaps_us.or(row.gaps_us);
+    row.stalls = times.stalls.and_then(|stalls| u32::try_from(stalls).ok()).unwrap_or(row.stalls);
     if row.finish_reason.is_none() {
         row.finish_reason = recording.finish_reason.as_deref().map(name);
     }

@@ -175,6 +175,16 @@ fn what_the_recorder_said_counts_where_the_bytes_say_nothing() {
 }
 
 #[test]
+fn what_was_measured_counts_more_than_a_table_that_is_rounded() {
+    let mut recording = recorded();
+    recording.times.ttft_us = Some(19_950);
+    recording.times.gaps_us = Some([58_990; 3]);
+    let row = importer().take(recording, "x").unwrap().row;
+    assert_eq!((row.ttft_us, row.ttfo_us), (Some(19_950), Some(20_000)));
+    assert_eq!(row.gaps_us, Some([58_990; 3]));
+}
+
+#[test]
 fn streams_without_times_have_none_and_streams_without_end_are_cut() {
     let mut recording = recorded();
     recording.attempts[0].frames.clear();

@@ -49,6 +49,8 @@ pub(super) fn capture(
     Capture {
         level,
         rules: Arc::new(rules),
+        search: written.search,
+        search_bytes_max: written.search_size.0,
         memory_bytes_max: usize::try_from(written.memory.0).unwrap_or(usize::MAX),
     }
 }

@@ -60,7 +60,7 @@ pub(super) fn shape(text: &[u8], at: usize, shape: &Shape) -> Option<Hit> {
         rest = rest.get(..length)?;
     }
     let fits = (shape.min..=shape.max).contains(&length);
-    (fits && !(shape.random && is_wordy(rest))).then(|| Hit::new(at..start + length, shape.kind()))
+    (fits && !(shape.random && is_wordy(rest))).then(|| Hit::new(at..start + length, Kind::ApiKey))
 }
 
 /// Three parts of base64, of which the first is a JSON object.
@@ -80,7 +80,7 @@ pub(super) fn jwt_length(text: &[u8], at: usize) -> Option<usize> {
     }
     let whole = run(text, at, Chars::Dots, TOKEN_MAX);
     let parts = text.get(at..at + whole)?;
-    let dots = parts.iter().filter(|byte| **byte == b'.').count();
+    let dots = memchr::memchr_iter(b'.', parts).count();
     let body = parts.split(|byte| *byte == b'.').nth(1).unwrap_or_default();
     let whole = if parts.ends_with(b".") && dots > 2 { whole - 1 } else { whole };
     (dots >= 2 && body.len() >= 8).then_some(whole)
@@ -128,7 +128,8 @@ pub(super) fn pem(text: &[u8], marker: Range<usize>) -> Option<Hit> {
     let line = text.get(marker.end..text.len().min(marker.end + 64))?;
     let title = memchr::memmem::find(line, b"-----")?;
     let title_text = line.get(..title)?;
-    if !memchr::memmem::find(title_text, TITLE).is_some_and(|at| at + TITLE.len() + 6 >= title) {
+    let ends = memchr::memmem::find(title_text, TITLE).map(|at| at + TITLE.len() + 6);
+    if ends.is_none_or(|ends| ends < title) {
         return None;
     }
     let start = marker.end + title + 5;

@@ -72,7 +72,7 @@ pub(super) fn named(text: &[u8], part: &Range<usize>) -> Option<Hit> {
     }
     let class = class_of(text.get(name.clone())?)?;
     let (start, context) = after_name(text, &name)?;
-    value(text, start, class, context)
+    value(text, start, class, &context)
 }
 
 /// `?key=…`, `&sig=…` in an address.
@@ -185,18 +185,18 @@ fn quote_at(text: &[u8], at: usize) -> Option<Range<usize>> {
     (is_quote && backslashes <= BACKSLASHES_MAX).then(|| at..at + backslashes + 1)
 }
 
-fn value(text: &[u8], at: usize, class: Class, context: Context) -> Option<Hit> {
+fn value(text: &[u8], at: usize, class: Class, context: &Context) -> Option<Hit> {
     if let Some(quote) = quote_at(text, at) {
         let span = quoted(text, &quote)?;
         return judge_quoted(text, span, class);
     }
     if context.member_quote.is_some()
         && class == Class::Password
-        && let Some(hit) = number(text, at, &context)
+        && let Some(hit) = number(text, at, context)
     {
         return Some(hit);
     }
-    bare(text, at, class, &context)
+    bare(text, at, class, context)
 }
 
 /// What stands between the quote at `open` and the one that ends it, which has as many backslashes or fewer.
@@ -208,7 +208,7 @@ fn quoted(text: &[u8], open: &Range<usize>) -> Option<Range<usize>> {
         let before = rest.get(..at)?;
         let backslashes = before.iter().rev().take_while(|byte| **byte == b'\\').count();
         // A backslash of the value itself is written twice for each level.
-        if backslashes == depth || (backslashes < depth) || closes(backslashes, depth) {
+        if backslashes <= depth || closes(backslashes, depth) {
             return Some(open.end..open.end + at - backslashes.min(depth));
         }
     }

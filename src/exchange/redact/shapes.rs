@@ -1,7 +1,5 @@
 //! Keys that can be told by how they begin: one table, read by the scanner, the policy's version and the documentation.
 
-use super::mark::Kind;
-
 /// The bytes that follow a beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Chars {
@@ -38,12 +36,6 @@ pub(super) struct Shape {
     pub(super) max: usize,
     /// What follows must not read like words: the beginning alone is not telling enough.
     pub(super) random: bool,
-}
-
-impl Shape {
-    pub(super) fn kind(&self) -> Kind {
-        Kind::ApiKey
-    }
 }
 
 /// Telling by its beginning alone.

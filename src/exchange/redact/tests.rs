@@ -1,5 +1,7 @@
 //! What is found and what stays, as tables.
 
+use base64::Engine as _;
+
 use super::*;
 
 /// The text with each placeholder's digits left out.
@@ -42,7 +44,7 @@ fn secrets_are_named_and_their_surroundings_stay() {
         ),
         (r#"{"password": "ab\"cd"}"#, r#"{"password": "[redacted:password]"}"#),
         (r#"{"password": "abcd\\"}"#, r#"{"password": "[redacted:password]"}"#),
-        (r#"line\nsk-proj-abcDEF123456789\n"#, r#"line\n[redacted:api_key]\n"#),
+        (r"line\nsk-proj-abcDEF123456789\n", r"line\n[redacted:api_key]\n"),
         (
             "GET /v1beta/models?key=AIzaSyA0123456789abcdefghijklmnopqrstuv",
             "GET /v1beta/models?key=[redacted:api_key]",
@@ -131,7 +133,6 @@ fn base64_and_digests_pass_whatever_they_hold() {
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         random.extend_from_slice(&state.to_le_bytes()[4..]);
     }
-    use base64::Engine as _;
     let rules = Rules::new([1; 32], Vec::new(), &[]);
     for text in [
         base64::engine::general_purpose::STANDARD.encode(&random),

@@ -29,6 +29,9 @@ use crate::neutral::kind::Operation;
 use talks::{Talk, Talks, Turn};
 
 const HOUR_US: u64 = 3_600 * 1_000_000;
+/// What the name of a session begins with that no client named; the id of its first exchange follows.
+pub const INFERRED: &str = "inferred:";
+
 /// Limit: answers whose id is remembered, for requests that go on from them.
 const RESPONSES: Limit =
     Limit { entries_max: 50_000, weight_max: usize::MAX, turn_us: 6 * HOUR_US };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Chain, HOUR_US, Shapes};
+use super::{Chain, HOUR_US, INFERRED, Shapes};
 use crate::base::fold::Fold;
 use crate::base::id::ExchangeId;
 use crate::base::recent::{Limit, Recent};
@@ -48,7 +48,7 @@ pub(super) struct Turn {
 
 /// The name of a session that the messages tell.
 pub(super) fn inferred(first: ExchangeId) -> String {
-    format!("inferred:{first}")
+    format!("{INFERRED}{first}")
 }
 
 impl Turn {

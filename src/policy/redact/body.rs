@@ -72,7 +72,7 @@ impl Redactor {
 /// Where JSON stands in a body: the whole of it, or the data of each event.
 pub(super) fn documents(text: &[u8], is_events: bool) -> Vec<Range<usize>> {
     if !is_events {
-        return vec![0..text.len()];
+        return std::iter::once(0..text.len()).collect();
     }
     let mut found = Vec::new();
     let mut start = 0;

@@ -60,7 +60,9 @@ fn a_secret_spread_over_events_is_found_and_named_once() {
                 .map(|piece| String::from_utf8(piece.to_vec()).unwrap())
                 .collect();
             let values: Vec<Value> = pieces.iter().map(|piece| shape(piece)).collect();
-            let events: String = values.iter().map(|value| format!("data: {value}\n\n")).collect();
+            let lines: Vec<String> =
+                values.iter().map(|value| format!("data: {value}\n\n")).collect();
+            let events = lines.concat();
             let array = Value::from(values.clone()).to_string();
             for (body, events) in [(events, true), (array, false)] {
                 let clean = text(redactor.whole(body.as_bytes(), Shape { coding: None, events }));

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::base::coding;
-use crate::dialect::messages;
+use crate::dialect::{complaint, messages};
 use crate::neutral::kind::Dialect;
 use crate::neutral::message::{Conversation, Message};
 use crate::store::stored::{Stored, Whole};
@@ -97,6 +97,17 @@ pub fn best_answer(stored: &Stored) -> Option<&Whole> {
     stored
         .client_response()
         .or_else(|| stored.upstream_response(stored.attempts.len().checked_sub(1)?))
+}
+
+/// What the provider says went wrong, in its own words; inside a stream too.
+pub fn complaint(clear: &[u8]) -> Option<String> {
+    let complaint = match form(clear) {
+        Form::Events => complaint::of_events(clear),
+        _ => complaint::of_document(clear),
+    }?;
+    let name = complaint.name();
+    let kind = name.map(|name| format!("{name}: ")).unwrap_or_default();
+    Some(format!("{kind}{}", complaint.message)).filter(|told| !told.is_empty())
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ pub fn text(census: &Census, look: Look) -> String {
     }
     if bodies.dictionaries > 0 {
         field(
-            "trained",
+            "",
             format!(
                 "{} dictionaries, {}",
                 bodies.dictionaries,
@@ -121,7 +121,7 @@ fn stored_words(census: &Census) -> String {
         return words::bytes(stored);
     }
     format!(
-        "{}, a {}th: {} shared content, {} own",
+        "{}, {} times smaller: {} of shared content, {} of each exchange's own",
         words::bytes(stored),
         words::three(bodies.ratio),
         words::bytes(bodies.content_bytes),

@@ -112,8 +112,11 @@ impl Page {
             && row.response_bytes > 0
             && row.status.is_some_and(|s| s < 400)
         {
-            let told = format!("✂ it ends here: {}", words::outcome(row));
-            self.lines.push(self.indented(Tone::Bad, &told));
+            let mut told = format!("✂ it ends here: {}", words::outcome(row));
+            if let Some(words) = body::complaint(&clear) {
+                told = format!("{told}: {words}");
+            }
+            self.words(&told, Tone::Bad, LINES);
         }
     }
 

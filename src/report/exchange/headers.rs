@@ -6,7 +6,7 @@ use crate::report::words;
 use crate::store::stored::{Leg, Stored};
 
 /// Limit: columns of names; a longer one moves its value.
-const NAMES_MAX: usize = 28;
+const NAMES_MAX: usize = 30;
 
 /// The page, without a line feed at its end.
 pub fn text(stored: &Stored, look: Look) -> String {

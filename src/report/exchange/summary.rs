@@ -11,13 +11,15 @@ use crate::store::stored::{Attempt, Body, Listed, Stored};
 const NAMES: usize = 11;
 /// Columns of a picture of the time.
 const BAR_MAX: usize = 60;
+/// A stream that is shorter has no pace worth telling.
+const RATE_MIN_US: i64 = 50_000;
 
 /// The page, without a line feed at its end.
 pub fn text(stored: &Stored, look: Look) -> String {
     let mut page = Page { lines: Vec::new(), look };
     let row = &stored.row;
     page.heading(row);
-    page.verdict(row);
+    page.verdict(stored);
     page.blank();
     page.field("from", &client(row));
     page.field("session", &session(row));
@@ -63,7 +65,8 @@ impl Page {
     }
 
     /// How it ended, in words and in the words of whoever failed.
-    fn verdict(&mut self, row: &Listed) {
+    fn verdict(&mut self, stored: &Stored) {
+        let row = &stored.row;
         let (sign, tone) = match row.outcome.as_str() {
             "complete" => ("✓", Tone::Good),
             "client_cancelled" => ("◌", Tone::Odd),
@@ -79,10 +82,14 @@ impl Page {
             self.lines.push(self.look.paint(tone, &head));
             self.indented(&told, Tone::Plain);
         }
-        let blame = [row.error_source.as_deref(), row.error_kind.as_deref()];
-        let blame: Vec<&str> = blame.into_iter().flatten().collect();
+        let (source, kind) = (row.error_source.as_deref(), row.error_kind.as_deref());
+        // Most kinds begin with their source.
+        let source = source.filter(|source| !kind.is_some_and(|kind| kind.starts_with(source)));
+        let blame: Vec<&str> = source.into_iter().chain(kind).collect();
         if !blame.is_empty() {
-            let detail = row.error_detail.as_deref().map(clean_line).unwrap_or_default();
+            let told = || body::complaint(&body::clear(body::best_answer(stored)?));
+            let detail = row.error_detail.clone().or_else(told);
+            let detail = detail.as_deref().map(clean_line).unwrap_or_default();
             let colon = if detail.is_empty() { "" } else { ": " };
             self.indented(&format!("{}{colon}{detail}", blame.join(" ")), Tone::Bad);
         }
@@ -297,7 +304,7 @@ fn times(row: &Listed) -> String {
     told.push(format!("{} in all", words::time(row.duration_us)));
     if let (Some(ttft), Some(tokens @ 2..)) = (row.ttft_us, row.output_tokens)
         && row.stream
-        && row.duration_us > ttft
+        && row.duration_us > ttft + RATE_MIN_US
     {
         let rate = tokens as f64 * 1e6 / (row.duration_us - ttft) as f64;
         told.push(format!("{rate:.0} tokens/s"));

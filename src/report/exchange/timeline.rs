@@ -116,7 +116,12 @@ fn table(stored: &Stored, at: usize, attempt: &Attempt, look: Look) -> Vec<Strin
         let is_stall = *index > 0 && *gap >= stall;
         let bar = bar(*gap, longest);
         let tone = if is_stall { Tone::Bad } else { Tone::Plain };
-        let pause = if *index == 0 { "first".to_owned() } else { words::time(signed(*gap)) };
+        let pause = match (*index, *gap) {
+            (0, _) => "first".to_owned(),
+            // It came with the one before.
+            (_, 0) => String::new(),
+            (_, gap) => words::time(signed(gap)),
+        };
         let begin = format!("{}  {}  ", pad_left(&seconds(*offset), 9), pad_left(&pause, 9));
         let bar = look.cell(tone, if *index == 0 { "" } else { &bar }, BAR);
         let stall_mark = if is_stall { look.paint(Tone::Bad, " stall") } else { String::new() };
@@ -178,12 +183,12 @@ fn left_out(frames: &[(u64, u32)], gaps: &[u64], range: Range<usize>) -> String 
     let bytes: u64 =
         frames.get(range.clone()).unwrap_or_default().iter().map(|(_, n)| u64::from(*n)).sum();
     let longest = gaps.get(range.clone()).unwrap_or_default().iter().max().copied().unwrap_or(0);
-    format!(
-        "           … {}, {}, pauses up to {}",
-        words::things(range.len(), "piece", "pieces"),
-        words::bytes(bytes),
-        words::time(signed(longest))
-    )
+    let pieces = words::things(range.len(), "piece", "pieces");
+    let pauses = match longest {
+        0 => String::new(),
+        longest => format!(", pauses up to {}", words::time(signed(longest))),
+    };
+    format!("           … {pieces}, {}{pauses}", words::bytes(bytes))
 }
 
 /// Drawn in eighths of a column, so that short ones are seen too.

@@ -2,45 +2,14 @@
 
 use crate::store::stored::{Attempt, Body, Label, Leg, Listed, Stored, Whole};
 
+const EVENTS: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"hé\"}}]}\n\ndata: [DONE]\n\n";
+
 /// A chat stream that went well.
 pub(super) fn chat(n: u8) -> Stored {
-    let events = "data: {\"choices\":[{\"delta\":{\"content\":\"hé\"}}]}\n\ndata: [DONE]\n\n";
-    let headers = |pairs: &[(&str, &str)]| {
-        Some(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
-    };
-    let body = |bytes: &[u8]| Body::Whole(Whole { bytes: bytes.to_vec(), ..Whole::default() });
+    let label =
+        Label { name: "good".to_owned(), score: Some(0.5), note: None, author: None, at_us: 7 };
     Stored {
-        row: Listed {
-            id: format!("019aa000-0000-7000-8000-0000000000{n:02x}"),
-            started_at_us: 1_763_625_600_123_456,
-            session_id: Some("session-1".to_owned()),
-            dialect: "openai_chat".to_owned(),
-            operation: "chat".to_owned(),
-            provider: Some("openai".to_owned()),
-            model_requested: Some("gpt-5".to_owned()),
-            model: Some("gpt-5".to_owned()),
-            status: Some(200),
-            outcome: "complete".to_owned(),
-            stream: true,
-            input_tokens: Some(10),
-            output_tokens: Some(5),
-            usage_source: Some("provider".to_owned()),
-            cost_nanousd: Some(62_500),
-            ttft_us: Some(1_500),
-            duration_us: 9_000,
-            overhead_us: 40,
-            request_bytes: 63,
-            response_bytes: events.len() as i64,
-            attempts: 1,
-            finish_reason: Some("stop".to_owned()),
-            agent: "curl".to_owned(),
-            path: "/v1/chat/completions".to_owned(),
-            capture_level: "full".to_owned(),
-            replayable: true,
-            tags: vec![("team".to_owned(), "search".to_owned())],
-            method: "POST".to_owned(),
-            ..Listed::default()
-        },
+        row: row(n),
         request: Leg {
             line: Some("POST /v1/chat/completions?beta=1&x".to_owned()),
             headers: headers(&[
@@ -51,45 +20,86 @@ pub(super) fn chat(n: u8) -> Stored {
             ]),
             body: body(br#"{"model":"gpt-5","messages":[{"role":"user","content":"a\u00e9"}]}"#),
         },
-        attempts: vec![Attempt {
-            provider: "openai".to_owned(),
-            model: Some("gpt-5".to_owned()),
-            because: "exact model id".to_owned(),
-            status: Some(200),
-            sent_us: 100,
-            head_us: Some(1_600),
-            ended_us: Some(8_900),
-            link_us: Some([10, 200, 300]),
-            peer: Some("192.0.2.7:443".to_owned()),
-            http: Some("2".to_owned()),
-            tls: Some("1.3".to_owned()),
-            bytes: events.len() as i64,
-            input_tokens: Some(10),
-            output_tokens: Some(5),
-            usage_source: Some("provider".to_owned()),
-            cost_nanousd: Some(62_500),
-            edits: vec!["authorization".to_owned()],
-            request: Leg { line: None, headers: headers(&[("accept", "*/*")]), body: Body::Same },
-            response: Leg {
-                line: Some("200".to_owned()),
-                headers: headers(&[("content-type", "text/event-stream")]),
-                body: body(events.as_bytes()),
-            },
-            frames: vec![(1_600, 30), (5_000, 12), (8_900, events.len() as u32 - 42)],
-            ..Attempt::default()
-        }],
+        attempts: vec![attempt()],
         response: Leg {
             line: Some("200".to_owned()),
             headers: headers(&[("content-type", "text/event-stream"), ("x-pinhole-id", "1")]),
             body: Body::Same,
         },
-        labels: vec![Label {
-            name: "good".to_owned(),
-            score: Some(0.5),
-            note: None,
-            author: None,
-            at_us: 7,
-        }],
+        labels: vec![label],
+    }
+}
+
+fn headers(pairs: &[(&str, &str)]) -> Option<Vec<(String, String)>> {
+    let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Some(pairs.collect()).filter(|all: &Vec<_>| !all.is_empty())
+}
+
+fn body(bytes: &[u8]) -> Body {
+    Body::Whole(Whole { bytes: bytes.to_vec(), ..Whole::default() })
+}
+
+fn row(n: u8) -> Listed {
+    Listed {
+        id: format!("019aa000-0000-7000-8000-0000000000{n:02x}"),
+        started_at_us: 1_763_625_600_123_456,
+        session_id: Some("session-1".to_owned()),
+        dialect: "openai_chat".to_owned(),
+        operation: "chat".to_owned(),
+        provider: Some("openai".to_owned()),
+        model_requested: Some("gpt-5".to_owned()),
+        model: Some("gpt-5".to_owned()),
+        status: Some(200),
+        outcome: "complete".to_owned(),
+        stream: true,
+        input_tokens: Some(10),
+        output_tokens: Some(5),
+        usage_source: Some("provider".to_owned()),
+        cost_nanousd: Some(62_500),
+        ttft_us: Some(1_500),
+        duration_us: 9_000,
+        overhead_us: 40,
+        request_bytes: 63,
+        response_bytes: i64::try_from(EVENTS.len()).unwrap(),
+        attempts: 1,
+        finish_reason: Some("stop".to_owned()),
+        agent: "curl".to_owned(),
+        path: "/v1/chat/completions".to_owned(),
+        capture_level: "full".to_owned(),
+        replayable: true,
+        tags: vec![("team".to_owned(), "search".to_owned())],
+        method: "POST".to_owned(),
+        ..Listed::default()
+    }
+}
+
+fn attempt() -> Attempt {
+    Attempt {
+        provider: "openai".to_owned(),
+        model: Some("gpt-5".to_owned()),
+        because: "exact model id".to_owned(),
+        status: Some(200),
+        sent_us: 100,
+        head_us: Some(1_600),
+        ended_us: Some(8_900),
+        link_us: Some([10, 200, 300]),
+        peer: Some("192.0.2.7:443".to_owned()),
+        http: Some("2".to_owned()),
+        tls: Some("1.3".to_owned()),
+        bytes: i64::try_from(EVENTS.len()).unwrap(),
+        input_tokens: Some(10),
+        output_tokens: Some(5),
+        usage_source: Some("provider".to_owned()),
+        cost_nanousd: Some(62_500),
+        edits: vec!["authorization".to_owned()],
+        request: Leg { line: None, headers: headers(&[("accept", "*/*")]), body: Body::Same },
+        response: Leg {
+            line: Some("200".to_owned()),
+            headers: headers(&[("content-type", "text/event-stream")]),
+            body: body(EVENTS.as_bytes()),
+        },
+        frames: vec![(1_600, 30), (5_000, 12), (8_900, EVENTS.len() as u32 - 42)],
+        ..Attempt::default()
     }
 }
 
@@ -124,6 +134,9 @@ pub(super) fn variants() -> Vec<Stored> {
     all[6].attempts.insert(0, again);
     all[6].attempts[0].response.body = Body::Whole(whole(b"{\"error\":1}"));
     all[7].request.headers = Some(vec![("b".to_owned(), "\u{e9}\"\\".to_owned()); 3]);
+    all[7].row.headers = vec![("x-team".to_owned(), "blue".to_owned())];
+    all[7].row.duplicate_of = Some(all[1].row.id.clone());
+    all[7].row.prefix_changed_at = Some(12);
     all[7].attempts[0].frames.clear();
     all[7].attempts[0].untabled = 4;
     all

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::fmt;
 
 use zstd::bulk::{Compressor, Decompressor};
-use zstd::zstd_safe::{self, CParameter};
+use zstd::zstd_safe::{self, CCtx, CParameter, DCtx};
 
+use crate::store::vault::dictionaries;
 use crate::store::vault::wire::Bad;
 
 /// Limit: a blob unpacked. What claims to be larger is refused.
@@ -15,6 +16,10 @@ pub(super) const LEVEL: i32 = 3;
 /// Number of the dictionary that there is not.
 pub(super) const NO_DICTIONARY: i64 = 0;
 
+/// The level of frames that go on from earlier content, and the window that has to hold both.
+const LEVEL_AFTER: i32 = 6;
+const WINDOW_LOG: u32 = 19;
+const DAMAGED: Bad = Bad("a blob does not decompress");
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// Contexts with their dictionaries, made at first use.
@@ -38,8 +43,14 @@ impl Codec {
         let packer = match self.packers.entry(id) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => {
-                let bytes = dictionary().ok_or(Bad("a dictionary is missing"))?;
-                let mut packer = Compressor::with_dictionary(LEVEL, &bytes).map_err(|_| FAILED)?;
+                let packer = match dictionaries::prepared(id) {
+                    Some((own, _)) => Compressor::with_prepared_dictionary(own),
+                    None => {
+                        let bytes = dictionary().ok_or(Bad("a dictionary is missing"))?;
+                        Compressor::with_dictionary(LEVEL, &bytes)
+                    }
+                };
+                let mut packer = packer.map_err(|_| FAILED)?;
                 // The number stands in the row.
                 packer.set_parameter(CParameter::DictIdFlag(false)).map_err(|_| FAILED)?;
                 entry.insert(packer)
@@ -59,27 +70,68 @@ impl Codec {
         id: i64,
         dictionary: impl FnOnce() -> Option<Vec<u8>>,
     ) -> Result<Vec<u8>, Bad> {
-        const DAMAGED: Bad = Bad("a blob does not decompress");
-        self.frame.clear();
-        self.frame.extend_from_slice(&MAGIC);
-        self.frame.extend_from_slice(blob);
-        let size = zstd_safe::get_frame_content_size(&self.frame).ok().flatten().ok_or(DAMAGED)?;
-        let size = usize::try_from(size).ok().filter(|size| *size <= PLAIN_MAX);
-        let size = size.ok_or(Bad("a blob claims to be larger than any can be"))?;
+        let size = self.frame(blob)?;
         let opener = match self.openers.entry(id) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => {
-                let bytes = dictionary().ok_or(Bad("a dictionary is missing"))?;
-                entry.insert(Decompressor::with_dictionary(&bytes).map_err(|_| DAMAGED)?)
+                let opener = match dictionaries::prepared(id) {
+                    Some((_, own)) => Decompressor::with_prepared_dictionary(own),
+                    None => {
+                        let bytes = dictionary().ok_or(Bad("a dictionary is missing"))?;
+                        Decompressor::with_dictionary(&bytes)
+                    }
+                };
+                entry.insert(opener.map_err(|_| DAMAGED)?)
             }
         };
         opener.decompress(&self.frame, size).map_err(|_| DAMAGED)
     }
 
+    /// A frame that goes on from `window`.
+    pub(super) fn pack_after(plain: &[u8], window: &[u8]) -> Result<Vec<u8>, Bad> {
+        const FAILED: Bad = Bad("compression failed");
+        let mut context = CCtx::create();
+        let parameters = [
+            CParameter::CompressionLevel(LEVEL_AFTER),
+            CParameter::WindowLog(WINDOW_LOG),
+            CParameter::DictIdFlag(false),
+        ];
+        for parameter in parameters {
+            context.set_parameter(parameter).map_err(|_| FAILED)?;
+        }
+        context.ref_prefix(window).map_err(|_| FAILED)?;
+        let mut blob = Vec::with_capacity(zstd_safe::compress_bound(plain.len()));
+        context.compress2(&mut blob, plain).map_err(|_| FAILED)?;
+        if blob.starts_with(&MAGIC) {
+            blob.drain(..MAGIC.len());
+            return Ok(blob);
+        }
+        Err(FAILED)
+    }
+
+    pub(super) fn open_after(&mut self, blob: &[u8], window: &[u8]) -> Result<Vec<u8>, Bad> {
+        let size = self.frame(blob)?;
+        let mut context = DCtx::create();
+        context.ref_prefix(window).map_err(|_| DAMAGED)?;
+        let mut plain = Vec::with_capacity(size);
+        context.decompress(&mut plain, &self.frame).map_err(|_| DAMAGED)?;
+        Ok(plain)
+    }
+
+    /// Makes a frame of a blob, and gives its size unpacked.
+    fn frame(&mut self, blob: &[u8]) -> Result<usize, Bad> {
+        self.frame.clear();
+        self.frame.extend_from_slice(&MAGIC);
+        self.frame.extend_from_slice(blob);
+        let size = zstd_safe::get_frame_content_size(&self.frame).ok().flatten().ok_or(DAMAGED)?;
+        let size = usize::try_from(size).ok().filter(|size| *size <= PLAIN_MAX);
+        size.ok_or(Bad("a blob claims to be larger than any can be"))
+    }
+
     /// Lets go of the dictionaries that were trained: they may have been replaced.
     pub(super) fn forget_trained(&mut self) {
-        self.packers.retain(|id, _| *id < super::dictionaries::TRAINED_MIN);
-        self.openers.retain(|id, _| *id < super::dictionaries::TRAINED_MIN);
+        self.packers.retain(|id, _| *id < dictionaries::TRAINED_MIN);
+        self.openers.retain(|id, _| *id < dictionaries::TRAINED_MIN);
     }
 }
 
@@ -97,12 +149,12 @@ mod tests {
     fn blobs_come_back_with_and_without_a_dictionary() {
         let mut codec = Codec::default();
         let text = b"the quick brown fox ".repeat(40);
-        for (id, dictionary) in [(0, &[][..]), (7, &text[..300])] {
+        for (id, dictionary) in [(0, &[][..]), (1_007, &text[..300])] {
             let blob = codec.pack(&text, id, || Some(dictionary.to_vec())).unwrap();
             assert!(blob.len() < 60);
             let mut other = Codec::default();
             assert_eq!(other.open(&blob, id, || Some(dictionary.to_vec())), Ok(text.clone()));
-            assert!(other.open(&blob, 99, || None).is_err());
+            assert!(other.open(&blob, 1_099, || None).is_err());
             for at in 0..blob.len() {
                 let mut damaged = blob.clone();
                 damaged[at] ^= 0x55;

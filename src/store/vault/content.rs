@@ -15,6 +15,8 @@ use crate::store::vault::recipe::{Recipe, SEGMENTS_MAX};
 use crate::store::vault::wire::{Bad, Cursor, Put};
 
 const VERSION: u8 = 1;
+/// What a frame goes on from, at most. Part of the format: both sides have to come to the same.
+const WINDOW_BYTES: usize = 128 << 10;
 
 /// How the bytes of a segment stand for its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +62,8 @@ impl Form {
 #[derive(Debug)]
 pub(super) struct Content {
     pub(super) seq: i64,
+    /// The content that its frame goes on from.
+    pub(super) before: Option<Arc<Content>>,
     pub(super) legs: Vec<LegRecipe>,
     segments: Vec<(Range<usize>, Form)>,
     plain: Vec<u8>,
@@ -99,7 +103,7 @@ impl LegRecipe {
 }
 
 impl Content {
-    pub(super) fn parse(seq: i64, plain: Vec<u8>) -> Result<Self, Bad> {
+    pub(super) fn parse(seq: i64, before: Option<Arc<Self>>, plain: Vec<u8>) -> Result<Self, Bad> {
         let mut cursor = Cursor::new(&plain);
         if cursor.byte()? != VERSION {
             return Err(Bad("the content was written in a newer form"));
@@ -131,7 +135,7 @@ impl Content {
         for (span, _) in &mut segments {
             *span = span.start + head..span.end + head;
         }
-        Ok(Self { seq, legs, segments, plain })
+        Ok(Self { seq, before, legs, segments, plain })
     }
 
     pub(super) fn segment(&self, index: u32) -> Option<(&[u8], Form)> {
@@ -143,6 +147,25 @@ impl Content {
         self.segments
             .iter()
             .map(|(span, form)| (self.plain.get(span.clone()).unwrap_or_default(), *form))
+    }
+
+    /// This content and those before it, the oldest first: what the next goes on from.
+    pub(super) fn window(&self) -> Vec<u8> {
+        let (mut parts, mut bytes, mut content) = (Vec::new(), 0, Some(self));
+        while let Some(part) = content.filter(|_| bytes < WINDOW_BYTES) {
+            bytes += part.plain.len();
+            parts.push(&part.plain[..]);
+            content = part.before.as_deref();
+        }
+        let mut window = Vec::with_capacity(bytes);
+        parts.iter().rev().for_each(|part| window.extend_from_slice(part));
+        window.drain(..window.len().saturating_sub(WINDOW_BYTES));
+        window
+    }
+
+    /// How many contents stand before it.
+    pub(super) fn depth(&self) -> usize {
+        std::iter::successors(self.before.as_deref(), |content| content.before.as_deref()).count()
     }
 
     pub(super) fn leg(&self, leg: u64) -> Option<&LegRecipe> {
@@ -230,7 +253,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
-            if let Ok(content) = Content::parse(5, [&[VERSION], &bytes[..]].concat()) {
+            if let Ok(content) = Content::parse(5, None, [&[VERSION], &bytes[..]].concat()) {
                 prop_assert!(content.segments().count() <= bytes.len());
             }
         }
@@ -244,7 +267,7 @@ mod tests {
         assert_eq!(draft.push(&[0xff; 300], Form::Base64Url), 1);
         let places = [Place { seq: 9, index: 0 }, Place { seq: 9, index: 1 }];
         draft.recipe(9, 0, &Recipe::to(&places, 9, 0, None, Vec::new()));
-        let content = Content::parse(9, draft.write()).unwrap();
+        let content = Content::parse(9, None, draft.write()).unwrap();
         let segments: Vec<_> = content.segments().collect();
         assert_eq!(segments, [(&b"one"[..], Form::Text), (&[0xff; 300][..], Form::Base64Url)]);
         assert_eq!(content.segment(1), Some(segments[1]));

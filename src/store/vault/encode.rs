@@ -6,17 +6,23 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rusqlite::{Connection, params};
 
-use crate::store::capture::{Captured, Kind};
+use crate::store::capture::{self, Captured, Kind};
 use crate::store::vault::content::Content;
-use crate::store::vault::dictionaries;
-use crate::store::vault::hash::SegmentHasher;
+use crate::store::vault::dictionaries::{Current, Slot};
+use crate::store::vault::hash::{self, SegmentHasher};
 use crate::store::vault::index::Index;
-use crate::store::vault::legs::{self, Sum};
+use crate::store::vault::legs::{self, Places, Sum};
 use crate::store::vault::requests::{Requests, Tally};
-use crate::store::vault::rest::{At, Rest, Told};
+use crate::store::vault::rest::{At, Rest, Told, Weave};
 use crate::store::vault::shelf::Shelf;
+use crate::store::vault::weave::{self, Woven};
 use crate::store::vault::wire::Bad;
 use crate::store::vault::{Clean, Kept, Part, VaultError};
+
+/// Bodies from this length on are compressed as going on from the turn before.
+const AFTER_BYTES: usize = 8 << 10;
+/// Limit: contents that go on from each other.
+const AFTER_DEPTH: usize = 32;
 
 /// What the encoding of one exchange works with.
 pub(super) struct Encoding<'v> {
@@ -26,6 +32,7 @@ pub(super) struct Encoding<'v> {
     pub(super) hasher: &'v SegmentHasher,
     pub(super) index: &'v mut Index,
     pub(super) shelf: &'v mut Shelf,
+    pub(super) current: Current,
 }
 
 /// A request's body as its recipe has to make it.
@@ -34,27 +41,92 @@ struct Expected {
     body: Bytes,
 }
 
+/// Bodies on their way into the content.
+struct Placing<'v> {
+    requests: Requests<'v>,
+    expected: Vec<Expected>,
+    /// Streams, and what they have to come to.
+    streams: Vec<(Weave, Bytes)>,
+}
+
+impl Places for Placing<'_> {
+    fn request(
+        &mut self,
+        leg: u64,
+        told: Told,
+        content: &capture::Content,
+    ) -> Result<At<Bytes>, VaultError> {
+        let done = self.requests.body(leg, &content.bytes, &content.outline)?;
+        let (digest, redacted) = (done.digest, done.redacted || told.redacted);
+        let body = done.body.map_or_else(|| content.bytes.clone(), Bytes::from);
+        self.expected.push(Expected { leg, body });
+        // Of a body that is compressed again the digest is known already.
+        let digest = if told.recoded.is_some() { told.digest } else { digest };
+        Ok(At::Recipe(Told { digest, redacted, ..told }))
+    }
+
+    fn stream(&mut self, told: &Told, body: &Bytes) -> Option<(At<Bytes>, Bytes)> {
+        let Woven { mut plan, mut texts } = weave::take_apart(body)?;
+        let old: Vec<usize> = texts.iter().map(Vec::len).collect();
+        let mut redacted = false;
+        for text in &mut texts {
+            // What came in pieces may have to be hidden as a whole.
+            if let Some(hidden) = self.requests.clean.clean(text) {
+                (*text, redacted) = (hidden, true);
+            }
+        }
+        let (mut told, mut body) = (told.clone(), body.clone());
+        if redacted {
+            let new: Vec<usize> = texts.iter().map(Vec::len).collect();
+            plan.fit(&old, &new);
+            body = plan.put_together(&texts.concat()).ok()?.into();
+            (told.redacted, told.digest) = (true, hash::digest(&body));
+        }
+        let segments = texts.iter().map(|text| self.requests.text(text)).collect();
+        let weave = Weave { plan, segments };
+        self.streams.push((weave.clone(), body.clone()));
+        Some((At::Woven(told, weave), body))
+    }
+}
+
+/// Each body by itself.
+struct Plainly<'v>(&'v dyn Clean);
+
+impl Places for Plainly<'_> {
+    fn request(
+        &mut self,
+        _leg: u64,
+        told: Told,
+        content: &capture::Content,
+    ) -> Result<At<Bytes>, VaultError> {
+        Ok(legs::whole(told, content.bytes.clone(), self.0))
+    }
+
+    fn stream(&mut self, _told: &Told, _body: &Bytes) -> Option<(At<Bytes>, Bytes)> {
+        None
+    }
+}
+
 impl Encoding<'_> {
     /// Encodes, checks and writes.
     pub(super) fn store(mut self, captured: &Captured) -> Result<(Kept, Tally), VaultError> {
-        let mut expected = Vec::new();
         let mut sum = Sum::default();
         let parts = (self.hasher, &mut *self.index, &mut *self.shelf);
-        let mut requests = Requests::new(self.connection, self.seq, parts, self.clean);
-        let rest = legs::encode(captured, self.clean, &mut sum, |leg, told, content| {
-            let done = requests.body(leg, &content.bytes, &content.outline)?;
-            let (digest, redacted) = (done.digest, done.redacted || told.redacted);
-            let body = done.body.map_or_else(|| content.bytes.clone(), Bytes::from);
-            expected.push(Expected { leg, body });
-            // Of a body that is compressed again the digest is known already.
-            let digest = if told.recoded.is_some() { told.digest } else { digest };
-            let redacted = redacted || told.redacted;
-            Ok(At::Recipe(Told { digest, redacted, ..told }))
-        })?;
+        let requests = Requests::new(self.connection, self.seq, parts, self.clean);
+        let mut placing = Placing { requests, expected: Vec::new(), streams: Vec::new() };
+        let rest = legs::encode(captured, self.clean, &mut sum, &mut placing)?;
+        let Placing { requests, expected, streams } = placing;
         let Requests { draft, used, tally, .. } = requests;
+        let parent = used.last().copied();
         let mut row = Row { links: self.links(used)?, ..Row::default() };
         if !draft.is_empty() {
-            row.content = Some(self.content(&draft.write(), &expected)?);
+            row.content = Some(self.content(&draft.write(), &expected, parent)?);
+        }
+        for (weave, body) in streams {
+            if self.shelf.weave(self.connection, self.seq, &weave)? != body {
+                let reason = Bad("a stream does not come back as it was");
+                return Err(VaultError::Damaged { seq: self.seq, reason });
+            }
         }
         if let Some(rest) = rest {
             row.rest = Some(self.rest(&rest, captured)?);
@@ -68,10 +140,7 @@ impl Encoding<'_> {
         captured: &Captured,
     ) -> Result<(Kept, Tally), VaultError> {
         let mut sum = Sum::default();
-        let clean = self.clean;
-        let rest = legs::encode(captured, clean, &mut sum, |_, told, content| {
-            Ok(legs::whole(told, content.bytes.clone(), clean))
-        })?;
+        let rest = legs::encode(captured, self.clean, &mut sum, &mut Plainly(self.clean))?;
         let mut row = Row::default();
         if let Some(rest) = rest {
             row.rest = Some(self.rest(&rest, captured)?);
@@ -84,21 +153,34 @@ impl Encoding<'_> {
         &mut self,
         plain: &[u8],
         expected: &[Expected],
+        parent: Option<i64>,
     ) -> Result<(i64, Vec<u8>), VaultError> {
         let (seq, connection) = (self.seq, self.connection);
         let damaged = |reason| VaultError::Damaged { seq, reason };
-        let place = (seq, Part::Content);
-        let packed = self.shelf.pack(connection, plain, dictionaries::CONTENT, place);
-        let (id, blob) = packed.map_err(damaged)?;
-        let opened = self.shelf.open(connection, &blob, id, place).map_err(damaged)?;
-        let content = Content::parse(seq, opened).map_err(damaged)?;
-        self.shelf.keep(Arc::new(content));
+        let before = self.before(expected, parent)?;
+        let with = (self.current.of(Slot::Content), before.as_deref());
+        let packed = self.shelf.pack_content(connection, seq, plain, with);
+        let (row, blob) = packed.map_err(damaged)?;
+        let content = self.shelf.unpack(connection, seq, &blob, before).map_err(damaged)?;
+        self.shelf.keep(content);
         for body in expected {
             if self.shelf.assemble(connection, seq, body.leg)? != body.body {
                 return Err(damaged(Bad("a body does not come back as it was")));
             }
         }
-        Ok((id, blob))
+        Ok(row)
+    }
+
+    /// The content to go on from: that of the turn before, in conversations that are long enough to be worth it.
+    fn before(
+        &mut self,
+        expected: &[Expected],
+        parent: Option<i64>,
+    ) -> Result<Option<Arc<Content>>, VaultError> {
+        let long = expected.iter().any(|body| body.body.len() >= AFTER_BYTES);
+        let Some(parent) = parent.filter(|_| long) else { return Ok(None) };
+        let content = self.shelf.content(self.connection, parent)?;
+        Ok((content.depth() + 1 < AFTER_DEPTH).then_some(content))
     }
 
     fn rest(&mut self, rest: &Rest<'_>, captured: &Captured) -> Result<(i64, Vec<u8>), VaultError> {
@@ -106,18 +188,19 @@ impl Encoding<'_> {
         let damaged = |reason| VaultError::Damaged { seq, reason };
         let kind = captured.attempts.last().map_or_else(Kind::default, |attempt| attempt.kind);
         let plain = {
-            let (templates, hasher) = (&mut self.shelf.templates, self.hasher);
-            rest.write(|head, to| templates.write(connection, hasher, head, to))?
+            let with = (self.shelf.seal.as_deref(), self.hasher);
+            let templates = &mut self.shelf.templates;
+            rest.write(|head, to| templates.write(connection, with, head, to))?
         };
         let place = (seq, Part::Rest);
-        let packed = self.shelf.pack(connection, &plain, dictionaries::of_rest(kind), place);
+        let packed =
+            self.shelf.pack(connection, &plain, self.current.of(Slot::of_rest(kind)), place);
         let (id, blob) = packed.map_err(damaged)?;
         let opened = self.shelf.open(connection, &blob, id, place).map_err(damaged)?;
         if opened != plain {
             return Err(damaged(Bad("what was packed does not come back as it was")));
         }
-        let templates = &mut self.shelf.templates;
-        Rest::parse(opened, |from| templates.read(connection, from)).map_err(damaged)?;
+        self.shelf.parse_rest(connection, opened).map_err(damaged)?;
         Ok((id, blob))
     }
 

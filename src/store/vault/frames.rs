@@ -54,12 +54,13 @@ pub(super) fn read(from: &mut Cursor<'_>, body: &[u8]) -> Result<Table, Bad> {
         ONE_EVENT_EACH => true,
         _ => return Err(Bad("the frames are in a newer form")),
     };
-    let (mut ends, mut at) = (Events { body, at: 0 }, 0_usize);
+    let (mut ends, mut at) = (Events::new(body), 0_usize);
     let mut frames = Vec::with_capacity(count.min(FRAMES_MAX));
     for _ in 0..count {
         let length = if one_each { 1 << 1 } else { from.number()? };
         let end = if length & 1 == 0 {
-            ends.next_events(at, length >> 1)
+            // Where something was hidden, there may be fewer events than came.
+            ends.next_events(at, length >> 1).or(Some(body.len().max(at)))
         } else {
             usize::try_from(length >> 1).ok().and_then(|length| at.checked_add(length))
         };
@@ -77,7 +78,7 @@ pub(super) fn read(from: &mut Cursor<'_>, body: &[u8]) -> Result<Table, Bad> {
 
 /// Lengths as they are written: events × 2 where a frame ends with an event, bytes × 2 + 1 elsewhere.
 fn lengths(frames: &[(u64, u32)], body: &[u8]) -> Vec<u64> {
-    let mut events = Events { body, at: 0 };
+    let mut events = Events::new(body);
     let mut next = events.next_after(0);
     let mut at = 0;
     let each = frames.iter().map(|(_, length)| {
@@ -103,12 +104,16 @@ fn lengths(frames: &[(u64, u32)], body: &[u8]) -> Vec<u64> {
 }
 
 /// Ends of events, in order: after each blank line, whatever its line ends are.
-struct Events<'a> {
+pub(super) struct Events<'a> {
     body: &'a [u8],
     at: usize,
 }
 
-impl Events<'_> {
+impl<'a> Events<'a> {
+    pub(super) fn new(body: &'a [u8]) -> Self {
+        Self { body, at: 0 }
+    }
+
     /// The next end past `at`.
     fn next_after(&mut self, at: usize) -> Option<usize> {
         self.find(|end| *end > at)

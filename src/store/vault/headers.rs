@@ -5,10 +5,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::Connection;
 
 use crate::base::clock;
-use crate::store::vault::dictionaries::TRAINED_MIN;
+use crate::store::vault::Seal;
+use crate::store::vault::dictionaries::{self, TRAINED_MIN};
 use crate::store::vault::hash::SegmentHasher;
 use crate::store::vault::wire::{Bad, Cursor, Put};
 
@@ -132,7 +133,7 @@ impl Templates {
     pub(super) fn write(
         &mut self,
         connection: &Connection,
-        hasher: &SegmentHasher,
+        (seal, hasher): (Option<&dyn Seal>, &SegmentHasher),
         head: &Head,
         to: &mut Vec<u8>,
     ) -> rusqlite::Result<()> {
@@ -142,12 +143,12 @@ impl Templates {
             return Ok(());
         }
         if !self.loaded {
-            self.load(connection, hasher)?;
+            self.load(connection, seal, hasher)?;
         }
         let names = names(hasher, head);
         let known = match self.by_names.get(&names) {
             Some(id) => Some(*id),
-            None => self.learn(connection, names, head)?,
+            None => self.learn(connection, seal, names, head)?,
         };
         match known.and_then(|id| Some((id, self.by_id.get(&id)?))) {
             Some((id, template)) => head.write_differences(id, template, to),
@@ -159,6 +160,7 @@ impl Templates {
     pub(super) fn read(
         &mut self,
         connection: &Connection,
+        seal: Option<&dyn Seal>,
         from: &mut Cursor<'_>,
     ) -> Result<Head, Bad> {
         let flags = from.number()?;
@@ -169,30 +171,36 @@ impl Templates {
         let id = id.ok_or(Bad("a template has no such number"))?;
         let template = match self.by_id.get(&id) {
             Some(template) => Arc::clone(template),
-            None => self.fetch(connection, id).ok_or(Bad("a template is missing"))?,
+            None => self.fetch(connection, seal, id).ok_or(Bad("a template is missing"))?,
         };
         Head::read_differences(&template, from)
     }
 
-    fn fetch(&mut self, connection: &Connection, id: i64) -> Option<Arc<Head>> {
-        let sql = "SELECT bytes FROM dictionaries WHERE id = ?1 AND kind = ?2";
-        let mut statement = connection.prepare_cached(sql).ok()?;
-        let bytes: Vec<u8> =
-            statement.query_row(params![id, KIND], |row| row.get(0)).optional().ok()??;
-        let template = Arc::new(parse(&bytes).ok()?);
+    fn fetch(
+        &mut self,
+        connection: &Connection,
+        seal: Option<&dyn Seal>,
+        id: i64,
+    ) -> Option<Arc<Head>> {
+        let (label, bytes) = dictionaries::row(connection, seal, id)?;
+        let template = Arc::new(parse(&bytes).ok().filter(|_| label == KIND)?);
         self.by_id.insert(id, Arc::clone(&template));
         Some(template)
     }
 
-    fn load(&mut self, connection: &Connection, hasher: &SegmentHasher) -> rusqlite::Result<()> {
-        let sql = "SELECT id, bytes FROM dictionaries WHERE kind = ?1 ORDER BY id";
+    fn load(
+        &mut self,
+        connection: &Connection,
+        seal: Option<&dyn Seal>,
+        hasher: &SegmentHasher,
+    ) -> rusqlite::Result<()> {
+        let sql = "SELECT id FROM dictionaries WHERE kind = ?1 ORDER BY id";
         let mut statement = connection.prepare_cached(sql)?;
-        let mut rows = statement.query([KIND])?;
+        let mut rows = statement.query([dictionaries::kind(KIND, seal.is_some())])?;
         while let Some(row) = rows.next()? {
-            let id: i64 = row.get(0)?;
-            if let Ok(head) = parse(&row.get::<_, Vec<u8>>(1)?) {
+            let id = row.get(0)?;
+            if let Some(head) = self.fetch(connection, seal, id) {
                 self.by_names.insert(names(hasher, &head), id);
-                self.by_id.insert(id, Arc::new(head));
             }
         }
         self.loaded = true;
@@ -202,6 +210,7 @@ impl Templates {
     fn learn(
         &mut self,
         connection: &Connection,
+        seal: Option<&dyn Seal>,
         names: u128,
         head: &Head,
     ) -> rusqlite::Result<Option<i64>> {
@@ -216,11 +225,8 @@ impl Templates {
         }
         let mut bytes = Vec::new();
         head.write_whole(&mut bytes);
-        let sql = "INSERT INTO dictionaries (id, kind, trained_at_us, samples, bytes)
-                   SELECT max(coalesce(max(id), 0) + 1, ?1), ?2, ?3, 1, ?4 FROM dictionaries";
-        let at = i64::try_from(clock::wall_us()).unwrap_or(i64::MAX);
-        connection.prepare_cached(sql)?.execute(params![TRAINED_MIN, KIND, at, bytes])?;
-        let id = connection.last_insert_rowid();
+        let told = (1, clock::wall_us());
+        let id = dictionaries::insert(connection, seal, KIND, told, &bytes)?;
         self.by_names.insert(names, id);
         self.by_id.insert(id, Arc::new(head.clone()));
         Ok(Some(id))
@@ -297,7 +303,7 @@ mod tests {
         let mut written = Vec::new();
         for head in &heads {
             let mut bytes = Vec::new();
-            templates.write(&connection, &hasher, head, &mut bytes).unwrap();
+            templates.write(&connection, (None, &hasher), head, &mut bytes).unwrap();
             written.push(bytes);
         }
         assert!(written[0].len() > 50);
@@ -305,13 +311,13 @@ mod tests {
         assert_eq!(written[2].len(), 3 + 6);
         for (head, bytes) in heads.iter().zip(&written) {
             let mut cursor = Cursor::new(bytes);
-            assert_eq!(&Templates::default().read(&connection, &mut cursor).unwrap(), head);
+            assert_eq!(&Templates::default().read(&connection, None, &mut cursor).unwrap(), head);
             assert_eq!(cursor.left(), 0);
         }
         // A new process goes on with the template that is there.
         let mut bytes = Vec::new();
         let hasher = SegmentHasher::default();
-        Templates::default().write(&connection, &hasher, &heads[4], &mut bytes).unwrap();
+        Templates::default().write(&connection, (None, &hasher), &heads[4], &mut bytes).unwrap();
         assert_eq!(bytes, written[4]);
     }
 
@@ -320,7 +326,7 @@ mod tests {
         fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
             let connection = super::super::tests::connection();
             let mut cursor = Cursor::new(&bytes);
-            let _refused = Templates::default().read(&connection, &mut cursor);
+            let _refused = Templates::default().read(&connection, None, &mut cursor);
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::base::coding::{self, CodingError};
 use crate::dialect::outline::outline;
 use crate::store::capture::{Absent, AttemptIn, BodyIn, Captured, Content, LegIn};
 use crate::store::flags;
+use crate::store::vault::frames;
 use crate::store::vault::headers::Head;
 use crate::store::vault::recode;
 use crate::store::vault::rest::{At, Rest, RestAttempt, RestLeg, Told};
@@ -34,7 +35,9 @@ impl Sum {
 
     fn stored(&mut self, body: &At<Bytes>) {
         match body {
-            At::Recipe(told) | At::Whole(told, _) if told.redacted => self.flags |= flags::REDACTED,
+            At::Recipe(told) | At::Whole(told, _) | At::Woven(told, _) if told.redacted => {
+                self.flags |= flags::REDACTED;
+            }
             At::Absent(Absent::ShedMemory | Absent::ShedQueue | Absent::ShedDisk) => {
                 self.flags |= flags::SHED;
             }
@@ -43,12 +46,22 @@ impl Sum {
     }
 }
 
-/// Encodes all legs; `recipe` stores a request's body, whose bytes are as they are to be read. `None`: there is nothing.
+/// Where bodies are put that do not stand by themselves.
+pub(super) trait Places {
+    /// A request's body, whose bytes are as they are to be read.
+    fn request(&mut self, leg: u64, told: Told, content: &Content)
+    -> Result<At<Bytes>, VaultError>;
+
+    /// An answer without a coding and with nothing to hide, and what is stored of it; `None` when it is to stand by itself.
+    fn stream(&mut self, told: &Told, body: &Bytes) -> Option<(At<Bytes>, Bytes)>;
+}
+
+/// Encodes all legs. `None`: there is nothing.
 pub(super) fn encode<'a>(
     captured: &'a Captured,
     clean: &dyn Clean,
     sum: &mut Sum,
-    mut recipe: impl FnMut(u64, Told, &Content) -> Result<At<Bytes>, VaultError>,
+    places: &mut impl Places,
 ) -> Result<Option<Rest<'a>>, VaultError> {
     if is_empty(captured) {
         return Ok(None);
@@ -56,7 +69,7 @@ pub(super) fn encode<'a>(
     if captured.headers_redacted {
         sum.flags |= flags::REDACTED;
     }
-    let request = request(0, &captured.request, None, clean, sum, &mut recipe)?;
+    let request = request(0, &captured.request, None, clean, sum, places)?;
     if let (At::Recipe(told) | At::Whole(told, _), BodyIn::Content(_)) =
         (&request.body, &captured.request.body)
         && !told.redacted
@@ -64,27 +77,28 @@ pub(super) fn encode<'a>(
     {
         sum.flags |= flags::REPLAYABLE;
     }
+    let mut tables = Vec::new();
     let mut attempts = Vec::with_capacity(captured.attempts.len());
     for (leg, attempt) in (1..).zip(&captured.attempts) {
         let before = Some(&captured.request.body);
-        let out = self::request(leg, &attempt.request, before, clean, sum, &mut recipe)?;
+        let out = self::request(leg, &attempt.request, before, clean, sum, places)?;
         if matches!(out.body, At::Recipe(_) | At::Whole(..)) {
             sum.flags |= flags::MODIFIED;
         }
+        let (response, stored) = response(&attempt.response, None, clean, sum, places);
+        frames::write(&attempt.frames, attempt.untabled, &stored, &mut tables);
         attempts.push(RestAttempt {
             request: out,
-            response: response(&attempt.response, None, clean, sum),
+            response,
             edits: attempt.edits.iter().map(|edit| Cow::Borrowed(*edit)).collect(),
-            frames: Cow::Borrowed(&attempt.frames),
-            untabled: attempt.untabled,
         });
     }
     let before = captured.attempts.last().map(|attempt| &attempt.response.body);
-    let response = response(&captured.response, before, clean, sum);
+    let (response, _) = response(&captured.response, before, clean, sum, places);
     if matches!((&response.body, before), (At::Same, Some(BodyIn::Content(_)))) {
         sum.flags |= flags::ANSWER_SAME;
     }
-    Ok(Some(Rest { request, attempts, response }))
+    Ok(Some(Rest { request, attempts, response, frames: tables.into() }))
 }
 
 fn is_empty(captured: &Captured) -> bool {
@@ -116,7 +130,7 @@ fn request(
     before: Option<&BodyIn>,
     clean: &dyn Clean,
     sum: &mut Sum,
-    recipe: &mut impl FnMut(u64, Told, &Content) -> Result<At<Bytes>, VaultError>,
+    places: &mut impl Places,
 ) -> Result<RestLeg, VaultError> {
     let body = match &given.body {
         BodyIn::Nothing(absent) => At::Absent(*absent),
@@ -131,9 +145,10 @@ fn request(
                 ..Told::default()
             };
             match readable(content, clean) {
-                Readable::AsIs => recipe(leg, told, content)?,
+                Readable::AsIs => places.request(leg, told, content)?,
                 Readable::Hiding(decoded) => {
-                    let mut stored = recipe(leg, Told { coding: None, ..told }, &decoded)?;
+                    let mut stored =
+                        places.request(leg, Told { coding: None, ..told }, &decoded)?;
                     if let At::Recipe(told) | At::Whole(told, _) = &mut stored {
                         told.redacted = true;
                     }
@@ -141,7 +156,11 @@ fn request(
                 }
                 Readable::Recoded(decoded, recoded) => {
                     let digest = hash::digest(&content.bytes);
-                    recipe(leg, Told { recoded: Some(recoded), digest, ..told }, &decoded)?
+                    places.request(
+                        leg,
+                        Told { recoded: Some(recoded), digest, ..told },
+                        &decoded,
+                    )?
                 }
                 Readable::Not => whole(told, content.bytes.clone(), clean),
             }
@@ -151,11 +170,18 @@ fn request(
     Ok(RestLeg { head: head(given), body })
 }
 
-fn response(given: &LegIn, before: Option<&BodyIn>, clean: &dyn Clean, sum: &mut Sum) -> RestLeg {
-    let body = match &given.body {
-        BodyIn::Nothing(absent) => At::Absent(*absent),
-        BodyIn::Same => At::Same,
-        BodyIn::Content(content) if is_same(content, before) => At::Same,
+/// An answer, and the bytes that are stored of it.
+fn response(
+    given: &LegIn,
+    before: Option<&BodyIn>,
+    clean: &dyn Clean,
+    sum: &mut Sum,
+    places: &mut impl Places,
+) -> (RestLeg, Bytes) {
+    let (body, stored) = match &given.body {
+        BodyIn::Nothing(absent) => (At::Absent(*absent), Bytes::new()),
+        BodyIn::Same => (At::Same, Bytes::new()),
+        BodyIn::Content(content) if is_same(content, before) => (At::Same, Bytes::new()),
         BodyIn::Content(content) => {
             sum.body(content);
             let told = Told {
@@ -164,11 +190,27 @@ fn response(given: &LegIn, before: Option<&BodyIn>, clean: &dyn Clean, sum: &mut
                 redacted: content.redacted,
                 ..Told::default()
             };
-            whole(told, content.bytes.clone(), clean)
+            answer(told, content.bytes.clone(), clean, places)
         }
     };
     sum.stored(&body);
-    RestLeg { head: head(given), body }
+    (RestLeg { head: head(given), body }, stored)
+}
+
+fn answer(
+    told: Told,
+    bytes: Bytes,
+    clean: &dyn Clean,
+    places: &mut impl Places,
+) -> (At<Bytes>, Bytes) {
+    let coded = told.coding.is_some();
+    match whole(told, bytes, clean) {
+        At::Whole(told, bytes) => {
+            let stream = if coded || told.redacted { None } else { places.stream(&told, &bytes) };
+            stream.unwrap_or_else(|| (At::Whole(told, bytes.clone()), bytes))
+        }
+        other => (other, Bytes::new()),
+    }
 }
 
 fn head(given: &LegIn) -> Head {

@@ -32,7 +32,9 @@ mod rewrite;
 pub mod seal;
 mod shelf;
 mod store;
+mod train;
 mod verify;
+mod weave;
 mod wire;
 
 #[cfg(test)]
@@ -42,11 +44,13 @@ use std::fmt;
 use std::sync::atomic::AtomicU64;
 
 pub use fresh::Fresh;
+pub use dictionaries::Slot;
 pub use read::{AttemptLegs, Legs, read};
 pub use remove::{Removed, give_back, prune, prune_sealed, prune_to_size};
 pub use rewrite::{Hide, Rewritten, rewrite};
 pub use shelf::Shelf;
 pub use store::Vault;
+pub use train::{Trained, samples, train};
 pub use verify::{Progress, Stats, Verified, stats, verify, verify_with};
 pub use wire::Bad;
 

@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension};
 use crate::store::stored::{Body, Leg, Whole};
 use crate::store::vault::rest::{At, Rest, RestLeg, Told};
 use crate::store::vault::shelf::Shelf;
-use crate::store::vault::wire::Bad;
-use crate::store::vault::{Part, VaultError};
+use crate::store::vault::wire::{Bad, Cursor};
+use crate::store::vault::{Part, VaultError, frames};
 use crate::store::vault::{hash, recode, seal};
 
 /// Headers, bodies and times of one exchange.
@@ -41,16 +41,20 @@ impl Shelf {
     /// As [`read`], with what was unpacked before at hand.
     pub fn read(&mut self, connection: &Connection, seq: i64) -> Result<Option<Legs>, VaultError> {
         let Some((rest, _)) = self.rest(connection, seq)? else { return Ok(None) };
+        let damaged = |reason| VaultError::Damaged { seq, reason };
+        let mut tables = Cursor::new(&rest.frames);
         let mut legs =
             Legs { request: self.leg(connection, (seq, 0), rest.request)?, ..Legs::default() };
         for (n, attempt) in (1..).zip(rest.attempts) {
-            legs.attempts.push(AttemptLegs {
-                request: self.leg(connection, (seq, n), attempt.request)?,
-                response: self.leg(connection, (seq, n), attempt.response)?,
-                edits: attempt.edits.into_iter().map(Cow::into_owned).collect(),
-                frames: attempt.frames.into_owned(),
-                untabled: attempt.untabled,
-            });
+            let request = self.leg(connection, (seq, n), attempt.request)?;
+            let response = self.leg(connection, (seq, n), attempt.response)?;
+            let body = response.body.whole().map(|whole| &whole.bytes[..]).unwrap_or_default();
+            let (frames, untabled) = frames::read(&mut tables, body).map_err(damaged)?;
+            let edits = attempt.edits.into_iter().map(Cow::into_owned).collect();
+            legs.attempts.push(AttemptLegs { request, response, edits, frames, untabled });
+        }
+        if tables.left() > 0 {
+            return Err(damaged(Bad("there is more than there should be")));
         }
         legs.response = self.leg(connection, (seq, 0), rest.response)?;
         Ok(Some(legs))
@@ -71,9 +75,17 @@ impl Shelf {
             .optional()?;
         let Some((Some(id), Some(blob))) = row else { return Ok(None) };
         let plain = self.open(connection, &blob, id, (seq, Part::Rest)).map_err(damaged)?;
-        let templates = &mut self.templates;
-        let rest = Rest::parse(plain, |from| templates.read(connection, from)).map_err(damaged)?;
+        let rest = self.parse_rest(connection, plain).map_err(damaged)?;
         Ok(Some((rest, if id < 0 { -1 - id } else { id })))
+    }
+
+    pub(super) fn parse_rest(
+        &mut self,
+        connection: &Connection,
+        plain: Vec<u8>,
+    ) -> Result<Rest<'static>, Bad> {
+        let (templates, seal) = (&mut self.templates, self.seal.as_deref());
+        Rest::parse(plain, |from| templates.read(connection, seal, from))
     }
 
     fn leg(
@@ -97,6 +109,9 @@ impl Shelf {
                 whole(told, body).map_err(damaged)?
             }
             At::Whole(told, bytes) => whole(told, bytes.to_vec()).map_err(damaged)?,
+            At::Woven(told, weave) => {
+                whole(told, self.weave(connection, seq, &weave)?).map_err(damaged)?
+            }
         };
         Ok(Leg { line, headers, body })
     }

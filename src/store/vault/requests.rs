@@ -308,6 +308,19 @@ impl<'v> Requests<'v> {
         }
     }
 
+    /// The number of a text in the exchange's own content.
+    pub(super) fn text(&mut self, text: &[u8]) -> u32 {
+        let digest = self.hasher.hash(text);
+        match self.index.get(digest) {
+            Some(met) if met.place.seq == self.seq && !met.redacted => met.place.index,
+            _ => {
+                let place = self.push(text, Form::Text);
+                self.index.enter(digest, Met { place, redacted: false });
+                place.index
+            }
+        }
+    }
+
     fn push(&mut self, bytes: &[u8], form: Form) -> Place {
         self.tally.new += 1;
         self.tally.new_bytes += bytes.len() as u64;

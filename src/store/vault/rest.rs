@@ -1,7 +1,7 @@
 //! The blob `rest` of an exchange: what is its own alone. Lines and headers, digests of bodies, answers, frames.
 //!
 //! ```text
-//!  1 │ number of attempts │ request │ (request, response)… │ response │ edits… │ whole bodies… │ frames…
+//!  1 │ number of attempts │ request │ (request, response)… │ response │ edits… │ bodies and streams… │ frames…
 //! ```
 
 use std::borrow::Cow;
@@ -9,9 +9,9 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use crate::store::capture::Absent;
-use crate::store::vault::frames;
 use crate::store::vault::hash::DIGEST_BYTES;
 use crate::store::vault::headers::Head;
+use crate::store::vault::weave::Plan;
 use crate::store::vault::wire::{Bad, Cursor, Put};
 
 const VERSION: u8 = 1;
@@ -19,6 +19,7 @@ const VERSION: u8 = 1;
 const SAME: u8 = 8;
 const RECIPE: u8 = 9;
 const WHOLE: u8 = 10;
+const WOVEN: u8 = 11;
 
 const REDACTED: u8 = 1;
 const CUT: u8 = 2;
@@ -46,6 +47,15 @@ pub(super) enum At<B> {
     Recipe(Told),
     /// Here.
     Whole(Told, B),
+    /// A stream: its plan here, its texts in the exchange's own content.
+    Woven(Told, Weave),
+}
+
+/// A stream of events, and which segments its texts are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Weave {
+    pub(super) plan: Plan,
+    pub(super) segments: Vec<u32>,
 }
 
 /// Headers and body of one leg.
@@ -61,8 +71,6 @@ pub(super) struct RestAttempt<'a> {
     pub(super) request: RestLeg,
     pub(super) response: RestLeg,
     pub(super) edits: Vec<Cow<'a, str>>,
-    pub(super) frames: Cow<'a, [(u64, u32)]>,
-    pub(super) untabled: u64,
 }
 
 /// An exchange's own part.
@@ -71,6 +79,8 @@ pub(super) struct Rest<'a> {
     pub(super) request: RestLeg,
     pub(super) attempts: Vec<RestAttempt<'a>>,
     pub(super) response: RestLeg,
+    /// The frame tables of all attempts, as they are written: they can be read with the bodies only.
+    pub(super) frames: Bytes,
 }
 
 impl Rest<'_> {
@@ -92,12 +102,13 @@ impl Rest<'_> {
             }
         }
         for leg in self.legs() {
-            to.extend_from_slice(leg.whole());
+            match &leg.body {
+                At::Whole(_, bytes) => to.extend_from_slice(bytes),
+                At::Woven(_, weave) => weave.plan.write(&mut to),
+                At::Absent(_) | At::Same | At::Recipe(_) => {}
+            }
         }
-        for attempt in &self.attempts {
-            let body = attempt.response.whole();
-            frames::write(&attempt.frames, attempt.untabled, body, &mut to);
-        }
+        to.extend_from_slice(&self.frames);
         Ok(to)
     }
 
@@ -115,22 +126,13 @@ impl Rest<'_> {
     }
 }
 
-impl RestLeg {
-    /// The body that stands here; nothing of one that stands elsewhere.
-    fn whole(&self) -> &[u8] {
-        match &self.body {
-            At::Whole(_, bytes) => bytes,
-            _ => &[],
-        }
-    }
-}
-
 fn write_body(body: &At<Bytes>, to: &mut Vec<u8>) {
     to.push(match body {
         At::Absent(absent) => absent_code(*absent),
         At::Same => SAME,
         At::Recipe(_) => RECIPE,
         At::Whole(..) => WHOLE,
+        At::Woven(..) => WOVEN,
     });
     match body {
         At::Absent(_) | At::Same => {}
@@ -138,6 +140,15 @@ fn write_body(body: &At<Bytes>, to: &mut Vec<u8>) {
         At::Whole(told, bytes) => {
             write_told(told, to);
             to.put_number(bytes.len() as u64);
+        }
+        At::Woven(told, weave) => {
+            write_told(told, to);
+            to.put_number(weave.segments.len() as u64);
+            let mut before = 0;
+            for segment in &weave.segments {
+                to.put_signed(i64::from(*segment) - before);
+                before = i64::from(*segment) + 1;
+            }
         }
     }
 }
@@ -185,29 +196,23 @@ impl Rest<'static> {
                 request: leg(&mut from)?,
                 response: leg(&mut from)?,
                 edits: Vec::new(),
-                frames: Cow::Borrowed(&[]),
-                untabled: 0,
             });
         }
-        let mut rest = Self { request, attempts, response: leg(&mut from)? };
+        let response = leg(&mut from)?;
+        let mut rest = Self { request, attempts, response, frames: Bytes::new() };
         for attempt in &mut rest.attempts {
             for _ in 0..from.count()? {
                 attempt.edits.push(from.string()?.into());
             }
         }
         for (leg, length) in rest.legs_mut().zip(lengths) {
-            let bytes = from.take(length)?;
-            if let At::Whole(_, whole) = &mut leg.body {
-                *whole = plain.slice_ref(bytes);
+            match &mut leg.body {
+                At::Whole(_, whole) => *whole = plain.slice_ref(from.take(length)?),
+                At::Woven(_, weave) => weave.plan = Plan::read(&mut from)?,
+                At::Absent(_) | At::Same | At::Recipe(_) => {}
             }
         }
-        for attempt in &mut rest.attempts {
-            let (frames, untabled) = frames::read(&mut from, attempt.response.whole())?;
-            (attempt.frames, attempt.untabled) = (Cow::Owned(frames), untabled);
-        }
-        if from.left() > 0 {
-            return Err(Bad("there is more than there should be"));
-        }
+        rest.frames = plain.slice_ref(from.take(from.left())?);
         Ok(rest)
     }
 }
@@ -220,6 +225,18 @@ fn read_body(from: &mut Cursor<'_>) -> Result<(At<Bytes>, usize), Bad> {
         WHOLE => {
             let told = read_told(from)?;
             (At::Whole(told, Bytes::new()), from.size()?)
+        }
+        WOVEN => {
+            let told = read_told(from)?;
+            let (mut segments, mut before) = (Vec::new(), 0_i64);
+            for _ in 0..from.count()? {
+                let segment = before.checked_add(from.signed()?);
+                let segment = segment.and_then(|segment| u32::try_from(segment).ok());
+                let segment = segment.ok_or(Bad("a stream's text is nowhere"))?;
+                segments.push(segment);
+                before = i64::from(segment) + 1;
+            }
+            (At::Woven(told, Weave { segments, plan: Plan::default() }), 0)
         }
         code => (At::Absent(absent(code).ok_or(Bad("a body is of an unknown kind"))?), 0),
     })

@@ -2,6 +2,7 @@
 //! changes with it: its marks move, its digest is made anew, it is flagged as redacted.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
@@ -9,12 +10,12 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use crate::base::coding;
 use crate::store::flags;
 use crate::store::vault::content::{Content, Draft, Form};
-use crate::store::vault::dictionaries::{self, TRAINED_MIN};
+use crate::store::vault::dictionaries::{self, Slot, TRAINED_MIN};
 
-use crate::store::vault::rest::{At, Rest};
+use crate::store::vault::rest::{At, Rest, Told, Weave};
 use crate::store::vault::shelf::Shelf;
 use crate::store::vault::store::count_removal;
-use crate::store::vault::{Part, VaultError, hash, headers, pieces, recode};
+use crate::store::vault::{Part, Seal, VaultError, hash, headers, pieces, recode};
 
 /// Limit: a coded body that is decoded to be looked at.
 const DECODED_MAX: usize = 256 << 20;
@@ -85,7 +86,8 @@ fn rewrite_all(
         done.exchanges += u64::from(own(&transaction, shelf, *seq, hide)?);
         transaction.commit()?;
     }
-    done.templates = templates(connection, hide)?;
+    let seal = shelf.seal.clone();
+    done.templates = templates(connection, seal.as_deref(), hide)?;
     if done != Rewritten::default() {
         drop_trained(connection, shelf)?;
     }
@@ -135,31 +137,36 @@ fn replace(
     segments: &Segments,
     hide: Hide<'_>,
 ) -> Result<u64, VaultError> {
-    let damaged = |reason| VaultError::Damaged { seq, reason };
-    let old = shelf.content(transaction, seq)?;
-    // Lists name segments by number, and stay. Marks are told by where they stand in the text.
+    // Everything is unpacked before anything is written: contents go on from each other.
+    let mut old = BTreeMap::new();
     let mut moved = BTreeMap::new();
     for dependent in dependents(transaction, seq)? {
-        if used(transaction, shelf, dependent)?.contains(&seq) {
-            moved.insert(dependent, marks(transaction, shelf, dependent, (seq, segments), hide)?);
+        old.insert(dependent, shelf.content(transaction, dependent)?);
+        if shelf.used(transaction, dependent)?.contains(&seq) {
+            // Lists name segments by number, and stay. Marks are told by where they stand in the text.
+            let marks = marks(transaction, shelf, dependent, (seq, segments), hide)?;
+            moved.insert(dependent, marks);
         }
     }
-    let mut draft = Draft::default();
-    for (index, (bytes, form)) in (0..).zip(old.segments()) {
-        match segments.get(&index) {
-            Some(hidden) => draft.push(hidden, Form::Text),
-            None => draft.push(bytes, form),
-        };
-    }
-    for (dependent, marks) in &moved {
-        let content = shelf.content(transaction, *dependent)?;
-        let with = if *dependent == seq { std::mem::take(&mut draft) } else { copy(&content) };
-        write(transaction, shelf, &content, with, marks).map_err(damaged)??;
+    let mut new: BTreeMap<i64, Arc<Content>> = BTreeMap::new();
+    for (dependent, content) in &old {
+        let marks = moved.get(dependent).filter(|marks| !marks.is_empty());
+        let after = content.before.as_ref().is_some_and(|before| new.contains_key(&before.seq));
+        if *dependent != seq && marks.is_none() && !after {
+            continue;
+        }
+        let changed = Some(segments).filter(|_| *dependent == seq);
+        let before = content.before.as_ref();
+        let before = before.map(|before| new.get(&before.seq).unwrap_or(before)).cloned();
+        let plain = plain(content, changed, marks.unwrap_or(&Marks::new()));
+        let written = write(transaction, shelf, *dependent, &plain, before)?;
+        new.insert(*dependent, written);
     }
     // Everything in memory was put together of the old.
     shelf.clear();
     for dependent in moved.keys() {
-        digests(transaction, shelf, *dependent)?;
+        let before = old.get(dependent).filter(|_| *dependent == seq);
+        digests(transaction, shelf, *dependent, before.map(|content| &**content))?;
     }
     Ok(moved.len() as u64)
 }
@@ -217,41 +224,49 @@ fn marks(
     Ok(moved)
 }
 
-/// The same segments again.
-fn copy(content: &Content) -> Draft {
+/// A content with other segments and its marks moved.
+fn plain(content: &Content, changed: Option<&Segments>, marks: &Marks) -> Vec<u8> {
     let mut draft = Draft::default();
-    for (bytes, form) in content.segments() {
-        draft.push(bytes, form);
+    for (index, (bytes, form)) in (0..).zip(content.segments()) {
+        match changed.and_then(|changed| changed.get(&index)) {
+            Some(hidden) => draft.push(hidden, Form::Text),
+            None => draft.push(bytes, form),
+        };
     }
-    draft
-}
-
-/// Writes a content with its recipes, the marks moved.
-fn write(
-    transaction: &Transaction<'_>,
-    shelf: &mut Shelf,
-    content: &Content,
-    mut draft: Draft,
-    marks: &Marks,
-) -> Result<rusqlite::Result<usize>, crate::store::vault::Bad> {
-    let seq = content.seq;
     for leg in &content.legs {
         let mut recipe = leg.recipe.clone();
         let moved = marks.get(&leg.leg).into_iter().flatten();
         for (insert, at) in recipe.inserts.iter_mut().zip(moved) {
             insert.at = *at;
         }
-        draft.recipe(seq, leg.leg, &recipe);
+        draft.recipe(content.seq, leg.leg, &recipe);
     }
-    let plain = draft.write();
-    let (id, blob) =
-        shelf.pack(transaction, &plain, dictionaries::CONTENT, (seq, Part::Content))?;
-    let sql = "UPDATE bodies SET content_dictionary = ?2, content = ?3 WHERE seq = ?1";
-    Ok(transaction.prepare_cached(sql).and_then(|mut it| it.execute(params![seq, id, blob])))
+    draft.write()
 }
 
-/// Makes the digests of an exchange's requests anew, and flags it.
-fn digests(transaction: &Transaction<'_>, shelf: &mut Shelf, seq: i64) -> Result<(), VaultError> {
+fn write(
+    transaction: &Transaction<'_>,
+    shelf: &mut Shelf,
+    seq: i64,
+    plain: &[u8],
+    before: Option<Arc<Content>>,
+) -> Result<Arc<Content>, VaultError> {
+    let damaged = |reason| VaultError::Damaged { seq, reason };
+    let with = (Slot::Content.own(), before.as_deref());
+    let packed = shelf.pack_content(transaction, seq, plain, with);
+    let ((id, bytes), blob) = packed.map_err(damaged)?;
+    let sql = "UPDATE bodies SET content_dictionary = ?2, content = ?3 WHERE seq = ?1";
+    transaction.prepare_cached(sql)?.execute(params![seq, id, bytes])?;
+    shelf.unpack(transaction, seq, &blob, before).map_err(damaged)
+}
+
+/// Makes the digests of an exchange's bodies anew, and flags it. `before` is its content as it was, where that changed.
+fn digests(
+    transaction: &Transaction<'_>,
+    shelf: &mut Shelf,
+    seq: i64,
+    before: Option<&Content>,
+) -> Result<(), VaultError> {
     let Some((mut rest, id)) = shelf.rest(transaction, seq)? else { return Ok(()) };
     let mut requests = vec![(0, &mut rest.request)];
     requests.extend((1..).zip(rest.attempts.iter_mut().map(|attempt| &mut attempt.request)));
@@ -268,7 +283,33 @@ fn digests(transaction: &Transaction<'_>, shelf: &mut Shelf, seq: i64) -> Result
             told.digest = digest;
         }
     }
+    for leg in rest.legs_mut() {
+        if let (At::Woven(told, weave), Some(before)) = (&mut leg.body, before) {
+            let content = shelf.content(transaction, seq)?;
+            let lengths = |content: &Content| -> Vec<usize> {
+                let length =
+                    |index: &u32| content.segment(*index).map_or(0, |(bytes, _)| bytes.len());
+                weave.segments.iter().map(length).collect()
+            };
+            let (old, new) = (lengths(before), lengths(&content));
+            weave.plan.fit(&old, &new);
+            renew(transaction, shelf, seq, (told, weave))?;
+        }
+    }
     write_rest(transaction, shelf, seq, &rest, id)
+}
+
+/// Makes the digest of a stream anew.
+fn renew(
+    connection: &Connection,
+    shelf: &mut Shelf,
+    seq: i64,
+    (told, weave): (&mut Told, &Weave),
+) -> Result<(), VaultError> {
+    let digest = hash::digest(&shelf.weave(connection, seq, weave)?);
+    told.redacted |= digest != told.digest;
+    told.digest = digest;
+    Ok(())
 }
 
 /// Writes an exchange's own part, its heads without templates, and flags it.
@@ -280,7 +321,7 @@ fn write_rest(
     id: i64,
 ) -> Result<(), VaultError> {
     let damaged = |reason| VaultError::Damaged { seq, reason };
-    let id = if id >= TRAINED_MIN { dictionaries::of_rest(Default::default()) } else { id };
+    let id = if id >= TRAINED_MIN { Slot::Documents.own() } else { id };
     let plain = rest.write(|head, to| {
         head.write_whole(to);
         Ok::<(), VaultError>(())
@@ -384,6 +425,12 @@ fn own(
     let mut changed = false;
     for leg in rest.legs_mut() {
         changed |= headers::change_values(&mut leg.head, hide);
+        if let At::Woven(told, weave) = &mut leg.body
+            && weave.plan.change(hide)
+        {
+            renew(transaction, shelf, seq, (told, weave))?;
+            changed = true;
+        }
         if let At::Whole(told, bytes) = &mut leg.body {
             let decoded = told
                 .coding
@@ -405,15 +452,25 @@ fn own(
     Ok(changed)
 }
 
-fn templates(connection: &mut Connection, hide: Hide<'_>) -> Result<u64, VaultError> {
+fn templates(
+    connection: &mut Connection,
+    seal: Option<&dyn Seal>,
+    hide: Hide<'_>,
+) -> Result<u64, VaultError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let all: Vec<(i64, Vec<u8>)> = transaction
-        .prepare_cached("SELECT id, bytes FROM dictionaries WHERE kind = ?1")?
-        .query_map([headers::KIND], |row| Ok((row.get(0)?, row.get(1)?)))?
+    let kind = dictionaries::kind(headers::KIND, seal.is_some());
+    let all: Vec<i64> = transaction
+        .prepare_cached("SELECT id FROM dictionaries WHERE kind = ?1")?
+        .query_map([kind], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     let mut changed = 0;
-    for (id, bytes) in all {
+    for id in all {
+        let Some((_, bytes)) = dictionaries::row(&transaction, seal, id) else { continue };
         if let Ok(Some(hidden)) = headers::changed(&bytes, hide) {
+            let hidden = match seal {
+                None => hidden,
+                Some(seal) => seal.seal(&hidden, id, Part::Dictionary),
+            };
             let sql = "UPDATE dictionaries SET bytes = ?2 WHERE id = ?1";
             transaction.prepare_cached(sql)?.execute(params![id, hidden])?;
             changed += 1;
@@ -438,26 +495,28 @@ fn drop_trained(connection: &mut Connection, shelf: &mut Shelf) -> Result<(), Va
     for seq in seqs {
         repack(&transaction, shelf, seq)?;
     }
-    transaction
-        .prepare_cached("DELETE FROM dictionaries WHERE kind <> ?1")?
-        .execute([headers::KIND])?;
+    let sql = "DELETE FROM dictionaries WHERE kind NOT LIKE ?1 || '%'";
+    transaction.prepare_cached(sql)?.execute([headers::KIND])?;
     count_removal(&transaction)?;
     transaction.commit()?;
     Ok(())
 }
 
-/// Packs both blobs of an exchange without a trained dictionary.
+/// Packs the blobs of an exchange that have a trained dictionary without it.
 fn repack(transaction: &Transaction<'_>, shelf: &mut Shelf, seq: i64) -> Result<(), VaultError> {
     let damaged = |reason| VaultError::Damaged { seq, reason };
     for (part, column, id) in [
-        (Part::Content, "content", dictionaries::CONTENT),
-        (Part::Rest, "rest", dictionaries::of_rest(Default::default())),
+        (Part::Content, "content", Slot::Content.own()),
+        (Part::Rest, "rest", Slot::Documents.own()),
     ] {
         let sql = format!("SELECT {column}_dictionary, {column} FROM bodies WHERE seq = ?1");
         let row: (Option<i64>, Option<Vec<u8>>) = transaction
             .prepare_cached(&sql)?
             .query_row([seq], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let (Some(old), Some(blob)) = row else { continue };
+        if old.max(-1 - old) < TRAINED_MIN {
+            continue;
+        }
         // What cannot be opened cannot be kept either: it could hold what is to go.
         let packed = shelf
             .open(transaction, &blob, old, (seq, part))

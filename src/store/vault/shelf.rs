@@ -13,7 +13,8 @@ use crate::store::vault::dictionaries;
 use crate::store::vault::headers::Templates;
 use crate::store::vault::index::Folded;
 use crate::store::vault::recipe::Insert;
-use crate::store::vault::wire::Bad;
+use crate::store::vault::rest::Weave;
+use crate::store::vault::wire::{Bad, Cursor, Put};
 use crate::store::vault::{Part, Seal, VaultError};
 
 /// Limit: unpacked contents kept, in bytes; there are two generations of half.
@@ -22,6 +23,21 @@ const KEPT_BYTES: usize = 32 << 20;
 const DEPTH_MAX: usize = 256;
 /// Limit: bytes of a body.
 const BODY_MAX: usize = 1 << 30;
+
+/// The number in the column of a content whose frame goes on from an earlier content.
+pub(super) const AFTER: i64 = 100;
+/// Limit: contents that go on from each other; twice what is written.
+const AFTER_MAX: usize = 64;
+
+/// A content's blob, not sealed.
+#[derive(Debug)]
+pub(super) struct Blob {
+    id: i64,
+    /// The exchange whose content the frame goes on from; told in the first `head` bytes.
+    after: Option<i64>,
+    head: usize,
+    bytes: Vec<u8>,
+}
 
 /// What reading needs: contexts for decompression, the key if there is one, and contents unpacked lately.
 #[derive(Debug, Default)]
@@ -52,6 +68,32 @@ impl Shelf {
             self.keep(Arc::clone(&content));
             return Ok(content);
         }
+        let (mut chain, mut next) = (Vec::new(), Some(seq));
+        let mut before = None;
+        while let Some(seq) = next {
+            if let Some(content) = self.young.get(&seq).or_else(|| self.old.get(&seq)) {
+                before = Some(Arc::clone(content));
+                break;
+            }
+            let blob = self.blob(connection, seq)?;
+            next = blob.after;
+            chain.push((seq, blob));
+            if chain.len() > AFTER_MAX {
+                let reason = Bad("contents go on from each other without an end");
+                return Err(VaultError::Damaged { seq, reason });
+            }
+        }
+        while let Some((seq, blob)) = chain.pop() {
+            let content = self.unpack(connection, seq, &blob, before);
+            let content = content.map_err(|reason| VaultError::Damaged { seq, reason })?;
+            self.keep(Arc::clone(&content));
+            before = Some(content);
+        }
+        before.ok_or(VaultError::Damaged { seq, reason: Bad("a content is missing") })
+    }
+
+    /// The blob of a content as it is stored, opened where it is sealed.
+    fn blob(&self, connection: &Connection, seq: i64) -> Result<Blob, VaultError> {
         let damaged = |reason| VaultError::Damaged { seq, reason };
         let sql = "SELECT content_dictionary, content FROM bodies WHERE seq = ?1";
         let row = connection
@@ -60,13 +102,70 @@ impl Shelf {
                 Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<Vec<u8>>>(1)?))
             })
             .optional()?;
-        let Some((Some(id), Some(blob))) = row else {
+        let Some((Some(id), Some(bytes))) = row else {
             return Err(damaged(Bad("content that is needed is not there")));
         };
-        let plain = self.open(connection, &blob, id, (seq, Part::Content)).map_err(damaged)?;
-        let content = Arc::new(Content::parse(seq, plain).map_err(damaged)?);
-        self.keep(Arc::clone(&content));
-        Ok(content)
+        let (id, bytes) = self.unseal(bytes, id, (seq, Part::Content)).map_err(damaged)?;
+        let mut blob = Blob { id, after: None, head: 0, bytes };
+        if id == AFTER {
+            let mut cursor = Cursor::new(&blob.bytes);
+            let by = cursor.number().map_err(damaged)?;
+            let after =
+                i64::try_from(by).ok().filter(|by| *by > 0).and_then(|by| seq.checked_sub(by));
+            blob.after = Some(after.ok_or(damaged(Bad("a content goes on from a later one")))?);
+            blob.head = blob.bytes.len() - cursor.left();
+        }
+        Ok(blob)
+    }
+
+    /// Unpacks a content whose frame goes on from `before`.
+    pub(super) fn unpack(
+        &mut self,
+        connection: &Connection,
+        seq: i64,
+        blob: &Blob,
+        before: Option<Arc<Content>>,
+    ) -> Result<Arc<Content>, Bad> {
+        let bytes = blob.bytes.get(blob.head..).unwrap_or_default();
+        let before = before.filter(|before| blob.after == Some(before.seq));
+        let plain = match &before {
+            Some(before) => self.codec.open_after(bytes, &before.window())?,
+            None if blob.id == AFTER => return Err(Bad("the content before it is missing")),
+            None => {
+                let seal = self.seal.as_deref();
+                self.codec
+                    .open(bytes, blob.id, || dictionaries::bytes(connection, seal, blob.id))?
+            }
+        };
+        Ok(Arc::new(Content::parse(seq, before, plain)?))
+    }
+
+    /// Packs a content, going on from `before` where there is one; as it goes into the row, and as [`Self::unpack`] wants it.
+    pub(super) fn pack_content(
+        &mut self,
+        connection: &Connection,
+        seq: i64,
+        plain: &[u8],
+        (id, before): (i64, Option<&Content>),
+    ) -> Result<((i64, Vec<u8>), Blob), Bad> {
+        let blob = match before {
+            None => {
+                let bytes = self.pack_with(connection, plain, id)?;
+                Blob { id, after: None, head: 0, bytes }
+            }
+            Some(before) => {
+                let mut bytes = Vec::new();
+                bytes.put_number((seq - before.seq).cast_unsigned());
+                let head = bytes.len();
+                bytes.extend(Codec::pack_after(plain, &before.window())?);
+                Blob { id: AFTER, after: Some(before.seq), head, bytes }
+            }
+        };
+        let row = match &self.seal {
+            None => (blob.id, blob.bytes.clone()),
+            Some(seal) => (-1 - blob.id, seal.seal(&blob.bytes, seq, Part::Content)),
+        };
+        Ok((row, blob))
     }
 
     /// Keeps what was unpacked.
@@ -101,11 +200,22 @@ impl Shelf {
         id: i64,
         place: (i64, Part),
     ) -> Result<(i64, Vec<u8>), Bad> {
-        let blob = self.codec.pack(plain, id, || dictionaries::bytes(connection, id))?;
+        let blob = self.pack_with(connection, plain, id)?;
         Ok(match &self.seal {
             None => (id, blob),
             Some(seal) => (-1 - id, seal.seal(&blob, place.0, place.1)),
         })
+    }
+
+    /// A blob, not sealed yet.
+    pub(super) fn pack_with(
+        &mut self,
+        connection: &Connection,
+        plain: &[u8],
+        id: i64,
+    ) -> Result<Vec<u8>, Bad> {
+        let seal = self.seal.as_deref();
+        self.codec.pack(plain, id, || dictionaries::bytes(connection, seal, id))
     }
 
     pub(super) fn open(
@@ -116,13 +226,22 @@ impl Shelf {
         place: (i64, Part),
     ) -> Result<Vec<u8>, Bad> {
         if id >= 0 {
-            return self.codec.open(blob, id, || dictionaries::bytes(connection, id));
+            let seal = self.seal.as_deref();
+            return self.codec.open(blob, id, || dictionaries::bytes(connection, seal, id));
         }
-        let seal = self.seal.as_ref().ok_or(Bad("it is encrypted, and no key was given"))?;
-        let opened = seal.open(blob, place.0, place.1);
-        let opened = opened.ok_or(Bad("it is encrypted with another key, or was changed"))?;
-        let id = -1 - id;
-        self.codec.open(&opened, id, || dictionaries::bytes(connection, id))
+        let (id, blob) = self.unseal(blob.to_vec(), id, place)?;
+        let seal = self.seal.as_deref();
+        self.codec.open(&blob, id, || dictionaries::bytes(connection, seal, id))
+    }
+
+    /// Decrypts what is encrypted.
+    fn unseal(&self, blob: Vec<u8>, id: i64, place: (i64, Part)) -> Result<(i64, Vec<u8>), Bad> {
+        if id >= 0 {
+            return Ok((id, blob));
+        }
+        let seal = self.seal.as_deref().ok_or(Bad("it is encrypted, and no key was given"))?;
+        let opened = seal.open(&blob, place.0, place.1);
+        Ok((-1 - id, opened.ok_or(Bad("it is encrypted with another key, or was changed"))?))
     }
 
     /// The segments of the body of a leg, in order.
@@ -186,6 +305,23 @@ impl Shelf {
         let content = self.content(connection, seq)?;
         let recipe = content.leg(leg).ok_or(damaged(Bad("a recipe is missing")))?;
         with_inserts(body, &recipe.recipe.inserts).map_err(damaged)
+    }
+
+    /// Puts a stream together.
+    pub(super) fn weave(
+        &mut self,
+        connection: &Connection,
+        seq: i64,
+        weave: &Weave,
+    ) -> Result<Vec<u8>, VaultError> {
+        let damaged = |reason| VaultError::Damaged { seq, reason };
+        let content = self.content(connection, seq)?;
+        let mut texts = Vec::new();
+        for segment in &weave.segments {
+            let segment = content.segment(*segment).ok_or(damaged(Bad("a segment is missing")))?;
+            segment.1.write(segment.0, &mut texts);
+        }
+        weave.plan.put_together(&texts).map_err(damaged)
     }
 
     /// The exchanges whose content the bodies of `seq` are put together of, its own among them, ascending.

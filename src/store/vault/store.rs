@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::store::capture::Captured;
+use crate::store::capture::{BodyIn, Captured};
+use crate::store::vault::dictionaries::Current;
 use crate::store::vault::encode::Encoding;
 use crate::store::vault::hash::SegmentHasher;
 use crate::store::vault::index::{Index, Met, Place};
@@ -18,6 +19,8 @@ use crate::store::vault::{Clean, Kept, Seal, VaultCounters, VaultError};
 /// Limits: what is read of the newest exchanges at the start, and of a session that is met for the first time.
 const WARM_ROWS: i64 = 64;
 const WARM_BYTES: usize = 8 << 20;
+/// Bodies shorter than this are not worth looking for the session's earlier ones.
+const SESSION_BYTES: usize = 8 << 10;
 /// Limit: sessions remembered as looked for.
 const SESSIONS_MAX: usize = 4_096;
 
@@ -28,6 +31,8 @@ pub struct Vault {
     pub(super) index: Index,
     pub(super) shelf: Shelf,
     counters: Arc<VaultCounters>,
+    /// Dictionaries in use, looked up once a transaction.
+    current: Current,
     /// Exchanges of the transaction under way; emptied at its end.
     uncommitted: Vec<i64>,
     /// The number of removals that `index` and `shelf` know of; `None` before the first exchange.
@@ -48,6 +53,7 @@ impl Vault {
             index: Index::default(),
             shelf: Shelf::new(seal),
             counters: Arc::default(),
+            current: Current::default(),
             uncommitted: Vec::new(),
             removals: None,
             settled: false,
@@ -76,14 +82,15 @@ impl Vault {
         self.settle(connection)?;
         self.uncommitted.push(seq);
         let mark = self.index.mark();
-        let stored = match self.encode(connection, seq, session, captured) {
+        self.look_for_session(connection, session, captured)?;
+        let stored = match self.encoding(connection, seq).store(captured) {
             Err(VaultError::Damaged { .. }) => {
                 // Something older is damaged, or the encoding is wrong: what is here is stored by itself.
                 self.index.forget_since(mark);
                 self.index.clear();
                 self.shelf.clear();
                 self.counters.mismatches.fetch_add(1, Ordering::Relaxed);
-                self.encoding(connection, seq, session).store_plainly(captured)
+                self.encoding(connection, seq).store_plainly(captured)
             }
             stored => stored,
         };
@@ -122,22 +129,7 @@ impl Vault {
         self.settled = false;
     }
 
-    fn encode(
-        &mut self,
-        connection: &Connection,
-        seq: i64,
-        session: Option<&str>,
-        captured: &Captured,
-    ) -> Result<(Kept, Tally), VaultError> {
-        self.encoding(connection, seq, session).store(captured)
-    }
-
-    fn encoding<'v>(
-        &'v mut self,
-        connection: &'v Connection,
-        seq: i64,
-        _session: Option<&str>,
-    ) -> Encoding<'v> {
+    fn encoding<'v>(&'v mut self, connection: &'v Connection, seq: i64) -> Encoding<'v> {
         Encoding {
             connection,
             seq,
@@ -145,6 +137,7 @@ impl Vault {
             hasher: &self.hasher,
             index: &mut self.index,
             shelf: &mut self.shelf,
+            current: self.current,
         }
     }
 
@@ -183,8 +176,43 @@ impl Vault {
             self.warm(connection, seqs)?;
             self.removals = Some(removals);
         }
+        self.current = Current::load(connection, self.shelf.seal.as_deref())?;
         self.settled = true;
         Ok(())
+    }
+
+    /// When a session is met for the first time since the start, what its last exchange was put together of is read.
+    fn look_for_session(
+        &mut self,
+        connection: &Connection,
+        session: Option<&str>,
+        captured: &Captured,
+    ) -> rusqlite::Result<()> {
+        let (Some(session), BodyIn::Content(body)) = (session, &captured.request.body) else {
+            return Ok(());
+        };
+        // Without anything from before the start, there is nothing to find.
+        if self.first_seq == 0
+            || body.bytes.len() < SESSION_BYTES
+            || self.sessions.contains(session)
+        {
+            return Ok(());
+        }
+        if self.sessions.len() >= SESSIONS_MAX {
+            self.sessions.clear();
+        }
+        self.sessions.insert(session.to_owned());
+        let sql = "SELECT max(seq) FROM exchange_records
+                   WHERE session = (SELECT id FROM sessions WHERE name = ?1) AND seq <= ?2";
+        // A store without records has no sessions either.
+        let Ok(mut statement) = connection.prepare_cached(sql) else { return Ok(()) };
+        let last: Option<i64> = statement.query_row((session, self.first_seq), |row| row.get(0))?;
+        let Some(last) = last else { return Ok(()) };
+        match self.shelf.used(connection, last) {
+            Ok(used) => self.warm(connection, used.into_iter().rev()),
+            Err(VaultError::Sqlite(error)) => Err(error),
+            Err(VaultError::Damaged { .. }) => Ok(()),
+        }
     }
 
     /// Enters the segments of these exchanges, the first first.

@@ -44,15 +44,10 @@ impl Clock {
     fn delay(&mut self, stored: &Stored) -> Option<i64> {
         let session = stored.row.session_id.as_ref()?;
         let ended_us = stored.row.started_at_us.saturating_add(stored.row.duration_us);
-        let before = match self.ended_us.get_mut(session) {
-            Some(before) => Some(std::mem::replace(before, ended_us)),
-            None => {
-                if self.ended_us.len() < SESSIONS_MAX {
-                    self.ended_us.insert(session.clone(), ended_us);
-                }
-                None
-            }
-        };
+        let before = self.ended_us.get_mut(session).map(|own| std::mem::replace(own, ended_us));
+        if before.is_none() && self.ended_us.len() < SESSIONS_MAX {
+            self.ended_us.insert(session.clone(), ended_us);
+        }
         before.map(|before| (stored.row.started_at_us - before).max(0) / 1_000)
     }
 }
@@ -141,22 +136,30 @@ pub(super) fn aiperf(stored: &Stored, clock: &mut Clock) -> Result<String, &'sta
         serde_json::from_str(&text).map_err(|_| "its request is no JSON object")?;
     let said = members.get(key).copied().ok_or("its request has no messages")?;
     let is_text = said.get().starts_with('"');
+    if !is_text && !is_list(said) {
+        return Err("its request has no messages");
+    }
     if (key == "prompt") != is_text {
         return Err("its prompt is no text");
     }
     let timestamp = clock.timestamp(stored);
     let delay = clock.delay(stored);
-    let is_list = |tools: &&RawValue| tools.get().starts_with('[') && tools.get().len() > 2;
     let line = AiPerf {
         session_id: row.session_id.as_deref(),
         timestamp: delay.is_none().then_some(timestamp),
         delay,
         text_input: is_text.then_some(said),
         messages: (!is_text).then_some(said),
-        tools: members.get("tools").copied().filter(is_list).filter(|_| !is_text),
+        tools: members.get("tools").copied().filter(|tools| !is_text && is_list(tools)),
         output_length: output_length(stored),
     };
     serde_json::to_string(&line).map_err(|_| "it cannot be written as JSON")
+}
+
+/// A list with something in it: AIPerf refuses empty ones.
+fn is_list(value: &RawValue) -> bool {
+    let inner = value.get().strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    inner.is_some_and(|inner| !inner.trim().is_empty())
 }
 
 #[cfg(test)]
@@ -191,12 +194,14 @@ mod tests {
                 chat(n),
                 br#"{"messages":[{"role":"user","content":"a"}],"tools":[],"stream":true}"#,
             );
-            stored.row.started_at_us += 10_000_000 * i64::from(n as u32);
+            stored.row.started_at_us += 10_000_000 * i64::from(n);
             stored.row.duration_us = 4_000_000;
             stored.row.session_id = Some(if n == 1 { "other" } else { "same" }.to_owned());
             lines.push(aiperf(&stored, &mut clock).unwrap());
         }
         let messages = r#""messages":[{"role":"user","content":"a"}],"output_length":5}"#;
+        let none = with_request(chat(9), br#"{"messages":[ ]}"#);
+        assert!(aiperf(&none, &mut clock).unwrap_err().contains("no messages"));
         assert_eq!(lines[0], format!(r#"{{"session_id":"same","timestamp":0,{messages}"#));
         assert_eq!(lines[1], format!(r#"{{"session_id":"other","timestamp":10000,{messages}"#));
         assert_eq!(lines[2], format!(r#"{{"session_id":"same","delay":16000,{messages}"#));

@@ -7,7 +7,7 @@ use pinhole_replay::recording::{Attempt, Body, Leg, Recording};
 
 use crate::base::json::Walk;
 use crate::report::formats::import::Source;
-use crate::report::formats::import::foreign::{Foreign, Heads, whole};
+use crate::report::formats::import::foreign::{Foreign, Heads, count, length, whole};
 
 /// Limit: exchanges being put together; past it the oldest is given as it is.
 const OPEN_MAX: usize = 256;
@@ -247,8 +247,7 @@ fn same_as_before(recording: &mut Recording, made: &mut Vec<Made>) {
         // Only the proxy's other side was logged: what went to the provider is what there is.
         recording.request.body = std::mem::take(&mut first.attempt.request.body);
         recording.replayable = recording.request.body.whole().is_some();
-        recording.request_bytes =
-            recording.request.body.whole().map_or(0, |whole| whole.bytes.len() as i64);
+        recording.request_bytes = length(&recording.request.body);
         first.attempt.request.body = Body::Same;
     }
     recording.attempts = made
@@ -267,12 +266,12 @@ fn answer_client(recording: &mut Recording, answer: Option<Vec<u8>>) {
     let last = recording.attempts.last();
     let provider = last.and_then(|attempt| attempt.response.body.whole());
     let heads = last.and_then(|attempt| attempt.response.headers.clone());
-    recording.response_bytes = provider.map_or(0, |whole| whole.bytes.len() as i64);
+    recording.response_bytes = provider.map_or(0, |whole| count(whole.bytes.len()));
     let (body, status) = match answer {
         Some(answer) if provider.is_none_or(|whole| whole.bytes != answer) => {
             let (line, own, answer) = split_head(Some(answer));
             let answer = answer.unwrap_or_default();
-            recording.response_bytes = answer.len() as i64;
+            recording.response_bytes = count(answer.len());
             recording.response.headers = own;
             (whole(Some(answer), None), status_of(line.as_deref()))
         }
@@ -321,7 +320,7 @@ impl Try {
             sent_us: since(self.sent_us),
             head_us: self.head_us.map(since),
             ended_us: self.ended_us.map(since),
-            bytes: body.whole().map_or(0, |whole| whole.bytes.len() as i64),
+            bytes: length(&body),
             frames: frames.map(|(at, length)| (since(*at).cast_unsigned(), *length)).collect(),
             request: Leg { line, headers: heads, body: asked },
             response: Leg {

@@ -97,6 +97,17 @@ fn event(line: &[u8]) -> Result<Option<Event>, String> {
     }))
 }
 
+/// A payload that is not the bytes themselves.
+#[derive(Deserialize)]
+struct Wrapped<'a> {
+    encoding: Option<&'a str>,
+    data: Option<&'a str>,
+    #[serde(borrow)]
+    parsed: Option<&'a RawValue>,
+    #[serde(borrow)]
+    raw: Option<&'a RawValue>,
+}
+
 /// Text is what it says; bytes come as base64 in an object; a client's request as what was understood of it.
 fn bytes(payload: &RawValue, way: Way) -> Vec<u8> {
     let raw = payload.get();
@@ -105,15 +116,6 @@ fn bytes(payload: &RawValue, way: Way) -> Vec<u8> {
     }
     if raw.starts_with('"') {
         return serde_json::from_str::<String>(raw).map(String::into_bytes).unwrap_or_default();
-    }
-    #[derive(Deserialize)]
-    struct Wrapped<'a> {
-        encoding: Option<&'a str>,
-        data: Option<&'a str>,
-        #[serde(borrow)]
-        parsed: Option<&'a RawValue>,
-        #[serde(borrow)]
-        raw: Option<&'a RawValue>,
     }
     if raw.starts_with('{')
         && let Ok(wrapped) = serde_json::from_str::<Wrapped<'_>>(raw)

@@ -4,7 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::Uri;
-use pinhole_replay::recording::{Attempt, Body, Fault, Leg, Recording, Usage, Whole};
+use http::uri::PathAndQuery;
+use pinhole_replay::recording::{Attempt, Body, Fault, Leg, Recording, Times, Usage, Whole};
 
 use crate::base::coding;
 use crate::report::formats::import::Source;
@@ -63,87 +64,101 @@ const HOSTS: [(&str, &str); 9] = [
 
 impl Foreign {
     pub(super) fn recording(mut self, source: Source) -> Recording {
-        let uri: Option<Uri> = self.url.parse().ok();
-        let target =
-            uri.as_ref().and_then(Uri::path_and_query).map(http::uri::PathAndQuery::as_str);
-        let target = target.filter(|target| target.starts_with('/')).unwrap_or("/").to_owned();
-        let path = target.split('?').next().unwrap_or("/").to_owned();
-        let host = uri.as_ref().and_then(Uri::host).map(str::to_owned);
-        let provider = self.provider.take().or_else(|| host.map(provider_of));
-        let ended = self.ended_us.or(self.head_us).unwrap_or(self.started_us);
+        let (target, host) = self.target();
+        let id = id_of(source, &self.id, self.started_us);
+        let tags = self.all_tags(source, &id);
+        let method = std::mem::take(&mut self.method);
+        let method = if method.is_empty() { "POST".to_owned() } else { method };
         let request = whole(self.request_body.take(), self.request_headers.as_deref());
-        let response = whole(self.response_body.take(), self.response_headers.as_deref());
-        let since = |at: i64| at.saturating_sub(self.started_us).max(0);
-        let mut recording = Recording {
-            id: id_of(source, &self.id, self.started_us),
+        let attempt = self.attempt(host, &request);
+        let line = self.status.map(|status| status.to_string());
+        let answer = if line.is_some() { Body::Same } else { Body::default() };
+        let ended_us = self.ended_us.or(self.head_us).unwrap_or(self.started_us);
+        Recording {
+            id,
             started_at_us: self.started_us,
-            duration_us: since(ended),
-            session: self.session.take(),
-            method: std::mem::take(&mut self.method),
-            path,
+            duration_us: self.since(ended_us),
+            path: target.split('?').next().unwrap_or("/").to_owned(),
+            times: Times {
+                ttft_us: self.first_content_us.map(|at| self.since(at)),
+                ..Times::default()
+            },
+            session: self.session,
             status: self.status,
-            usage: self.usage.take(),
+            error: self.error,
+            usage: self.usage,
             cost_nanousd: self.cost_nanousd,
-            key_label: self.key_label.take(),
-            user_label: self.user_label.take(),
-            client_addr: self.client.take(),
+            key_label: self.key_label,
+            user_label: self.user_label,
+            client_addr: self.client,
             request_bytes: length(&request),
-            response_bytes: length(&response),
-            redacted: false,
+            response_bytes: attempt.bytes,
             replayable: request.whole().is_some(),
-            tags: std::mem::take(&mut self.tags),
+            tags,
+            request: Leg {
+                line: Some(format!("{method} {target}")),
+                headers: self.request_headers,
+                body: request,
+            },
+            method,
+            response: Leg { line, headers: self.response_headers, body: answer },
+            attempts: vec![attempt],
             ..Recording::default()
-        };
-        if recording.method.is_empty() {
-            recording.method = "POST".to_owned();
         }
-        if uuid::Uuid::try_parse(&self.id).is_ok() && recording.id != self.id {
-            recording.tags.push(("imported_id".to_owned(), std::mem::take(&mut self.id)));
+    }
+
+    /// Path and query, and the host where the URL has one.
+    fn target(&self) -> (String, Option<String>) {
+        let uri: Option<Uri> = self.url.parse().ok();
+        let target = uri.as_ref().and_then(Uri::path_and_query).map(PathAndQuery::as_str);
+        let target = target.filter(|target| target.starts_with('/')).unwrap_or("/").to_owned();
+        (target, uri.as_ref().and_then(Uri::host).map(str::to_owned))
+    }
+
+    /// Microseconds from the beginning.
+    fn since(&self, at: i64) -> i64 {
+        at.saturating_sub(self.started_us).max(0)
+    }
+
+    /// Its own, and where it came from.
+    fn all_tags(&mut self, source: Source, id: &str) -> Vec<(String, String)> {
+        let mut tags = std::mem::take(&mut self.tags);
+        if uuid::Uuid::try_parse(&self.id).is_ok() && id != self.id {
+            tags.push(("imported_id".to_owned(), std::mem::take(&mut self.id)));
         }
-        recording.times.ttft_us = self.first_content_us.map(since);
-        recording.error.clone_from(&self.error);
-        recording.tags.push(("imported".to_owned(), source.label().to_owned()));
+        tags.push(("imported".to_owned(), source.label().to_owned()));
         if self.rebuilt {
-            recording.tags.push(("bodies".to_owned(), "rebuilt".to_owned()));
+            tags.push(("bodies".to_owned(), "rebuilt".to_owned()));
         }
-        recording.request = Leg {
-            line: Some(format!("{} {target}", recording.method)),
-            headers: self.request_headers.take(),
-            body: request,
-        };
-        recording.attempts = vec![Attempt {
+        tags
+    }
+
+    /// The one attempt: what went to the provider is what the client sent.
+    fn attempt(&mut self, host: Option<String>, request: &Body) -> Attempt {
+        let provider = self.provider.take().or_else(|| host.map(provider_of));
+        let body = whole(self.response_body.take(), self.response_headers.as_deref());
+        Attempt {
             provider: provider.unwrap_or_else(|| "unknown".to_owned()),
             model: self.model.take(),
             because: "imported".to_owned(),
             status: self.status,
-            error: self.error.take(),
-            head_us: self.head_us.map(since),
-            ended_us: self.ended_us.map(since),
+            error: self.error.clone(),
+            head_us: self.head_us.map(|at| self.since(at)),
+            ended_us: self.ended_us.map(|at| self.since(at)),
             link_us: self.link_us,
             peer: self.peer.take(),
-            bytes: length(&response),
-            usage: recording.usage.clone(),
-            cost_nanousd: recording.cost_nanousd,
-            request: Leg {
-                line: None,
-                headers: None,
-                body: same_if_there(&recording.request.body),
-            },
+            bytes: length(&body),
+            usage: self.usage.clone(),
+            cost_nanousd: self.cost_nanousd,
+            request: Leg { line: None, headers: None, body: same_if_there(request) },
             response: Leg {
                 line: self.status.map(|status| status.to_string()),
                 headers: self.response_headers.clone(),
-                body: response,
+                body,
             },
             frames: std::mem::take(&mut self.frames),
             ..Attempt::default()
-        }];
-        let answered = self.status.is_some();
-        recording.response = Leg {
-            line: self.status.map(|status| status.to_string()),
-            headers: self.response_headers.take(),
-            body: if answered { Body::Same } else { Body::default() },
-        };
-        recording
+        }
     }
 }
 
@@ -151,8 +166,12 @@ fn same_if_there(body: &Body) -> Body {
     if body.whole().is_some() { Body::Same } else { Body::default() }
 }
 
-fn length(body: &Body) -> i64 {
-    body.whole().map_or(0, |whole| i64::try_from(whole.bytes.len()).unwrap_or(i64::MAX))
+pub(super) fn length(body: &Body) -> i64 {
+    body.whole().map_or(0, |whole| count(whole.bytes.len()))
+}
+
+pub(super) fn count(bytes: usize) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 /// The body, with its coding where its bytes really are in one: many recorders keep the headers and undo the coding.

@@ -13,10 +13,13 @@ pub(super) enum Line<'a> {
     TooLong,
 }
 
-/// Reads a file whose every line is one exchange; a reader gives `Ok(None)` for what is fine and none.
+/// Makes a recording of a line; `Ok(None)`: it is fine, and none.
+type Make<'a> = &'a mut dyn FnMut(&[u8]) -> Result<Option<Recording>, String>;
+
+/// Reads a file whose every line is one exchange.
 pub(super) fn read(
     from: &mut dyn BufRead,
-    recording: &mut dyn FnMut(&[u8]) -> Result<Option<Recording>, String>,
+    recording: Make<'_>,
     found: &mut dyn FnMut(Found) -> bool,
 ) -> Result<(), ReadError> {
     each(from, &mut |number, line| {

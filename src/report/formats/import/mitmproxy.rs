@@ -83,7 +83,7 @@ fn url(request: &Value) -> Option<String> {
     let scheme = request.get("scheme").text().unwrap_or_else(|| "https".to_owned());
     let host = request.get("host").text().unwrap_or_default();
     Some(match request.get("port").int() {
-        Some(port @ ..=442 | port @ 444..) if port != 80 => {
+        Some(port) if port != 443 && port != 80 => {
             format!("{scheme}://{host}:{port}{path}")
         }
         _ => format!("{scheme}://{host}{path}"),

@@ -63,7 +63,11 @@ struct Line {
     #[serde(default)]
     tags: IndexMap<String, String>,
     #[serde(default)]
+    indexed_headers: IndexMap<String, String>,
+    #[serde(default)]
     signals: Vec<String>,
+    duplicate_of: Option<String>,
+    prefix_changed_at: Option<i64>,
     #[serde(default)]
     labels: Vec<made::Label>,
     request: Leg,
@@ -106,9 +110,12 @@ struct Attempt {
 
 #[derive(Deserialize)]
 struct Link {
-    resolve_us: i64,
-    connect_us: i64,
-    tls_us: i64,
+    #[serde(rename = "resolve_us")]
+    resolve: i64,
+    #[serde(rename = "connect_us")]
+    connect: i64,
+    #[serde(rename = "tls_us")]
+    tls: i64,
 }
 
 #[derive(Deserialize)]
@@ -203,7 +210,10 @@ fn whole(line: Line) -> Result<Recording, &'static str> {
         redacted: line.redacted,
         replayable: line.replayable,
         tags: line.tags.into_iter().collect(),
+        indexed_headers: line.indexed_headers.into_iter().collect(),
         signals: line.signals,
+        duplicate_of: line.duplicate_of,
+        prefix_changed_at: line.prefix_changed_at,
         labels: line.labels,
         request: leg(line.request)?,
         attempts: line.attempts.into_iter().map(attempt).collect::<Result<_, _>>()?,
@@ -223,7 +233,7 @@ fn attempt(tried: Attempt) -> Result<made::Attempt, &'static str> {
         sent_us: tried.sent_us,
         head_us: tried.head_us,
         ended_us: tried.ended_us,
-        link_us: tried.link.map(|link| [link.resolve_us, link.connect_us, link.tls_us]),
+        link_us: tried.link.map(|link| [link.resolve, link.connect, link.tls]),
         peer: tried.peer,
         http: tried.http,
         tls: tried.tls,

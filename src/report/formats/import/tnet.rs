@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn deep_nesting_is_refused() {
         let mut text = "0:]".to_owned();
-        for _ in 0..DEPTH_MAX + 1 {
+        for _ in 0..=DEPTH_MAX {
             text = format!("{}:{text}]", text.len());
         }
         assert_eq!(read(&text), None);

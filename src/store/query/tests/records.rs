@@ -37,49 +37,61 @@ pub(super) fn store(rows: u64) -> TempDir {
 pub(super) fn row(n: u64) -> Row {
     let rare = n % 1_201 == 7;
     let wall_us = u64::try_from(NOW).unwrap() - (ROWS - n.min(ROWS)) * 7_000_000;
-    let failed = n % 37 == 0;
+    let failed = n.is_multiple_of(37);
     let rejected = n % 53 == 1;
     let mut row = plain(wall_us);
-    row.session = (n % 5 != 0).then(|| format!("s-{}", n / 20));
+    row.session = (!n.is_multiple_of(5)).then(|| format!("s-{}", n / 20));
     row.parent_session = (n / 20 % 4 == 1).then(|| format!("s-{}", n / 20 - 1));
-    row.session_inferred = n / 20 % 3 == 0;
+    row.session_inferred = (n / 20).is_multiple_of(3);
     row.dialect = ["openai_chat", "anthropic", "gemini"][(n % 3) as usize].into();
-    row.operation = if n % 11 == 0 { "embeddings" } else { "chat" }.into();
+    row.operation = if n.is_multiple_of(11) { "embeddings" } else { "chat" }.into();
     row.model_requested = (n % 97 != 3).then(|| format!("alias-{}", n % 4));
     row.status = match (failed, rejected) {
         (true, _) => Some(500 + (n % 4) as u16),
         (_, true) => Some(404),
-        _ if n % 71 == 0 => None,
+        _ if n.is_multiple_of(71) => None,
         _ => Some(200),
     };
-    row.outcome = match (failed, rejected) {
-        (true, _) => Outcome::UpstreamError,
-        (_, true) => Outcome::Rejected,
-        _ => Outcome::Complete,
-    };
-    row.stream = n % 2 == 0;
-    row.ttft_us = (n % 3 != 0).then_some(signed(n * 1_000 % 4_000_000));
+    if failed {
+        row.outcome = Outcome::UpstreamError;
+    } else {
+        row.outcome = if rejected { Outcome::Rejected } else { Outcome::Complete };
+    }
+    row.stream = n.is_multiple_of(2);
+    row.ttft_us = (!n.is_multiple_of(3)).then_some(signed(n * 1_000 % 4_000_000));
     row.duration_us = signed(n * 7_919 % 30_000_000);
-    row.gaps_us = (n % 4 == 0).then_some([1_000, 20_000, signed(n * 13_007 % 9_000_000)]);
+    row.gaps_us = (n.is_multiple_of(4)).then_some([1_000, 20_000, signed(n * 13_007 % 9_000_000)]);
     row.error_source =
         failed.then_some("upstream").or(rejected.then_some("client")).map(Into::into);
     row.error_kind =
         failed.then_some("overloaded").or(rejected.then_some("model_not_found")).map(Into::into);
     row.error_detail = failed.then(|| format!("the Provider said {n}: try later"));
-    row.finish_reason = (!failed).then(|| if n % 9 == 0 { "length" } else { "stop" }.to_owned());
+    row.finish_reason =
+        (!failed).then(|| if n.is_multiple_of(9) { "length" } else { "stop" }.to_owned());
     row.tools = match n % 6 {
         0 => vec![("read_file".to_owned(), 1), ("shell".to_owned(), 2)],
         1 => vec![(format!("tool-{n}"), 1)],
         _ => Vec::new(),
     };
     row.agent = ["claude-code", "codex", "none"][(n % 3) as usize].into();
-    row.path =
-        if n % 13 == 0 { format!("/v1/files/{n}") } else { "/v1/chat/completions".to_owned() };
-    row.client = (n % 8 != 0).then(|| "10.0.0.7:5000".parse().unwrap());
+    row.path = if n.is_multiple_of(13) {
+        format!("/v1/files/{n}")
+    } else {
+        "/v1/chat/completions".to_owned()
+    };
+    row.client = (!n.is_multiple_of(8)).then(|| "10.0.0.7:5000".parse().unwrap());
     row.key_label = (n % 2 == 1).then(|| "ci".into());
     row.user_label = rare.then(|| "Eve".to_owned());
-    row.client_request_id = (n % 10 == 0).then(|| format!("req-{n}"));
-    row.cost_nanousd = (n % 7 != 0).then_some(signed(n) * 100_000);
+    row.client_request_id = (n.is_multiple_of(10)).then(|| format!("req-{n}"));
+    row.cost_nanousd = (!n.is_multiple_of(7)).then_some(signed(n) * 100_000);
+    mark(&mut row, n, rare);
+    row.attempts =
+        if rejected { Vec::new() } else { (0..=n % 3 / 2).map(|_| attempt(n)).collect() };
+    row
+}
+
+/// What is said of it beside what happened.
+fn mark(row: &mut Row, n: u64, rare: bool) {
     row.tags = match n % 5 {
         0 => vec![("team".to_owned(), "search".to_owned())],
         1 => {
@@ -90,33 +102,28 @@ pub(super) fn row(n: u64) -> Row {
     row.headers =
         if n % 100 == 4 { vec![("x-team".to_owned(), "blue".to_owned())] } else { vec![] };
     row.level = [Level::Meta, Level::Full, Level::Headers][(n / 500 % 3) as usize];
-    row.flags =
-        if rare { flags::PINNED } else { 0 } | if n % 3 == 0 { flags::REPLAYABLE } else { 0 };
+    row.flags = if rare { flags::PINNED } else { 0 }
+        | if n.is_multiple_of(3) { flags::REPLAYABLE } else { 0 };
     row.signals = Signals::default();
-    if rare {
-        row.signals.add(Signal::Stall);
-    }
-    if n % 50 == 0 {
-        row.signals.add(Signal::Truncated);
-        row.signals.add(Signal::Refusal);
+    for (signal, has) in [(Signal::Stall, rare), (Signal::Truncated, n.is_multiple_of(50))] {
+        if has {
+            row.signals.add(signal);
+        }
     }
     if n % 400 < 20 && n > 400 {
         row.run_id = Some(ExchangeId::from_bytes([7; 16]).bytes());
-        row.replay_of = Some(ExchangeId::new(wall_us - 7).bytes());
+        row.replay_of = Some(ExchangeId::new(n).bytes());
     }
-    row.attempts =
-        if rejected { Vec::new() } else { (0..=n % 3 / 2).map(|_| attempt(n)).collect() };
-    row
 }
 
 fn attempt(n: u64) -> AttemptRow {
     let mut attempt = AttemptRow { ..blank() };
     attempt.provider = ["openai", "anthropic", "Local"][(n % 3) as usize].into();
     attempt.model = Some(["gpt-5", "gpt-5-mini", "claude-4"][(n % 3) as usize].into());
-    attempt.status = (n % 37 != 0).then_some(200);
+    attempt.status = (!n.is_multiple_of(37)).then_some(200);
     attempt.usage = Usage {
         input: Some(n * 31 % 40_000),
-        output: (n % 4 != 0).then_some(n % 500),
+        output: (!n.is_multiple_of(4)).then_some(n % 500),
         cache_read: (n % 4 == 2).then_some(n % 3),
         ..Usage::default()
     };
