@@ -43,8 +43,8 @@ mod tests;
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 
-pub use fresh::Fresh;
 pub use dictionaries::Slot;
+pub use fresh::Fresh;
 pub use read::{AttemptLegs, Legs, read};
 pub use remove::{Removed, give_back, prune, prune_sealed, prune_to_size};
 pub use rewrite::{Hide, Rewritten, rewrite};
