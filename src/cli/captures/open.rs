@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use crate::base::clock;
 use crate::cli::Exit;
-use crate::cli::args::PlaceArgs;
 use crate::cli::captures::args::WhereArgs;
+use crate::cli::place::PlaceArgs;
 use crate::cli::place::{self, refuse};
 use crate::cli::terminal::tell;
 use crate::store::query::Query;

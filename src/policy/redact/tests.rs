@@ -1,10 +1,9 @@
 //! The policy on whole bodies.
 
-use std::io::Write as _;
-
 use serde_json::{Value, json};
 
 use super::*;
+use crate::base::coding;
 
 const KEY: &str = "sk-proj-a8F3kQ92mZx71Lp0";
 
@@ -112,11 +111,7 @@ fn texts_of_parallel_choices_are_not_mixed() {
 
 #[test]
 fn a_coding_is_undone_only_where_it_hides_something() {
-    let gzip = |text: &str| {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-        encoder.write_all(text.as_bytes()).unwrap();
-        encoder.finish().unwrap()
-    };
+    let gzip = |text: &str| coding::gzip(text.as_bytes());
     let shape = Shape { coding: Some("gzip"), events: false };
     let redactor = redactor(&[]);
     assert_eq!(redactor.whole(&gzip("{\"a\":\"plain\"}"), shape), None);
