@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::cli::captures::args::CapturesCommand;
-use crate::cli::place::PlaceArgs;
+use crate::cli::place_args::PlaceArgs;
 use crate::config::settings::Overrides;
 
 /// Version, commit and features.

@@ -10,7 +10,7 @@ use crate::base::clock;
 use crate::store::db::{self, OpenError};
 use crate::store::reader::{ReadError, Reader};
 use crate::store::vault::{self, Progress, Stats, VaultError, Verified};
-use crate::store::{flags, listing, retention};
+use crate::store::{flags, listing, retention, search};
 
 /// The full-text index beside the store.
 const SEARCH: &str = "search.db";
@@ -178,6 +178,7 @@ pub fn prune(
     let (mut pruned, mut done) = (Pruned::default(), 0_u64);
     for some in seqs.chunks(STEP) {
         let removed = vault::prune(&mut connection, some)?;
+        search::forget(folder, some)?;
         pruned.bodies += removed.exchanges;
         pruned.bytes += removed.bytes;
         if !bodies_only {

@@ -95,8 +95,8 @@ impl Case {
     }
 }
 
-/// Path, request and answer: every dialect as document and stream.
-const GOLDEN: [(&str, &str, &str); 11] = [
+/// Path, what is asked, what is answered: every dialect as document and as stream.
+const CALLS: [(&str, &str, &str); 11] = [
     (
         "/v1/chat/completions",
         "openai_chat/requests/vision_tools.json",
@@ -154,10 +154,10 @@ const GOLDEN: [(&str, &str, &str); 11] = [
     ),
 ];
 
-/// Every dialect as document and stream; each of them clear and compressed, complete and cut.
+/// Each of the calls clear and compressed, complete and cut; and one that is no words.
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (path, request, answer) in GOLDEN {
+    for (path, request, answer) in CALLS {
         let stream = Path::new(answer).extension().is_some_and(|extension| extension == "sse");
         let kind = if stream { "text/event-stream" } else { "application/json" };
         let (request, clear) = (golden(request), golden(answer));

@@ -1,8 +1,6 @@
 //! What has to be done to a body as a whole, before it is cut into parts: a coding undone that hides a secret, values
 //! that pointers point at, secrets whose characters are spread over the events of a stream.
 
-use std::ops::Range;
-
 use super::edits::{apply, documents};
 use super::{Redactor, events, pointer};
 use crate::base::coding;

@@ -65,7 +65,7 @@ fn a_secret_spread_over_events_is_found_and_named_once() {
             let array = Value::from(values.clone()).to_string();
             for (body, events) in [(events, true), (array, false)] {
                 let clean = text(redactor.whole(body.as_bytes(), Shape { coding: None, events }));
-                let documents = super::body::documents(clean.as_bytes(), events);
+                let documents = super::edits::documents(clean.as_bytes(), events);
                 let mut joined = String::new();
                 for document in documents {
                     let value: Value = serde_json::from_str(&clean[document]).unwrap();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::report::look::{Look, Tone};
+use crate::report::look::{Look, Tone, wrap};
 use crate::report::words;
 use crate::store::upkeep::Census;
 
@@ -14,13 +14,17 @@ const NAMES: usize = 12;
 /// The page, without a line feed at its end.
 pub fn text(census: &Census, look: Look) -> String {
     let lines = records(census).into_iter().chain(sizes(census));
-    let lines = lines.map(|(name, told, tone)| {
-        format!("{}{}", look.cell(Tone::Dim, name, NAMES), look.paint(tone, &told))
-    });
-    let mut lines: Vec<String> = lines.collect();
-    lines.push(String::new());
-    lines.extend(parts(census, look));
-    lines.join("\n")
+    let mut shown = Vec::new();
+    for (name, told, tone) in lines {
+        let room = look.text_width().saturating_sub(NAMES);
+        for (at, line) in wrap(&told, room).into_iter().enumerate() {
+            let name = look.cell(Tone::Dim, if at == 0 { name } else { "" }, NAMES);
+            shown.push(format!("{name}{}", look.paint(tone, &line)));
+        }
+    }
+    shown.push(String::new());
+    shown.extend(parts(census, look));
+    shown.join("\n")
 }
 
 type Field = (&'static str, String, Tone);

@@ -5,8 +5,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rusqlite::Connection;
-
 use crate::store::db;
 use crate::store::search::index::Read;
 use crate::store::search::{Limits, file, index};

@@ -6,7 +6,7 @@ use std::fmt;
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::{self, CCtx, CParameter, DCtx};
 
-use crate::store::vault::dictionaries::{self, LEVEL, NO_DICTIONARY};
+use crate::store::vault::dictionaries::{self, LEVEL};
 use crate::store::vault::wire::Bad;
 
 /// Limit: a blob unpacked. What claims to be larger is refused.
