@@ -191,7 +191,14 @@ pub fn prune(
 }
 
 fn delete(connection: &mut Connection, seqs: &[i64]) -> rusqlite::Result<u64> {
-    let (mut left, mut deleted) = (seqs, 0);
+    let mut there = Vec::with_capacity(seqs.len());
+    for seq in seqs {
+        let sql = "SELECT 1 FROM exchange_records WHERE seq = ?";
+        if connection.prepare_cached(sql)?.exists([seq])? {
+            there.push(*seq);
+        }
+    }
+    let (mut left, mut deleted) = (there.as_slice(), 0);
     while !left.is_empty() {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let gone = retention::delete_records(&transaction, left, Some(clock::now() + HOLD))?;

@@ -19,6 +19,8 @@ pub(super) const NO_DICTIONARY: i64 = 0;
 /// The level of frames that go on from earlier content, and the window that has to hold both.
 const LEVEL_AFTER: i32 = 6;
 const WINDOW_LOG: u32 = 19;
+/// Limit: buffers larger than this are not kept.
+const BUFFER_KEPT: usize = 1 << 20;
 const DAMAGED: Bad = Bad("a blob does not decompress");
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
@@ -27,7 +29,8 @@ const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 pub(super) struct Codec {
     packers: HashMap<i64, Compressor<'static>>,
     openers: HashMap<i64, Decompressor<'static>>,
-    /// Reused for each blob that is opened.
+    /// Reused for each blob that is packed, and for each that is opened.
+    packed: Vec<u8>,
     frame: Vec<u8>,
 }
 
@@ -56,12 +59,14 @@ impl Codec {
                 entry.insert(packer)
             }
         };
-        let mut blob = packer.compress(plain).map_err(|_| FAILED)?;
-        if blob.starts_with(&MAGIC) {
-            blob.drain(..MAGIC.len());
-            return Ok(blob);
+        self.packed.clear();
+        self.packed.reserve(zstd_safe::compress_bound(plain.len()));
+        packer.compress_to_buffer(plain, &mut self.packed).map_err(|_| FAILED)?;
+        let blob = self.packed.strip_prefix(&MAGIC).ok_or(FAILED)?.to_vec();
+        if self.packed.capacity() > BUFFER_KEPT {
+            self.packed = Vec::new();
         }
-        Err(FAILED)
+        Ok(blob)
     }
 
     pub(super) fn open(

@@ -16,7 +16,7 @@ use crate::store::vault::wire::{Bad, Cursor, Put};
 
 const VERSION: u8 = 1;
 /// What a frame goes on from, at most. Part of the format: both sides have to come to the same.
-const WINDOW_BYTES: usize = 128 << 10;
+const WINDOW_BYTES: usize = 64 << 10;
 
 /// How the bytes of a segment stand for its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

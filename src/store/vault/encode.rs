@@ -200,7 +200,6 @@ impl Encoding<'_> {
         if opened != plain {
             return Err(damaged(Bad("what was packed does not come back as it was")));
         }
-        self.shelf.parse_rest(connection, opened).map_err(damaged)?;
         Ok((id, blob))
     }
 

@@ -16,7 +16,7 @@ const SAMPLES_MAX: i64 = 4_000;
 const SAMPLE_BYTES: usize = 16 << 10;
 const ALL_BYTES: usize = 4 << 20;
 /// Limit: bytes of a dictionary.
-const DICTIONARY_BYTES: usize = 48 << 10;
+const DICTIONARY_BYTES: usize = 100 << 10;
 /// One in this many samples is held out, to measure by.
 const HELD_OUT: usize = 5;
 /// What a dictionary has to save of the bytes without it, in percent.

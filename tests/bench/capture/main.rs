@@ -17,13 +17,15 @@ use std::path::Path;
 use pinhole::base::clock;
 use pinhole::dialect::outline::outline;
 use pinhole::store::stored::Body;
-use pinhole::store::vault::{self, NoClean, Shelf, Vault};
+use pinhole::store::vault::{self, NoClean, Shelf, Slot, Vault};
 use rusqlite::{Connection, TransactionBehavior};
 use rustix::time::{ClockId, clock_gettime};
 use traffic::Sent;
 
 /// Bytes of an exchange's record and what indexes it, about.
 const RECORD: u64 = 350;
+/// Exchanges after which dictionaries are trained, once.
+const TRAIN_AFTER: i64 = 1_000;
 /// Exchanges of one transaction.
 const BATCH: usize = 64;
 
@@ -32,9 +34,12 @@ fn main() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         return train::train(&root.join("src/store/vault/dictionaries"));
     }
-    agents();
-    chats();
-    unique();
+    let named: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with("--")).collect();
+    for (name, run) in [("agents", agents as fn()), ("chats", chats), ("unique", unique)] {
+        if named.is_empty() || named.iter().any(|one| one == name) {
+            run();
+        }
+    }
 }
 
 fn agents() {
@@ -117,7 +122,7 @@ fn fill(folder: &Path, sent: &[Sent]) -> Filled {
         .expect("the schema");
     let mut vault = Vault::new(Box::new(NoClean), None);
     let began = cpu_s();
-    let mut blob_bytes = 0;
+    let (mut blob_bytes, mut train_s) = (0, 0.0);
     let mut seq = 0;
     for batch in sent.chunks(BATCH) {
         let transaction = connection
@@ -130,8 +135,12 @@ fn fill(folder: &Path, sent: &[Sent]) -> Filled {
         }
         transaction.commit().expect("a commit");
         vault.committed();
+        // The store does this when it is idle, once a day.
+        if (seq - batch.len() as i64..seq).contains(&TRAIN_AFTER) {
+            train_s = train(&connection);
+        }
     }
-    let cpu_s = cpu_s() - began;
+    let cpu_s = cpu_s() - began - train_s;
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("a checkpoint");
     let stats = vault::stats(&connection).expect("the counts");
     println!("  content, rest      {:>10} {} bytes", stats.content_bytes, stats.rest_bytes);
@@ -148,6 +157,20 @@ fn fill(folder: &Path, sent: &[Sent]) -> Filled {
     }
     let file_bytes = std::fs::metadata(&path).expect("the file").len();
     Filled { file_bytes, blob_bytes, cpu_s }
+}
+
+/// Trains what can be trained; CPU seconds.
+fn train(connection: &Connection) -> f64 {
+    let began = cpu_s();
+    let mut shelf = Shelf::default();
+    for slot in Slot::ALL {
+        let trained = vault::train(connection, &mut shelf, slot).expect("a training");
+        if let Some(trained) = trained {
+            println!("  trained            {:>10}, {} % saved", slot.label(), trained.saved);
+            trained.keep(connection, &shelf).expect("a dictionary");
+        }
+    }
+    cpu_s() - began
 }
 
 fn report(filled: &Filled, count: usize, raw: usize) {
