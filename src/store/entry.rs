@@ -36,6 +36,9 @@ pub trait Bodies: Send {
 
     /// What was stored since the last commit is not there.
     fn rolled_back(&mut self);
+
+    /// There is nothing to write: time for what can wait.
+    fn idle(&mut self, _connection: &Connection) {}
 }
 
 impl Bodies for Vault {
@@ -55,6 +58,12 @@ impl Bodies for Vault {
 
     fn rolled_back(&mut self) {
         self.rolled_back();
+    }
+
+    fn idle(&mut self, connection: &Connection) {
+        if let Err(error) = self.idle(connection) {
+            tracing::debug!(%error, "no dictionary is trained for now");
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::base::clock;
 use crate::store::db::{self, OpenError};
 use crate::store::reader::{ReadError, Reader};
-use crate::store::vault::{self, Progress, Stats, VaultError, Verified, seal};
+use crate::store::vault::{self, Progress, Stats, VaultError, Verified};
 use crate::store::{flags, listing, retention, search};
 
 /// The full-text index beside the store.
@@ -177,10 +177,7 @@ pub fn prune(
     let mut connection = db::open_writer(folder, db::BUSY)?;
     let (mut pruned, mut done) = (Pruned::default(), 0_u64);
     for some in seqs.chunks(STEP) {
-        let removed = match seal::in_force() {
-            Some(seal) => vault::prune_sealed(&mut connection, some, seal)?,
-            None => vault::prune(&mut connection, some)?,
-        };
+        let removed = vault::prune(&mut connection, some)?;
         search::forget(folder, some)?;
         pruned.bodies += removed.exchanges;
         pruned.bytes += removed.bytes;

@@ -130,6 +130,9 @@ impl Work {
                 }
                 Err(RecvTimeoutError::Timeout) if behind && !self.retention_is_due() => {
                     self.look();
+                    if let (Some(bodies), Some(connection)) = (&mut self.bodies, &self.connection) {
+                        bodies.idle(connection);
+                    }
                     self.checkpoint("PASSIVE");
                     behind = false;
                 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::cli::args::PlaceArgs;
+use crate::cli::place_args::PlaceArgs;
 use crate::report::formats::export::Format;
 use crate::report::formats::import::Source;
 

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::base::clock;
 use crate::cli::Exit;
-use crate::cli::args::PlaceArgs;
 use crate::cli::captures::args::WhereArgs;
 use crate::cli::place::{self, Place, refuse};
+use crate::cli::place_args::PlaceArgs;
 use crate::cli::terminal::tell;
 use crate::store::query::Query;
 use crate::store::query::page::{FindError, Page};

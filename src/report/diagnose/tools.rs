@@ -120,7 +120,7 @@ pub(super) fn failed_tool(case: &Case<'_>) -> Option<Finding> {
             Class::FailedTool,
             Place::Client,
             Confidence::Certain,
-            "The request brings the result of a tool that failed in the client".to_owned(),
+            "The request brings the result of a tool that failed in the client",
         )
         .seen_perhaps("result", result)
         .advise("the call itself went well; look at the tool in the client"),

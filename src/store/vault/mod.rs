@@ -8,7 +8,7 @@
 //! ```
 //!
 //! What an exchange brings that no earlier one had are segments of its `content`; a conversation that is sent again each
-//! turn is a recipe of a few bytes. `links` says who needs whose content. Everything is decoded again and compared before
+//! turn is a recipe of a few bytes. Of a stream of events, what is said is content too: the next request says it again. `links` says who needs whose content. Everything is decoded again and compared before
 //! it is written. The file is specified in `docs/capture-format.md`.
 
 mod codec;
@@ -46,7 +46,7 @@ use std::sync::atomic::AtomicU64;
 pub use dictionaries::Slot;
 pub use fresh::Fresh;
 pub use read::{AttemptLegs, Legs, read};
-pub use remove::{Removed, give_back, prune, prune_sealed, prune_to_size};
+pub use remove::{Removed, give_back, prune, prune_to_size};
 pub use rewrite::{Hide, Rewritten, rewrite};
 pub use shelf::Shelf;
 pub use store::Vault;

@@ -149,13 +149,6 @@ impl Recipe {
         self.steps.iter().map(own).sum()
     }
 
-    /// Exchanges that the recipe names.
-    pub(super) fn names(&self) -> impl Iterator<Item = i64> {
-        let run =
-            |step: &Step| if let Step::Run { place, .. } = step { Some(place.seq) } else { None };
-        self.base.iter().map(|base| base.seq).chain(self.steps.iter().filter_map(run))
-    }
-
     pub(super) fn write(&self, seq: i64, to: &mut Vec<u8>) {
         match self.base {
             None => to.put_number(0),

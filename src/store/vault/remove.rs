@@ -9,7 +9,7 @@ use crate::base::clock;
 use crate::store::flags;
 use crate::store::vault::shelf::Shelf;
 use crate::store::vault::store::count_removal;
-use crate::store::vault::{Seal, VaultError};
+use crate::store::vault::{VaultError, seal};
 
 /// Limit: how long one transaction gathers; its commit comes on top.
 const HOLD: Duration = Duration::from_millis(15);
@@ -31,20 +31,11 @@ pub struct Removed {
 
 /// Removes the bodies of these exchanges, in short transactions.
 pub fn prune(connection: &mut Connection, seqs: &[i64]) -> Result<Removed, VaultError> {
-    // What an encrypted content needs is told by the links as well, only slower.
-    prune_with(connection, seqs, &mut Shelf::default())
+    // Without the key, what an encrypted content needs is told by the links as well, only slower.
+    prune_with(connection, seqs, &mut Shelf::new(seal::in_force()))
 }
 
-/// As [`prune`], with the key of an encrypted store.
-pub fn prune_sealed(
-    connection: &mut Connection,
-    seqs: &[i64],
-    seal: std::sync::Arc<dyn Seal>,
-) -> Result<Removed, VaultError> {
-    prune_with(connection, seqs, &mut Shelf::new(Some(seal)))
-}
-
-pub(super) fn prune_with(
+fn prune_with(
     connection: &mut Connection,
     seqs: &[i64],
     shelf: &mut Shelf,

@@ -163,7 +163,7 @@ impl Shelf {
         };
         let row = match &self.seal {
             None => (blob.id, blob.bytes.clone()),
-            Some(seal) => (-1 - blob.id, seal.seal(&blob.bytes, seq, Part::Content)),
+            Some(seal) => (-1 - blob.id, sealed(&**seal, &blob.bytes, (seq, Part::Content))?),
         };
         Ok((row, blob))
     }
@@ -203,7 +203,7 @@ impl Shelf {
         let blob = self.pack_with(connection, plain, id)?;
         Ok(match &self.seal {
             None => (id, blob),
-            Some(seal) => (-1 - id, seal.seal(&blob, place.0, place.1)),
+            Some(seal) => (-1 - id, sealed(&**seal, &blob, place)?),
         })
     }
 
@@ -345,6 +345,12 @@ impl Shelf {
         }
         Ok(used)
     }
+}
+
+/// Encrypts; what cannot be is not stored.
+fn sealed(seal: &dyn Seal, blob: &[u8], (seq, part): (i64, Part)) -> Result<Vec<u8>, Bad> {
+    let sealed = seal.seal(blob, seq, part);
+    if sealed.is_empty() { Err(Bad("it cannot be encrypted")) } else { Ok(sealed) }
 }
 
 /// `plain` with what stands in it and in no segment.

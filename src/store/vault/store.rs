@@ -4,23 +4,27 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension};
 
+use crate::base::clock;
 use crate::store::capture::{BodyIn, Captured};
-use crate::store::vault::dictionaries::Current;
+use crate::store::vault::dictionaries::{Current, Slot};
 use crate::store::vault::encode::Encoding;
 use crate::store::vault::hash::SegmentHasher;
 use crate::store::vault::index::{Index, Met, Place};
 use crate::store::vault::requests::Tally;
 use crate::store::vault::shelf::Shelf;
-use crate::store::vault::{Clean, Kept, Seal, VaultCounters, VaultError};
+use crate::store::vault::{Clean, Kept, Seal, VaultCounters, VaultError, train};
 
 /// Limits: what is read of the newest exchanges at the start, and of a session that is met for the first time.
 const WARM_ROWS: i64 = 64;
 const WARM_BYTES: usize = 8 << 20;
 /// Bodies shorter than this are not worth looking for the session's earlier ones.
 const SESSION_BYTES: usize = 8 << 10;
+/// How often dictionaries are trained.
+const TRAIN_EVERY: Duration = Duration::from_hours(24);
 /// Limit: sessions remembered as looked for.
 const SESSIONS_MAX: usize = 4_096;
 
@@ -43,6 +47,9 @@ pub struct Vault {
     sessions: HashSet<String>,
     /// The newest exchange when the vault was opened: sessions of later ones need not be looked for.
     first_seq: i64,
+    /// For which slot a dictionary is trained next, and when all were tried.
+    next_slot: usize,
+    trained: Option<Instant>,
 }
 
 impl Vault {
@@ -59,6 +66,8 @@ impl Vault {
             settled: false,
             sessions: HashSet::new(),
             first_seq: 0,
+            next_slot: 0,
+            trained: None,
         }
     }
 
@@ -127,6 +136,31 @@ impl Vault {
         }
         self.shelf.templates.clear();
         self.settled = false;
+    }
+
+    /// While there is nothing to write: trains a dictionary for one slot, each slot once a day. Takes a second or so.
+    pub fn idle(&mut self, connection: &Connection) -> Result<(), VaultError> {
+        let now = clock::now();
+        if self.trained.is_some_and(|at| now.duration_since(at) < TRAIN_EVERY) {
+            return Ok(());
+        }
+        let Some(slot) = Slot::ALL.get(self.next_slot) else {
+            (self.next_slot, self.trained) = (0, Some(now));
+            return Ok(());
+        };
+        let Some(trained) = train::train(connection, &mut self.shelf, *slot)? else {
+            self.next_slot += 1;
+            return Ok(());
+        };
+        trained.keep(connection, &self.shelf)?;
+        tracing::info!(
+            slot = trained.slot.label(),
+            samples = trained.samples,
+            saved_percent = trained.saved,
+            "a dictionary was trained on the store's own content"
+        );
+        self.next_slot += 1;
+        Ok(())
     }
 
     fn encoding<'v>(&'v mut self, connection: &'v Connection, seq: i64) -> Encoding<'v> {

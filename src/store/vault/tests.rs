@@ -510,3 +510,194 @@ proptest! {
         let _damage = vault::verify(&connection, |_| ()).unwrap();
     }
 }
+
+/// A stream as OpenAI sends it, a word at a time, with a text that the next request will hold.
+fn stream(text: &str) -> String {
+    let event = |(n, word): (usize, &str)| {
+        format!(
+            "data: {{\"id\":\"c-1\",\"choices\":[{{\"delta\":{{\"content\":\"{word}\"}}}}],\"sequence_number\":{n}}}\n\n"
+        )
+    };
+    let events: String = text.split_inclusive(' ').enumerate().map(event).collect();
+    events + "data: [DONE]\n\n"
+}
+
+fn said(n: usize) -> String {
+    (0..150).map(|word| format!("says{} ", word * n * n % 9_973)).collect()
+}
+
+/// Turns that answer in streams, and repeat what was said in the next request.
+fn talk(turns: usize) -> Vec<Captured> {
+    let mut messages = vec![message(1)];
+    (0..turns)
+        .map(|n| {
+            let request = format!(r#"{{"model":"m","messages":[{}]}}"#, messages.join(","));
+            messages.push(format!(r#"{{"role":"assistant","content":"{}"}}"#, said(n)));
+            messages.push(message(n + 100));
+            let answer = stream(&said(n));
+            let mut captured = exchange(request, &answer);
+            let lengths = answer.split_inclusive("\n\n").map(|event| event.len() as u32);
+            captured.attempts[0].frames =
+                lengths.enumerate().map(|(at, length)| (at as u64 * 700, length)).collect();
+            captured
+        })
+        .collect()
+}
+
+#[test]
+fn what_a_stream_says_is_stored_once() {
+    let connection = connection();
+    let mut vault = vault();
+    let turns = talk(30);
+    let mut last = 0;
+    for (seq, turn) in (1..).zip(&turns) {
+        last = put(&mut vault, &connection, seq, turn).stored_bytes;
+    }
+    for (seq, turn) in (1..).zip(&turns) {
+        assert_same(&vault::read(&connection, seq).unwrap().unwrap(), turn);
+    }
+    // The words of the stream and those of a message, each once, and some bytes for the rest.
+    assert!(last < 1_100, "{last}");
+    assert_eq!(vault::verify(&connection, |_| ()).unwrap().damaged, 0);
+    assert_eq!(vault.counters().mismatches.load(std::sync::atomic::Ordering::Relaxed), 0);
+}
+
+#[test]
+fn secrets_in_streams_are_found_across_events_and_later() {
+    let spread = |n: i64| {
+        stream(&said(3)).replacen("\"says0 \"", "\"sec\"", 1).replacen(
+            "\"says9 \"",
+            &format!("\"ret-word{n} \""),
+            1,
+        )
+    };
+    let read = |connection: &Connection, seq| {
+        let read = vault::read(connection, seq).unwrap().unwrap();
+        let Body::Whole(whole) = &read.attempts[0].response.body else { panic!("no body") };
+        assert!(whole.redacted && !read.attempts[0].frames.is_empty());
+        String::from_utf8(whole.bytes.clone()).unwrap()
+    };
+    let with_frames = |n| {
+        let mut captured = exchange(conversation(3), spread(n));
+        captured.attempts[0].frames = vec![(0, 10), (100, 50)];
+        captured
+    };
+    let mut connection = connection();
+    // At once.
+    let mut vault = Vault::new(Box::new(Hide), None);
+    put(&mut vault, &connection, 1, &with_frames(1));
+    let answer = read(&connection, 1);
+    assert!(answer.contains("[hidden] says18") && !answer.contains("word1"), "{answer}");
+    // By a later policy.
+    let mut vault = self::vault();
+    put(&mut vault, &connection, 2, &with_frames(2));
+    let mut shelf = Shelf::default();
+    let done = vault::rewrite(&mut connection, &mut shelf, &[2], &|text| Hide.clean(text)).unwrap();
+    assert_eq!(done.contents, 1);
+    let answer = read(&connection, 2);
+    assert!(answer.contains("[hidden] says18") && !answer.contains("word2"), "{answer}");
+    assert_eq!(vault::verify(&connection, |_| ()).unwrap().named, []);
+}
+
+#[test]
+fn long_conversations_are_rewritten_with_what_goes_on_from_them() {
+    let mut connection = connection();
+    let mut vault = vault();
+    let turns = talk(40);
+    for (seq, turn) in (1..).zip(&turns) {
+        put(&mut vault, &connection, seq, turn);
+    }
+    let after = "SELECT count(*) FROM bodies WHERE content_dictionary = 100";
+    assert!(count(&connection, after) > 25);
+    // In the tenth turn, in what was said and in a message.
+    let hide = |text: &[u8]| {
+        let rules = regex::bytes::Regex::new("says81 |109 w0 ").unwrap();
+        rules.is_match(text).then(|| rules.replace_all(text, &b"[gone]"[..]).into_owned())
+    };
+    let seqs: Vec<i64> = (1..=40).collect();
+    vault::rewrite(&mut connection, &mut Shelf::default(), &seqs, &hide).unwrap();
+    assert_eq!(vault::verify(&connection, |_| ()).unwrap().named, []);
+    for (seq, turn) in (1..).zip(&turns) {
+        let read = vault::read(&connection, seq).unwrap().unwrap();
+        let (Body::Whole(whole), BodyIn::Content(given)) = (&read.request.body, &turn.request.body)
+        else {
+            panic!("no body")
+        };
+        let expected = hide(&given.bytes).unwrap_or(given.bytes.to_vec());
+        assert_eq!(
+            String::from_utf8_lossy(&whole.bytes),
+            String::from_utf8_lossy(&expected),
+            "{seq}"
+        );
+        assert!(!format!("{read:?}").contains("says81 "));
+    }
+    // What is removed takes nothing along that the others go on from.
+    vault::prune(&mut connection, &(1..=39).collect::<Vec<_>>()).unwrap();
+    assert_eq!(vault::verify(&connection, |_| ()).unwrap().named, []);
+    vault::prune(&mut connection, &[40]).unwrap();
+    assert_eq!(count(&connection, "SELECT count(*) FROM bodies"), 0);
+}
+
+#[test]
+fn a_dictionary_is_trained_when_it_is_worth_it_and_goes_with_what_it_knows() {
+    let mut connection = connection();
+    let mut vault = vault();
+    let single = |n: i64| {
+        let words: String =
+            (0..40).map(|word| format!("trained{} ", (word * n * 31 + n) % 199)).collect();
+        exchange(format!(r#"{{"messages":[{{"role":"user","content":"{words}"}}]}}"#), "{}")
+    };
+    for seq in 1..=600 {
+        put(&mut vault, &connection, seq, &single(seq));
+    }
+    for _ in 0..10 {
+        vault.idle(&connection).unwrap();
+    }
+    let trained = "SELECT count(*) FROM dictionaries WHERE kind = 'content'";
+    assert_eq!(count(&connection, trained), 1);
+    let before = put(&mut self::vault(), &self::connection(), 1, &single(601)).stored_bytes;
+    let after = put(&mut vault, &connection, 601, &single(601)).stored_bytes;
+    assert!(after < before * 9 / 10, "{after} of {before}");
+    assert_same(&vault::read(&connection, 601).unwrap().unwrap(), &single(601));
+    // A second one is not trained within the day.
+    assert!(
+        vault::train(&connection, &mut Shelf::default(), vault::Slot::Content).unwrap().is_none()
+    );
+    let hide = |text: &[u8]| {
+        text.starts_with(br#"{"role":"user","content":"trained1 "#).then(|| b"[gone]".to_vec())
+    };
+    let seqs: Vec<i64> = (1..=601).collect();
+    let done = vault::rewrite(&mut connection, &mut Shelf::default(), &seqs, &hide).unwrap();
+    assert!(done.contents > 0);
+    assert_eq!(count(&connection, trained), 0);
+    assert_eq!(vault::verify(&connection, |_| ()).unwrap().named, []);
+}
+
+#[test]
+fn a_session_of_before_the_start_is_found_again() {
+    let connection = connection();
+    connection
+        .execute_batch(
+            "CREATE TABLE sessions (id INTEGER PRIMARY KEY, name TEXT, parent INTEGER);
+             CREATE TABLE exchange_records (seq INTEGER PRIMARY KEY, session INTEGER, flags INTEGER NOT NULL DEFAULT 0);
+             INSERT INTO sessions VALUES (1, 's', NULL);",
+        )
+        .unwrap();
+    let mut vault = vault();
+    let turns = talk(20);
+    for (seq, turn) in (1..).zip(&turns[..19]) {
+        put(&mut vault, &connection, seq, turn);
+        connection
+            .execute("INSERT INTO exchange_records (seq, session) VALUES (?1, 1)", [seq])
+            .unwrap();
+    }
+    // So much else came since that the newest content does not tell.
+    for seq in 100..200 {
+        let other = exchange(message(seq as usize * 7), "other");
+        vault.store(&connection, seq, Some("other"), &other).unwrap();
+    }
+    vault.committed();
+    let kept = put(&mut self::vault(), &connection, 300, &turns[19]);
+    assert!(kept.stored_bytes < 1_500, "{kept:?}");
+    assert_same(&vault::read(&connection, 300).unwrap().unwrap(), &turns[19]);
+}

@@ -4,7 +4,7 @@
 use rusqlite::{Connection, params};
 
 use crate::base::clock;
-use crate::store::vault::codec::LEVEL;
+use crate::store::vault::dictionaries::LEVEL;
 use crate::store::vault::dictionaries::{self, Current, Slot, TRAINED_MIN};
 use crate::store::vault::shelf::Shelf;
 use crate::store::vault::{Part, VaultError};
@@ -14,7 +14,7 @@ const SAMPLES_MIN: usize = 500;
 /// Limits: samples, bytes of one, bytes of all. More would make a better dictionary only slowly.
 const SAMPLES_MAX: i64 = 4_000;
 const SAMPLE_BYTES: usize = 16 << 10;
-const ALL_BYTES: usize = 4 << 20;
+const ALL_BYTES: usize = 3 << 20;
 /// Limit: bytes of a dictionary.
 const DICTIONARY_BYTES: usize = 100 << 10;
 /// One in this many samples is held out, to measure by.

@@ -6,9 +6,9 @@ use rusqlite::Connection;
 use serde::Serialize;
 
 use crate::store::stored::{Body, Leg};
-use crate::store::vault::VaultError;
 use crate::store::vault::shelf::Shelf;
 use crate::store::vault::wire::Bad;
+use crate::store::vault::{VaultError, seal};
 
 /// Limit: damaged exchanges that are named; more are counted.
 const NAMED_MAX: usize = 1_000;
@@ -36,7 +36,7 @@ pub struct Verified {
 
 /// Decodes every body and compares its digest, and checks that whatever is needed is held by a link.
 pub fn verify(connection: &Connection, on: impl FnMut(Progress)) -> Result<Verified, VaultError> {
-    verify_with(connection, &mut Shelf::default(), on)
+    verify_with(connection, &mut Shelf::new(seal::in_force()), on)
 }
 
 /// As [`verify`], with a shelf that has the key.

@@ -93,7 +93,9 @@ impl Corpus {
                     text.push_str(word);
                 }
             }
-            text.push_str(self.dice.pick(&[". ", ". ", ", ", ".\n\n", ".\n- ", ": ", "?\n", "'s "]));
+            text.push_str(
+                self.dice.pick(&[". ", ". ", ", ", ".\n\n", ".\n- ", ": ", "?\n", "'s "]),
+            );
         }
         text
     }
@@ -119,14 +121,44 @@ impl Corpus {
 
     fn tool(&mut self) -> Value {
         let name = self.dice.pick(&[
-            "Read", "Write", "Edit", "Bash", "Grep", "Glob", "WebFetch", "WebSearch", "TodoWrite", "Task", "shell",
-            "apply_patch", "update_plan", "read_file", "write_file", "search", "execute_command", "get_weather",
+            "Read",
+            "Write",
+            "Edit",
+            "Bash",
+            "Grep",
+            "Glob",
+            "WebFetch",
+            "WebSearch",
+            "TodoWrite",
+            "Task",
+            "shell",
+            "apply_patch",
+            "update_plan",
+            "read_file",
+            "write_file",
+            "search",
+            "execute_command",
+            "get_weather",
         ]);
         let mut properties = serde_json::Map::new();
         for _ in 0..self.dice.between(1, 6) {
             let name = self.dice.pick(&[
-                "file_path", "path", "command", "content", "old_string", "new_string", "pattern", "query", "limit",
-                "offset", "timeout", "description", "url", "prompt", "replace_all", "location",
+                "file_path",
+                "path",
+                "command",
+                "content",
+                "old_string",
+                "new_string",
+                "pattern",
+                "query",
+                "limit",
+                "offset",
+                "timeout",
+                "description",
+                "url",
+                "prompt",
+                "replace_all",
+                "location",
             ]);
             let kind = self.dice.pick(&["string", "number", "boolean", "integer"]);
             let words = self.prose(60);
@@ -142,9 +174,15 @@ impl Corpus {
         let (path, file) = (self.word(), self.word());
         match self.dice.below(4) {
             0 => json!({ "file_path": format!("/home/user/project/src/{path}/{file}.py") }),
-            1 => json!({ "command": format!("cd /home/user/project && grep -rn \"{file}\" src/{path}"), "description": self.prose(30) }),
-            2 => json!({ "file_path": format!("/home/user/project/src/{path}.ts"), "old_string": self.source(100), "new_string": self.source(120) }),
-            _ => json!({ "pattern": format!("{path}.*{file}"), "path": "src", "output_mode": "content" }),
+            1 => {
+                json!({ "command": format!("cd /home/user/project && grep -rn \"{file}\" src/{path}"), "description": self.prose(30) })
+            }
+            2 => {
+                json!({ "file_path": format!("/home/user/project/src/{path}.ts"), "old_string": self.source(100), "new_string": self.source(120) })
+            }
+            _ => {
+                json!({ "pattern": format!("{path}.*{file}"), "path": "src", "output_mode": "content" })
+            }
         }
     }
 
@@ -172,7 +210,11 @@ impl Corpus {
 
     fn model(&mut self, dialect: &str) -> &'static str {
         let models: &[&'static str] = match dialect {
-            "anthropic" => &["claude-sonnet-4-5-20250929", "claude-opus-4-1-20250805", "claude-3-5-haiku-20241022"],
+            "anthropic" => &[
+                "claude-sonnet-4-5-20250929",
+                "claude-opus-4-1-20250805",
+                "claude-3-5-haiku-20241022",
+            ],
             "gemini" => &["gemini-2.5-pro", "gemini-2.5-flash", "gemini-2.0-flash"],
             _ => &["gpt-5", "gpt-5-mini", "gpt-4o-mini", "gpt-4.1", "gpt-5-codex"],
         };
@@ -202,14 +244,17 @@ impl Corpus {
     }
 
     fn chat_request(&mut self) -> String {
-        let mut messages = vec![json!({ "role": "system", "content": format!("You are a helpful assistant. {}", self.prose(200)) })];
+        let mut messages = vec![
+            json!({ "role": "system", "content": format!("You are a helpful assistant. {}", self.prose(200)) }),
+        ];
         for _ in 0..self.dice.between(1, 4) {
             let (length, bytes) = (self.length(), self.length() * 3);
             let id = format!("call_{}", self.dice.id(24));
             messages.push(json!({ "role": "user", "content": self.prose(length) }));
             messages.push(json!({ "role": "assistant", "content": null, "tool_calls": [{ "id": id, "type": "function",
                 "function": { "name": "read_file", "arguments": self.arguments().to_string() } }] }));
-            messages.push(json!({ "role": "tool", "tool_call_id": id, "content": self.source(bytes) }));
+            messages
+                .push(json!({ "role": "tool", "tool_call_id": id, "content": self.source(bytes) }));
         }
         let tool = self.tool();
         json!({ "model": self.model("chat"), "messages": messages, "tools": [{ "type": "function", "function": {
@@ -251,7 +296,8 @@ impl Corpus {
     }
 
     fn anthropic_answer(&mut self, events: bool) -> String {
-        let (length, id, model) = (self.length(), format!("msg_01{}", self.dice.id(22)), self.model("anthropic"));
+        let (length, id, model) =
+            (self.length(), format!("msg_01{}", self.dice.id(22)), self.model("anthropic"));
         let (text, arguments) = (self.prose(length), self.arguments());
         let tool = format!("toolu_01{}", self.dice.id(22));
         let usage = json!({ "input_tokens": self.dice.below(9_000), "cache_creation_input_tokens": self.dice.below(9_000),
@@ -262,34 +308,64 @@ impl Corpus {
                 { "type": "tool_use", "id": tool, "name": "Bash", "input": arguments }], "stop_reason": "end_turn", "stop_sequence": null, "usage": usage }).to_string();
         }
         let mut all = Vec::new();
-        let mut event = |name: &str, data: Value| all.push(format!("event: {name}\ndata: {data}\n\n"));
-        event("message_start", json!({ "type": "message_start", "message": { "model": model, "id": id, "type": "message", "role": "assistant",
-            "content": [], "stop_reason": null, "stop_sequence": null, "usage": usage } }));
-        event("content_block_start", json!({ "type": "content_block_start", "index": 0, "content_block": { "type": "thinking", "thinking": "", "signature": "" } }));
+        let mut event =
+            |name: &str, data: Value| all.push(format!("event: {name}\ndata: {data}\n\n"));
+        event(
+            "message_start",
+            json!({ "type": "message_start", "message": { "model": model, "id": id, "type": "message", "role": "assistant",
+            "content": [], "stop_reason": null, "stop_sequence": null, "usage": usage } }),
+        );
+        event(
+            "content_block_start",
+            json!({ "type": "content_block_start", "index": 0, "content_block": { "type": "thinking", "thinking": "", "signature": "" } }),
+        );
         for piece in self.pieces(&text[..text.len() / 4]) {
-            event("content_block_delta", json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "thinking_delta", "thinking": piece } }));
+            event(
+                "content_block_delta",
+                json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "thinking_delta", "thinking": piece } }),
+            );
         }
-        event("content_block_delta", json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "signature_delta", "signature": self.dice.id(80) } }));
+        event(
+            "content_block_delta",
+            json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "signature_delta", "signature": self.dice.id(80) } }),
+        );
         event("content_block_stop", json!({ "type": "content_block_stop", "index": 0 }));
-        event("content_block_start", json!({ "type": "content_block_start", "index": 1, "content_block": { "type": "text", "text": "" } }));
+        event(
+            "content_block_start",
+            json!({ "type": "content_block_start", "index": 1, "content_block": { "type": "text", "text": "" } }),
+        );
         event("ping", json!({ "type": "ping" }));
         for piece in self.pieces(&text) {
-            event("content_block_delta", json!({ "type": "content_block_delta", "index": 1, "delta": { "type": "text_delta", "text": piece } }));
+            event(
+                "content_block_delta",
+                json!({ "type": "content_block_delta", "index": 1, "delta": { "type": "text_delta", "text": piece } }),
+            );
         }
         event("content_block_stop", json!({ "type": "content_block_stop", "index": 1 }));
-        event("content_block_start", json!({ "type": "content_block_start", "index": 2, "content_block": { "type": "tool_use", "id": tool, "name": "Read", "input": {} } }));
+        event(
+            "content_block_start",
+            json!({ "type": "content_block_start", "index": 2, "content_block": { "type": "tool_use", "id": tool, "name": "Read", "input": {} } }),
+        );
         for piece in self.pieces(&arguments.to_string()) {
-            event("content_block_delta", json!({ "type": "content_block_delta", "index": 2, "delta": { "type": "input_json_delta", "partial_json": piece } }));
+            event(
+                "content_block_delta",
+                json!({ "type": "content_block_delta", "index": 2, "delta": { "type": "input_json_delta", "partial_json": piece } }),
+            );
         }
         event("content_block_stop", json!({ "type": "content_block_stop", "index": 2 }));
-        event("message_delta", json!({ "type": "message_delta", "delta": { "stop_reason": "tool_use", "stop_sequence": null }, "usage": usage }));
+        event(
+            "message_delta",
+            json!({ "type": "message_delta", "delta": { "stop_reason": "tool_use", "stop_sequence": null }, "usage": usage }),
+        );
         event("message_stop", json!({ "type": "message_stop" }));
         all.concat()
     }
 
     fn chat_answer(&mut self, events: bool) -> String {
-        let (length, id, model) = (self.length(), format!("chatcmpl-{}", self.dice.id(29)), self.model("chat"));
-        let (text, arguments, created) = (self.prose(length), self.arguments(), 1_750_000_000 + self.dice.below(20_000_000));
+        let (length, id, model) =
+            (self.length(), format!("chatcmpl-{}", self.dice.id(29)), self.model("chat"));
+        let (text, arguments, created) =
+            (self.prose(length), self.arguments(), 1_750_000_000 + self.dice.below(20_000_000));
         let call = format!("call_{}", self.dice.id(24));
         let usage = json!({ "prompt_tokens": self.dice.below(9_000), "completion_tokens": self.dice.below(900), "total_tokens": self.dice.below(9_900),
             "prompt_tokens_details": { "cached_tokens": 0, "audio_tokens": 0 },
@@ -314,9 +390,15 @@ impl Corpus {
         for piece in self.pieces(&text) {
             event(json!({ "content": piece }), Value::Null);
         }
-        event(json!({ "tool_calls": [{ "index": 0, "id": call, "type": "function", "function": { "name": "shell", "arguments": "" } }] }), Value::Null);
+        event(
+            json!({ "tool_calls": [{ "index": 0, "id": call, "type": "function", "function": { "name": "shell", "arguments": "" } }] }),
+            Value::Null,
+        );
         for piece in self.pieces(&arguments.to_string()) {
-            event(json!({ "tool_calls": [{ "index": 0, "function": { "arguments": piece } }] }), Value::Null);
+            event(
+                json!({ "tool_calls": [{ "index": 0, "function": { "arguments": piece } }] }),
+                Value::Null,
+            );
         }
         event(json!({}), "tool_calls".into());
         all.push(format!("data: {}\n\ndata: [DONE]\n\n", json!({ "id": id, "object": "chat.completion.chunk", "created": created, "model": model, "choices": [], "usage": usage })));
@@ -324,7 +406,11 @@ impl Corpus {
     }
 
     fn responses_answer(&mut self, events: bool) -> String {
-        let (length, id, model) = (self.length(), format!("resp_{}", self.dice.id(48).to_lowercase()), self.model("responses"));
+        let (length, id, model) = (
+            self.length(),
+            format!("resp_{}", self.dice.id(48).to_lowercase()),
+            self.model("responses"),
+        );
         let (text, item) = (self.prose(length), format!("msg_{}", self.dice.id(48).to_lowercase()));
         let message = json!({ "id": item, "type": "message", "status": "completed", "content": [{ "type": "output_text", "annotations": [], "logprobs": [], "text": text }], "role": "assistant" });
         let response = json!({ "id": id, "object": "response", "created_at": 1_750_000_000 + self.dice.below(20_000_000), "status": "completed", "background": false,
@@ -343,18 +429,39 @@ impl Corpus {
             all.push(format!("event: {name}\ndata: {data}\n\n"));
         };
         event("response.created", json!({ "type": "response.created", "response": response }));
-        event("response.in_progress", json!({ "type": "response.in_progress", "response": response }));
-        event("response.output_item.added", json!({ "type": "response.output_item.added", "output_index": 0, "item": { "id": item, "type": "message", "status": "in_progress", "content": [], "role": "assistant" } }));
-        event("response.content_part.added", json!({ "type": "response.content_part.added", "item_id": item, "output_index": 0, "content_index": 0, "part": { "type": "output_text", "annotations": [], "logprobs": [], "text": "" } }));
+        event(
+            "response.in_progress",
+            json!({ "type": "response.in_progress", "response": response }),
+        );
+        event(
+            "response.output_item.added",
+            json!({ "type": "response.output_item.added", "output_index": 0, "item": { "id": item, "type": "message", "status": "in_progress", "content": [], "role": "assistant" } }),
+        );
+        event(
+            "response.content_part.added",
+            json!({ "type": "response.content_part.added", "item_id": item, "output_index": 0, "content_index": 0, "part": { "type": "output_text", "annotations": [], "logprobs": [], "text": "" } }),
+        );
         for piece in self.pieces(&text) {
             let salt = self.dice.id(9);
-            event("response.output_text.delta", json!({ "type": "response.output_text.delta", "item_id": item, "output_index": 0, "content_index": 0, "delta": piece, "logprobs": [], "obfuscation": salt }));
+            event(
+                "response.output_text.delta",
+                json!({ "type": "response.output_text.delta", "item_id": item, "output_index": 0, "content_index": 0, "delta": piece, "logprobs": [], "obfuscation": salt }),
+            );
         }
-        event("response.output_text.done", json!({ "type": "response.output_text.done", "item_id": item, "output_index": 0, "content_index": 0, "text": text, "logprobs": [] }));
+        event(
+            "response.output_text.done",
+            json!({ "type": "response.output_text.done", "item_id": item, "output_index": 0, "content_index": 0, "text": text, "logprobs": [] }),
+        );
         for piece in self.pieces("{\"command\":[\"bash\",\"-lc\",\"ls\"]}") {
-            event("response.function_call_arguments.delta", json!({ "type": "response.function_call_arguments.delta", "item_id": item, "output_index": 1, "delta": piece }));
+            event(
+                "response.function_call_arguments.delta",
+                json!({ "type": "response.function_call_arguments.delta", "item_id": item, "output_index": 1, "delta": piece }),
+            );
         }
-        event("response.output_item.done", json!({ "type": "response.output_item.done", "output_index": 0, "item": message }));
+        event(
+            "response.output_item.done",
+            json!({ "type": "response.output_item.done", "output_index": 0, "item": message }),
+        );
         event("response.completed", json!({ "type": "response.completed", "response": response }));
         all.concat()
     }
@@ -364,7 +471,8 @@ impl Corpus {
         let text = self.prose(length);
         let (prompt, count, id) = (self.dice.below(9_000), self.dice.below(900), self.dice.id(22));
         let of = |parts: Value, finish: Option<&str>| {
-            let mut candidate = json!({ "content": { "parts": parts, "role": "model" }, "index": 0 });
+            let mut candidate =
+                json!({ "content": { "parts": parts, "role": "model" }, "index": 0 });
             if let Some(finish) = finish {
                 candidate["finishReason"] = finish.into();
             }
@@ -376,7 +484,10 @@ impl Corpus {
         }
         let mut all = String::new();
         for piece in self.pieces(&text).chunks(6) {
-            all.push_str(&format!("data: {}\r\n\r\n", of(json!([{ "text": piece.concat() }]), None)));
+            all.push_str(&format!(
+                "data: {}\r\n\r\n",
+                of(json!([{ "text": piece.concat() }]), None)
+            ));
         }
         let arguments = self.arguments();
         all.push_str(&format!("data: {}\r\n\r\n", of(json!([{ "functionCall": { "name": "read_file", "args": arguments }, "thoughtSignature": self.dice.id(60) }]), Some("STOP"))));
@@ -405,11 +516,22 @@ impl Corpus {
             _ => "POST /v1/chat/completions HTTP/1.1",
         };
         let mut given = response.clone();
-        given.extend([("x-pinhole-id", "0199a0b1-7c2e-7d3f-8a4b-5c6d7e8f9a0b".to_owned()), ("x-pinhole-upstream", "openai".to_owned()),
-            ("x-pinhole-model", "gpt-5".to_owned()), ("x-pinhole-attempts", "1".to_owned())]);
+        given.extend([
+            ("x-pinhole-id", "0199a0b1-7c2e-7d3f-8a4b-5c6d7e8f9a0b".to_owned()),
+            ("x-pinhole-upstream", "openai".to_owned()),
+            ("x-pinhole-model", "gpt-5".to_owned()),
+            ("x-pinhole-attempts", "1".to_owned()),
+        ]);
         let leg = |line: &str, headers: &[(&str, String)], body: BodyIn| LegIn {
             line: Some(line.to_owned()),
-            headers: Some(headers.iter().map(|(name, value)| (Bytes::copy_from_slice(name.as_bytes()), Bytes::from(value.clone()))).collect()),
+            headers: Some(
+                headers
+                    .iter()
+                    .map(|(name, value)| {
+                        (Bytes::copy_from_slice(name.as_bytes()), Bytes::from(value.clone()))
+                    })
+                    .collect(),
+            ),
             body,
         };
         Captured {
@@ -417,7 +539,10 @@ impl Corpus {
             attempts: vec![AttemptIn {
                 request: leg(line, &upstream, BodyIn::Same),
                 response: leg("200 OK", &response, content(answer)),
-                edits: Vec::new(), frames, untabled: 0, kind,
+                edits: Vec::new(),
+                frames,
+                untabled: 0,
+                kind,
             }],
             response: leg("200 OK", &given, BodyIn::Same),
             headers_redacted: true,
@@ -425,39 +550,121 @@ impl Corpus {
     }
 
     fn headers(&mut self, kind: Kind, id: &str, length: usize) -> (Headers, Headers, Headers) {
-        let of = |all: &[(&'static str, &str)]| all.iter().map(|(name, value)| (*name, (*value).to_owned())).collect::<Headers>();
+        let of = |all: &[(&'static str, &str)]| {
+            all.iter().map(|(name, value)| (*name, (*value).to_owned())).collect::<Headers>()
+        };
         let secret = format!("[redacted bearer {}]", self.dice.id(8).to_lowercase());
-        let agent = self.dice.pick(&["claude-cli/2.0.14 (external, cli)", "OpenAI/Python 2.3.0", "Anthropic/JS 0.60.0", "codex_cli_rs/0.46.0 (Mac OS 15.6.1; arm64)", "OpenAI/JS 5.12.2", "curl/8.7.1", "python-httpx/0.28.1", "node"]);
+        let agent = self.dice.pick(&[
+            "claude-cli/2.0.14 (external, cli)",
+            "OpenAI/Python 2.3.0",
+            "Anthropic/JS 0.60.0",
+            "codex_cli_rs/0.46.0 (Mac OS 15.6.1; arm64)",
+            "OpenAI/JS 5.12.2",
+            "curl/8.7.1",
+            "python-httpx/0.28.1",
+            "node",
+        ]);
         let length = length.to_string();
-        let mut sent = of(&[("host", "127.0.0.1:8000"), ("accept", "application/json"), ("accept-encoding", "gzip, deflate, br, zstd"), ("accept-language", "*"),
-            ("connection", "keep-alive"), ("content-type", "application/json"), ("user-agent", agent), ("x-stainless-arch", "arm64"), ("x-stainless-async", "false"),
-            ("x-stainless-lang", "js"), ("x-stainless-os", "MacOS"), ("x-stainless-package-version", "0.60.0"), ("x-stainless-read-timeout", "600"),
-            ("x-stainless-retry-count", "0"), ("x-stainless-runtime", "node"), ("x-stainless-runtime-version", "v22.17.0"), ("x-stainless-timeout", "600"),
-            ("sec-fetch-mode", "cors"), ("content-length", &length)]);
+        let mut sent = of(&[
+            ("host", "127.0.0.1:8000"),
+            ("accept", "application/json"),
+            ("accept-encoding", "gzip, deflate, br, zstd"),
+            ("accept-language", "*"),
+            ("connection", "keep-alive"),
+            ("content-type", "application/json"),
+            ("user-agent", agent),
+            ("x-stainless-arch", "arm64"),
+            ("x-stainless-async", "false"),
+            ("x-stainless-lang", "js"),
+            ("x-stainless-os", "MacOS"),
+            ("x-stainless-package-version", "0.60.0"),
+            ("x-stainless-read-timeout", "600"),
+            ("x-stainless-retry-count", "0"),
+            ("x-stainless-runtime", "node"),
+            ("x-stainless-runtime-version", "v22.17.0"),
+            ("x-stainless-timeout", "600"),
+            ("sec-fetch-mode", "cors"),
+            ("content-length", &length),
+        ]);
         if kind.dialect == "anthropic" {
             sent.extend(of(&[("anthropic-version", "2023-06-01"), ("anthropic-beta", "claude-code-20250219,interleaved-thinking-2025-05-14,fine-grained-tool-streaming-2025-05-14"),
                 ("anthropic-dangerous-direct-browser-access", "true"), ("x-app", "cli"), ("x-api-key", &secret)]));
         } else {
-            sent.extend(of(&[("authorization", &secret), ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")]));
+            sent.extend(of(&[
+                ("authorization", &secret),
+                ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+            ]));
         }
         let mut upstream = sent.clone();
-        upstream[0].1 = self.dice.pick(&["api.openai.com", "api.anthropic.com", "generativelanguage.googleapis.com", "openrouter.ai"]).to_owned();
-        let date = format!("{}, {:02} {} 2026 {:02}:{:02}:{:02} GMT", self.dice.pick(&["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]), 1 + self.dice.below(28),
-            self.dice.pick(&["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]), self.dice.below(24), self.dice.below(60), self.dice.below(60));
+        upstream[0].1 = self
+            .dice
+            .pick(&[
+                "api.openai.com",
+                "api.anthropic.com",
+                "generativelanguage.googleapis.com",
+                "openrouter.ai",
+            ])
+            .to_owned();
+        let date = format!(
+            "{}, {:02} {} 2026 {:02}:{:02}:{:02} GMT",
+            self.dice.pick(&["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]),
+            1 + self.dice.below(28),
+            self.dice.pick(&[
+                "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"
+            ]),
+            self.dice.below(24),
+            self.dice.below(60),
+            self.dice.below(60)
+        );
         let left = self.dice.below(2_000_000).to_string();
         let ray = format!("{}-FRA", self.dice.id(16).to_lowercase());
-        let mut back = of(&[("date", &date), ("content-type", if kind.events { "text/event-stream; charset=utf-8" } else { "application/json" }),
-            ("transfer-encoding", "chunked"), ("connection", "keep-alive"), ("cache-control", "no-cache"), ("server", "cloudflare"), ("cf-ray", &ray), ("cf-cache-status", "DYNAMIC"),
-            ("x-content-type-options", "nosniff"), ("strict-transport-security", "max-age=31536000; includeSubDomains; preload"), ("alt-svc", "h3=\":443\"; ma=86400"),
-            ("via", "1.1 google"), ("x-robots-tag", "none")]);
+        let mut back = of(&[
+            ("date", &date),
+            (
+                "content-type",
+                if kind.events { "text/event-stream; charset=utf-8" } else { "application/json" },
+            ),
+            ("transfer-encoding", "chunked"),
+            ("connection", "keep-alive"),
+            ("cache-control", "no-cache"),
+            ("server", "cloudflare"),
+            ("cf-ray", &ray),
+            ("cf-cache-status", "DYNAMIC"),
+            ("x-content-type-options", "nosniff"),
+            ("strict-transport-security", "max-age=31536000; includeSubDomains; preload"),
+            ("alt-svc", "h3=\":443\"; ma=86400"),
+            ("via", "1.1 google"),
+            ("x-robots-tag", "none"),
+        ]);
         back.extend(if kind.dialect == "anthropic" {
-            of(&[("request-id", id), ("anthropic-ratelimit-input-tokens-limit", "2000000"), ("anthropic-ratelimit-input-tokens-remaining", &left),
-                ("anthropic-ratelimit-input-tokens-reset", "2026-01-01T00:00:00Z"), ("anthropic-ratelimit-output-tokens-limit", "400000"), ("anthropic-ratelimit-output-tokens-remaining", "400000"),
-                ("anthropic-ratelimit-requests-limit", "4000"), ("anthropic-ratelimit-requests-remaining", "3999"), ("anthropic-organization-id", "[redacted]"), ("retry-after", "12")])
+            of(&[
+                ("request-id", id),
+                ("anthropic-ratelimit-input-tokens-limit", "2000000"),
+                ("anthropic-ratelimit-input-tokens-remaining", &left),
+                ("anthropic-ratelimit-input-tokens-reset", "2026-01-01T00:00:00Z"),
+                ("anthropic-ratelimit-output-tokens-limit", "400000"),
+                ("anthropic-ratelimit-output-tokens-remaining", "400000"),
+                ("anthropic-ratelimit-requests-limit", "4000"),
+                ("anthropic-ratelimit-requests-remaining", "3999"),
+                ("anthropic-organization-id", "[redacted]"),
+                ("retry-after", "12"),
+            ])
         } else {
-            of(&[("x-request-id", id), ("openai-organization", "[redacted]"), ("openai-processing-ms", &left[..left.len().min(4)]), ("openai-version", "2020-10-01"), ("openai-project", "[redacted]"),
-                ("x-ratelimit-limit-requests", "10000"), ("x-ratelimit-limit-tokens", "2000000"), ("x-ratelimit-remaining-requests", "9999"), ("x-ratelimit-remaining-tokens", &left),
-                ("x-ratelimit-reset-requests", "6ms"), ("x-ratelimit-reset-tokens", "12ms"), ("x-envoy-upstream-service-time", "431"), ("set-cookie", "[redacted]")])
+            of(&[
+                ("x-request-id", id),
+                ("openai-organization", "[redacted]"),
+                ("openai-processing-ms", &left[..left.len().min(4)]),
+                ("openai-version", "2020-10-01"),
+                ("openai-project", "[redacted]"),
+                ("x-ratelimit-limit-requests", "10000"),
+                ("x-ratelimit-limit-tokens", "2000000"),
+                ("x-ratelimit-remaining-requests", "9999"),
+                ("x-ratelimit-remaining-tokens", &left),
+                ("x-ratelimit-reset-requests", "6ms"),
+                ("x-ratelimit-reset-tokens", "12ms"),
+                ("x-envoy-upstream-service-time", "431"),
+                ("set-cookie", "[redacted]"),
+            ])
         });
         (sent, upstream, back)
     }

@@ -34,7 +34,8 @@ fn main() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         return train::train(&root.join("src/store/vault/dictionaries"));
     }
-    let named: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with("--")).collect();
+    let named: Vec<String> =
+        std::env::args().skip(1).filter(|name| !name.starts_with("--")).collect();
     for (name, run) in [("agents", agents as fn()), ("chats", chats), ("unique", unique)] {
         if named.is_empty() || named.iter().any(|one| one == name) {
             run();
@@ -73,7 +74,11 @@ fn agents() {
 fn chats() {
     let sent = traffic::chats(2, 20_000);
     let raw: usize = sent.iter().map(Sent::raw).sum();
-    println!("chats with a shared prompt: {} exchanges, {} bytes each", sent.len(), raw / sent.len());
+    println!(
+        "chats with a shared prompt: {} exchanges, {} bytes each",
+        sent.len(),
+        raw / sent.len()
+    );
     let folder = tempfile::tempdir().expect("a folder");
     let filled = fill(folder.path(), &sent);
     report(&filled, sent.len(), raw);
@@ -181,7 +186,11 @@ fn report(filled: &Filled, count: usize, raw: usize) {
         raw as f64 / filled.file_bytes as f64,
         each(filled.file_bytes)
     );
-    println!("  blobs              {:>10} bytes, {:.0} each", filled.blob_bytes, each(filled.blob_bytes));
+    println!(
+        "  blobs              {:>10} bytes, {:.0} each",
+        filled.blob_bytes,
+        each(filled.blob_bytes)
+    );
     println!("  CPU of store       {:>10.1} µs each", filled.cpu_s * 1e6 / count as f64);
 }
 

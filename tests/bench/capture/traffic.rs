@@ -200,30 +200,50 @@ impl Session {
     ) -> (String, Vec<(u64, u32)>) {
         let id = format!("toolu_01{}", dice.id(22));
         let mut events = Vec::new();
-        let mut event = |name: &str, data: Value| events.push(format!("event: {name}\ndata: {data}\n\n"));
-        event("message_start", json!({ "type": "message_start", "message": {
+        let mut event =
+            |name: &str, data: Value| events.push(format!("event: {name}\ndata: {data}\n\n"));
+        event(
+            "message_start",
+            json!({ "type": "message_start", "message": {
             "id": format!("msg_01{}", dice.id(22)), "type": "message", "role": "assistant", "model": "glim-opus-4-20260101",
             "content": [], "stop_reason": null, "stop_sequence": null, "usage": { "input_tokens": dice.below(9),
             "cache_creation_input_tokens": dice.below(5_000), "cache_read_input_tokens": dice.below(90_000),
-            "output_tokens": 1, "service_tier": "standard" } } }));
-        event("content_block_start", json!({ "type": "content_block_start", "index": 0,
-            "content_block": { "type": "text", "text": "" } }));
+            "output_tokens": 1, "service_tier": "standard" } } }),
+        );
+        event(
+            "content_block_start",
+            json!({ "type": "content_block_start", "index": 0,
+            "content_block": { "type": "text", "text": "" } }),
+        );
         for piece in pieces(dice, text) {
-            event("content_block_delta", json!({ "type": "content_block_delta", "index": 0,
-                "delta": { "type": "text_delta", "text": piece } }));
+            event(
+                "content_block_delta",
+                json!({ "type": "content_block_delta", "index": 0,
+                "delta": { "type": "text_delta", "text": piece } }),
+            );
         }
         event("content_block_stop", json!({ "type": "content_block_stop", "index": 0 }));
-        event("content_block_start", json!({ "type": "content_block_start", "index": 1,
-            "content_block": { "type": "tool_use", "id": id, "name": tool, "input": {} } }));
+        event(
+            "content_block_start",
+            json!({ "type": "content_block_start", "index": 1,
+            "content_block": { "type": "tool_use", "id": id, "name": tool, "input": {} } }),
+        );
         for piece in pieces(dice, &arguments.to_string()) {
-            event("content_block_delta", json!({ "type": "content_block_delta", "index": 1,
-                "delta": { "type": "input_json_delta", "partial_json": piece } }));
+            event(
+                "content_block_delta",
+                json!({ "type": "content_block_delta", "index": 1,
+                "delta": { "type": "input_json_delta", "partial_json": piece } }),
+            );
         }
         event("content_block_stop", json!({ "type": "content_block_stop", "index": 1 }));
-        event("message_delta", json!({ "type": "message_delta", "delta": { "stop_reason": "tool_use",
-            "stop_sequence": null }, "usage": { "output_tokens": text.len() / 4 } }));
+        event(
+            "message_delta",
+            json!({ "type": "message_delta", "delta": { "stop_reason": "tool_use",
+            "stop_sequence": null }, "usage": { "output_tokens": text.len() / 4 } }),
+        );
         event("message_stop", json!({ "type": "message_stop" }));
-        self.messages.push(json!({ "role": "assistant", "content": [{ "type": "text", "text": text },
+        self.messages
+            .push(json!({ "role": "assistant", "content": [{ "type": "text", "text": text },
             { "type": "tool_use", "id": id, "name": tool, "input": arguments }] }));
         self.messages.push(json!({ "role": "user", "content": [
             { "type": "tool_result", "tool_use_id": id, "content": result }] }));
@@ -253,7 +273,10 @@ impl Session {
         let head = json!({ "index": 0, "id": call, "type": "function", "function": { "name": tool, "arguments": "" } });
         event(json!({ "tool_calls": [head] }), Value::Null);
         for piece in pieces(dice, &arguments.to_string()) {
-            event(json!({ "tool_calls": [{ "index": 0, "function": { "arguments": piece } }] }), Value::Null);
+            event(
+                json!({ "tool_calls": [{ "index": 0, "function": { "arguments": piece } }] }),
+                Value::Null,
+            );
         }
         event(json!({}), "tool_calls".into());
         events.push("data: [DONE]\n\n".to_owned());
@@ -327,7 +350,8 @@ fn captured(
         ("authorization", "[redacted bearer 5ab1f0c2]"),
         ("content-length", &length),
     ];
-    let forwarded: Vec<_> = [("host", "api.glim.example")].into_iter().chain(sent.into_iter().skip(1)).collect();
+    let forwarded: Vec<_> =
+        [("host", "api.glim.example")].into_iter().chain(sent.into_iter().skip(1)).collect();
     let (remaining, elapsed) = (dice.below(100_000).to_string(), dice.below(4_000).to_string());
     let received = [
         ("date", "Fri, 20 Nov 2026 14:25:25 GMT"),
@@ -342,9 +366,14 @@ fn captured(
     let own = format!("0199{}", dice.id(28).to_lowercase());
     let given: Vec<_> = received
         .into_iter()
-        .chain([("x-pinhole-id", own.as_str()), ("x-pinhole-upstream", "glim"), ("x-pinhole-attempts", "1")])
+        .chain([
+            ("x-pinhole-id", own.as_str()),
+            ("x-pinhole-upstream", "glim"),
+            ("x-pinhole-attempts", "1"),
+        ])
         .collect();
-    let line = if kind.dialect == "anthropic" { "POST /v1/messages" } else { "POST /v1/chat/completions" };
+    let line =
+        if kind.dialect == "anthropic" { "POST /v1/messages" } else { "POST /v1/chat/completions" };
     Captured {
         request: leg(line, &sent, content(request)),
         attempts: vec![AttemptIn {

@@ -23,12 +23,28 @@ fn bytes_max(slot: Slot) -> usize {
 /// Writes all dictionaries to `folder`.
 pub fn train(folder: &Path) {
     for (slot, kinds) in [
-        (Slot::Content, &[("openai_chat", true), ("openai_responses", true), ("anthropic", true), ("gemini", true)][..]),
+        (
+            Slot::Content,
+            &[
+                ("openai_chat", true),
+                ("openai_responses", true),
+                ("anthropic", true),
+                ("gemini", true),
+            ][..],
+        ),
         (Slot::OpenAiChat, &[("openai_chat", true)]),
         (Slot::OpenAiResponses, &[("openai_responses", true)]),
         (Slot::Anthropic, &[("anthropic", true)]),
         (Slot::Gemini, &[("gemini", true)]),
-        (Slot::Documents, &[("openai_chat", false), ("openai_responses", false), ("anthropic", false), ("gemini", false)]),
+        (
+            Slot::Documents,
+            &[
+                ("openai_chat", false),
+                ("openai_responses", false),
+                ("anthropic", false),
+                ("gemini", false),
+            ],
+        ),
     ] {
         let samples = samples(slot, kinds);
         let bytes = zstd::dict::from_samples(&samples, bytes_max(slot)).expect("a dictionary");

@@ -40,12 +40,13 @@ impl Dice {
 pub struct Words(Vec<String>);
 
 const HEADS: &[&str] = &[
-    "ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu", "na", "pe", "qui", "ro", "su", "ta", "ve", "wi", "xo",
-    "zu", "bra", "cle", "dri", "flo", "gru", "pla", "ste", "tri", "shu", "tho",
+    "ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu", "na", "pe", "qui", "ro", "su",
+    "ta", "ve", "wi", "xo", "zu", "bra", "cle", "dri", "flo", "gru", "pla", "ste", "tri", "shu",
+    "tho",
 ];
 const TAILS: &[&str] = &[
-    "b", "ck", "d", "ft", "g", "lm", "ln", "m", "nd", "ng", "p", "r", "rs", "rt", "s", "st", "t", "v", "x", "z", "",
-    "", "",
+    "b", "ck", "d", "ft", "g", "lm", "ln", "m", "nd", "ng", "p", "r", "rs", "rt", "s", "st", "t",
+    "v", "x", "z", "", "", "",
 ];
 
 impl Words {
