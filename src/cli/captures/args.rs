@@ -56,7 +56,7 @@ pub struct WhereArgs {
 pub struct LsArgs {
     #[command(flatten)]
     pub which: WhereArgs,
-    /// Rows at most (default 20 on a terminal, else 1000; 0: all).
+    /// Rows at most (default 20 of a table on a terminal, else all; 0: all).
     #[arg(long, short = 'n', value_name = "N")]
     pub limit: Option<usize>,
     /// Print NDJSON: an object a row, with the columns of the view `exchanges`.
