@@ -44,7 +44,7 @@ pub enum CapturesCommand {
 /// Which exchanges, in the query language.
 #[derive(Debug, Args)]
 pub struct WhereArgs {
-    /// Only those a query matches, for example `model:gpt-5* status:5xx since:2h` (docs/captures.md lists the fields).
+    /// Only those a query matches, for example `model:gpt-5* status:5xx since:2h` (docs/query.md has the fields).
     #[arg(long = "where", value_name = "QUERY", allow_hyphen_values = true)]
     pub query: Option<String>,
     /// Only those of a session.
