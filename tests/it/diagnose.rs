@@ -34,8 +34,9 @@ html = true
 [models."overflow".error]
 status = 400
 message = "prompt is too long: 215432 tokens > 200000 maximum"
-[models."cut".fault]
-cut_after = 4
+[models."cut"]
+cadence = "25ms"
+fault = { cut_after = 4 }
 [models."stall".fault]
 stall_after = 4
 [models."late"]
