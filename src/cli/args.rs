@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::cli::captures::args::CapturesCommand;
+use crate::cli::place_args::PlaceArgs;
 use crate::config::settings::Overrides;
 
 /// Version, commit and features.
@@ -175,17 +176,6 @@ pub enum PricesCommand {
         #[command(flatten)]
         place: PlaceArgs,
     },
-}
-
-/// Where configuration and data are.
-#[derive(Debug, clap::Args)]
-pub struct PlaceArgs {
-    /// Configuration file; absent: looked for as `serve` does.
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Where the store and the installed price list live.
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -17,9 +17,9 @@ use crate::observe::rules::RulesInForce;
 use crate::policy::capture::{Facts, Rules};
 use crate::store::Counters;
 use crate::store::awaited::Awaited as Awaiting;
+use crate::store::digest_key;
 use crate::store::entry::Bodies;
 use crate::store::expire::Bounds;
-use crate::store::facts;
 use crate::store::in_flight::{self, Head};
 use crate::store::inbox::{Handle, Limits};
 use crate::store::lock::{LockError, ServeLock};
@@ -58,7 +58,7 @@ pub fn start(
     }
     let folder = &settings.server.data_dir;
     let lock = ServeLock::take(folder)?;
-    clean::in_force().start(&settings.redact, facts::digest_key(folder)?);
+    clean::in_force().start(&settings.redact, digest_key::digest_key(folder)?);
     let limits = Limits {
         bounds: Bounds {
             bodies_age: settings.retention.bodies_age,

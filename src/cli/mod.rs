@@ -10,6 +10,7 @@ pub mod keep;
 pub mod logging;
 pub mod observers;
 pub mod place;
+pub mod place_args;
 pub mod prices;
 pub mod route;
 pub mod serve;

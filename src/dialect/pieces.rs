@@ -5,6 +5,7 @@
 //! marks, and a text standing alone or in a list of one block make no difference. The order of members does: it reaches
 //! the model.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use crate::base::json::{self, Kind, Value};
@@ -270,7 +271,8 @@ fn elements(
         if pair.0.is_none() && pair.1.is_none() {
             return None;
         }
-        path.push_str(&format!("[{at}]"));
+        // Writing to a string does not fail.
+        let _ = write!(path, "[{at}]");
         match pair {
             (Some(our), Some(their)) => {
                 if let Some(found) = differ(&our, &their, path, depth + 1) {

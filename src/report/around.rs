@@ -20,7 +20,12 @@ const DAY_US: i64 = 86_400_000_000;
 /// What did not go well in the day that ends at `until_us`.
 pub fn failures(reader: &Reader, until_us: i64) -> Result<Vec<Listed>, ReadError> {
     let until = until_us.saturating_add(1);
-    within(reader, "-outcome:complete", [until - DAY_US, until], &Page::newest(FAILURES_MAX))
+    within(
+        reader,
+        "-outcome:complete",
+        [until.saturating_sub(DAY_US), until],
+        &Page::newest(FAILURES_MAX),
+    )
 }
 
 /// All that there is around one exchange.
@@ -31,7 +36,8 @@ pub fn context(reader: &Reader, row: &Listed) -> Result<Context, ReadError> {
         ..Context::default()
     };
     if let Some(provider) = &row.provider {
-        let window = [-TRAFFIC_AROUND_US, TRAFFIC_AROUND_US].map(|us| row.started_at_us + us);
+        let window =
+            [-TRAFFIC_AROUND_US, TRAFFIC_AROUND_US].map(|us| row.started_at_us.saturating_add(us));
         let provider = format!("provider:{}", quoted(provider));
         context.traffic = within(reader, &provider, window, &Page::newest(TRAFFIC_MAX))?;
     }

@@ -129,7 +129,7 @@ fn read(stored: &Stored, whole: &Whole, frames: &[(u64, u32)]) -> Answer {
     };
     let mut reader = Reader::new(dialect(stored), operation(stored), false);
     if answer.events {
-        let timed = whole.coding.is_none().then_some(frames).unwrap_or_default();
+        let timed = if whole.coding.is_none() { frames } else { &[] };
         reader.feed(0, &body, &mut |_, _| ());
         answer.list_events(&body, timed);
         answer.messages = messages::events(dialect(stored), &body);

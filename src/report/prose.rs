@@ -18,6 +18,15 @@ pub fn wrapped(out: &mut String, look: Look, first: &str, text: &str) {
     out.push('\n');
 }
 
+/// The sentence that says it all, in its colour. Where no terminal wants it broken it is one line, for `head -1`.
+pub fn verdict(out: &mut String, look: Look, tone: look::Tone, text: &str) {
+    let width = look.width.map_or(usize::MAX, |_| look.text_width());
+    for line in look::wrap(text, width) {
+        out.push_str(&look.paint(tone, &line));
+        out.push('\n');
+    }
+}
+
 /// A heading with a blank line before it.
 pub fn heading(out: &mut String, look: Look, words: &str) {
     out.push('\n');

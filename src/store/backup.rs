@@ -9,9 +9,7 @@ use crate::base::clock;
 use crate::store::db::{self, FILE, OpenError};
 use crate::store::lock::{LockError, ServeLock};
 use crate::store::reader::Reader;
-
-/// The full-text index beside the store: it belongs to one file, and is made anew.
-const INDEX: &str = "search.db";
+use crate::store::search;
 
 /// Why there is no backup, or no way back.
 #[derive(Debug, thiserror::Error)]
@@ -85,12 +83,8 @@ pub fn restore(folder: &Path, from: &Path) -> Result<Restored, BackupError> {
         }
     };
     let aside = set_aside(folder).map_err(of)?;
-    for suffix in ["", "-wal", "-shm"] {
-        let index = folder.join(format!("{INDEX}{suffix}"));
-        if index.exists() {
-            fs::remove_file(index).map_err(of)?;
-        }
-    }
+    // The text index belongs to the store that was there.
+    search::discard(folder).map_err(of)?;
     fs::rename(&incoming, &place).map_err(of)?;
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(of)?;
     Ok(Restored { aside, bytes })
@@ -181,11 +175,11 @@ mod tests {
         assert_eq!((metadata.len(), metadata.permissions().mode() & 0o777), (bytes, 0o600));
         note(&writer, 2);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing else is left");
-        fs::write(store.join(INDEX), "of the other").unwrap();
+        fs::write(store.join("search.db"), "of the other").unwrap();
         let restored = restore(&store, &file).unwrap();
         drop(writer);
         assert_eq!(noted(&store), [1]);
-        assert!(!store.join(INDEX).exists());
+        assert!(!store.join("search.db").exists());
         // The log went with the file, so nothing of it is lost.
         let aside = restored.aside.unwrap();
         let old = folder.path().join("old");

@@ -13,6 +13,7 @@ pub mod backup;
 pub mod capture;
 pub mod db;
 mod detail;
+pub mod digest_key;
 pub mod entry;
 pub mod exchange;
 pub mod expire;

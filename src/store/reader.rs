@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use crate::store::awaited::{self, Awaited};
 use crate::store::db::{self, OpenError};
-use crate::store::vault::{Seal, Shelf};
+use crate::store::vault::{Seal, Shelf, seal};
 
 /// A read-only connection to the store of a data directory.
 pub struct Reader {
@@ -25,8 +25,9 @@ pub struct Reader {
 pub struct ReadError(#[from] rusqlite::Error);
 
 impl Reader {
+    /// With the key that is in force in this process, if any.
     pub fn open(folder: &Path) -> Result<Self, OpenError> {
-        Self::open_sealed(folder, None)
+        Self::open_sealed(folder, seal::in_force())
     }
 
     /// With the key that bodies and headers are encrypted with.

@@ -10,7 +10,7 @@ use crate::base::clock;
 use crate::store::db::{self, OpenError};
 use crate::store::reader::{ReadError, Reader};
 use crate::store::vault::{self, Progress, Stats, VaultError, Verified};
-use crate::store::{flags, listing, retention};
+use crate::store::{flags, listing, retention, search};
 
 /// The full-text index beside the store.
 const SEARCH: &str = "search.db";
@@ -178,6 +178,7 @@ pub fn prune(
     let (mut pruned, mut done) = (Pruned::default(), 0_u64);
     for some in seqs.chunks(STEP) {
         let removed = vault::prune(&mut connection, some)?;
+        search::forget(folder, some)?;
         pruned.bodies += removed.exchanges;
         pruned.bytes += removed.bytes;
         if !bodies_only {
@@ -191,7 +192,14 @@ pub fn prune(
 }
 
 fn delete(connection: &mut Connection, seqs: &[i64]) -> rusqlite::Result<u64> {
-    let (mut left, mut deleted) = (seqs, 0);
+    let mut there = Vec::with_capacity(seqs.len());
+    for seq in seqs {
+        let sql = "SELECT 1 FROM exchange_records WHERE seq = ?";
+        if connection.prepare_cached(sql)?.exists([seq])? {
+            there.push(*seq);
+        }
+    }
+    let (mut left, mut deleted) = (there.as_slice(), 0);
     while !left.is_empty() {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let gone = retention::delete_records(&transaction, left, Some(clock::now() + HOLD))?;

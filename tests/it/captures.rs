@@ -95,66 +95,69 @@ impl Case {
     }
 }
 
-/// Every dialect as document and stream; each of them clear and compressed, complete and cut.
+/// Path, what is asked, what is answered: every dialect as document and as stream.
+const CALLS: [(&str, &str, &str); 11] = [
+    (
+        "/v1/chat/completions",
+        "openai_chat/requests/vision_tools.json",
+        "openai_chat/responses/tools.json",
+    ),
+    (
+        "/v1/chat/completions",
+        "openai_chat/requests/aider.json",
+        "openai_chat/streams/tools_and_reasoning.sse",
+    ),
+    (
+        "/v1/completions",
+        "openai_chat/requests/completions.json",
+        "openai_chat/streams/completion_text.sse",
+    ),
+    (
+        "/v1/responses",
+        "openai_responses/requests/sdk_node.json",
+        "openai_responses/responses/completed.json",
+    ),
+    (
+        "/v1/responses",
+        "openai_responses/requests/codex.json",
+        "openai_responses/streams/all_items.sse",
+    ),
+    (
+        "/v1/messages",
+        "anthropic_messages/requests/sdk_python.json",
+        "anthropic_messages/responses/thinking_tools.json",
+    ),
+    (
+        "/v1/messages",
+        "anthropic_messages/requests/claude_code.json",
+        "anthropic_messages/streams/thinking_tool.sse",
+    ),
+    (
+        "/v1/embeddings",
+        "openai_embeddings/requests/sdk_python.json",
+        "openai_embeddings/responses/float.json",
+    ),
+    (
+        "/v1beta/models/m:generateContent",
+        "gemini_generate/requests/plain.json",
+        "gemini_generate/responses/function_calls.json",
+    ),
+    (
+        "/v1beta/models/m:streamGenerateContent?alt=sse",
+        "gemini_generate/requests/gemini_cli.json",
+        "gemini_generate/streams/text.sse",
+    ),
+    (
+        "/v1beta/models/m:streamGenerateContent",
+        "gemini_generate/requests/plain.json",
+        "gemini_generate/streams/array_pretty.json",
+    ),
+];
+
+/// Each of the calls clear and compressed, complete and cut; and one that is no words.
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (path, request, answer) in [
-        (
-            "/v1/chat/completions",
-            "openai_chat/requests/vision_tools.json",
-            "openai_chat/responses/tools.json",
-        ),
-        (
-            "/v1/chat/completions",
-            "openai_chat/requests/aider.json",
-            "openai_chat/streams/tools_and_reasoning.sse",
-        ),
-        (
-            "/v1/completions",
-            "openai_chat/requests/completions.json",
-            "openai_chat/streams/completion_text.sse",
-        ),
-        (
-            "/v1/responses",
-            "openai_responses/requests/sdk_node.json",
-            "openai_responses/responses/completed.json",
-        ),
-        (
-            "/v1/responses",
-            "openai_responses/requests/codex.json",
-            "openai_responses/streams/all_items.sse",
-        ),
-        (
-            "/v1/messages",
-            "anthropic_messages/requests/sdk_python.json",
-            "anthropic_messages/responses/thinking_tools.json",
-        ),
-        (
-            "/v1/messages",
-            "anthropic_messages/requests/claude_code.json",
-            "anthropic_messages/streams/thinking_tool.sse",
-        ),
-        (
-            "/v1/embeddings",
-            "openai_embeddings/requests/sdk_python.json",
-            "openai_embeddings/responses/float.json",
-        ),
-        (
-            "/v1beta/models/m:generateContent",
-            "gemini_generate/requests/plain.json",
-            "gemini_generate/responses/function_calls.json",
-        ),
-        (
-            "/v1beta/models/m:streamGenerateContent?alt=sse",
-            "gemini_generate/requests/gemini_cli.json",
-            "gemini_generate/streams/text.sse",
-        ),
-        (
-            "/v1beta/models/m:streamGenerateContent",
-            "gemini_generate/requests/plain.json",
-            "gemini_generate/streams/array_pretty.json",
-        ),
-    ] {
+    for (path, request, answer) in CALLS {
         let stream = Path::new(answer).extension().is_some_and(|extension| extension == "sse");
         let kind = if stream { "text/event-stream" } else { "application/json" };
         let (request, clear) = (golden(request), golden(answer));

@@ -34,8 +34,9 @@ html = true
 [models."overflow".error]
 status = 400
 message = "prompt is too long: 215432 tokens > 200000 maximum"
-[models."cut".fault]
-cut_after = 4
+[models."cut"]
+cadence = "25ms"
+fault = { cut_after = 4 }
 [models."stall".fault]
 stall_after = 4
 [models."late"]
@@ -364,4 +365,98 @@ async fn turns_of_a_session_tell_where_the_prompt_changed() {
     assert!(shown.contains("12:00") && shown.contains("12:01"), "{shown}");
     let output = run(folder.path(), &["captures", "diff", "--turns", "s-1", "3"]);
     assert_eq!(output.status.code(), Some(2));
+}
+
+/// One example of the page: the call that made it, and the block with what the command printed.
+struct Example {
+    id: String,
+    shown: Vec<String>,
+}
+
+/// The value of an attribute of a marker: `name=value` up to a blank, or in quotes; a body goes to the end.
+fn attribute<'a>(marker: &'a str, name: &str) -> Option<&'a str> {
+    let value = marker.split_once(&format!(" {name}="))?.1;
+    match name {
+        "body" => value.strip_suffix(" -->"),
+        _ if value.starts_with('"') => value.split('"').nth(1),
+        _ => value.split(' ').next(),
+    }
+}
+
+async fn made(page: &str, serving: &Serving) -> Vec<Example> {
+    let mut examples: Vec<Example> = Vec::new();
+    let mut id = String::new();
+    let mut inside = false;
+    for line in page.lines() {
+        if line.starts_with("<!-- call:") {
+            let of = |name| attribute(line, name).unwrap_or_else(|| panic!("no {name}: {line}"));
+            let mut request = Request::post(of("path"))
+                .header("authorization", "Bearer pk")
+                .header("content-type", "application/json")
+                .header("user-agent", of("agent"))
+                .body(of("body"));
+            if let Some(session) = attribute(line, "session") {
+                request = request.header("x-session-id", session);
+            }
+            let answer = raw::send(serving.address(), &request).await;
+            answer.header("x-pinhole-id").expect("an id").clone_into(&mut id);
+        } else if line.starts_with("$ pinhole captures diagnose 0") {
+            inside = true;
+            examples.push(Example { id: id.clone(), shown: Vec::new() });
+        } else if line == "```" {
+            inside = false;
+        } else if let (true, Some(example)) = (inside, examples.last_mut()) {
+            example.shown.push(line.to_owned());
+        }
+    }
+    examples
+}
+
+/// What does not differ from run to run: the verdict, the class and who can act, and what to do; ids blotted out.
+fn constant(lines: &[String]) -> Vec<String> {
+    let blot = |line: &str| {
+        let words = line.split(' ').map(|word| {
+            let is_id = word.trim_matches('`').len() == 36 && word.contains("-7");
+            // How many events came before a cut may differ by what stood in the last segment.
+            let is_count = word.parse::<u32>().is_ok() && line.contains(" events ");
+            if is_id || is_count { "…" } else { word }
+        });
+        words.collect::<Vec<_>>().join(" ")
+    };
+    let advice = lines.iter().skip_while(|line| *line != "What to do");
+    let head = lines.iter().take(3);
+    head.chain(advice).map(|line| blot(line)).collect()
+}
+
+#[tokio::test]
+async fn the_page_shows_what_the_commands_say() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/diagnose.md");
+    let page = std::fs::read_to_string(path).expect("the page");
+    let script = page
+        .split("```toml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .expect("the script");
+    let simulator =
+        Simulator::local(Script::parse(script).expect("a script")).expect("a free port");
+    let folder = tempfile::tempdir().expect("a folder");
+    let models = "\"busy\", \"small\", \"fragile\", \"thinker\", \"forgetful\"";
+    let head = "[server]\nlisten = \"127.0.0.1:0\"\nops_listen = \"127.0.0.1:0\"\ndata_dir = \"kept\"\n[capture]\nlevel = \"full\"\n";
+    let far = provider("far", &format!("http://{}", simulator.addr()), models);
+    // The page's examples take their time.
+    let patient = far.replace("\"1s\"", "\"20s\"");
+    write(folder.path(), &format!("{head}{patient}"));
+    let serving = Serving::of(pinhole(folder.path(), &["serve"]));
+    let examples = made(&page, &serving).await;
+    stop(serving);
+    assert_eq!(examples.len(), 5);
+    for example in &examples {
+        let output = run(folder.path(), &["captures", "diagnose", &example.id]);
+        let printed: Vec<String> = text(&output.stdout).lines().map(str::to_owned).collect();
+        assert_eq!(constant(&printed), constant(&example.shown), "{}", printed.join("\n"));
+    }
+    let output = run(folder.path(), &["captures", "diff", "--turns", "fix-login"]);
+    for line in text(&output.stdout).lines() {
+        assert!(page.contains(line.trim_end()), "{line}");
+    }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::cli::args::PlaceArgs;
+use crate::cli::place_args::PlaceArgs;
 use crate::report::formats::export::Format;
 use crate::report::formats::import::Source;
 
@@ -44,7 +44,7 @@ pub enum CapturesCommand {
 /// Which exchanges, in the query language.
 #[derive(Debug, Args)]
 pub struct WhereArgs {
-    /// Only those a query matches, for example `model:gpt-5* status:5xx since:2h` (docs/captures.md lists the fields).
+    /// Only those a query matches, for example `model:gpt-5* status:5xx since:2h` (docs/query.md has the fields).
     #[arg(long = "where", value_name = "QUERY", allow_hyphen_values = true)]
     pub query: Option<String>,
     /// Only those of a session.
@@ -56,7 +56,7 @@ pub struct WhereArgs {
 pub struct LsArgs {
     #[command(flatten)]
     pub which: WhereArgs,
-    /// Rows at most (default 20 on a terminal, else 1000; 0: all).
+    /// Rows at most (default 20 of a table on a terminal, else all; 0: all).
     #[arg(long, short = 'n', value_name = "N")]
     pub limit: Option<usize>,
     /// Print NDJSON: an object a row, with the columns of the view `exchanges`.

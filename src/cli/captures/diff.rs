@@ -46,9 +46,9 @@ fn told<T: Serialize>(
     text: impl FnOnce() -> String,
 ) -> Result<Exit, Exit> {
     if args.json {
-        say(&json(found)?)
+        say(&json(found)?);
     } else {
-        say(text().trim_end())
+        say(text().trim_end());
     }
     Ok(Exit::Done)
 }

@@ -20,8 +20,8 @@ use crate::cli::place::{Place, path, refuse};
 use crate::cli::terminal::tell;
 use crate::observe::clean;
 use crate::report::formats::import::{self, Found, ReadError, Source};
+use crate::store::digest_key;
 use crate::store::entry::Entry;
-use crate::store::facts;
 use crate::store::inbox::Limits;
 use crate::store::labels::{self, New, On};
 use crate::store::query::page::FindError;
@@ -263,7 +263,7 @@ fn weight(recording: &Recording) -> usize {
 fn writer(place: &Place) -> Result<Writer, Exit> {
     let redact =
         place.settings.as_ref().map(|settings| settings.redact.clone()).unwrap_or_default();
-    let key = facts::digest_key(&place.folder).map_err(|error| environment(&error))?;
+    let key = digest_key::digest_key(&place.folder).map_err(|error| environment(&error))?;
     clean::in_force().start(&redact, key);
     // What is imported is not removed on the way: retention is the gateway's affair.
     let sealed = place.settings.as_ref().and_then(|settings| settings.encryption_key.as_ref());

@@ -9,9 +9,8 @@ use crate::store::query::page::Order;
 use crate::store::reader::Reader;
 use crate::store::stored::Listed;
 
-/// Rows when nothing is said: what one looks at, and what a program may want.
+/// Rows of a table on a terminal when nothing is said; programs get all.
 const WATCHED: usize = 20;
-const PIPED: usize = 1_000;
 /// Rows read at once; a table's columns are fitted to the first of them.
 const STRETCH: usize = 500;
 
@@ -21,8 +20,8 @@ pub(super) fn run(args: &LsArgs) -> Result<Exit, Exit> {
     let limit = match args.limit {
         Some(0) => usize::MAX,
         Some(limit) => limit,
-        None if is_watched() => WATCHED,
-        None => PIPED,
+        None if is_watched() && !args.json => WATCHED,
+        None => usize::MAX,
     };
     let look = look();
     let mut layout: Option<Layout> = None;
@@ -53,7 +52,7 @@ pub(super) fn run(args: &LsArgs) -> Result<Exit, Exit> {
         }
         shown += stretch.len();
         if over > 0 {
-            if is_watched() || args.limit.is_none() {
+            if is_watched() && !args.json {
                 tell(&format!("the {shown} newest; more with --limit, fewer with --where"));
             }
             break;

@@ -1,17 +1,18 @@
 //! What every subcommand begins with: the store, the query, the exchange that is meant.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::base::clock;
 use crate::cli::Exit;
-use crate::cli::args::PlaceArgs;
 use crate::cli::captures::args::WhereArgs;
-use crate::cli::place::{self, refuse};
+use crate::cli::place::{self, Place, refuse};
+use crate::cli::place_args::PlaceArgs;
 use crate::cli::terminal::tell;
 use crate::store::query::Query;
 use crate::store::query::page::{FindError, Page};
 use crate::store::reader::{ReadError, Reader};
 use crate::store::stored::{Listed, Stored};
+use crate::store::vault::seal;
 
 /// Limit: how far back `last~N` goes.
 const LAST_MAX: usize = 100_000;
@@ -22,7 +23,25 @@ pub(super) fn folder(place: &PlaceArgs) -> Result<PathBuf, Exit> {
 
 pub(super) fn reader(place: &PlaceArgs) -> Result<Reader, Exit> {
     let folder = folder(place)?;
+    unseal(&folder, place)?;
     Reader::open(&folder).map_err(|error| refuse(&error.to_string(), Exit::Environment))
+}
+
+/// Puts the configured key in force, where bodies are encrypted.
+pub(super) fn unseal(folder: &Path, place: &PlaceArgs) -> Result<(), Exit> {
+    // A store that cannot be opened says so when it is.
+    if !seal::is_sealed(folder).unwrap_or(false) {
+        return Ok(());
+    }
+    let place = Place::of(place.config.as_deref(), place.data_dir.as_deref())?;
+    let key = place.settings.and_then(|settings| settings.encryption_key);
+    if key.is_none() {
+        tell(
+            "note: headers and bodies are encrypted; --config names the file with capture.encryption_key",
+        );
+    }
+    let made = seal::for_reading(folder, key.as_ref());
+    made.map(drop).map_err(|error| refuse(&error.to_string(), Exit::Usage))
 }
 
 pub(super) fn now_us() -> i64 {

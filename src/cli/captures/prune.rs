@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::cli::Exit;
 use crate::cli::captures::args::PruneArgs;
-use crate::cli::captures::open::{folder, now_us, query, read};
+use crate::cli::captures::open::{folder, now_us, query, read, reader};
 use crate::cli::captures::progress::Progress;
 use crate::cli::place::refuse;
 use crate::cli::terminal::{say, tell};
@@ -17,8 +17,7 @@ use crate::store::upkeep;
 pub(super) fn run(args: &PruneArgs) -> Result<Exit, Exit> {
     let asked = asked(args)?;
     let folder = folder(&args.place)?;
-    let reader =
-        Reader::open(&folder).map_err(|error| refuse(&error.to_string(), Exit::Environment))?;
+    let reader = reader(&args.place)?;
     let mut seqs = Vec::new();
     for seq in read(reader.seqs(&asked, Order::Oldest))? {
         seqs.push(read(seq)?);

@@ -62,8 +62,8 @@ fn hint(stored: &Stored, args: &ShowArgs) {
         (!args.headers).then_some("--headers"),
         (!args.timeline && stored.attempts.iter().any(|one| !one.frames.is_empty()))
             .then_some("--timeline"),
-        Some("--raw request|response"),
-        Some("--as curl|har|json|markdown"),
+        Some("--raw LEG"),
+        Some("--as FORM"),
     ];
     let more = more.into_iter().flatten().collect::<Vec<_>>().join(" · ");
     tell(&format!("\nmore: {more}"));

@@ -2,16 +2,13 @@
 
 use crate::cli::Exit;
 use crate::cli::captures::args::StatsArgs;
-use crate::cli::captures::open::{folder, read};
-use crate::cli::place::refuse;
+use crate::cli::captures::open::{folder, read, reader};
 use crate::cli::terminal::{look, say};
 use crate::report::exchange::census;
-use crate::store::reader::Reader;
 
 pub(super) fn run(args: &StatsArgs) -> Result<Exit, Exit> {
     let folder = folder(&args.place)?;
-    let reader =
-        Reader::open(&folder).map_err(|error| refuse(&error.to_string(), Exit::Environment))?;
+    let reader = reader(&args.place)?;
     let counted = read(reader.census(&folder))?;
     if args.json {
         say(&census::json(&counted).to_string());

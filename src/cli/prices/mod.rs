@@ -6,7 +6,8 @@ mod update;
 use std::path::{Path, PathBuf};
 
 use crate::cli::Exit;
-use crate::cli::args::{PlaceArgs, PricesCommand};
+use crate::cli::args::PricesCommand;
+use crate::cli::place_args::PlaceArgs;
 use crate::cli::serve::tell_findings;
 use crate::cli::terminal::tell;
 use crate::config::env::Environment;

@@ -54,12 +54,11 @@ pub fn resolve(
     let gateway_keys = keys::gateway_keys(written_keys, &mut context);
     let admin_key = keys::admin_key(&context);
     let retention = capture::retention(&file.retention.unwrap_or_default());
-    let mut capture_written = file.capture.unwrap_or_default();
-    let redact = capture_written.redact.take().unwrap_or_default();
-    let encryption_key =
-        redact::encryption_key(capture_written.encryption_key.take(), &mut context);
-    let redact = redact::redact(redact, &capture_written.headers_indexed, &mut context);
-    let capture = capture::capture(&capture_written, &retention, raises, &mut context);
+    let mut kept = file.capture.unwrap_or_default();
+    let encryption_key = redact::encryption_key(kept.encryption_key.take(), &mut context);
+    let hidden = kept.redact.take().unwrap_or_default();
+    let redact = redact::redact(hidden, &kept.headers_indexed, &mut context);
+    let capture = capture::capture(&kept, &retention, raises, &mut context);
 
     let defaults = provider::Defaults { timeouts, discover: discovery.enabled };
     let mut providers = match file.providers {

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 
-use super::body::{apply, documents};
+use super::edits::{apply, documents};
 use crate::base::json::{self, Kind, Value};
 use crate::exchange::redact::Rules;
 

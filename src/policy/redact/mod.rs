@@ -9,6 +9,7 @@
 //! ```
 
 mod body;
+mod edits;
 mod events;
 pub mod pointer;
 

@@ -1,10 +1,9 @@
 //! The policy on whole bodies.
 
-use std::io::Write as _;
-
 use serde_json::{Value, json};
 
 use super::*;
+use crate::base::coding;
 
 const KEY: &str = "sk-proj-a8F3kQ92mZx71Lp0";
 
@@ -66,7 +65,7 @@ fn a_secret_spread_over_events_is_found_and_named_once() {
             let array = Value::from(values.clone()).to_string();
             for (body, events) in [(events, true), (array, false)] {
                 let clean = text(redactor.whole(body.as_bytes(), Shape { coding: None, events }));
-                let documents = super::body::documents(clean.as_bytes(), events);
+                let documents = super::edits::documents(clean.as_bytes(), events);
                 let mut joined = String::new();
                 for document in documents {
                     let value: Value = serde_json::from_str(&clean[document]).unwrap();
@@ -112,11 +111,7 @@ fn texts_of_parallel_choices_are_not_mixed() {
 
 #[test]
 fn a_coding_is_undone_only_where_it_hides_something() {
-    let gzip = |text: &str| {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-        encoder.write_all(text.as_bytes()).unwrap();
-        encoder.finish().unwrap()
-    };
+    let gzip = |text: &str| coding::gzip(text.as_bytes());
     let shape = Shape { coding: Some("gzip"), events: false };
     let redactor = redactor(&[]);
     assert_eq!(redactor.whole(&gzip("{\"a\":\"plain\"}"), shape), None);

@@ -1,13 +1,16 @@
 //! What to do when the provider said no: by class, in the words of the configuration and of the client at hand.
 
+use crate::report::diagnose::answered::{Said, field, seconds, wait_s};
 use crate::report::diagnose::case::{Case, Finding};
 use crate::report::diagnose::class::Class;
 use crate::report::diagnose::meaning;
-use crate::report::diagnose::said::{Said, field, seconds, wait_s};
 use crate::report::{prose, words};
 use crate::store::stored::Attempt;
 
 const TROUBLE: &str = "docs/troubleshooting.md";
+
+/// From this length on a single message is worth naming.
+const LARGE: usize = 16 * 1024;
 
 /// Adds what to do, and where to read on.
 pub(super) fn of_provider(
@@ -154,6 +157,9 @@ fn largest_message(case: &Case<'_>) -> Option<String> {
     let pieces =
         crate::dialect::pieces::of_request(crate::report::material::dialect(case.stored), body);
     let largest = pieces.iter().max_by_key(|piece| piece.span.len())?;
+    if largest.span.len() < LARGE {
+        return None;
+    }
     let name = largest.name.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
     Some(format!(
         "{}{name}: {} of {}",

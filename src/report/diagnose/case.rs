@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use crate::dialect::params::{self, Params};
+use crate::exchange::signal::Signal;
 use crate::report::diagnose::class::{Class, Confidence, Place};
 use crate::report::material::{self, Answer};
 use crate::report::prose;
@@ -57,14 +58,19 @@ pub struct Finding {
 
 impl Finding {
     /// What is said here may quote anybody: it is made fit for a terminal.
-    pub(super) fn new(class: Class, place: Place, confidence: Confidence, says: String) -> Self {
+    pub(super) fn new(
+        class: Class,
+        place: Place,
+        confidence: Confidence,
+        says: impl AsRef<str>,
+    ) -> Self {
         Self {
             class,
             detail: None,
             place,
             act_at: place,
             confidence,
-            says: prose::line(&says, QUOTE_CHARS_MAX),
+            says: prose::line(says.as_ref(), QUOTE_CHARS_MAX),
             evidence: Vec::new(),
             advice: Vec::new(),
             docs: Vec::new(),
@@ -163,6 +169,17 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// Whether this was found when it closed.
+    pub(super) fn has(&self, signal: Signal) -> bool {
+        self.row.signals.contains(&signal.label())
+    }
+
+    /// Why the answer ended, in the provider's word.
+    pub(super) fn finish(&self) -> Option<&str> {
+        let read = self.answer.reading.finish_reasons.first().map(String::as_str);
+        self.row.finish_reason.as_deref().or(read).filter(|reason| !reason.is_empty())
+    }
+
     /// Whether bodies were kept, so that their absence in the evidence is explained.
     pub(super) fn explain_what_is_missing(&self, finding: Finding) -> Finding {
         if self.answer.kept || self.row.capture_level == "full" {
@@ -174,4 +191,9 @@ impl<'a> Case<'a> {
             self.row.capture_level
         ))
     }
+}
+
+/// Whether a tool can read these arguments; none at all are fine.
+pub(super) fn is_json(arguments: &str) -> bool {
+    arguments.is_empty() || serde_json::from_str::<serde_json::Value>(arguments).is_ok()
 }

@@ -119,3 +119,19 @@ impl Serialize for Class {
         serializer.serialize_str(self.label())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_lists_every_class() {
+        let page = include_str!("../../../docs/diagnose.md");
+        let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+        let expected: Vec<String> = Class::ALL
+            .iter()
+            .map(|class| format!("| `{}` | {} |", class.label(), class.meaning()))
+            .collect();
+        assert_eq!(rows, expected);
+    }
+}

@@ -1,9 +1,8 @@
 //! Answers that ended at a limit of tokens: whose limit it was, and what took the room.
 
 use crate::neutral::message::Part;
-use crate::report::diagnose::case::{Case, Finding};
+use crate::report::diagnose::case::{Case, Finding, is_json};
 use crate::report::diagnose::class::{Class, Confidence, Place};
-use crate::report::diagnose::odd::{finish, is_json};
 use crate::report::prose;
 
 /// What ended the answer.
@@ -20,7 +19,7 @@ enum Limit {
 }
 
 pub(super) fn truncated(case: &Case<'_>) -> Option<Finding> {
-    let reason = finish(case).unwrap_or_default();
+    let reason = case.finish().unwrap_or_default();
     let limit = limit(case, reason)?;
     let finding =
         Finding::new(Class::Truncated, Place::Provider, Confidence::Certain, sentence(case, limit))
@@ -43,13 +42,14 @@ fn limit(case: &Case<'_>, reason: &str) -> Option<Limit> {
     }
     let (words, thoughts) = case.answer.lengths();
     let reasoning = reasoning(case);
-    let most = output(case).is_some_and(|output| reasoning > 0 && reasoning * 5 >= output * 4);
+    let most = output(case).is_some_and(|output| {
+        reasoning > 0 && reasoning.saturating_mul(5) >= output.saturating_mul(4)
+    });
     // Anthropic does not count reasoning apart; the answer shows it.
-    let alone = words == 0
-        && thoughts > 0
-        && !parts(case).any(|part| matches!(part, Part::ToolCall { .. }));
+    let calls = parts(case).any(|part| matches!(part, Part::ToolCall { .. }));
+    let shown = reasoning == 0 && thoughts > 0 && thoughts >= words * 4 && !calls;
     Some(match case.params.max_tokens {
-        _ if most || alone => Limit::Reasoning,
+        _ if most || shown => Limit::Reasoning,
         Some(_) => Limit::Asked,
         None => Limit::Model,
     })
@@ -75,7 +75,7 @@ fn sentence(case: &Case<'_>, limit: Limit) -> String {
         }
         Limit::Reasoning => {
             let took = match reasoning(case) {
-                0 => "all".to_owned(),
+                0 => "most".to_owned(),
                 tokens => prose::number(tokens),
             };
             let left = if case.answer.lengths().0 == 0 { "nothing" } else { "little" };

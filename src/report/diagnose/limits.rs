@@ -10,7 +10,7 @@ const QUOTED_MAX: usize = 16;
 /// One limit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Limit {
-    pub(super) limit: Option<u64>,
+    pub(super) most: Option<u64>,
     pub(super) remaining: Option<u64>,
     /// As sent: a duration, seconds, or a time.
     pub(super) reset: Option<String>,
@@ -68,7 +68,7 @@ impl Limits {
         let Some((part, about)) = found else { return false };
         let limit = self.by_name.entry(about.to_owned()).or_default();
         match part {
-            "limit" => limit.limit = value.trim().parse().ok(),
+            "limit" => limit.most = value.trim().parse().ok(),
             "remaining" => limit.remaining = value.trim().parse().ok(),
             _ => limit.reset = Some(value.trim().to_owned()),
         }
@@ -86,7 +86,7 @@ impl Limit {
     /// `0 of 500 left, resets in 12s`
     pub(super) fn words(&self) -> String {
         let count = crate::report::prose::number;
-        let mut words = match (self.remaining, self.limit) {
+        let mut words = match (self.remaining, self.most) {
             (Some(left), Some(limit)) => format!("{} of {} left", count(left), count(limit)),
             (Some(left), None) => format!("{} left", count(left)),
             (None, Some(limit)) => format!("limit {}", count(limit)),

@@ -126,168 +126,163 @@ mod tests {
         assert_eq!(meaning(&says(message)), Some((class, detail)), "{message}");
     }
 
-    #[test]
-    fn the_words_of_many_providers_are_understood() {
-        use Class::{
-            Authentication, ContentPolicy, ContextOverflow, InvalidRequest, ModelNotFound,
-            Overloaded, Payment, Permission, RateLimit, RequestTooLarge,
-        };
-        check("prompt is too long: 215432 tokens > 200000 maximum", ContextOverflow, "");
-        check(
+    use Class::{
+        Authentication, ContentPolicy, ContextOverflow, InvalidRequest, ModelNotFound, Overloaded,
+        Payment, Permission, RateLimit, RequestTooLarge,
+    };
+
+    const MEANT: &[(&str, Class, &str)] = &[
+        ("prompt is too long: 215432 tokens > 200000 maximum", ContextOverflow, ""),
+        (
             "input length and `max_tokens` exceed context limit: 195000 + 64000 > 200000, decrease input length or `max_tokens` and try again",
             ContextOverflow,
             "with_output",
-        );
-        check(
+        ),
+        (
             "This model's maximum context length is 128000 tokens. However, your messages resulted in 130233 tokens.",
             ContextOverflow,
             "",
-        );
-        check(
+        ),
+        (
             "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens (3000 in the messages, 2000 in the completion).",
             ContextOverflow,
             "with_output",
-        );
-        check(
+        ),
+        (
             "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
             ContextOverflow,
             "",
-        );
-        check(
+        ),
+        (
             "Your input exceeds the context window of this model. Please adjust your input and try again.",
             ContextOverflow,
             "",
-        );
-        check(
+        ),
+        (
             "Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32768 maximum context length",
             ContextOverflow,
             "",
-        );
-        check(
+        ),
+        (
             "Rate limit reached for gpt-4o in organization org-x on tokens per min (TPM): Limit 30000, Used 29000, Requested 2000. Please try again in 2s.",
             RateLimit,
             "tokens",
-        );
-        check(
+        ),
+        (
             "Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 45000.",
             RateLimit,
             "tokens",
-        );
-        check(
+        ),
+        (
             "Rate limit reached for gpt-5 on requests per day (RPD): Limit 200, Used 200, Requested 1.",
             RateLimit,
             "requests",
-        );
-        check(
+        ),
+        (
             "This request would exceed your organization's rate limit of 40,000 input tokens per minute.",
             RateLimit,
             "tokens",
-        );
-        check(
+        ),
+        (
             "Number of concurrent connections has exceeded your rate limit.",
             RateLimit,
             "concurrency",
-        );
-        check(
+        ),
+        (
             "You exceeded your current quota, please check your plan and billing details.",
             Payment,
             "credit",
-        );
-        check("Your credit balance is too low to access the Anthropic API.", Payment, "credit");
-        check("Insufficient Balance", Payment, "credit");
-        check("The model is overloaded. Please try again later.", Overloaded, "");
-        check("API key not valid. Please pass a valid API key.", Authentication, "key");
-        check("Your organization must be verified to use the model `o3`.", Permission, "model");
-        check("User location is not supported for the API use.", Permission, "region");
-        check("models/gemini-9 is not found for API version v1beta", ModelNotFound, "");
-        check(
-            "The model `gpt-9` does not exist or you do not have access to it.",
-            ModelNotFound,
-            "",
-        );
-        check(
+        ),
+        ("Your credit balance is too low to access the Anthropic API.", Payment, "credit"),
+        ("Insufficient Balance", Payment, "credit"),
+        ("The model is overloaded. Please try again later.", Overloaded, ""),
+        ("API key not valid. Please pass a valid API key.", Authentication, "key"),
+        ("Your organization must be verified to use the model `o3`.", Permission, "model"),
+        ("User location is not supported for the API use.", Permission, "region"),
+        ("models/gemini-9 is not found for API version v1beta", ModelNotFound, ""),
+        ("The model `gpt-9` does not exist or you do not have access to it.", ModelNotFound, ""),
+        (
             "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
             InvalidRequest,
             "unsupported_parameter",
-        );
-        check(
+        ),
+        (
             "Unsupported value: 'temperature' does not support 0.2 with this model.",
             InvalidRequest,
             "unsupported_value",
-        );
-        check("foo: Extra inputs are not permitted", InvalidRequest, "unsupported_parameter");
-        check(
+        ),
+        ("foo: Extra inputs are not permitted", InvalidRequest, "unsupported_parameter"),
+        (
             "Invalid JSON payload received. Unknown name \"foo\": Cannot find field.",
             InvalidRequest,
             "unsupported_parameter",
-        );
-        check(
+        ),
+        (
             "max_tokens: 300000 > 64000, which is the maximum allowed number of output tokens for claude-x",
             InvalidRequest,
             "max_tokens",
-        );
-        check(
+        ),
+        (
             "max_tokens is too large: 200000. This model supports at most 16384 completion tokens",
             InvalidRequest,
             "max_tokens",
-        );
-        check(
+        ),
+        (
             "Invalid schema for function 'f': In context=('properties',), 'items' is missing.",
             InvalidRequest,
             "tool_schema",
-        );
-        check(
-            "tools.0.custom.input_schema: JSON schema is invalid.",
-            InvalidRequest,
-            "tool_schema",
-        );
-        check(
+        ),
+        ("tools.0.custom.input_schema: JSON schema is invalid.", InvalidRequest, "tool_schema"),
+        (
             "messages.0.content.1.image.source.base64: image exceeds 5 MB maximum: 6291456 bytes > 5242880 bytes",
             InvalidRequest,
             "image",
-        );
-        check(
+        ),
+        (
             "messages.1.content.0: Invalid `signature` in `thinking` block",
             InvalidRequest,
             "thinking_signature",
-        );
-        check(
+        ),
+        (
             "Function call is missing a thought_signature in functionCall parts.",
             InvalidRequest,
             "thinking_signature",
-        );
-        check(
+        ),
+        (
             "messages.3: `tool_use` ids were found without `tool_result` blocks immediately after: toolu_1.",
             InvalidRequest,
             "orphan_tool_result",
-        );
-        check(
+        ),
+        (
             "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'.",
             InvalidRequest,
             "orphan_tool_result",
-        );
-        check(
-            "No tool output found for function call call_1.",
-            InvalidRequest,
-            "orphan_tool_result",
-        );
-        check(
+        ),
+        ("No tool output found for function call call_1.", InvalidRequest, "orphan_tool_result"),
+        (
             "Please ensure that the number of function response parts is equal to the number of function call parts of the function call turn.",
             InvalidRequest,
             "orphan_tool_result",
-        );
-        check(
+        ),
+        (
             "A maximum of 4 blocks with cache_control may be provided. Found 5.",
             InvalidRequest,
             "cache_control",
-        );
-        check("Output blocked by content filtering policy", ContentPolicy, "answer");
-        check(
+        ),
+        ("Output blocked by content filtering policy", ContentPolicy, "answer"),
+        (
             "Invalid prompt: your prompt was flagged as potentially violating our usage policy.",
             ContentPolicy,
             "prompt",
-        );
-        check("413 Request Entity Too Large", RequestTooLarge, "");
+        ),
+        ("413 Request Entity Too Large", RequestTooLarge, ""),
+    ];
+
+    #[test]
+    fn the_words_of_many_providers_are_understood() {
+        for (message, class, detail) in MEANT {
+            check(message, *class, detail);
+        }
         assert_eq!(meaning(&says("Something odd")), None);
     }
 

@@ -9,6 +9,7 @@
 //! ```
 
 mod advice;
+mod answered;
 pub mod case;
 pub mod class;
 pub mod group;

@@ -1,8 +1,6 @@
 //! What is odd about an answer that came: it ended at a limit, is empty, refuses, calls tools wrongly, paused, came late.
 //! An exchange can show several; each is a finding of its own.
 
-use serde_json::Value;
-
 use crate::exchange::signal::Signal;
 use crate::neutral::message::Part;
 use crate::report::diagnose::case::{Case, Finding};
@@ -31,18 +29,8 @@ pub(super) fn find(case: &Case<'_>) -> Vec<Finding> {
     .collect()
 }
 
-pub(super) fn has(case: &Case<'_>, signal: Signal) -> bool {
-    case.row.signals.contains(&signal.label())
-}
-
-/// Why the answer ended, in the provider's word.
-pub(super) fn finish<'a>(case: &'a Case<'_>) -> Option<&'a str> {
-    let read = case.answer.reading.finish_reasons.first().map(String::as_str);
-    case.row.finish_reason.as_deref().or(read).filter(|reason| !reason.is_empty())
-}
-
 fn declined(case: &Case<'_>) -> Option<Finding> {
-    let reason = finish(case).unwrap_or_default();
+    let reason = case.finish().unwrap_or_default();
     let provider = case.provider();
     let filtered = matches!(
         reason,
@@ -73,7 +61,7 @@ fn declined(case: &Case<'_>) -> Option<Finding> {
                 .advise("what came before the filter was billed"),
         );
     }
-    if reason != "refusal" && !has(case, Signal::Refusal) {
+    if reason != "refusal" && !case.has(Signal::Refusal) {
         return None;
     }
     let words = said(case);
@@ -102,10 +90,6 @@ fn said(case: &Case<'_>) -> Option<String> {
         }
         _ => None,
     })
-}
-
-pub(super) fn is_json(arguments: &str) -> bool {
-    arguments.is_empty() || serde_json::from_str::<Value>(arguments).is_ok()
 }
 
 fn bad_event(case: &Case<'_>) -> Option<Finding> {
@@ -167,13 +151,13 @@ fn empty(case: &Case<'_>) -> Option<Finding> {
     let chat = matches!(case.row.operation.as_str(), "chat" | "text_completion");
     let good = case.row.status == Some(200) && case.row.outcome == "complete";
     let seen_empty = case.answer.kept && !case.answer.cut && case.answer.is_empty();
-    let finish = finish(case).unwrap_or_default();
+    let finish = case.finish().unwrap_or_default();
     let cut = matches!(finish, "length" | "max_tokens" | "MAX_TOKENS" | "max_output_tokens");
     // A background answer is still to come; a warm-up is never to come.
     if !chat
         || !good
         || cut
-        || !(seen_empty || has(case, Signal::EmptyReply))
+        || !(seen_empty || case.has(Signal::EmptyReply))
         || case.params.max_tokens == Some(0)
     {
         return None;

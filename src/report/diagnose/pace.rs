@@ -3,7 +3,6 @@
 use crate::exchange::signal::Signal;
 use crate::report::diagnose::case::{Case, Finding};
 use crate::report::diagnose::class::{Class, Confidence, Place};
-use crate::report::diagnose::odd::has;
 use crate::report::prose::{self, capital};
 
 /// A first token later than this is worth a word, whatever is usual.
@@ -12,13 +11,15 @@ const SLOW_US: u64 = 10_000_000;
 const SLOW_LEAST_US: u64 = 1_500_000;
 /// Exchanges that tell what is usual; fewer tell nothing.
 const USUAL_LEAST: usize = 5;
+/// A prompt from this length on is long.
+const LONG_TOKENS: u64 = 50_000;
 /// A pause from this length on is a stall, whatever the pace.
 const PAUSE_US: u64 = 10_000_000;
 
 pub(super) fn stall(case: &Case<'_>) -> Option<Finding> {
     let told = case.row.gap_max_us.map(i64::unsigned_abs);
     let longest = case.answer.pause.map(|pause| pause.us).or(told)?;
-    let odd = has(case, Signal::Stall) || case.row.stalls.unwrap_or(0) > 0;
+    let odd = case.has(Signal::Stall) || case.row.stalls.unwrap_or(0) > 0;
     if longest < PAUSE_US && !(odd && longest >= 1_000_000) || case.row.outcome != "complete" {
         return None;
     }
@@ -56,6 +57,73 @@ pub(super) fn stall(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
+/// Where the time to the first word went, in microseconds.
+struct Wait {
+    ttft: u64,
+    queued: u64,
+    /// When the last attempt was sent.
+    sent: u64,
+    /// Attempts before the last.
+    retries: u64,
+    /// From the sending to the head of the answer.
+    head: u64,
+    /// From there to the first word.
+    word: u64,
+}
+
+impl Wait {
+    fn of(case: &Case<'_>, ttft: u64) -> Option<Self> {
+        let attempt = case.last()?;
+        let queued = case.row.queued_us.unsigned_abs();
+        let sent = attempt.sent_us.unsigned_abs();
+        let several = case.stored.attempts.len() > 1;
+        let head = attempt.head_us.map_or(ttft, i64::unsigned_abs).saturating_sub(sent);
+        Some(Self {
+            ttft,
+            queued,
+            sent,
+            retries: if several { sent.saturating_sub(queued) } else { 0 },
+            head,
+            word: ttft.saturating_sub(sent.saturating_add(head)),
+        })
+    }
+
+    /// What took most of it: detail, place, sentence.
+    fn blame(&self, case: &Case<'_>) -> (&'static str, Place, String) {
+        let half = self.ttft / 2;
+        let provider = case.provider();
+        if self.queued > half {
+            let says = "most of it was spent waiting for a place in the gateway".to_owned();
+            return ("queue", Place::Gateway, says);
+        }
+        if self.retries > half {
+            let failed = prose::counted(case.stored.attempts.len() as u64 - 1, "attempt");
+            let says = format!("most of it went into {failed} that failed");
+            return ("retries", Place::Provider, says);
+        }
+        let head = prose::time(self.head);
+        if self.head > self.word {
+            let says = format!("{provider} took {head} to begin its answer");
+            return ("provider_queue", Place::Provider, says);
+        }
+        let says = format!(
+            "{provider} began to answer after {head} and then took {} to the first word",
+            prose::time(self.word)
+        );
+        ("provider", Place::Provider, says)
+    }
+
+    fn line(&self) -> String {
+        format!(
+            "queue {}, sent at {}, head after {}, first word at {}",
+            prose::time(self.queued),
+            prose::time(self.sent),
+            prose::time(self.head),
+            prose::time(self.ttft)
+        )
+    }
+}
+
 pub(super) fn slow(case: &Case<'_>) -> Option<Finding> {
     let ttft = case.row.ttft_us?.unsigned_abs();
     let usual = usual_ttft(case);
@@ -64,93 +132,43 @@ pub(super) fn slow(case: &Case<'_>) -> Option<Finding> {
     if !slow || !case.row.stream {
         return None;
     }
-    let attempt = case.last()?;
-    let queued = case.row.queued_us.unsigned_abs();
-    let sent = attempt.sent_us.unsigned_abs();
-    let before_the_last =
-        if case.stored.attempts.len() > 1 { sent.saturating_sub(queued) } else { 0 };
-    let head = attempt.head_us.map_or(ttft, i64::unsigned_abs).saturating_sub(sent);
-    let after_head = ttft.saturating_sub(sent + head);
-    let (detail, place, says) = if queued * 2 > ttft {
-        (
-            "queue",
-            Place::Gateway,
-            "most of it was spent waiting for a place in the gateway".to_owned(),
-        )
-    } else if before_the_last * 2 > ttft {
-        (
-            "retries",
-            Place::Provider,
-            format!(
-                "most of it went into {} that failed",
-                prose::counted(case.stored.attempts.len() as u64 - 1, "attempt")
-            ),
-        )
-    } else if head > after_head {
-        (
-            "provider_queue",
-            Place::Provider,
-            format!("{} took {} to begin its answer", case.provider(), prose::time(head)),
-        )
-    } else {
-        (
-            "provider",
-            Place::Provider,
-            format!(
-                "{} began to answer after {} and then took {} to the first word",
-                case.provider(),
-                prose::time(head),
-                prose::time(after_head)
-            ),
-        )
-    };
-    let mut finding = Finding::new(
-        Class::SlowFirstToken,
-        place,
-        Confidence::Likely,
-        format!("The first word took {}: {says}", prose::time(ttft)),
-    )
-    .detail(detail)
-    .seen(
-        "timing",
+    let wait = Wait::of(case, ttft)?;
+    let (detail, place, says) = wait.blame(case);
+    let says = format!("The first word took {}: {says}", prose::time(ttft));
+    let usual = usual.map(|usual| {
+        let others = prose::counted(ttfts(case).len() as u64, "other call");
+        format!("{} is the median of {others} with {}", prose::time(usual), case.model())
+    });
+    let finding = Finding::new(Class::SlowFirstToken, place, Confidence::Likely, says)
+        .detail(detail)
+        .seen("timing", wait.line())
+        .seen_perhaps("usual", usual);
+    Some(of_prompt(finding, case).advise(match detail {
+        "queue" => "raise `limits.in_flight` or the provider's `in_flight`, or send less at once",
+        "retries" => "see the attempts in the timeline: what failed first cost the time",
+        _ => "less reasoning effort, a smaller or faster model, or another provider of the same model",
+    }))
+}
+
+/// A prompt that is long and not in the cache takes its time.
+fn of_prompt(finding: Finding, case: &Case<'_>) -> Finding {
+    let Some(input) = case.row.input_tokens.map(i64::unsigned_abs) else { return finding };
+    let cached = case.row.cache_read_tokens.map_or(0, i64::unsigned_abs);
+    let finding = finding.seen(
+        "prompt",
         format!(
-            "queue {}, sent at {}, head after {}, first word at {}",
-            prose::time(queued),
-            prose::time(sent),
-            prose::time(head),
-            prose::time(ttft)
+            "{} tokens, {} of them from the provider's cache",
+            prose::number(input),
+            prose::number(cached)
         ),
     );
-    if let Some(usual) = usual {
-        finding = finding.seen(
-            "usual",
-            format!(
-                "{} is the median of {} with {}",
-                prose::time(usual),
-                prose::counted(ttfts(case).len() as u64, "other call"),
-                case.model()
-            ),
-        );
+    if input <= LONG_TOKENS || cached > input / 2 {
+        return finding;
     }
-    if let Some(input) = case.row.input_tokens.map(i64::unsigned_abs) {
-        let cached = case.row.cache_read_tokens.map_or(0, i64::unsigned_abs);
-        finding = finding.seen(
-            "prompt",
-            format!(
-                "{} tokens, {} of them from the provider's cache",
-                prose::number(input),
-                prose::number(cached)
-            ),
-        );
-        if input > 50_000 && cached * 2 < input {
-            finding = finding.advise("a long prompt that is not in the cache is read anew each turn: keep its beginning unchanged, and mark it (`cache_control`)");
-        }
-    }
-    Some(match detail {
-        "queue" => finding.advise("raise `limits.in_flight` or the provider's `in_flight`, or send less at once"),
-        "retries" => finding.advise("see the attempts in the timeline: what failed first cost the time"),
-        _ => finding.advise("less reasoning effort, a smaller or faster model, or another provider of the same model"),
-    })
+    finding.advise(
+        "a long prompt that is not in the cache is read anew each turn: keep its beginning unchanged, and mark it \
+         (`cache_control`)",
+    )
 }
 
 /// First tokens of other exchanges with this provider and model.
@@ -169,7 +187,7 @@ fn usual_ttft(case: &Case<'_>) -> Option<u64> {
 }
 
 pub(super) fn duplicate(case: &Case<'_>) -> Option<Finding> {
-    if !has(case, Signal::DuplicateOf) {
+    if !case.has(Signal::DuplicateOf) {
         return None;
     }
     let same = |other: &&crate::store::stored::Listed| {

@@ -20,7 +20,7 @@ pub(super) fn find(case: &Case<'_>) -> Option<Finding> {
                 Class::CacheMiss,
                 Place::Client,
                 Confidence::Certain,
-                "The prompt's beginning changed since the last turn, so the provider's cache did not help".to_owned(),
+                "The prompt's beginning changed since the last turn, so the provider's cache did not help",
             )
             .seen("signal", Signal::PrefixChanged.label())
             .advise("`pinhole captures diff --turns SESSION` shows the first byte that changed"),

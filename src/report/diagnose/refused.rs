@@ -48,7 +48,7 @@ fn refusal(case: &Case<'_>, code: Code) -> Finding {
             case.row.client_addr.as_deref().unwrap_or("an unknown address")
         ),
     );
-    if case.row.queued_us > 0 {
+    if case.row.queued_us >= 1_000 {
         let waited = prose::time(case.row.queued_us.unsigned_abs());
         finding = finding.seen("timing", format!("waited {waited} for a place"));
     }

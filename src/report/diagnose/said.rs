@@ -1,27 +1,18 @@
 //! The provider answered, and its answer says no: a status, an error document, or an error event in the middle of a
 //! stream.
 
+use std::fmt::Write as _;
+
 use crate::dialect::complaint::Complaint;
+use crate::report::diagnose::answered::{Said, field, seconds, wait_s};
 use crate::report::diagnose::case::{Case, Finding};
 use crate::report::diagnose::class::{Class, Confidence, Place};
-use crate::report::diagnose::limits::{self, Limits};
+use crate::report::diagnose::limits;
 use crate::report::diagnose::{advice, meaning};
 use crate::report::material::{self, Answer};
 use crate::report::prose::{self, capital};
 use crate::report::words;
 use crate::store::stored::Attempt;
-
-/// Limit: characters of a field's name.
-const FIELD_CHARS_MAX: usize = 120;
-
-/// What one attempt's answer says, with all that is needed to judge it.
-pub(super) struct Said<'a> {
-    pub(super) status: Option<u16>,
-    pub(super) kind: Option<&'a str>,
-    pub(super) complaint: Option<&'a Complaint>,
-    pub(super) answer: &'a Answer,
-    pub(super) limits: Limits,
-}
 
 /// The finding of the last attempt, where its provider said no.
 pub(super) fn find(case: &Case<'_>) -> Option<Finding> {
@@ -103,7 +94,10 @@ fn classify(said: &Said<'_>) -> (Class, &'static str, Confidence) {
             (Class::RequestTooLarge, detail, Confidence::Certain)
         }
         (Some((class, detail)), Some(by_status)) if fits(class, status) => {
-            let sure = class == by_status || said.complaint.is_some_and(|it| it.code.is_some());
+            let numbers = class == Class::ContextOverflow
+                && said.complaint.is_some_and(|it| meaning::overflow(&it.message).is_some());
+            let coded = said.complaint.is_some_and(|it| it.code.is_some());
+            let sure = class == by_status || coded || numbers;
             (class, detail, if sure { Confidence::Certain } else { Confidence::Likely })
         }
         (Some((_, _)), Some(class)) => (class, "", Confidence::Likely),
@@ -260,26 +254,15 @@ fn rate_limit(provider: &str, model: &str, said: &Said<'_>, detail: &str) -> Str
     };
     let mut sentence = format!("{provider} holds {model} back: its limit{of} is used up");
     if let Some((name, limit)) = said.limits.exhausted() {
-        sentence.push_str(&format!(" ({name}: {})", limit.words()));
+        let _ = write!(sentence, " ({name}: {})", limit.words());
     }
     match wait_s(said) {
-        Some(wait) => sentence.push_str(&format!("; it says to wait {}", seconds(wait))),
+        Some(wait) => {
+            let _ = write!(sentence, "; it says to wait {}", seconds(wait));
+        }
         None => sentence.push_str("; it does not say for how long"),
     }
     sentence
-}
-
-/// What the provider asks to wait: by header, else in the body.
-pub(super) fn wait_s(said: &Said<'_>) -> Option<f64> {
-    said.limits.retry_after_s.or_else(|| said.complaint?.retry_after_s)
-}
-
-pub(super) fn seconds(seconds: f64) -> String {
-    if seconds < 120.0 {
-        format!("{} s", (seconds * 10.0).round() / 10.0)
-    } else {
-        prose::time((seconds * 1e6) as u64)
-    }
 }
 
 fn overflow(case: &Case<'_>, model: &str, message: &str, detail: &str) -> String {
@@ -368,28 +351,6 @@ fn numbers_of(said: &Said<'_>) -> String {
     }
 }
 
-/// The field at fault: named, or leading the message (`messages.1.content.0: …`), or quoted in it.
-pub(super) fn field(complaint: Option<&Complaint>) -> Option<String> {
-    let complaint = complaint?;
-    if let Some(param) = &complaint.param {
-        return Some(prose::line(param, FIELD_CHARS_MAX));
-    }
-    let (start, _) = complaint.message.split_once(": ").unwrap_or_default();
-    let is_path = !start.is_empty()
-        && start.len() < FIELD_CHARS_MAX
-        && start.chars().all(|c| c.is_ascii_alphanumeric() || "._[]*".contains(c))
-        && start.chars().any(|c| "._[".contains(c) || c.is_ascii_lowercase());
-    if is_path {
-        return Some(start.to_owned());
-    }
-    let (_, after) = complaint.message.split_once("arameter")?;
-    let quoted = after.trim_start_matches([':', ' ', 's']);
-    let quote = quoted.chars().next().filter(|quote| "'`\"".contains(*quote))?;
-    let name: String =
-        quoted.chars().skip(1).take_while(|c| *c != quote).take(FIELD_CHARS_MAX).collect();
-    Some(name).filter(|name| !name.is_empty())
-}
-
 fn evidence(mut finding: Finding, attempt: &Attempt, said: &Said<'_>) -> Finding {
     if let Some(status) = said.status {
         let line = attempt.response.line.clone().unwrap_or_else(|| status.to_string());
@@ -408,7 +369,10 @@ fn evidence(mut finding: Finding, attempt: &Attempt, said: &Said<'_>) -> Finding
         let kind = material::header(&attempt.response, "content-type").unwrap_or("no content type");
         finding = finding.seen("body", format!("{kind}: \"{beginning}\""));
     }
-    for header in &said.limits.quoted {
+    // Limits that are far from reached have nothing to do with anything else.
+    let limited = matches!(finding.class, Class::RateLimit | Class::Overloaded | Class::Payment);
+    let telling = |header: &&String| limited || header.starts_with("retry-after");
+    for header in said.limits.quoted.iter().filter(telling) {
         finding = finding.seen("header", header.clone());
     }
     if let Some(server) = material::header(&attempt.response, "server")

@@ -62,7 +62,7 @@ pub(super) fn of(case: &Case<'_>) -> Similar {
         similar.same += 1;
         let model = other.model.as_deref().or(other.model_requested.as_deref()).unwrap_or("-");
         *models.entry(model).or_default() += 1;
-        let age = (row.started_at_us - other.started_at_us).max(0) / HOUR_US;
+        let age = row.started_at_us.saturating_sub(other.started_at_us).max(0) / HOUR_US;
         let hour = usize::try_from(age).ok().and_then(|age| HOURS.checked_sub(age + 1));
         if let Some(count) = hour.and_then(|hour| similar.by_hour.get_mut(hour)) {
             *count += 1;
@@ -92,7 +92,7 @@ fn next(row: &Listed, session: &[Listed]) -> Option<Next> {
     if row.outcome == "complete" || row.session_id.is_none() {
         return None;
     }
-    let ended = row.started_at_us + row.duration_us;
+    let ended = row.started_at_us.saturating_add(row.duration_us);
     let later = session.iter().filter(|other| {
         other.id != row.id
             && other.session_id == row.session_id
@@ -102,7 +102,7 @@ fn next(row: &Listed, session: &[Listed]) -> Option<Next> {
     let next = later.min_by_key(|other| other.started_at_us)?;
     Some(Next {
         id: next.id.clone(),
-        after_us: (next.started_at_us - ended).unsigned_abs(),
+        after_us: next.started_at_us.saturating_sub(ended).unsigned_abs(),
         outcome: next.outcome.clone(),
         status: next.status,
         same_request: next.request_bytes == row.request_bytes,
@@ -127,7 +127,7 @@ impl Similar {
         }
         if self.at_provider > self.same {
             lines.push(format!(
-                "{} of other kinds",
+                "{} of other kinds at {provider} in that day",
                 prose::counted(self.at_provider - self.same, "failure")
             ));
         }

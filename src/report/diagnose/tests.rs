@@ -103,36 +103,39 @@ use Class::{
 };
 use Place::{Client, Gateway, Network, Provider};
 
-#[test]
-fn openai_says_no() {
-    let invalid = "invalid_request_error";
-    openai(
+const INVALID: &str = "invalid_request_error";
+
+/// Status; type, code, message; class, detail, who can act.
+type OpenAiSays = (u16, [&'static str; 3], Class, &'static str, Place);
+
+const OPENAI_SAYS: &[OpenAiSays] = &[
+    (
         401,
-        [invalid, "invalid_api_key", "Incorrect API key provided."],
+        [INVALID, "invalid_api_key", "Incorrect API key provided."],
         Authentication,
         "key",
         Gateway,
-    );
-    openai(
+    ),
+    (
         403,
         [
-            invalid,
+            INVALID,
             "unsupported_country_region_territory",
             "Country, region, or territory not supported",
         ],
         Permission,
         "region",
         Provider,
-    );
-    openai(
+    ),
+    (
         403,
         ["permission_error", "", "Your organization must be verified to use the model `o3`."],
         Permission,
         "model",
         Provider,
-    );
-    openai(402, ["billing", "", "Insufficient Balance"], Payment, "credit", Provider);
-    openai(
+    ),
+    (402, ["billing", "", "Insufficient Balance"], Payment, "credit", Provider),
+    (
         429,
         [
             "insufficient_quota",
@@ -142,8 +145,8 @@ fn openai_says_no() {
         Payment,
         "quota",
         Provider,
-    );
-    openai(
+    ),
+    (
         429,
         [
             "requests",
@@ -153,8 +156,8 @@ fn openai_says_no() {
         RateLimit,
         "requests",
         Provider,
-    );
-    openai(
+    ),
+    (
         429,
         [
             "tokens",
@@ -164,27 +167,27 @@ fn openai_says_no() {
         RateLimit,
         "tokens",
         Provider,
-    );
-    openai(
+    ),
+    (
         503,
         ["server_error", "", "The engine is currently overloaded, please try again later"],
         Overloaded,
         "",
         Provider,
-    );
-    openai(
+    ),
+    (
         400,
         [
-            invalid,
+            INVALID,
             "context_length_exceeded",
             "This model's maximum context length is 128000 tokens. However, your messages resulted in 130233 tokens.",
         ],
         ContextOverflow,
         "",
         Client,
-    );
-    openai(413, [invalid, "", "Request too large"], RequestTooLarge, "", Client);
-    openai(
+    ),
+    (413, [INVALID, "", "Request too large"], RequestTooLarge, "", Client),
+    (
         413,
         [
             "tokens",
@@ -194,377 +197,396 @@ fn openai_says_no() {
         RateLimit,
         "tokens",
         Provider,
-    );
-    openai(
+    ),
+    (
         400,
         [
-            invalid,
+            INVALID,
             "unsupported_parameter",
             "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
         ],
         InvalidRequest,
         "unsupported_parameter",
         Client,
-    );
-    openai(
+    ),
+    (
         400,
         [
-            invalid,
+            INVALID,
             "unsupported_value",
             "Unsupported value: 'temperature' does not support 0.2 with this model.",
         ],
         InvalidRequest,
         "unsupported_value",
         Client,
-    );
-    openai(
+    ),
+    (
         400,
         [
-            invalid,
+            INVALID,
             "",
             "max_tokens is too large: 200000. This model supports at most 16384 completion tokens",
         ],
         InvalidRequest,
         "max_tokens",
         Client,
-    );
-    openai(
+    ),
+    (
         400,
         [
-            invalid,
+            INVALID,
             "invalid_function_parameters",
             "Invalid schema for function 'f': 'items' is missing.",
         ],
         InvalidRequest,
         "tool_schema",
         Client,
-    );
-    openai(
+    ),
+    (
         400,
-        [invalid, "invalid_image_format", "You uploaded an unsupported image."],
+        [INVALID, "invalid_image_format", "You uploaded an unsupported image."],
         InvalidRequest,
         "image",
         Client,
-    );
-    openai(
+    ),
+    (
         400,
         [
-            invalid,
+            INVALID,
             "",
             "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'.",
         ],
         InvalidRequest,
         "orphan_tool_result",
         Client,
-    );
-    openai(
+    ),
+    (
         400,
         [
-            invalid,
+            INVALID,
             "",
             "Item 'rs_1' of type 'reasoning' was provided without its required following item.",
         ],
         InvalidRequest,
         "thinking_signature",
         Client,
-    );
-    openai(
+    ),
+    (
         400,
         [
-            invalid,
+            INVALID,
             "invalid_prompt",
             "Invalid prompt: your prompt was flagged as potentially violating our usage policy.",
         ],
         ContentPolicy,
         "prompt",
         Client,
-    );
-    openai(
+    ),
+    (
         404,
         [
-            invalid,
+            INVALID,
             "model_not_found",
             "The model `gpt-9` does not exist or you do not have access to it.",
         ],
         ModelNotFound,
         "",
         Client,
-    );
-    openai(404, [invalid, "", "Invalid URL (POST /v1/v1/responses)"], NotFound, "", Gateway);
-    openai(400, [invalid, "", "Something else"], InvalidRequest, "", Client);
-    openai(
+    ),
+    (404, [INVALID, "", "Invalid URL (POST /v1/v1/responses)"], NotFound, "", Gateway),
+    (400, [INVALID, "", "Something else"], InvalidRequest, "", Client),
+    (
         500,
         ["server_error", "", "The server had an error while processing your request."],
         ServerError,
         "",
         Provider,
-    );
-    openai(504, ["timeout", "", "Request timed out"], ProviderTimeout, "", Provider);
-}
+    ),
+    (504, ["timeout", "", "Request timed out"], ProviderTimeout, "", Provider),
+];
 
 #[test]
-fn anthropic_says_no() {
-    let invalid = "invalid_request_error";
-    anthropic(401, "authentication_error", "invalid x-api-key", Authentication, "key", Gateway);
-    anthropic(
+fn openai_says_no() {
+    for (status, words, class, detail, act_at) in OPENAI_SAYS {
+        openai(*status, *words, *class, detail, *act_at);
+    }
+}
+
+/// Status, type, message; class, detail, who can act.
+const ANTHROPIC_SAYS: &[(u16, &str, &str, Class, &str, Place)] = &[
+    (401, "authentication_error", "invalid x-api-key", Authentication, "key", Gateway),
+    (
         403,
         "permission_error",
         "Your API key does not have permission to use the specified resource.",
         Permission,
         "",
         Provider,
-    );
-    anthropic(
+    ),
+    (
         400,
-        invalid,
+        INVALID,
         "Your credit balance is too low to access the Anthropic API.",
         Payment,
         "credit",
         Provider,
-    );
-    anthropic(
-        402,
-        "billing_error",
-        "There is an issue with your billing",
-        Payment,
-        "billing",
-        Provider,
-    );
-    anthropic(
+    ),
+    (402, "billing_error", "There is an issue with your billing", Payment, "billing", Provider),
+    (
         429,
         "rate_limit_error",
         "This request would exceed your organization's rate limit of 40,000 input tokens per minute",
         RateLimit,
         "tokens",
         Provider,
-    );
-    anthropic(
+    ),
+    (
         429,
         "rate_limit_error",
         "Number of requests has exceeded your per-minute rate limit",
         RateLimit,
         "requests",
         Provider,
-    );
-    anthropic(
+    ),
+    (
         429,
         "rate_limit_error",
         "Number of concurrent connections has exceeded your rate limit.",
         RateLimit,
         "concurrency",
         Provider,
-    );
-    anthropic(529, "overloaded_error", "Overloaded", Overloaded, "", Provider);
-    let overflow = anthropic(
+    ),
+    (529, "overloaded_error", "Overloaded", Overloaded, "", Provider),
+    (
         400,
-        invalid,
+        INVALID,
         "prompt is too long: 215432 tokens > 200000 maximum",
         ContextOverflow,
         "",
         Client,
-    );
-    assert_eq!(
-        overflow.verdict,
-        "The prompt of 215,432 tokens does not fit m-1, which takes 200,000: 15,432 too many"
-    );
-    anthropic(
+    ),
+    (
         400,
-        invalid,
+        INVALID,
         "input length and `max_tokens` exceed context limit: 195000 + 64000 > 200000, decrease input length or `max_tokens` and try again",
         ContextOverflow,
         "with_output",
         Client,
-    );
-    anthropic(
-        413,
-        "request_too_large",
-        "Request exceeds the maximum size",
-        RequestTooLarge,
-        "",
-        Client,
-    );
-    let max = anthropic(
+    ),
+    (413, "request_too_large", "Request exceeds the maximum size", RequestTooLarge, "", Client),
+    (
         400,
-        invalid,
+        INVALID,
         "max_tokens: 300000 > 64000, which is the maximum allowed number of output tokens for m-1",
         InvalidRequest,
         "max_tokens",
         Client,
-    );
-    assert_eq!(
-        max.verdict,
-        "More output is asked for than the model can give: 300,000 where 64,000 is the most"
-    );
-    let signature = anthropic(
+    ),
+    (
         400,
-        invalid,
+        INVALID,
         "messages.1.content.0: Invalid `signature` in `thinking` block",
         InvalidRequest,
         "thinking_signature",
         Client,
-    );
-    assert!(signature.verdict.contains("at `messages.1.content.0`"), "{}", signature.verdict);
-    anthropic(
+    ),
+    (
         400,
-        invalid,
+        INVALID,
         "messages.3: `tool_use` ids were found without `tool_result` blocks immediately after: toolu_1.",
         InvalidRequest,
         "orphan_tool_result",
         Client,
-    );
-    anthropic(
+    ),
+    (
         400,
-        invalid,
+        INVALID,
         "tools.0.custom.input_schema: JSON schema is invalid.",
         InvalidRequest,
         "tool_schema",
         Client,
-    );
-    anthropic(
+    ),
+    (
         400,
-        invalid,
+        INVALID,
         "messages.0.content.1.image.source.base64: image exceeds 5 MB maximum: 6291456 bytes > 5242880 bytes",
         InvalidRequest,
         "image",
         Client,
-    );
-    anthropic(
+    ),
+    (
         400,
-        invalid,
+        INVALID,
         "A maximum of 4 blocks with cache_control may be provided. Found 5.",
         InvalidRequest,
         "cache_control",
         Client,
-    );
-    anthropic(
+    ),
+    (
         400,
-        invalid,
+        INVALID,
         "Unexpected value(s) `x` for the `anthropic-beta` header",
         InvalidRequest,
         "beta_header",
         Client,
-    );
-    anthropic(
+    ),
+    (
         400,
-        invalid,
+        INVALID,
         "temperature: Extra inputs are not permitted",
         InvalidRequest,
         "unsupported_parameter",
         Client,
-    );
-    anthropic(
-        400,
-        invalid,
-        "Output blocked by content filtering policy",
-        ContentPolicy,
-        "answer",
-        Client,
-    );
-    anthropic(404, "not_found_error", "model: claude-9", NotFound, "", Gateway);
-    anthropic(500, "api_error", "Internal server error", ServerError, "", Provider);
-    anthropic(504, "timeout_error", "Request timed out", ProviderTimeout, "", Provider);
+    ),
+    (400, INVALID, "Output blocked by content filtering policy", ContentPolicy, "answer", Client),
+    (404, "not_found_error", "model: claude-9", NotFound, "", Gateway),
+    (500, "api_error", "Internal server error", ServerError, "", Provider),
+    (504, "timeout_error", "Request timed out", ProviderTimeout, "", Provider),
+];
+
+#[test]
+fn anthropic_says_no() {
+    for (status, kind, message, class, detail, act_at) in ANTHROPIC_SAYS {
+        anthropic(*status, kind, message, *class, detail, *act_at);
+    }
 }
 
 #[test]
-fn gemini_says_no() {
-    gemini(
+fn numbers_and_places_of_messages_are_in_the_sentence() {
+    let says = |message: &str, class, detail: &str| {
+        anthropic(400, INVALID, message, class, detail, Client).verdict
+    };
+    assert_eq!(
+        says("prompt is too long: 215432 tokens > 200000 maximum", ContextOverflow, ""),
+        "The prompt of 215,432 tokens does not fit m-1, which takes 200,000: 15,432 too many"
+    );
+    assert_eq!(
+        says(
+            "max_tokens: 300000 > 64000, which is the maximum allowed number of output tokens for m-1",
+            InvalidRequest,
+            "max_tokens"
+        ),
+        "More output is asked for than the model can give: 300,000 where 64,000 is the most"
+    );
+    let signature = says(
+        "messages.1.content.0: Invalid `signature` in `thinking` block",
+        InvalidRequest,
+        "thinking_signature",
+    );
+    assert!(signature.contains("at `messages.1.content.0`"), "{signature}");
+}
+
+/// Status, type, message; class, detail, who can act.
+const GEMINI_SAYS: &[(u16, &str, &str, Class, &str, Place)] = &[
+    (
         400,
         "INVALID_ARGUMENT",
         "API key not valid. Please pass a valid API key.",
         Authentication,
         "key",
         Gateway,
-    );
-    gemini(
+    ),
+    (
         401,
         "UNAUTHENTICATED",
         "Request had invalid authentication credentials.",
         Authentication,
         "key",
         Gateway,
-    );
-    gemini(
+    ),
+    (
         403,
         "PERMISSION_DENIED",
         "Permission denied on resource project x.",
         Permission,
         "",
         Provider,
-    );
-    gemini(
+    ),
+    (
         400,
         "FAILED_PRECONDITION",
         "User location is not supported for the API use.",
         Permission,
         "region",
         Provider,
-    );
-    gemini(
+    ),
+    (
         429,
         "RESOURCE_EXHAUSTED",
         "Resource has been exhausted (e.g. check quota).",
         RateLimit,
         "",
         Provider,
-    );
-    gemini(
+    ),
+    (
         503,
         "UNAVAILABLE",
         "The model is overloaded. Please try again later.",
         Overloaded,
         "",
         Provider,
-    );
-    gemini(
+    ),
+    (
         400,
         "INVALID_ARGUMENT",
         "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
         ContextOverflow,
         "",
         Client,
-    );
-    gemini(
+    ),
+    (
         404,
         "NOT_FOUND",
         "models/gemini-9 is not found for API version v1beta",
         ModelNotFound,
         "",
         Client,
-    );
-    gemini(
+    ),
+    (
         400,
         "INVALID_ARGUMENT",
         "Invalid JSON payload received. Unknown name \"foo\": Cannot find field.",
         InvalidRequest,
         "unsupported_parameter",
         Client,
-    );
-    gemini(
+    ),
+    (
         400,
         "INVALID_ARGUMENT",
         "Function call is missing a thought_signature in functionCall parts.",
         InvalidRequest,
         "thinking_signature",
         Client,
-    );
-    gemini(
+    ),
+    (
         400,
         "INVALID_ARGUMENT",
         "Please ensure that the number of function response parts is equal to the number of function call parts of the function call turn.",
         InvalidRequest,
         "orphan_tool_result",
         Client,
-    );
-    gemini(
+    ),
+    (
         400,
         "INVALID_ARGUMENT",
         "Unable to process input image. Please retry.",
         InvalidRequest,
         "image",
         Client,
-    );
-    gemini(500, "INTERNAL", "An internal error has occurred.", ServerError, "", Provider);
-    gemini(504, "DEADLINE_EXCEEDED", "The request timed out.", ProviderTimeout, "", Provider);
+    ),
+    (500, "INTERNAL", "An internal error has occurred.", ServerError, "", Provider),
+    (504, "DEADLINE_EXCEEDED", "The request timed out.", ProviderTimeout, "", Provider),
+];
+
+#[test]
+fn gemini_says_no() {
+    for (status, kind, message, class, detail, act_at) in GEMINI_SAYS {
+        gemini(*status, kind, message, *class, detail, *act_at);
+    }
+}
+
+#[test]
+fn gemini_tells_more_in_its_details() {
     let daily = r#"{"error":{"code":429,"message":"You exceeded your current quota, please check your plan and billing details.","status":"RESOURCE_EXHAUSTED","details":[{"violations":[{"quotaId":"GenerateRequestsPerDayPerProjectPerModel-FreeTier"}]},{"retryDelay":"34.5s"}]}}"#;
     let daily = said("gemini", 429, daily, RateLimit, "day", Provider);
     assert!(daily.verdict.contains("it says to wait 34.5 s"), "{}", daily.verdict);
@@ -742,105 +764,116 @@ fn the_gateways_own_envelopes_are_not_taken_for_the_providers() {
     check(&stored, Class::FirstByteTimeout, "", Provider, Provider);
 }
 
-#[test]
-fn no_answer_is_told_by_what_broke() {
-    let chat = || exchange("openai_chat").unanswered();
-    let unreachable = |detail: &str| chat().ended("upstream_reset", "upstream_unreachable", detail);
-    let dns = unreachable(
-        "provider far: the name nowhere.invalid does not resolve: no such host; check the provider's baseurl",
-    );
-    let dns = check(&dns, Class::DnsFailure, "", Network, Gateway);
-    assert!(dns.verdict.contains("the name nowhere.invalid has no address"), "{}", dns.verdict);
-    check(
-        &unreachable(
+/// Outcome, kind, the gateway's words; class, detail, place, who can act.
+type Broke = ([&'static str; 3], Class, &'static str, Place, Place);
+
+const BROKE: &[Broke] = &[
+    (
+        [
+            "upstream_reset",
+            "upstream_unreachable",
+            "provider far: the name nowhere.invalid does not resolve: no such host",
+        ],
+        Class::DnsFailure,
+        "",
+        Network,
+        Gateway,
+    ),
+    (
+        [
+            "upstream_reset",
+            "upstream_unreachable",
             "provider far: connecting to 127.0.0.1:9 failed: Connection refused (os error 111)",
-        ),
+        ],
         Class::ConnectFailure,
         "refused",
         Network,
         Gateway,
-    );
-    check(
-        &unreachable("provider far: connecting to 10.0.0.1:9 failed: No route to host"),
+    ),
+    (
+        [
+            "upstream_reset",
+            "upstream_unreachable",
+            "provider far: connecting to 10.0.0.1:9 failed: No route to host",
+        ],
         Class::ConnectFailure,
         "",
         Network,
         Gateway,
-    );
-    check(
-        &unreachable(
+    ),
+    (
+        [
+            "upstream_reset",
+            "upstream_unreachable",
             "provider far: TLS with far.example failed: invalid peer certificate: UnknownIssuer",
-        ),
+        ],
         Class::TlsFailure,
         "",
         Network,
         Gateway,
-    );
-    check(
-        &unreachable("provider far: the proxy p:3128 answered: 407"),
+    ),
+    (
+        ["upstream_reset", "upstream_unreachable", "provider far: the proxy p:3128 answered: 407"],
         Class::ConnectFailure,
         "proxy",
         Network,
         Gateway,
-    );
-    check(
-        &chat().ended(
-            "timeout",
-            "upstream_connect_timeout",
-            "provider far: no connection to far within 10s",
-        ),
+    ),
+    (
+        ["timeout", "upstream_connect_timeout", "provider far: no connection to far within 10s"],
         Class::ConnectTimeout,
         "",
         Network,
         Network,
-    );
-    check(
-        &chat().ended(
-            "timeout",
-            "upstream_first_byte_timeout",
-            "provider far sent no answer within 120s",
-        ),
+    ),
+    (
+        ["timeout", "upstream_first_byte_timeout", "provider far sent no answer within 120s"],
         Class::FirstByteTimeout,
         "",
         Provider,
         Provider,
-    );
-    check(
-        &chat().ended("timeout", "upstream_total_timeout", "not over within 30s"),
+    ),
+    (
+        ["timeout", "upstream_total_timeout", "not over within 30s"],
         Class::TotalTimeout,
         "",
         Gateway,
         Gateway,
-    );
-    check(
-        &chat().ended("upstream_reset", "upstream_reset", "closed the connection before answering"),
+    ),
+    (
+        ["upstream_reset", "upstream_reset", "closed the connection before answering"],
         Class::Reset,
         "",
         Provider,
         Provider,
-    );
-    check(
-        &chat().ended("upstream_reset", "upstream_reset", "Connection reset by peer"),
+    ),
+    (
+        ["upstream_reset", "upstream_reset", "Connection reset by peer"],
         Class::Reset,
         "",
         Network,
         Network,
-    );
-    check(
-        &chat().ended("upstream_reset", "upstream_invalid", "the answer is not HTTP"),
+    ),
+    (
+        ["upstream_reset", "upstream_invalid", "the answer is not HTTP"],
         InvalidAnswer,
         "not_http",
         Provider,
         Gateway,
-    );
-    check(
-        &chat().ended("gateway_error", "interrupted", ""),
-        Class::Interrupted,
-        "",
-        Gateway,
-        Gateway,
-    );
-    check(&chat().ended("gateway_error", "", ""), Class::GatewayError, "", Gateway, Gateway);
+    ),
+    (["gateway_error", "interrupted", ""], Class::Interrupted, "", Gateway, Gateway),
+    (["gateway_error", "", ""], Class::GatewayError, "", Gateway, Gateway),
+];
+
+#[test]
+fn no_answer_is_told_by_what_broke() {
+    for ([outcome, kind, words], class, detail, place, act_at) in BROKE {
+        let stored = exchange("openai_chat").unanswered().ended(outcome, kind, words);
+        let found = check(&stored, *class, detail, *place, *act_at);
+        let named = *class != Class::DnsFailure
+            || found.verdict.contains("the name nowhere.invalid has no address");
+        assert!(named, "{}", found.verdict);
+    }
 }
 
 const HALF: &str = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{}}\n\nevent: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hello\"}}\n\nevent: cont";
@@ -869,7 +902,9 @@ fn half_an_answer_tells_where_it_was_cut() {
         seen.contains(&"last event: content_block_delta (event 2, at 300 ms)".to_owned()),
         "{seen:?}"
     );
-    let mut with = half("upstream_reset", "upstream_reset");
+    let reason = "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":3}}\n\n";
+    let mut with = half("upstream_reset", "upstream_reset")
+        .answering(&format!("{}{reason}", HALF.trim_end_matches("event: cont")));
     with.attempt().usage_source = Some("provider".to_owned());
     with.attempt().output_tokens = Some(3);
     check(&with, Class::CutStream, "with_usage", Provider, Provider);

@@ -19,12 +19,7 @@ const MOMENTS_MAX: usize = 24;
 pub fn one(diagnosis: &Diagnosis, row: &Listed, look: Look) -> String {
     let mut out = String::new();
     let tone = if diagnosis.finding.place == Place::Nowhere { Tone::Good } else { Tone::Bad };
-    let mut verdict = String::new();
-    prose::wrapped(&mut verdict, look, "", &sentence(&prose::line(&diagnosis.verdict, 600)));
-    for line in verdict.lines() {
-        out.push_str(&look.paint(tone, line));
-        out.push('\n');
-    }
+    prose::verdict(&mut out, look, tone, &sentence(&prose::line(&diagnosis.verdict, 600)));
     out.push('\n');
     prose::wrapped(&mut out, look, "  ", &standing(&diagnosis.finding));
     prose::wrapped(&mut out, look, "  ", &prose::line(&about(row), 400));
@@ -52,7 +47,7 @@ pub fn many(groups: &[Group], totals: (u64, u64), look: Look) -> String {
         return out;
     }
     let failed = total - fine;
-    let most = groups.first().map(|group| named(group)).unwrap_or_default();
+    let most = groups.first().map(named).unwrap_or_default();
     let summary = format!(
         "{} in {}; most of all {most}.",
         prose::counted(failed, "finding"),

@@ -11,6 +11,9 @@ const ATTEMPTS_MAX: usize = 20;
 /// A pause from this length on has a line of its own.
 const PAUSE_US: u64 = 1_000_000;
 
+/// Less than this is no waiting.
+const WAIT_US: i64 = 1_000;
+
 /// One moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Moment {
@@ -33,7 +36,7 @@ pub(super) fn of(case: &Case<'_>) -> Vec<Moment> {
             words::bytes(row.request_bytes.unsigned_abs())
         ),
     );
-    if row.queued_us > 0 {
+    if row.queued_us >= WAIT_US {
         moments.add(
             row.queued_us,
             format!("{} spent waiting for a place", prose::time(row.queued_us.unsigned_abs())),
@@ -125,7 +128,7 @@ impl Moments {
 
 fn connection(attempt: &Attempt) -> String {
     match attempt.link_us {
-        Some([resolve, connect, tls]) if resolve + connect + tls > 0 => {
+        Some([resolve, connect, tls]) if [resolve, connect, tls].iter().any(|us| *us > 0) => {
             let us = |us: i64| prose::time(us.unsigned_abs());
             let tls = if tls > 0 { format!(" + TLS {}", us(tls)) } else { String::new() };
             format!(", new connection: name {} + connect {}{tls}", us(resolve), us(connect))
@@ -141,7 +144,7 @@ pub(super) fn attempts(case: &Case<'_>) -> Vec<String> {
         return Vec::new();
     }
     let line = |(n, attempt): (usize, &Attempt)| {
-        let took = attempt.ended_us.unwrap_or(attempt.sent_us) - attempt.sent_us;
+        let took = attempt.ended_us.unwrap_or(attempt.sent_us).saturating_sub(attempt.sent_us);
         let model = attempt.model.as_deref().unwrap_or("-");
         let became = match (attempt.status, attempt.error_kind.as_deref()) {
             (Some(status), Some(kind)) => format!("{status} {kind}"),

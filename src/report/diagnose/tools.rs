@@ -5,10 +5,9 @@ use std::collections::HashMap;
 use crate::dialect::messages;
 use crate::exchange::signal::Signal;
 use crate::neutral::message::Part;
-use crate::report::diagnose::case::{Case, Finding};
+use crate::report::diagnose::case::{Case, Finding, is_json};
 use crate::report::diagnose::class::{Class, Confidence, Place};
 use crate::report::diagnose::limit::truncated;
-use crate::report::diagnose::odd::{finish, has, is_json};
 use crate::report::{material, prose};
 
 pub(super) fn bad_arguments(case: &Case<'_>) -> Option<Finding> {
@@ -21,7 +20,7 @@ pub(super) fn bad_arguments(case: &Case<'_>) -> Option<Finding> {
         );
     let broken = calls.into_iter().find(|(_, arguments)| !is_json(arguments));
     let malformed =
-        matches!(finish(case), Some("MALFORMED_FUNCTION_CALL" | "UNEXPECTED_TOOL_CALL"));
+        matches!(case.finish(), Some("MALFORMED_FUNCTION_CALL" | "UNEXPECTED_TOOL_CALL"));
     // A call that was cut with its answer is the cut's doing.
     let whole = case.answer.reading.ended && truncated(case).is_none();
     let (detail, says, seen) = match broken {
@@ -38,7 +37,7 @@ pub(super) fn bad_arguments(case: &Case<'_>) -> Option<Finding> {
             ),
             None,
         ),
-        _ if has(case, Signal::InvalidToolArguments) && truncated(case).is_none() => (
+        _ if case.has(Signal::InvalidToolArguments) && truncated(case).is_none() => (
             "schema",
             "The model called a tool with arguments that do not fit the tool's schema".to_owned(),
             called(case),
@@ -50,7 +49,7 @@ pub(super) fn bad_arguments(case: &Case<'_>) -> Option<Finding> {
             .detail(detail)
             .act_at(Place::Client)
             .seen_perhaps("tool call", seen)
-            .seen_perhaps("finish", finish(case).map(str::to_owned))
+            .seen_perhaps("finish", case.finish().map(str::to_owned))
             .advise("tell the model the error as the tool's result: most correct themselves")
             .advise("make the schema simpler, say in its description what is required, or use strict mode (`strict: true`)"),
     )
@@ -67,7 +66,7 @@ fn called(case: &Case<'_>) -> Option<String> {
 }
 
 pub(super) fn repeated(case: &Case<'_>) -> Option<Finding> {
-    if !has(case, Signal::RepeatedCall) {
+    if !case.has(Signal::RepeatedCall) {
         return None;
     }
     let most = case.request.as_deref().and_then(|body| most_repeated(case, body));
@@ -104,7 +103,7 @@ fn most_repeated(case: &Case<'_>, body: &[u8]) -> Option<(String, usize)> {
 }
 
 pub(super) fn failed_tool(case: &Case<'_>) -> Option<Finding> {
-    if !has(case, Signal::FailedToolResult) {
+    if !case.has(Signal::FailedToolResult) {
         return None;
     }
     let result = case.request.as_deref().and_then(|body| {
@@ -121,7 +120,7 @@ pub(super) fn failed_tool(case: &Case<'_>) -> Option<Finding> {
             Class::FailedTool,
             Place::Client,
             Confidence::Certain,
-            "The request brings the result of a tool that failed in the client".to_owned(),
+            "The request brings the result of a tool that failed in the client",
         )
         .seen_perhaps("result", result)
         .advise("the call itself went well; look at the tool in the client"),

@@ -112,7 +112,7 @@ fn seen_so_far(mut finding: Finding, case: &Case<'_>) -> Finding {
     }
     if let (Some(last), Some(ended)) = (answer.last_byte_us, attempt.ended_us) {
         let quiet = ended.unsigned_abs().saturating_sub(last);
-        finding = finding.seen("quiet before the end", prose::time(quiet));
+        finding = finding.seen("silence", format!("{} before the end", prose::time(quiet)));
     }
     match (attempt.usage_source.as_deref(), attempt.output_tokens) {
         (_, Some(tokens)) if usage_is_told(case) => finding.seen(
@@ -415,7 +415,7 @@ fn round_seconds(us: u64) -> Option<u64> {
     ROUND_SECONDS.iter().copied().find(|seconds| {
         let round = seconds * 1_000_000;
         // The client's clock starts before the gateway's: a little less is as good.
-        let slack = (round / 100).max(60_000).min(1_500_000);
+        let slack = (round / 100).clamp(60_000, 1_500_000);
         us + slack >= round && us <= round + slack
     })
 }

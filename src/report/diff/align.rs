@@ -27,16 +27,15 @@ pub fn align<T: PartialEq>(left: &[T], right: &[T]) -> Vec<Step> {
     let mut steps: Vec<Step> = (0..head).map(|at| Step::Same(at, at)).collect();
     let middle_left = left.get(head..left_end).unwrap_or_default();
     let middle_right = right.get(head..right_end).unwrap_or_default();
-    match myers(middle_left, middle_right) {
-        Some(middle) => steps.extend(middle.into_iter().map(|step| match step {
+    if let Some(middle) = myers(middle_left, middle_right) {
+        steps.extend(middle.into_iter().map(|step| match step {
             Step::Same(a, b) => Step::Same(head + a, head + b),
             Step::Left(a) => Step::Left(head + a),
             Step::Right(b) => Step::Right(head + b),
-        })),
-        None => {
-            steps.extend((head..left_end).map(Step::Left));
-            steps.extend((head..right_end).map(Step::Right));
-        }
+        }));
+    } else {
+        steps.extend((head..left_end).map(Step::Left));
+        steps.extend((head..right_end).map(Step::Right));
     }
     steps.extend((0..tail).map(|at| Step::Same(left_end + at, right_end + at)));
     steps

@@ -150,7 +150,7 @@ impl Walk {
         for member in left.members() {
             match theirs.remove(&*member.key) {
                 Some(their) => {
-                    self.at(&member.key, |walk| walk.value(&member.value, &their, depth + 1))
+                    self.at(&member.key, |walk| walk.value(&member.value, &their, depth + 1));
                 }
                 None => self.at(&member.key, |walk| {
                     walk.note(Some(shown(&member.value)), None, member.value.span.start);
@@ -186,7 +186,7 @@ impl Walk {
                     None => {
                         if let Some(their) = theirs.get(at) {
                             self.at(&format!("[{at}]"), |walk| {
-                                walk.note(None, Some(shown(their)), their.span.start)
+                                walk.note(None, Some(shown(their)), their.span.start);
                             });
                         }
                     }
@@ -195,7 +195,7 @@ impl Walk {
                     for was in removed.drain(..) {
                         if let Some(our) = ours.get(was) {
                             self.at(&format!("[{was}]"), |walk| {
-                                walk.note(Some(shown(our)), None, our.span.start)
+                                walk.note(Some(shown(our)), None, our.span.start);
                             });
                         }
                     }

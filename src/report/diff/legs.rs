@@ -111,7 +111,7 @@ pub struct Pair {
 fn facts(before: &Attempt, after: &Attempt) -> Vec<Header> {
     let took = |attempt: &Attempt| {
         let ended = attempt.ended_us?;
-        Some(prose::time((ended - attempt.sent_us).unsigned_abs()))
+        Some(prose::time(ended.saturating_sub(attempt.sent_us).unsigned_abs()))
     };
     let status = |attempt: &Attempt| attempt.status.map(|status| status.to_string());
     [

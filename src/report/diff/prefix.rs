@@ -106,7 +106,7 @@ pub fn compare(before: &Stored, after: &Stored) -> Option<Prefix> {
     let told = told(&after.row);
     let valid_tokens = told
         .input_tokens
-        .map(|input| (input as f64 * valid_bytes as f64 / prompt_bytes.max(1) as f64) as u64);
+        .map(|input| input.saturating_mul(valid_bytes as u64) / (prompt_bytes as u64).max(1));
     let mut prefix = Prefix {
         holds,
         first_change,
@@ -116,7 +116,10 @@ pub fn compare(before: &Stored, after: &Stored) -> Option<Prefix> {
         valid_tokens,
         marks_before: marks(&ours),
         marks_after: marks(&theirs),
-        pause_us: after.row.started_at_us - (before.row.started_at_us + before.row.duration_us),
+        pause_us: after
+            .row
+            .started_at_us
+            .saturating_sub(before.row.started_at_us.saturating_add(before.row.duration_us)),
         told,
         agreement: Agreement::Unknown,
         says: String::new(),

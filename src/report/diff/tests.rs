@@ -13,8 +13,8 @@ use crate::store::stored::{Attempt, Body, Leg, Stored, Whole};
 
 const PLAIN: Look = Look { width: None, colour: false, full: false };
 
-fn headers(pairs: &[(&str, &str)]) -> Option<Vec<(String, String)>> {
-    Some(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+fn headers(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 #[test]
@@ -33,21 +33,21 @@ fn what_the_gateway_changed_is_told() {
     let mut stored = exchange("openai_chat")
         .asking(r#"{"model":"a","stream":true}"#)
         .answering("data: [DONE]\n\n");
-    stored.request.headers = headers(&[
+    stored.request.headers = Some(headers(&[
         ("Host", "gate"),
         ("authorization", "«key:1»"),
         ("accept", "*/*"),
         ("accept", "x"),
-    ]);
+    ]));
     let attempt = stored.attempt();
     attempt.edits = vec!["model".to_owned(), "stream_options".to_owned()];
     attempt.request = Leg {
-        headers: headers(&[
+        headers: Some(headers(&[
             ("host", "far"),
             ("authorization", "«key:2»"),
             ("accept", "*/*, x"),
             ("traceparent", "00"),
-        ]),
+        ])),
         body: whole(br#"{"model":"b","stream":true,"stream_options":{"include_usage":true}}"#),
         ..Leg::default()
     };
@@ -301,8 +301,8 @@ fn hostile_contents_neither_break_nor_garble() {
     ] {
         for other in [nasty, "{\"messages\":[{}]}"] {
             let mut left = exchange("anthropic").asking(body).answering(body);
-            left.request.headers = headers(&[("a", "\u{1b}[2J")]);
-            left.attempt().request.headers = headers(&[]);
+            left.request.headers = Some(headers(&[("a", "\u{1b}[2J")]));
+            left.attempt().request.headers = Some(headers(&[]));
             left.attempt().request.body = whole(other.as_bytes());
             let right = exchange("gemini").asking(other).answering(other);
             let shown = [

@@ -159,9 +159,8 @@ pub fn attempts(pairs: &[Pair], look: Look) -> String {
 pub fn turns(turns: &Turns, look: Look) -> String {
     let mut out = String::new();
     let (tone, verdict) = turns_verdict(turns);
-    prose::wrapped(&mut out, look, "", &verdict);
-    out = look.paint(tone, out.trim_end());
-    let _ = writeln!(out, "\n\n  {} → {}", turns.before, turns.after);
+    prose::verdict(&mut out, look, tone, &verdict);
+    let _ = writeln!(out, "\n  {} → {}", turns.before, turns.after);
     let _ = writeln!(out, "  {}", counts(turns));
     if let Some(prefix) = &turns.prefix {
         cache(&mut out, prefix, look);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::report::look::{Look, Tone};
+use crate::report::look::{Look, Tone, wrap};
 use crate::report::words;
 use crate::store::upkeep::Census;
 
@@ -13,93 +13,79 @@ const NAMES: usize = 12;
 
 /// The page, without a line feed at its end.
 pub fn text(census: &Census, look: Look) -> String {
-    let mut lines = Vec::new();
-    let mut field = |name: &str, told: String, tone: Tone| {
-        lines.push(format!("{}{}", look.cell(Tone::Dim, name, NAMES), look.paint(tone, &told)));
-    };
-    let whole = |number: u64| words::whole(number.cast_signed());
-    field("exchanges", exchanges(census), Tone::Strong);
+    let lines = records(census).into_iter().chain(sizes(census));
+    let mut shown = Vec::new();
+    for (name, told, tone) in lines {
+        let room = look.text_width().saturating_sub(NAMES);
+        for (at, line) in wrap(&told, room).into_iter().enumerate() {
+            let name = look.cell(Tone::Dim, if at == 0 { name } else { "" }, NAMES);
+            shown.push(format!("{name}{}", look.paint(tone, &line)));
+        }
+    }
+    shown.push(String::new());
+    shown.extend(parts(census, look));
+    shown.join("\n")
+}
+
+type Field = (&'static str, String, Tone);
+
+/// How many there are of what.
+fn records(census: &Census) -> Vec<Field> {
+    let mut fields = vec![("exchanges", exchanges(census), Tone::Strong)];
     if let (Some(oldest), Some(newest)) = (census.oldest_us, census.newest_us) {
-        field("from", words::moment(oldest), Tone::Plain);
-        field("to", words::moment(newest), Tone::Plain);
+        fields.push(("from", words::moment(oldest), Tone::Plain));
+        fields.push(("to", words::moment(newest), Tone::Plain));
     }
     let levels = [(census.full, "full"), (census.headers, "headers"), (census.meta, "meta")];
-    field("levels", listed(&levels), Tone::Plain);
-    let bodies = &census.bodies;
-    field(
-        "bodies",
-        listed(&[
-            (bodies.exchanges, "kept"),
-            (census.removed, "removed"),
-            (census.redacted, "with placeholders"),
-            (census.cut, "cut"),
-            (census.modified, "changed on the way"),
-            (census.replayable, "replayable"),
-            (census.pinned, "pinned"),
-        ]),
-        Tone::Plain,
-    );
+    fields.push(("levels", listed(&levels), Tone::Plain));
+    let bodies = [
+        (census.bodies.exchanges, "kept"),
+        (census.removed, "removed"),
+        (census.redacted, "with placeholders"),
+        (census.cut, "cut"),
+        (census.modified, "changed on the way"),
+        (census.replayable, "replayable"),
+        (census.pinned, "pinned"),
+    ];
+    fields.push(("bodies", listed(&bodies), Tone::Plain));
     if census.shed > 0 {
-        let told = format!(
-            "{} exchanges could not keep a body: no memory, no room in the queue or on the disk",
-            whole(census.shed)
-        );
-        field("shed", told, Tone::Bad);
+        let many = words::whole(census.shed.cast_signed());
+        let why = "could not keep a body: no memory, no room in the queue or on the disk";
+        fields.push(("shed", format!("{many} exchanges {why}"), Tone::Bad));
     }
-    let stored = bodies.content_bytes + bodies.rest_bytes;
-    field(
-        "raw",
-        format!("{} of bodies as they were on the wire", words::bytes(bodies.raw_bytes)),
-        Tone::Plain,
-    );
-    field("stored", stored_words(census), Tone::Good);
+    fields
+}
+
+/// How many bytes they take.
+fn sizes(census: &Census) -> Vec<Field> {
+    let bodies = &census.bodies;
+    let size = words::bytes;
+    let raw = format!("{} of bodies as they were on the wire", size(bodies.raw_bytes));
+    let mut fields = vec![("raw", raw, Tone::Plain), ("stored", stored_words(census), Tone::Good)];
     if bodies.kept_for_others > 0 {
-        field(
-            "",
-            format!(
-                "{} contents of exchanges that are gone, which others are made of",
-                whole(bodies.kept_for_others)
-            ),
-            Tone::Dim,
-        );
+        let many = words::whole(bodies.kept_for_others.cast_signed());
+        let told = format!("{many} contents of exchanges that are gone, which others are made of");
+        fields.push(("", told, Tone::Dim));
     }
     if bodies.dictionaries > 0 {
-        field(
-            "",
-            format!(
-                "{} dictionaries, {}",
-                bodies.dictionaries,
-                words::bytes(bodies.dictionary_bytes)
-            ),
-            Tone::Plain,
-        );
+        let told =
+            format!("{} dictionaries, {}", bodies.dictionaries, size(bodies.dictionary_bytes));
+        fields.push(("", told, Tone::Dim));
     }
-    field(
-        "database",
-        format!(
-            "{} with records, indexes and all; {} of it free",
-            words::bytes(census.database_bytes),
-            words::bytes(bodies.free_bytes)
-        ),
-        Tone::Plain,
-    );
-    if census.exchanges > 0 && stored > 0 {
-        let each = census.database_bytes / census.exchanges;
-        field("", format!("{} an exchange", words::bytes(each)), Tone::Dim);
+    let (all, free) = (size(census.database_bytes), size(bodies.free_bytes));
+    let told = format!("{all} with records, indexes and all; {free} of it free");
+    fields.push(("database", told, Tone::Plain));
+    if let Some(each) = census.database_bytes.checked_div(census.exchanges) {
+        fields.push(("", format!("{} an exchange", size(each)), Tone::Dim));
     }
     if census.log_bytes > 0 {
-        field("log", format!("{} (pinhole.db-wal)", words::bytes(census.log_bytes)), Tone::Plain);
+        fields.push(("log", format!("{} (pinhole.db-wal)", size(census.log_bytes)), Tone::Plain));
     }
     if census.search_bytes > 0 {
-        field(
-            "text index",
-            format!("{} (search.db, can be deleted)", words::bytes(census.search_bytes)),
-            Tone::Plain,
-        );
+        let told = format!("{} (search.db, can be deleted)", size(census.search_bytes));
+        fields.push(("text index", told, Tone::Plain));
     }
-    lines.push(String::new());
-    lines.extend(parts(census, look));
-    lines.join("\n")
+    fields
 }
 
 fn exchanges(census: &Census) -> String {

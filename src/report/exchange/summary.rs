@@ -129,9 +129,9 @@ impl Page {
             let (tone, how) = fate(attempt);
             let model = attempt.model.as_deref().map(|model| format!(" {model}"));
             let target = format!("{} {}{}", at + 1, attempt.provider, model.unwrap_or_default());
-            let why = self.look.paint(Tone::Dim, &format!("({})", attempt.because));
-            let target = clean_line(&target);
-            self.lines.push(format!("{name}{target}  {}  {why}", self.look.paint(tone, &how)));
+            let room = self.look.text_width().saturating_sub(NAMES + columns(&how) + 2);
+            let target = clip(&clean_line(&target), room);
+            self.lines.push(format!("{name}{target}  {}", self.look.paint(tone, &how)));
             let bar = bar(attempt, whole, bar_width);
             let blank = " ".repeat(NAMES);
             self.lines.push(format!("{blank}{}", self.look.paint(tone_of_bar(tone), &bar)));
@@ -360,7 +360,8 @@ fn bar(attempt: &Attempt, whole_us: i64, width: usize) -> String {
 }
 
 fn connection(attempt: &Attempt) -> String {
-    let mut told = Vec::new();
+    let mut told: Vec<String> =
+        Some(attempt.because.clone()).into_iter().filter(|because| !because.is_empty()).collect();
     match attempt.link_us {
         Some([resolve, connect, tls]) => {
             let parts = [("name", resolve), ("connect", connect), ("TLS", tls)];

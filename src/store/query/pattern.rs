@@ -38,6 +38,14 @@ impl Pattern {
         if self.wild { Self::new(text) } else { Self::exact(text) }
     }
 
+    /// The longest piece that each matching name has, in lower case; none where JSON would spell it in another way.
+    pub(super) fn piece(&self) -> Option<&str> {
+        let wildcards: &[char] = if self.wild { &['*', '?'] } else { &[] };
+        let longest = self.text.split(wildcards).max_by_key(|piece| piece.len())?;
+        let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '/');
+        (!longest.is_empty() && longest.chars().all(plain)).then_some(longest)
+    }
+
     /// Every name matches.
     pub fn is_any(&self) -> bool {
         self.wild && self.text.bytes().all(|byte| byte == b'*')
@@ -122,6 +130,16 @@ mod tests {
             assert!(!no.iter().any(|name| pattern.matches(name)), "{pattern:?}");
         }
         assert!(Pattern::exact("a*").matches("A*") && !Pattern::exact("a*").matches("ab"));
+    }
+
+    #[test]
+    fn the_longest_piece_is_in_every_match() {
+        for (pattern, piece) in
+            [("T-7*", Some("t-7")), ("a*bc?", Some("bc")), ("*", None), ("a/b", None), ("é", None)]
+        {
+            assert_eq!(Pattern::new(pattern).piece(), piece, "{pattern}");
+        }
+        assert_eq!(Pattern::exact("a*b").piece(), Some("a*b"));
     }
 
     proptest! {

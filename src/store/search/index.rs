@@ -4,6 +4,9 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::store::search::{Limits, file, find};
 
+/// What an exchange brought, as words. `None`: nothing that can be read.
+pub(super) type Read = Box<dyn FnMut(&Connection, i64, usize) -> Option<String> + Send>;
+
 /// Exchanges read for one transaction.
 pub(super) const BATCH: usize = 64;
 /// Documents looked at together for whether their bodies are still there.

@@ -7,7 +7,7 @@ use crate::base::coding;
 use crate::dialect::texts::Texts;
 use crate::store::search::SCANNED_MAX;
 use crate::store::search::find::Sought;
-use crate::store::search::thread::Read;
+use crate::store::search::index::Read;
 use crate::store::vault::Shelf;
 
 /// Limit: bytes of a body after its coding is undone.

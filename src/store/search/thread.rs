@@ -5,9 +5,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rusqlite::Connection;
-
 use crate::store::db;
+use crate::store::search::index::Read;
 use crate::store::search::{Limits, file, index};
 
 /// How long it stands aside each time the writer is found at work.
@@ -17,8 +16,6 @@ const TIDY_AFTER: u32 = 20;
 /// Errors in a row after which the thread gives up until the next start.
 const ERRORS_MAX: u32 = 20;
 
-/// What an exchange brought, as words. `None`: nothing that can be read.
-pub(super) type Read = Box<dyn FnMut(&Connection, i64, usize) -> Option<String> + Send>;
 /// Whether the writer has work.
 pub type Busy = Box<dyn Fn() -> bool + Send>;
 

@@ -6,15 +6,11 @@ use std::fmt;
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::{self, CCtx, CParameter, DCtx};
 
-use crate::store::vault::dictionaries;
+use crate::store::vault::dictionaries::{self, LEVEL};
 use crate::store::vault::wire::Bad;
 
 /// Limit: a blob unpacked. What claims to be larger is refused.
 pub(super) const PLAIN_MAX: usize = 1 << 30;
-/// The level at which all blobs are written; dictionaries help more than a higher one would.
-pub(super) const LEVEL: i32 = 3;
-/// Number of the dictionary that there is not.
-pub(super) const NO_DICTIONARY: i64 = 0;
 
 /// The level of frames that go on from earlier content, and the window that has to hold both.
 const LEVEL_AFTER: i32 = 6;

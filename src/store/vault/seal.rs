@@ -145,6 +145,13 @@ pub fn for_reading(
     }
 }
 
+/// Whether a key is needed to read the bodies.
+pub fn is_sealed(folder: &Path) -> Result<bool, OpenError> {
+    let connection = db::open_reader(folder)?;
+    let failed = |error| OpenError::Sqlite { path: folder.join(db::FILE), error };
+    facts::get(&connection, PROOF).map(|proof| proof.is_some()).map_err(failed)
+}
+
 fn made(
     connection: &Connection,
     folder: &Path,

@@ -4,7 +4,7 @@
 use rusqlite::{Connection, params};
 
 use crate::base::clock;
-use crate::store::vault::codec::LEVEL;
+use crate::store::vault::dictionaries::LEVEL;
 use crate::store::vault::dictionaries::{self, Current, Slot, TRAINED_MIN};
 use crate::store::vault::shelf::Shelf;
 use crate::store::vault::{Part, VaultError};

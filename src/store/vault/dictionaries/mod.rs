@@ -6,9 +6,12 @@ use rusqlite::{Connection, OptionalExtension, params};
 use zstd::dict::{DecoderDictionary, EncoderDictionary};
 
 use crate::store::capture::Kind;
-use crate::store::vault::codec::{LEVEL, NO_DICTIONARY};
 use crate::store::vault::{Part, Seal};
 
+/// The level at which all blobs are written; dictionaries help more than a higher one would.
+pub(in crate::store::vault) const LEVEL: i32 = 3;
+/// Number of the dictionary that there is not.
+pub(in crate::store::vault) const NO_DICTIONARY: i64 = 0;
 /// Numbers from here on are those of a store's own: trained dictionaries, and templates of headers.
 pub(super) const TRAINED_MIN: i64 = 1_000;
 
