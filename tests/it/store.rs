@@ -450,10 +450,10 @@ async fn a_disk_that_takes_nothing_more_stops_no_traffic() {
     write(folder.path(), &config("127.0.0.1:0", &upstream.url()));
     let place = place(folder.path());
     drop(Writer::start(&place, Limits::default()).expect("a store"));
-    // Past 60 KiB the system refuses to write: the index of the log fits, and the log of one transaction.
+    // Past 256 KiB the system refuses to write: the index of the log fits, and the log of one transaction.
     let program = pinhole(folder.path(), &[]).get_program().to_owned();
     let mut limited = Command::new("sh");
-    limited.args(["-c", "trap '' XFSZ; ulimit -f 120; exec \"$0\" serve"]).arg(program).arg0("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 512; exec \"$0\" serve"]).arg(program).arg0("sh");
     limited
         .current_dir(folder.path())
         .env_clear()
