@@ -80,7 +80,7 @@ impl RulesInForce {
             None => Arc::clone(&told.configured),
             Some(switched) => {
                 let (cap, indexed) = (told.configured.cap, Arc::clone(&told.configured.indexed));
-                Arc::new(Rules { cap, indexed, ..Rules::of(switched.level) })
+                Arc::new(Rules { indexed, cap, ..Rules::of(switched.level) })
             }
         };
         self.effective.store(effective);

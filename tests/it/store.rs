@@ -444,16 +444,56 @@ async fn a_second_gateway_on_the_same_directory_is_refused() {
 }
 
 #[tokio::test]
+async fn what_runs_when_the_gateway_is_killed_is_told_after_the_next_start() {
+    let upstream = Upstream::always(vec![
+        Step::send(event_stream()),
+        Step::send(chunk("data: {\"choices\":[]}\n\n")),
+        Step::Hold,
+    ])
+    .await;
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), &config("127.0.0.1:0", &upstream.url()));
+    let mut serving = Serving::start(folder.path());
+    let place = place(folder.path());
+    let mut client = raw::connect(serving.address()).await;
+    let kept = chat("m").header("authorization", "Bearer pk").header("x-session-id", "s-cut");
+    client.send(&kept).await;
+    let id =
+        client.read_head().await.expect("a head").header("x-pinhole-id").expect("an id").to_owned();
+    let mut hidden = raw::connect(serving.address()).await;
+    let silent = chat("m").header("authorization", "Bearer pk").header("x-pinhole-capture", "off");
+    hidden.send(&silent.header("x-session-id", "s-off")).await;
+    hidden.read_head().await.expect("a head");
+    let heads = || number(&open(&place), "SELECT count(*) FROM in_flight");
+    eventually("its head on disk", || (heads() == 1).then_some(())).await;
+    serving.child.kill().expect("a kill");
+    serving.child.wait().expect("its end");
+    let again = Serving::start(folder.path());
+    let database = open(&place);
+    let told = "SELECT outcome || ' ' || error_source || ' ' || error_kind || ' ' || provider || ' ' || session_id || ' ' || stream \
+                FROM exchanges WHERE id = ?";
+    let told: String = database.query_row(told, [&id], |row| row.get(0)).expect("a record");
+    assert_eq!(told, "gateway_error gateway interrupted up s-cut 1");
+    assert_eq!(
+        number(&database, "SELECT count(*) FROM exchanges"),
+        1,
+        "what asked for nothing left nothing"
+    );
+    assert_eq!(number(&database, "SELECT count(*) FROM in_flight"), 0);
+    drop(again);
+}
+
+#[tokio::test]
 async fn a_disk_that_takes_nothing_more_stops_no_traffic() {
     let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
     let folder = tempfile::tempdir().expect("a folder");
     write(folder.path(), &config("127.0.0.1:0", &upstream.url()));
     let place = place(folder.path());
     drop(Writer::start(&place, Limits::default()).expect("a store"));
-    // Past 60 KiB the system refuses to write: the index of the log fits, and the log of one transaction.
+    // Past 256 KiB the system refuses to write: the index of the log fits, and the log of one transaction.
     let program = pinhole(folder.path(), &[]).get_program().to_owned();
     let mut limited = Command::new("sh");
-    limited.args(["-c", "trap '' XFSZ; ulimit -f 120; exec \"$0\" serve"]).arg(program).arg0("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 512; exec \"$0\" serve"]).arg(program).arg0("sh");
     limited
         .current_dir(folder.path())
         .env_clear()

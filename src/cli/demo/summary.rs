@@ -394,6 +394,8 @@ fn next(report: &Report<'_>, page: &mut Page) {
     page.blank();
     let folder = report.data_dir.display();
     page.line(&format!("  pinhole usage --data-dir {folder} --by model"));
+    page.line(&format!("  pinhole captures ls --data-dir {folder}"));
+    page.line(&format!("  pinhole captures show last --data-dir {folder}"));
     page.line(&format!("  pinhole captures diagnose --data-dir {folder}"));
     let place = if report.temporary {
         "the records of this run, in a temporary folder; --data-dir chooses one"
@@ -402,5 +404,5 @@ fn next(report: &Report<'_>, page: &mut Page) {
     };
     page.wrapped("      ", place);
     page.blank();
-    page.wrapped("  ", "not built yet: bodies in the store, the terminal UI, replay");
+    page.wrapped("  ", "not built yet: the terminal UI, replay");
 }

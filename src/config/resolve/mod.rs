@@ -49,9 +49,8 @@ pub fn resolve(
     let waits = file.timeouts.unwrap_or_default();
     let timeouts = server::timeouts(&waits, &mut context);
     let discovery = sections::discovery(&file.discovery.unwrap_or_default());
-    let written_keys = file.keys.unwrap_or_default();
-    let raises = keys::raises(&written_keys);
-    let gateway_keys = keys::gateway_keys(written_keys, &mut context);
+    let raises = keys::raises(file.keys.as_deref().unwrap_or_default());
+    let gateway_keys = keys::gateway_keys(file.keys.unwrap_or_default(), &mut context);
     let admin_key = keys::admin_key(&context);
     let retention = capture::retention(&file.retention.unwrap_or_default());
     let mut kept = file.capture.unwrap_or_default();

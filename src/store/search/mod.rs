@@ -29,7 +29,7 @@ pub use thread::{Busy, Indexer};
 /// What the index may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Limit: bytes of the file (`capture.search.size`); past it the oldest exchanges are dropped from the index.
+    /// Limit: bytes of the file (`capture.search_size`); past it the oldest exchanges are dropped from the index.
     pub size_max: u64,
     /// Limit: bytes of the words of one exchange.
     pub document_max: usize,
