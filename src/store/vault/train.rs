@@ -49,7 +49,7 @@ pub fn train(
             return Ok(None);
         }
     }
-    let samples = samples(connection, shelf, slot)?;
+    let samples = samples(connection, shelf, slot, ALL_BYTES)?;
     if samples.len() < SAMPLES_MIN {
         return Ok(None);
     }
@@ -88,11 +88,12 @@ impl Trained {
     }
 }
 
-/// The newest blobs of a slot, unpacked.
+/// The newest blobs of a slot, unpacked, of `bytes_max` bytes or a little more.
 pub fn samples(
     connection: &Connection,
     shelf: &mut Shelf,
     slot: Slot,
+    bytes_max: usize,
 ) -> Result<Vec<Vec<u8>>, VaultError> {
     let (column, part) = match slot {
         Slot::Content => ("content", Part::Content),
@@ -115,7 +116,7 @@ pub fn samples(
             bytes += plain.len();
             samples.push(plain);
         }
-        if bytes > ALL_BYTES {
+        if bytes > bytes_max {
             break;
         }
     }

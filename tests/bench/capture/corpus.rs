@@ -6,6 +6,7 @@ use pinhole::dialect::outline::outline;
 use pinhole::store::capture::{AttemptIn, BodyIn, Captured, Content, Kind, LegIn};
 use serde_json::{Value, json};
 
+use super::heads;
 use super::words::Dice;
 
 const WORDS: &str = "the of and to a in is it you that he was for on are with as they be at one have this from or had by \
@@ -64,13 +65,13 @@ const CODE: &[&str] = &[
 ];
 
 /// The corpus of one kind of exchange.
-pub struct Corpus {
+pub(crate) struct Corpus {
     dice: Dice,
     words: Vec<&'static str>,
 }
 
 impl Corpus {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self { dice: Dice::new(seed), words: WORDS.split_whitespace().collect() }
     }
 
@@ -198,7 +199,7 @@ impl Corpus {
     }
 
     /// A short conversation's request and its answer.
-    pub fn exchange(&mut self, dialect: &'static str, events: bool) -> Captured {
+    pub(crate) fn exchange(&mut self, dialect: &'static str, events: bool) -> Captured {
         let (request, answer) = match dialect {
             "anthropic" => (self.anthropic_request(), self.anthropic_answer(events)),
             "openai_responses" => (self.responses_request(), self.responses_answer(events)),
@@ -484,13 +485,18 @@ impl Corpus {
         }
         let mut all = String::new();
         for piece in self.pieces(&text).chunks(6) {
-            all.push_str(&format!(
-                "data: {}\r\n\r\n",
-                of(json!([{ "text": piece.concat() }]), None)
-            ));
+            let event = of(json!([{ "text": piece.concat() }]), None);
+            all.extend([
+                "data: ",
+                &event.to_string(),
+                "
+
+",
+            ]);
         }
         let arguments = self.arguments();
-        all.push_str(&format!("data: {}\r\n\r\n", of(json!([{ "functionCall": { "name": "read_file", "args": arguments }, "thoughtSignature": self.dice.id(60) }]), Some("STOP"))));
+        let call = json!([{ "functionCall": { "name": "read_file", "args": arguments }, "thoughtSignature": self.dice.id(60) }]);
+        all.extend(["data: ", &of(call, Some("STOP")).to_string(), "\r\n\r\n"]);
         all
     }
 
@@ -508,7 +514,8 @@ impl Corpus {
             })
             .collect();
         let id = self.dice.id(26);
-        let (request_leg, upstream, response) = self.headers(kind, &id, request.len());
+        let (request_leg, upstream) = heads::sent(&mut self.dice, kind, request.len());
+        let response = heads::received(&mut self.dice, kind, &id);
         let line = match kind.dialect {
             "anthropic" => "POST /v1/messages?beta=true HTTP/1.1",
             "openai_responses" => "POST /v1/responses HTTP/1.1",
@@ -548,126 +555,4 @@ impl Corpus {
             headers_redacted: true,
         }
     }
-
-    fn headers(&mut self, kind: Kind, id: &str, length: usize) -> (Headers, Headers, Headers) {
-        let of = |all: &[(&'static str, &str)]| {
-            all.iter().map(|(name, value)| (*name, (*value).to_owned())).collect::<Headers>()
-        };
-        let secret = format!("[redacted bearer {}]", self.dice.id(8).to_lowercase());
-        let agent = self.dice.pick(&[
-            "claude-cli/2.0.14 (external, cli)",
-            "OpenAI/Python 2.3.0",
-            "Anthropic/JS 0.60.0",
-            "codex_cli_rs/0.46.0 (Mac OS 15.6.1; arm64)",
-            "OpenAI/JS 5.12.2",
-            "curl/8.7.1",
-            "python-httpx/0.28.1",
-            "node",
-        ]);
-        let length = length.to_string();
-        let mut sent = of(&[
-            ("host", "127.0.0.1:8000"),
-            ("accept", "application/json"),
-            ("accept-encoding", "gzip, deflate, br, zstd"),
-            ("accept-language", "*"),
-            ("connection", "keep-alive"),
-            ("content-type", "application/json"),
-            ("user-agent", agent),
-            ("x-stainless-arch", "arm64"),
-            ("x-stainless-async", "false"),
-            ("x-stainless-lang", "js"),
-            ("x-stainless-os", "MacOS"),
-            ("x-stainless-package-version", "0.60.0"),
-            ("x-stainless-read-timeout", "600"),
-            ("x-stainless-retry-count", "0"),
-            ("x-stainless-runtime", "node"),
-            ("x-stainless-runtime-version", "v22.17.0"),
-            ("x-stainless-timeout", "600"),
-            ("sec-fetch-mode", "cors"),
-            ("content-length", &length),
-        ]);
-        if kind.dialect == "anthropic" {
-            sent.extend(of(&[("anthropic-version", "2023-06-01"), ("anthropic-beta", "claude-code-20250219,interleaved-thinking-2025-05-14,fine-grained-tool-streaming-2025-05-14"),
-                ("anthropic-dangerous-direct-browser-access", "true"), ("x-app", "cli"), ("x-api-key", &secret)]));
-        } else {
-            sent.extend(of(&[
-                ("authorization", &secret),
-                ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
-            ]));
-        }
-        let mut upstream = sent.clone();
-        upstream[0].1 = self
-            .dice
-            .pick(&[
-                "api.openai.com",
-                "api.anthropic.com",
-                "generativelanguage.googleapis.com",
-                "openrouter.ai",
-            ])
-            .to_owned();
-        let date = format!(
-            "{}, {:02} {} 2026 {:02}:{:02}:{:02} GMT",
-            self.dice.pick(&["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]),
-            1 + self.dice.below(28),
-            self.dice.pick(&[
-                "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"
-            ]),
-            self.dice.below(24),
-            self.dice.below(60),
-            self.dice.below(60)
-        );
-        let left = self.dice.below(2_000_000).to_string();
-        let ray = format!("{}-FRA", self.dice.id(16).to_lowercase());
-        let mut back = of(&[
-            ("date", &date),
-            (
-                "content-type",
-                if kind.events { "text/event-stream; charset=utf-8" } else { "application/json" },
-            ),
-            ("transfer-encoding", "chunked"),
-            ("connection", "keep-alive"),
-            ("cache-control", "no-cache"),
-            ("server", "cloudflare"),
-            ("cf-ray", &ray),
-            ("cf-cache-status", "DYNAMIC"),
-            ("x-content-type-options", "nosniff"),
-            ("strict-transport-security", "max-age=31536000; includeSubDomains; preload"),
-            ("alt-svc", "h3=\":443\"; ma=86400"),
-            ("via", "1.1 google"),
-            ("x-robots-tag", "none"),
-        ]);
-        back.extend(if kind.dialect == "anthropic" {
-            of(&[
-                ("request-id", id),
-                ("anthropic-ratelimit-input-tokens-limit", "2000000"),
-                ("anthropic-ratelimit-input-tokens-remaining", &left),
-                ("anthropic-ratelimit-input-tokens-reset", "2026-01-01T00:00:00Z"),
-                ("anthropic-ratelimit-output-tokens-limit", "400000"),
-                ("anthropic-ratelimit-output-tokens-remaining", "400000"),
-                ("anthropic-ratelimit-requests-limit", "4000"),
-                ("anthropic-ratelimit-requests-remaining", "3999"),
-                ("anthropic-organization-id", "[redacted]"),
-                ("retry-after", "12"),
-            ])
-        } else {
-            of(&[
-                ("x-request-id", id),
-                ("openai-organization", "[redacted]"),
-                ("openai-processing-ms", &left[..left.len().min(4)]),
-                ("openai-version", "2020-10-01"),
-                ("openai-project", "[redacted]"),
-                ("x-ratelimit-limit-requests", "10000"),
-                ("x-ratelimit-limit-tokens", "2000000"),
-                ("x-ratelimit-remaining-requests", "9999"),
-                ("x-ratelimit-remaining-tokens", &left),
-                ("x-ratelimit-reset-requests", "6ms"),
-                ("x-ratelimit-reset-tokens", "12ms"),
-                ("x-envoy-upstream-service-time", "431"),
-                ("set-cookie", "[redacted]"),
-            ])
-        });
-        (sent, upstream, back)
-    }
 }
-
-type Headers = Vec<(&'static str, String)>;

@@ -9,23 +9,23 @@ use serde_json::{Value, json};
 use super::words::{Dice, Words};
 
 /// One exchange, and the session it belongs to.
-pub struct Sent {
-    pub session: String,
-    pub captured: Captured,
-    pub messages: usize,
+pub(crate) struct Sent {
+    pub(crate) session: String,
+    pub(crate) captured: Captured,
+    pub(crate) messages: usize,
 }
 
 impl Sent {
     /// Bytes of both bodies.
-    pub fn raw(&self) -> usize {
+    pub(crate) fn raw(&self) -> usize {
         self.request().len() + self.answer().len()
     }
 
-    pub fn request(&self) -> &[u8] {
+    pub(crate) fn request(&self) -> &[u8] {
         bytes(&self.captured.request.body)
     }
 
-    pub fn answer(&self) -> &[u8] {
+    pub(crate) fn answer(&self) -> &[u8] {
         bytes(&self.captured.attempts[0].response.body)
     }
 }
@@ -38,7 +38,7 @@ fn bytes(body: &BodyIn) -> &[u8] {
 }
 
 /// Eight sessions or as many as asked for, their turns mixed.
-pub fn sessions(seed: u64, count: usize) -> Vec<Sent> {
+pub(crate) fn sessions(seed: u64, count: usize) -> Vec<Sent> {
     let mut dice = Dice::new(seed);
     let words = Words::new(&mut dice, 4_000);
     let tools: Vec<Value> = (0..18).map(|_| tool(&words, &mut dice)).collect();
@@ -64,7 +64,7 @@ pub fn sessions(seed: u64, count: usize) -> Vec<Sent> {
 }
 
 /// Single turns of about 2 KiB that share their system prompt, answered in one document.
-pub fn chats(seed: u64, count: usize) -> Vec<Sent> {
+pub(crate) fn chats(seed: u64, count: usize) -> Vec<Sent> {
     let mut dice = Dice::new(seed);
     let words = Words::new(&mut dice, 4_000);
     let system = words.prose(&mut dice, 1_600);
@@ -76,7 +76,7 @@ pub fn chats(seed: u64, count: usize) -> Vec<Sent> {
 }
 
 /// Single turns that have nothing in common but their form.
-pub fn unique(seed: u64, count: usize) -> Vec<Sent> {
+pub(crate) fn unique(seed: u64, count: usize) -> Vec<Sent> {
     let mut dice = Dice::new(seed);
     let words = Words::new(&mut dice, 20_000);
     let each = (0..count).map(|n| {
@@ -121,14 +121,11 @@ struct Session {
 
 impl Session {
     fn new(n: usize, words: &Words, dice: &mut Dice, (tools, system): (&[Value], String)) -> Self {
-        let anthropic = n % 2 == 0;
+        let anthropic = n.is_multiple_of(2);
         let own: Vec<Value> = tools
             .iter()
-            .map(|tool| match anthropic {
-                true => tool.clone(),
-                false => json!({ "type": "function", "function": {
-                    "name": tool["name"], "description": tool["description"], "parameters": tool["input_schema"] } }),
-            })
+            .map(|tool| if anthropic { tool.clone() } else { json!({ "type": "function", "function": {
+                    "name": tool["name"], "description": tool["description"], "parameters": tool["input_schema"] } }) })
             .collect();
         let text = words.prose(dice, 900);
         let mut messages = vec![json!({ "role": "user", "content": text })];

@@ -11,6 +11,9 @@ use super::corpus::Corpus;
 /// Exchanges of each kind.
 const EXCHANGES: i64 = 1_500;
 
+/// Limit: bytes of the samples of one slot.
+const SAMPLES_BYTES: usize = 8 << 20;
+
 /// Bytes of a dictionary: that of contents has the most to know.
 fn bytes_max(slot: Slot) -> usize {
     match slot {
@@ -21,7 +24,7 @@ fn bytes_max(slot: Slot) -> usize {
 }
 
 /// Writes all dictionaries to `folder`.
-pub fn train(folder: &Path) {
+pub(crate) fn train(folder: &Path) {
     for (slot, kinds) in [
         (
             Slot::Content,
@@ -76,5 +79,5 @@ fn samples(slot: Slot, kinds: &[(&'static str, bool)]) -> Vec<Vec<u8>> {
             }
         }
     }
-    vault::samples(&connection, &mut Shelf::default(), slot).expect("samples")
+    vault::samples(&connection, &mut Shelf::default(), slot, SAMPLES_BYTES).expect("samples")
 }

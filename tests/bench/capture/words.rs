@@ -1,14 +1,14 @@
 //! Words, prose and source files out of a seed: made of syllables, so that no dictionary knows them.
 
 /// A small generator of numbers; the same seed gives the same traffic everywhere.
-pub struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -16,28 +16,28 @@ impl Dice {
     }
 
     /// Below `end`.
-    pub fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         (self.next() >> 33) as usize % end.max(1)
     }
 
     /// From `start` to below `end`.
-    pub fn between(&mut self, start: usize, end: usize) -> usize {
+    pub(crate) fn between(&mut self, start: usize, end: usize) -> usize {
         start + self.below(end - start)
     }
 
-    pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.below(of.len())]
     }
 
     /// Letters and digits, as ids have them.
-    pub fn id(&mut self, length: usize) -> String {
+    pub(crate) fn id(&mut self, length: usize) -> String {
         const SIGNS: &[u8] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZabcdefghjkmnpqrstvwxyz";
         (0..length).map(|_| char::from(self.pick(SIGNS))).collect()
     }
 }
 
 /// A vocabulary, frequent words first.
-pub struct Words(Vec<String>);
+pub(crate) struct Words(Vec<String>);
 
 const HEADS: &[&str] = &[
     "ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu", "na", "pe", "qui", "ro", "su",
@@ -50,7 +50,7 @@ const TAILS: &[&str] = &[
 ];
 
 impl Words {
-    pub fn new(dice: &mut Dice, count: usize) -> Self {
+    pub(crate) fn new(dice: &mut Dice, count: usize) -> Self {
         let word = |dice: &mut Dice, n: usize| {
             let syllables = 1 + dice.below(if n < 100 { 2 } else { 3 });
             let heads: String = (0..syllables).map(|_| dice.pick(HEADS)).collect();
@@ -60,14 +60,14 @@ impl Words {
     }
 
     /// A word; the first ones come much more often than the last.
-    pub fn word(&self, dice: &mut Dice) -> &str {
-        let at = dice.next() as f64 / u64::MAX as f64;
-        let at = (at * at * at * self.0.len() as f64) as usize;
-        &self.0[at.min(self.0.len() - 1)]
+    pub(crate) fn word(&self, dice: &mut Dice) -> &str {
+        let roll = |dice: &mut Dice| dice.below(1 << 16);
+        let share = roll(dice) * roll(dice) / (1 << 16) * roll(dice) / (1 << 16);
+        &self.0[share * self.0.len() / (1 << 16)]
     }
 
     /// Sentences of about `bytes` bytes.
-    pub fn prose(&self, dice: &mut Dice, bytes: usize) -> String {
+    pub(crate) fn prose(&self, dice: &mut Dice, bytes: usize) -> String {
         let mut text = String::with_capacity(bytes + 80);
         while text.len() < bytes {
             let count = dice.between(5, 16);
@@ -90,13 +90,13 @@ impl Words {
     }
 
     /// A name of a function or a field: words with underscores.
-    pub fn name(&self, dice: &mut Dice) -> String {
+    pub(crate) fn name(&self, dice: &mut Dice) -> String {
         let count = dice.between(1, 4);
         (0..count).map(|_| self.word(dice)).collect::<Vec<_>>().join("_")
     }
 
     /// Lines of a program of about `bytes` bytes, in a made-up language with braces.
-    pub fn source(&self, dice: &mut Dice, bytes: usize) -> String {
+    pub(crate) fn source(&self, dice: &mut Dice, bytes: usize) -> String {
         let names: Vec<String> = (0..30).map(|_| self.name(dice)).collect();
         let mut text = String::with_capacity(bytes + 200);
         let mut depth = 0_usize;
