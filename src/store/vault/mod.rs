@@ -104,6 +104,8 @@ pub struct Kept {
     pub raw_bytes: u64,
     /// Bytes of the blobs they became.
     pub stored_bytes: u64,
+    /// Which rules they were cleaned by.
+    pub policy: Option<u32>,
 }
 
 /// A failure to read what is stored.
