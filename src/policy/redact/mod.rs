@@ -73,6 +73,12 @@ impl Redactor {
         self.rules.clean(text)
     }
 
+    /// What is found in a text, as it stands there.
+    pub fn values(&self, text: &[u8]) -> Vec<Vec<u8>> {
+        let hits = self.rules.hits(text);
+        hits.into_iter().filter_map(|hit| text.get(hit.span).map(<[u8]>::to_vec)).collect()
+    }
+
     /// Whether pointers of the configuration have to be followed in every body.
     pub fn has_pointers(&self) -> bool {
         !self.pointers.is_empty()

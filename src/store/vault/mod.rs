@@ -47,7 +47,7 @@ pub use dictionaries::Slot;
 pub use fresh::Fresh;
 pub use read::{AttemptLegs, Legs, read};
 pub use remove::{Removed, give_back, prune, prune_to_size};
-pub use rewrite::{Hide, Rewritten, rewrite};
+pub use rewrite::{Hide, Rewritten, rewrite, rewrite_with};
 pub use shelf::Shelf;
 pub use store::Vault;
 pub use train::{Trained, samples, train};
