@@ -19,6 +19,7 @@ pub mod prices;
 pub mod queue;
 pub mod recorder;
 pub mod rules;
+pub mod scrub;
 pub mod sessions;
 pub mod signals;
 pub mod sink;

@@ -258,6 +258,20 @@ impl<'a> Tried<'a> {
         Some([of(Part::ResolveUs)?, of(Part::ConnectUs)?, of(Part::TlsUs)?])
     }
 
+    /// Puts other texts in the place of those that are spelled out; true when there were any.
+    pub(super) fn change_texts(&mut self, mut to: impl FnMut(&str) -> Option<String>) -> bool {
+        let mut changed = false;
+        for part in &mut self.parts {
+            if let Value::Text(text) = part
+                && let Some(other) = to(text)
+            {
+                *part = Value::Text(Cow::Owned(other));
+                changed = true;
+            }
+        }
+        changed
+    }
+
     /// Looks up the words.
     pub(super) fn resolve<E>(
         &mut self,

@@ -160,7 +160,7 @@ mod tests {
             connection.execute(sql, [seq])?;
             self.stored.lock().unwrap().push((seq, has_body));
             let flags = if has_body { flags::REPLAYABLE } else { 0 };
-            Ok(Kept { flags, raw_bytes: 10, stored_bytes: 3 })
+            Ok(Kept { flags, raw_bytes: 10, stored_bytes: 3, policy: None })
         }
 
         fn committed(&mut self) {

@@ -198,6 +198,7 @@ fn cut(head: Head) -> Row {
         signals: Signals::default(),
         duplicate_of: None,
         prefix_changed_at: None,
+        policy: 0,
         head_written: true,
         run_id: None,
         replay_of: None,

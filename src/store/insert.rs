@@ -49,7 +49,7 @@ pub(super) fn insert<'b>(
             }
             kept = bodies.store(connection, seq, row.session.as_deref(), captured)?;
         }
-        match insert_one(connection, &mut records, memory, (seq, row, kept.flags)) {
+        match insert_one(connection, &mut records, memory, (seq, row, kept)) {
             Ok(()) => {
                 done.stored += 1;
                 done.raw_bytes += kept.raw_bytes;
@@ -148,6 +148,7 @@ const COLUMNS: &[&str] = &[
     "signals",
     "duplicate_of",
     "prefix_changed_at",
+    "policy",
     "detail",
 ];
 
@@ -256,9 +257,11 @@ fn insert_one(
     connection: &Connection,
     insert: &mut CachedStatement<'_>,
     memory: &mut Memory,
-    (seq, row, more_flags): (i64, &Row, i64),
+    (seq, row, kept): (i64, &Row, Kept),
 ) -> rusqlite::Result<()> {
-    let flags = row.flags | more_flags;
+    let flags = row.flags | kept.flags;
+    // A reload between the texts and the bodies leaves rules of two kinds.
+    let policy = if kept.policy.is_none_or(|policy| policy == row.policy) { row.policy } else { 0 };
     let words = &mut memory.words;
     let spelled = Spelled::of(connection, words, row)?;
     let lists = Lists::of(row);
@@ -281,6 +284,7 @@ fn insert_one(
         seq,
         row,
         flags,
+        policy,
         spelled: &spelled,
         lists: [tools.as_ref(), tags.as_ref(), headers.as_ref()],
         ip: ip.as_ref(),
@@ -305,6 +309,7 @@ struct Columns<'a> {
     seq: i64,
     row: &'a Row,
     flags: i64,
+    policy: u32,
     spelled: &'a Spelled<'a>,
     /// Tools, tags, headers.
     lists: [Option<&'a Word<'a>>; 3],
@@ -379,6 +384,7 @@ impl Columns<'_> {
             &row.signals.bits(),
             &row.duplicate_of,
             &row.prefix_changed_at,
+            &self.policy,
             &self.detail,
         ];
         insert.execute(values).map(|_| ())

@@ -84,6 +84,7 @@ pub fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
         seq: row.get(57)?,
         duplicate_of: row.get(58)?,
         prefix_changed_at: row.get(59)?,
+        policy_version: row.get(60)?,
     })
 }
 

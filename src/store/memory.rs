@@ -11,7 +11,7 @@ use crate::store::zones::Zones;
 /// The fact that holds the greatest number a deleted record had, so that none is given twice.
 const SEQ_FLOOR: &str = "seq_floor";
 /// The fact that changes when words and sessions are deleted, so that no writer uses numbers that are gone.
-const GENERATION: &str = "words_generation";
+pub(super) const GENERATION: &str = "words_generation";
 
 /// What the writer remembers of the file, so as not to ask for it an exchange. All of it can be read again.
 #[derive(Debug, Default)]

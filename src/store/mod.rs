@@ -34,6 +34,7 @@ pub mod reprice;
 mod retention;
 pub mod rollup;
 pub mod row;
+pub mod scrub;
 pub mod search;
 mod sessions;
 pub mod sketch;

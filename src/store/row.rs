@@ -10,6 +10,7 @@ use crate::exchange::Exchange;
 use crate::exchange::attempt::Attempt;
 use crate::exchange::level::Level;
 use crate::exchange::outcome::Outcome;
+use crate::exchange::redact;
 use crate::exchange::signal::Signals;
 use crate::exchange::summary::Tally;
 use crate::neutral::usage::{Usage, UsageSource};
@@ -73,6 +74,8 @@ pub struct Row {
     pub duplicate_of: Option<[u8; 16]>,
     /// Where in the request's body the prompt first differs from the conversation's last turn.
     pub prefix_changed_at: Option<i64>,
+    /// Which rules of redaction its texts went by.
+    pub policy: u32,
     /// Its head stands among those in flight, and goes when this is written.
     pub head_written: bool,
     /// The replay that made this exchange, and what it repeats; such rows are in no roll-up.
@@ -173,6 +176,7 @@ impl Row {
             signals: summary.signals,
             duplicate_of: summary.duplicate_of.map(ExchangeId::bytes),
             prefix_changed_at: summary.prefix_changed_at.map(int),
+            policy: redact::current().version(),
             head_written: false,
             run_id: None,
             replay_of: None,

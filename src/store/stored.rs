@@ -74,6 +74,8 @@ pub struct Listed {
     pub duplicate_of: Option<String>,
     /// Where in the request's body the prompt first differs from the conversation's last turn.
     pub prefix_changed_at: Option<i64>,
+    /// Which rules of redaction it was written by; 0: unknown.
+    pub policy_version: i64,
 }
 
 /// Everything kept of one exchange.

@@ -181,7 +181,7 @@ fn the_view_has_the_columns_of_the_contract_and_their_values() {
          path=/v1/chat/completions client_addr=10.0.0.7:5000 key_label=ci user_label=- client_request_id=mine \
          upstream_request_id=req_1 trace_id={} replay_of=- run_id=- capture_level=meta redacted=0 replayable=0 \
          tags={{\"team\":\"sea\\\"rch\"}} labels=- error_detail=- method=POST session_inferred=0 signals=- headers=- \
-         ttfo_us=- gap_p50_us=- gap_p99_us=- gap_max_us=- stalls=- queued_us=0 pinned=0 seq=1 duplicate_of=- prefix_changed_at=-",
+         ttfo_us=- gap_p50_us=- gap_p99_us=- gap_max_us=- stalls=- queued_us=0 pinned=0 seq=1 duplicate_of=- prefix_changed_at=- policy_version=0",
         exchange.id, exchange.trace.id
     );
     assert_eq!(row(exchange.id).join(" "), expected);

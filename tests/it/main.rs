@@ -32,6 +32,7 @@ mod passthrough;
 mod presets;
 mod prices;
 mod routing;
+mod scrub;
 mod secrets;
 mod seeds;
 mod sessions;

@@ -33,6 +33,9 @@ pub enum CapturesCommand {
     Label(LabelArgs),
     /// Delete exchanges, or only their bodies.
     Prune(PruneArgs),
+    /// Take out of what is stored what newer rules of redaction find, shared content included, and check that nothing is
+    /// left of it; exits 1 when something is.
+    Scrub(ScrubArgs),
     /// Check the database, decode every body and compare its hash; exits 1 when something is damaged.
     Verify(VerifyArgs),
     /// Write a consistent copy of the store to a file, also while the gateway runs.
@@ -232,6 +235,31 @@ pub struct PruneArgs {
     #[arg(long, conflicts_with = "yes")]
     pub dry_run: bool,
     /// Delete.
+    #[arg(long)]
+    pub yes: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ScrubArgs {
+    /// Only those a query matches; texts that exchanges share (words, sessions, labels, sums) are gone through whatever it
+    /// says.
+    #[arg(long = "where", value_name = "QUERY", allow_hyphen_values = true)]
+    pub query: Option<String>,
+    /// Look for this too, besides what the configuration says; a group named `secret` is replaced alone.
+    #[arg(long = "pattern", value_name = "REGEX", allow_hyphen_values = true)]
+    pub patterns: Vec<String>,
+    /// Look at exchanges too that these rules have been applied to.
+    #[arg(long)]
+    pub all: bool,
+    /// Say what would be replaced, and replace nothing (the default without `--yes`).
+    #[arg(long, conflicts_with = "yes")]
+    pub dry_run: bool,
+    /// Replace.
     #[arg(long)]
     pub yes: bool,
     /// Print JSON.

@@ -13,6 +13,7 @@ mod ls;
 mod open;
 mod progress;
 mod prune;
+mod scrub;
 mod show;
 mod stats;
 mod tail;
@@ -36,6 +37,7 @@ pub fn run(command: &CapturesCommand) -> Exit {
         CapturesCommand::Restore(args) => backup::restore(args),
         CapturesCommand::Stats(args) => stats::run(args),
         CapturesCommand::Prune(args) => prune::run(args),
+        CapturesCommand::Scrub(args) => scrub::run(args),
         CapturesCommand::Verify(args) => verify::run(args),
     };
     done.unwrap_or_else(|exit| exit)

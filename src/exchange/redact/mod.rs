@@ -43,6 +43,7 @@ pub struct Rules {
     marker: Marker,
     patterns: Vec<Pattern>,
     headers: Allowed,
+    version: u32,
 }
 
 /// The rules of the running gateway. Until they are set: what is known to everybody, under a key of this process's own.
@@ -76,7 +77,23 @@ pub fn process_key() -> [u8; 32] {
 impl Rules {
     /// `headers_allow` names headers whose values are kept besides the known ones; `*` at the end takes a beginning.
     pub fn new(key: [u8; 32], patterns: Vec<Pattern>, headers_allow: &[String]) -> Self {
-        Self { marker: Marker::new(key), patterns, headers: Allowed::new(headers_allow) }
+        Self {
+            marker: Marker::new(key),
+            patterns,
+            headers: Allowed::new(headers_allow),
+            version: 0,
+        }
+    }
+
+    /// What stands for the whole policy that these are part of.
+    #[must_use]
+    pub fn of_version(self, version: u32) -> Self {
+        Self { version, ..self }
+    }
+
+    /// The same for the same policy in every run; 0: part of none.
+    pub fn version(&self) -> u32 {
+        self.version
     }
 
     pub fn marker(&self) -> &Marker {

@@ -49,8 +49,13 @@ impl Redactor {
             hasher.update(pointer.as_str().as_bytes()).update(&[0]);
         }
         let [a, b, c, d, ..] = *hasher.finalize().as_bytes();
-        let version = u32::from_le_bytes([a, b, c, d]);
-        Self { rules: Arc::new(rules), pointers: settings.pointers.clone(), version }
+        // None is 0, which stands for no policy.
+        let version = u32::from_le_bytes([a, b, c, d]).max(1);
+        Self {
+            rules: Arc::new(rules.of_version(version)),
+            pointers: settings.pointers.clone(),
+            version,
+        }
     }
 
     /// Makes this policy the one that headers, spans and log lines go by from now on.
@@ -66,6 +71,12 @@ impl Redactor {
     /// The text without secrets; `None` when there were none.
     pub fn clean(&self, text: &[u8]) -> Option<Vec<u8>> {
         self.rules.clean(text)
+    }
+
+    /// What is found in a text, as it stands there.
+    pub fn values(&self, text: &[u8]) -> Vec<Vec<u8>> {
+        let hits = self.rules.hits(text);
+        hits.into_iter().filter_map(|hit| text.get(hit.span).map(<[u8]>::to_vec)).collect()
     }
 
     /// Whether pointers of the configuration have to be followed in every body.

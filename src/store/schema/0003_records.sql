@@ -50,6 +50,7 @@ CREATE TABLE exchange_records (
     signals INTEGER NOT NULL,    -- see exchange/signal.rs
     duplicate_of BLOB,           -- the exchange that this one repeats
     prefix_changed_at INTEGER,   -- where the prompt first differs from the conversation's last turn
+    policy INTEGER NOT NULL DEFAULT 0, -- which rules of redaction it was written by; 0: by more than one, or unknown
     -- All attempts, see docs/store.md.
     detail BLOB
 );
@@ -169,5 +170,6 @@ SELECT
         lower(substr(hex(r.duplicate_of), 1, 8) || '-' || substr(hex(r.duplicate_of), 9, 4) || '-' ||
         substr(hex(r.duplicate_of), 13, 4) || '-' || substr(hex(r.duplicate_of), 17, 4) || '-' ||
         substr(hex(r.duplicate_of), 21)) END AS duplicate_of,
-    r.prefix_changed_at
+    r.prefix_changed_at,
+    r.policy AS policy_version
 FROM exchange_records AS r;

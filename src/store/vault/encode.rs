@@ -226,6 +226,7 @@ impl Row {
             flags: sum.flags,
             raw_bytes: sum.raw_bytes,
             stored_bytes: (length(&self.content) + length(&self.rest)) as u64,
+            policy: None,
         };
         if self.content.is_none() && self.rest.is_none() {
             return Ok(kept);

@@ -50,7 +50,7 @@ pub use dictionaries::Slot;
 pub use fresh::Fresh;
 pub use read::{AttemptLegs, Legs, read};
 pub use remove::{Removed, give_back, prune, prune_to_size};
-pub use rewrite::{Hide, Rewritten, rewrite};
+pub use rewrite::{Hide, Rewritten, rewrite, rewrite_with};
 pub use shelf::Shelf;
 pub use store::Vault;
 pub use train::{Trained, samples, train};
@@ -107,6 +107,8 @@ pub struct Kept {
     pub raw_bytes: u64,
     /// Bytes of the blobs they became.
     pub stored_bytes: u64,
+    /// Which rules they were cleaned by.
+    pub policy: Option<u32>,
 }
 
 /// A failure to read what is stored.

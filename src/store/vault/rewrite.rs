@@ -40,9 +40,19 @@ pub fn rewrite(
     seqs: &[i64],
     hide: Hide<'_>,
 ) -> Result<Rewritten, VaultError> {
+    rewrite_with(connection, shelf, seqs, (hide, hide))
+}
+
+/// As [`rewrite`]; the second hides in whole bodies, where what is to be hidden can be told by its place.
+pub fn rewrite_with(
+    connection: &mut Connection,
+    shelf: &mut Shelf,
+    seqs: &[i64],
+    hides: (Hide<'_>, Hide<'_>),
+) -> Result<Rewritten, VaultError> {
     let before: i64 = connection.pragma_query_value(None, "secure_delete", |row| row.get(0))?;
     connection.pragma_update(None, "secure_delete", true)?;
-    let done = rewrite_all(connection, shelf, seqs, hide);
+    let done = rewrite_all(connection, shelf, seqs, hides);
     connection.pragma_update(None, "secure_delete", before)?;
     let done = done?;
     if done != Rewritten::default() {
@@ -55,7 +65,7 @@ fn rewrite_all(
     connection: &mut Connection,
     shelf: &mut Shelf,
     seqs: &[i64],
-    hide: Hide<'_>,
+    (hide, whole): (Hide<'_>, Hide<'_>),
 ) -> Result<Rewritten, VaultError> {
     shelf.clear();
     let mut done = Rewritten::default();
@@ -80,8 +90,8 @@ fn rewrite_all(
     }
     for seq in seqs {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        done.exchanges += across(&transaction, shelf, *seq, hide)?;
-        done.exchanges += u64::from(own(&transaction, shelf, *seq, hide)?);
+        done.exchanges += across(&transaction, shelf, *seq, (hide, whole))?;
+        done.exchanges += u64::from(own(&transaction, shelf, *seq, (hide, whole))?);
         transaction.commit()?;
     }
     let seal = shelf.seal.clone();
@@ -120,7 +130,7 @@ fn across(
     transaction: &Transaction<'_>,
     shelf: &mut Shelf,
     seq: i64,
-    hide: Hide<'_>,
+    (hide, whole): (Hide<'_>, Hide<'_>),
 ) -> Result<u64, VaultError> {
     let legs: Vec<u64> = match shelf.content(transaction, seq) {
         Err(VaultError::Damaged { .. }) => return Ok(0),
@@ -139,7 +149,7 @@ fn across(
                 texts.push((*place, text));
             }
             let body: Vec<u8> = texts.iter().flat_map(|(_, text)| text).copied().collect();
-            let Some(hidden) = hide(&body).filter(|hidden| *hidden != body) else { break };
+            let Some(hidden) = whole(&body).filter(|hidden| *hidden != body) else { break };
             let head = body.iter().zip(&hidden).take_while(|(one, two)| one == two).count();
             let (left, right) = (body.get(head..), hidden.get(head..));
             let (left, right) = (left.unwrap_or_default(), right.unwrap_or_default());
@@ -190,7 +200,7 @@ fn own(
     transaction: &Transaction<'_>,
     shelf: &mut Shelf,
     seq: i64,
-    hide: Hide<'_>,
+    (hide, whole): (Hide<'_>, Hide<'_>),
 ) -> Result<bool, VaultError> {
     let read = match shelf.rest(transaction, seq) {
         Err(VaultError::Damaged { .. }) => return Ok(false),
@@ -212,7 +222,7 @@ fn own(
                 .as_ref()
                 .and_then(|coding| coding::decode(coding, bytes, DECODED_MAX).ok());
             let coded = decoded.is_some();
-            if let Some(hidden) = hide(decoded.as_ref().unwrap_or(bytes)) {
+            if let Some(hidden) = whole(decoded.as_ref().unwrap_or(bytes)) {
                 *bytes = Bytes::from(hidden);
                 told.digest = hash::digest(bytes);
                 told.redacted = true;

@@ -106,7 +106,7 @@ impl Vault {
         match stored {
             Ok((kept, tally)) => {
                 self.count(&kept, tally);
-                Ok(kept)
+                Ok(Kept { policy: Some(self.clean.version()), ..kept })
             }
             Err(error) => {
                 self.index.forget_since(mark);

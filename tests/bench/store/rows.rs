@@ -57,6 +57,7 @@ pub(crate) fn row(wall_us: u64, combination: u64, session: u64) -> Row {
         signals: Signals::default(),
         duplicate_of: None,
         prefix_changed_at: None,
+        policy: 0,
         head_written: false,
         run_id: None,
         replay_of: None,
