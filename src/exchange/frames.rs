@@ -242,6 +242,17 @@ impl Frames {
         self.extent
     }
 
+    /// The first `length` bytes, where all of them were kept.
+    pub fn front(&self, length: u64) -> Option<Vec<u8>> {
+        let wanted = usize::try_from(length).ok()?;
+        if length <= self.head_bytes {
+            return Some(self.beginning(wanted));
+        }
+        let mut whole = self.whole()?;
+        whole.truncate(wanted);
+        (whole.len() == wanted).then_some(whole)
+    }
+
     /// The first bytes, at most `max`.
     pub fn beginning(&self, max: usize) -> Vec<u8> {
         let mut first = Vec::new();
@@ -419,5 +430,20 @@ mod tests {
         assert_eq!(frames.untabled, 5);
         assert_eq!(frames.head().count(), TABLE_MAX);
         assert_eq!(frames.tail(), b"xxxxx");
+    }
+
+    #[test]
+    fn a_front_is_given_only_where_nothing_of_it_is_missing() {
+        let mut frames = Frames::new(Extent::Body);
+        for n in 0..3 * TABLE_MAX / 2 {
+            frames.push(n as u64, &Bytes::from_static(b"ab"));
+        }
+        let bytes = frames.bytes;
+        assert_eq!(frames.front(10).unwrap(), b"ababababab");
+        let past_the_table = frames.front(bytes - 1).unwrap();
+        assert_eq!(past_the_table.len() as u64, bytes - 1);
+        assert_eq!(frames.body().unwrap(), (b"ab".repeat(3 * TABLE_MAX / 2), 0));
+        frames.shed();
+        assert!(frames.front(10).is_none() && frames.body().is_none());
     }
 }

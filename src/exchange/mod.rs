@@ -185,8 +185,12 @@ impl Exchange {
         let mut first = None;
         if self.response.body == leg::Body::Same && before > 0 {
             let attempt = self.attempts.last();
-            let passed = usize::try_from(before).unwrap_or(usize::MAX);
-            first = attempt.map(|attempt| Bytes::from(attempt.frames.beginning(passed)));
+            let Some(front) = attempt.and_then(|attempt| attempt.frames.front(before)) else {
+                // A body with a hole in it is none.
+                self.response.body = leg::Body::Shed;
+                return;
+            };
+            first = Some(Bytes::from(front));
         }
         let more = data.len() + first.as_ref().map_or(0, Bytes::len);
         if !self.share.grow(more) {

@@ -160,10 +160,10 @@ fn answer(exchange: &Exchange) -> BodyIn {
     match &exchange.response.body {
         Body::Same if attempt.response.body == Body::Shed => BodyIn::Nothing(Absent::ShedMemory),
         Body::Same if exchange.response_bytes == attempt.frames.bytes => BodyIn::Same,
-        Body::Same => {
-            let passed = usize::try_from(exchange.response_bytes).unwrap_or(usize::MAX);
-            content(attempt.frames.beginning(passed).into(), 0, attempt.coding.clone())
-        }
+        Body::Same => match attempt.frames.front(exchange.response_bytes) {
+            Some(front) => content(front.into(), 0, attempt.coding.clone()),
+            None => BodyIn::Nothing(Absent::ShedMemory),
+        },
         Body::Pieces(own) => {
             let whole = own.concat();
             let same = attempt.frames.whole().is_some_and(|whole_frames| whole_frames == whole);

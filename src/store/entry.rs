@@ -37,6 +37,9 @@ pub trait Bodies: Send {
     /// What was stored since the last commit is not there.
     fn rolled_back(&mut self);
 
+    /// The next transaction is in a file that was opened anew, perhaps another one.
+    fn reopened(&mut self) {}
+
     /// There is nothing to write: time for what can wait.
     fn idle(&mut self, _connection: &Connection) {}
 }
@@ -58,6 +61,10 @@ impl Bodies for Vault {
 
     fn rolled_back(&mut self) {
         self.rolled_back();
+    }
+
+    fn reopened(&mut self) {
+        self.forget();
     }
 
     fn idle(&mut self, connection: &Connection) {

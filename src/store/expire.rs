@@ -65,7 +65,7 @@ pub(super) fn step(
             vault::prune(connection, &seqs)?;
             return Ok(true);
         }
-        if retention::delete(connection, before(age), retention::RECORDS)? > 0 {
+        if retention::delete(connection, before(age), exported, retention::RECORDS)? > 0 {
             return Ok(true);
         }
     }
@@ -89,8 +89,10 @@ fn old_bodies(
     upto: i64,
 ) -> rusqlite::Result<Vec<i64>> {
     let floor = before_us.map_or([0xFF; 16], ExchangeId::floor);
-    let sql = "SELECT b.seq FROM bodies b JOIN exchange_records r ON r.seq = b.seq
-               WHERE b.rest IS NOT NULL AND b.seq <= ?1 AND r.id < ?2 AND r.flags & ?3 = 0
+    // Bodies whose record is gone belong to nobody.
+    let sql = "SELECT b.seq FROM bodies b LEFT JOIN exchange_records r ON r.seq = b.seq
+               WHERE b.rest IS NOT NULL AND b.seq <= ?1 AND coalesce(r.id < ?2, 1)
+               AND coalesce(r.flags, 0) & ?3 = 0
                ORDER BY b.seq LIMIT ?4";
     let mut oldest = connection.prepare_cached(sql)?;
     let seqs = oldest.query_map((upto, floor, flags::PINNED, BODIES), |row| row.get(0))?;
@@ -192,6 +194,9 @@ mod tests {
         let bounds = Bounds { bodies_age: age, require_export: true, ..Bounds::default() };
         settle(&mut connection, &bounds);
         assert_eq!(bodies(&connection).len(), 10);
+        let records = Bounds { records_age: age, bodies_age: None, ..bounds };
+        settle(&mut connection, &records);
+        assert_eq!(count(&connection, "exchange_records"), 10, "nor does its record go");
         exported::mark(folder.path(), 4).unwrap();
         settle(&mut connection, &bounds);
         assert_eq!(bodies(&connection), [3, 5, 6, 7, 8, 9, 10]);

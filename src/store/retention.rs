@@ -22,21 +22,24 @@ const STEP: usize = 128;
 pub(super) fn delete(
     connection: &mut Connection,
     before_us: u64,
+    upto: i64,
     max: u32,
 ) -> rusqlite::Result<usize> {
     let floor = ExchangeId::floor(before_us);
     // Ids are in the order of time; without anything old, no lock is taken.
-    let oldest = "SELECT 1 FROM exchange_records WHERE id < ?1 AND flags & ?2 = 0 LIMIT 1";
-    let found = connection.prepare_cached(oldest)?.query_row((floor, flags::PINNED), |_| Ok(()));
+    let oldest =
+        "SELECT 1 FROM exchange_records WHERE id < ?1 AND flags & ?2 = 0 AND seq <= ?3 LIMIT 1";
+    let found =
+        connection.prepare_cached(oldest)?.query_row((floor, flags::PINNED, upto), |_| Ok(()));
     if found.optional()?.is_none() {
         return Ok(0);
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let until = clock::now() + HOLD;
     let seqs: Vec<i64> = {
-        let next = "SELECT seq FROM exchange_records WHERE id < ?1 AND flags & ?3 = 0 ORDER BY id LIMIT ?2";
+        let next = "SELECT seq FROM exchange_records WHERE id < ?1 AND flags & ?3 = 0 AND seq <= ?4 ORDER BY id LIMIT ?2";
         let mut statement = transaction.prepare_cached(next)?;
-        let seqs = statement.query_map((floor, max, flags::PINNED), |row| row.get(0))?;
+        let seqs = statement.query_map((floor, max, flags::PINNED, upto), |row| row.get(0))?;
         seqs.collect::<rusqlite::Result<_>>()?
     };
     let deleted = delete_records(&transaction, &seqs, Some(until))?;
@@ -102,7 +105,7 @@ mod tests {
         assert_eq!(blocks(&connection), 3);
         let newest = count(&connection, "exchange_records");
         let before_us = BASE_US + 75 * HOUR_US;
-        while delete(&mut connection, before_us, 250).unwrap() > 0 {}
+        while delete(&mut connection, before_us, i64::MAX, 250).unwrap() > 0 {}
         assert_eq!(count(&connection, "exchange_records"), 2_000, "traffic() is of 75 hours");
         assert_eq!((blocks(&connection), count(&connection, "labels")), (3, 1));
         let first: Vec<i64> = (1..=1_100).collect();

@@ -752,7 +752,8 @@ fn a_deletion_takes_no_more_than_its_bound() {
     let mut connection = db::open_writer(folder.path(), db::BUSY).unwrap();
     // The eighth began at the instant itself, and stays.
     let before_us = BASE_US + 7_000;
-    let deleted = [0; 4].map(|_| retention::delete(&mut connection, before_us, 3).unwrap());
+    let deleted =
+        [0; 4].map(|_| retention::delete(&mut connection, before_us, i64::MAX, 3).unwrap());
     assert_eq!(deleted, [3, 3, 1, 0]);
     assert_eq!(count(&connection, "exchange_records"), 3);
 }

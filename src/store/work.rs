@@ -349,6 +349,9 @@ impl Work {
             Some(connection) => connection,
             none => {
                 memory.clear();
+                if let Some(bodies) = &mut *bodies {
+                    bodies.reopened();
+                }
                 let opened = db::open_writer(&self.folder, SLICE.min(self.limits.busy))?;
                 self.file = FileId::of(&self.folder);
                 none.insert(opened)

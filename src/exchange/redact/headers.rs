@@ -362,7 +362,12 @@ impl Rules {
 
 /// Whether a value was not kept.
 pub fn is_masked(value: &[u8]) -> bool {
-    memchr::memmem::find(value, OPENING.as_bytes()).is_some()
+    // A placeholder beside something else hides nothing of that.
+    let secret = value.get(context::scheme(value)..).unwrap_or(value);
+    let inner = secret.strip_prefix(OPENING.as_bytes()).and_then(|rest| rest.strip_suffix(b"]"));
+    inner.is_some_and(|inner| {
+        inner.iter().all(|byte| byte.is_ascii_graphic() && !b"[];,".contains(byte))
+    })
 }
 
 #[cfg(test)]
@@ -441,5 +446,23 @@ mod tests {
         let masked = rules().masked(&headers);
         assert!(is_masked(masked["x-team"].as_bytes()));
         assert_eq!(masked, rules().masked(&masked), "twice is as once");
+    }
+
+    #[test]
+    fn a_placeholder_beside_a_secret_hides_nothing_of_it() {
+        let rules = rules();
+        for (name, value) in [
+            ("cookie", "a=[redacted:header:01234567]; session=Re4lS3ss10n"),
+            ("authorization", "Bearer [redacted:header:01234567] sk-live-Re4l"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static(value));
+            let kept = format!("{:?}", rules.masked(&headers));
+            assert!(!kept.contains("Re4l"), "{kept}");
+        }
+        assert!(
+            is_masked(b"Bearer [redacted:header:01234567]")
+                && is_masked(b"[redacted:header:01234567]")
+        );
     }
 }

@@ -8,9 +8,12 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::store::db::BUSY;
+use crate::store::vault::vacuum;
 
 /// The file inside the data directory.
 pub const FILE: &str = "search.db";
+/// To `vacuum`: as many pages as are free.
+pub(super) const ALL_PAGES: u32 = 0;
 /// Says that a SQLite file is ours: `PNHS`.
 const APPLICATION_ID: i32 = 0x504E_4853;
 /// A file of another version is made anew.
@@ -97,7 +100,8 @@ pub fn forget(folder: &Path, seqs: &[i64]) -> rusqlite::Result<()> {
     remove(&moment, seqs)?;
     moment.execute("INSERT INTO texts (texts) VALUES ('optimize')", [])?;
     moment.commit()?;
-    connection.execute_batch("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")
+    vacuum(&connection, ALL_PAGES)?;
+    connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE);")
 }
 
 /// Takes documents out, inside the caller's transaction.

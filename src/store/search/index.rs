@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::store::search::{Limits, file, find};
+use crate::store::vault::vacuum;
 
 /// What an exchange brought, as words. `None`: nothing that can be read.
 pub(super) type Read = Box<dyn FnMut(&Connection, i64, usize) -> Option<String> + Send>;
@@ -119,7 +120,7 @@ pub(super) fn hold_size(index: &mut Connection, limits: &Limits) -> rusqlite::Re
     }
     moment.execute("INSERT INTO texts (texts) VALUES ('optimize')", [])?;
     moment.commit()?;
-    index.execute_batch("PRAGMA incremental_vacuum")
+    vacuum(index, file::ALL_PAGES)
 }
 
 fn merge(connection: &Connection) -> rusqlite::Result<()> {

@@ -49,6 +49,7 @@ use std::sync::atomic::AtomicU64;
 pub use dictionaries::Slot;
 pub use fresh::Fresh;
 pub use read::{AttemptLegs, Legs, read};
+pub(in crate::store) use remove::vacuum;
 pub use remove::{Removed, give_back, prune, prune_to_size};
 pub use rewrite::{Hide, Rewritten, rewrite, rewrite_with};
 pub use shelf::Shelf;

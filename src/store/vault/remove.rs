@@ -91,9 +91,17 @@ pub fn give_back(connection: &Connection) -> rusqlite::Result<bool> {
     if before == 0 {
         return Ok(false);
     }
-    connection.execute_batch(&format!("PRAGMA incremental_vacuum({PAGES_STEP})"))?;
+    vacuum(connection, PAGES_STEP)?;
     let left = free(connection)?;
     Ok(left > 0 && left < before)
+}
+
+/// Gives so many pages back. The statement has a row for each, and each has to be asked for.
+pub(in crate::store) fn vacuum(connection: &Connection, pages: u32) -> rusqlite::Result<()> {
+    let mut giving = connection.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+    let mut rows = giving.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(())
 }
 
 /// Bytes of the file's pages that hold something.

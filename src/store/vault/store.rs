@@ -41,6 +41,8 @@ pub struct Vault {
     uncommitted: Vec<i64>,
     /// The number of removals that `index` and `shelf` know of; `None` before the first exchange.
     removals: Option<i64>,
+    /// The policy that `index` was made under: segments in it are not cleaned again.
+    policy: u32,
     /// Whether that was looked up in the transaction under way.
     settled: bool,
     /// Sessions whose last bodies were looked for; emptied when there are too many.
@@ -63,6 +65,7 @@ impl Vault {
             current: Current::default(),
             uncommitted: Vec::new(),
             removals: None,
+            policy: 0,
             settled: false,
             sessions: HashSet::new(),
             first_seq: 0,
@@ -119,6 +122,15 @@ impl Vault {
                 })
             }
         }
+    }
+
+    /// Forgets all that is known of the file: it may be another one.
+    pub fn forget(&mut self) {
+        self.rolled_back();
+        self.index.clear();
+        self.shelf.clear();
+        self.sessions.clear();
+        self.removals = None;
     }
 
     /// The transaction has been committed.
@@ -194,8 +206,9 @@ impl Vault {
         if self.settled {
             return Ok(());
         }
-        let removals = removals(connection)?;
-        if self.removals != Some(removals) {
+        let (removals, policy) = (removals(connection)?, self.clean.version());
+        if self.removals != Some(removals) || self.policy != policy {
+            self.policy = policy;
             self.index.clear();
             self.shelf.clear();
             self.sessions.clear();
@@ -273,6 +286,10 @@ impl Vault {
                         &text
                     }
                 };
+                // What was stored by an older policy is not met by text that this one would change.
+                if self.clean.clean(text).is_some() {
+                    continue;
+                }
                 let met = Met { place: Place { seq, index }, redacted: false };
                 self.index.warm(self.hasher.hash(text), met);
             }

@@ -747,3 +747,25 @@ pub(super) fn golden_cases() -> Vec<Captured> {
     ));
     cases
 }
+
+#[test]
+fn what_an_older_policy_let_in_is_not_met_by_a_newer_one() {
+    let connection = connection();
+    let body = |turn: usize| {
+        let said = "the secret-word99 stands here, among words that are long enough to be a segment of their own".repeat(8);
+        exchange(
+            format!(r#"{{"messages":[{{"role":"user","content":"{said}"}}],"turn":{turn}}}"#),
+            "{}",
+        )
+    };
+    let mut older = vault();
+    put(&mut older, &connection, 1, &body(1));
+    // As after a restart with more rules: what is read from before must not be taken for clean.
+    let mut newer = Vault::new(Box::new(Hide), None);
+    put(&mut newer, &connection, 2, &body(2));
+    let read = vault::read(&connection, 2).unwrap().unwrap();
+    let Body::Whole(whole) = &read.request.body else { panic!("no body") };
+    let text = String::from_utf8_lossy(&whole.bytes);
+    assert!(whole.redacted && !text.contains("secret-word99"), "{text}");
+    assert_eq!(vault::verify(&connection, |_| ()).unwrap().damaged, 0);
+}
