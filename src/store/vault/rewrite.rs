@@ -20,6 +20,9 @@ use crate::store::vault::{Part, Seal, VaultError, hash, headers, pieces, recode}
 /// Limit: a coded body that is decoded to be looked at.
 const DECODED_MAX: usize = 256 << 20;
 
+/// Exchanges that are packed anew in one transaction.
+const REPACKED_AT_ONCE: i64 = 64;
+
 /// What hides something: `None` when there is nothing to hide.
 pub type Hide<'h> = &'h dyn Fn(&[u8]) -> Option<Vec<u8>>;
 
@@ -270,7 +273,7 @@ fn write(
     shelf.unpack(transaction, seq, &blob, before).map_err(damaged)
 }
 
-/// Makes the digests of an exchange's bodies anew, and flags it. `before` is its content as it was, where that changed.
+/// Makes the digests of an exchange's bodies anew, and flags it where one is another. `before` is its content as it was, where that changed.
 fn digests(
     transaction: &Transaction<'_>,
     shelf: &mut Shelf,
@@ -278,6 +281,7 @@ fn digests(
     before: Option<&Content>,
 ) -> Result<(), VaultError> {
     let Some((mut rest, id)) = shelf.rest(transaction, seq)? else { return Ok(()) };
+    let mut changed = false;
     let mut requests = vec![(0, &mut rest.request)];
     requests.extend((1..).zip(rest.attempts.iter_mut().map(|attempt| &mut attempt.request)));
     for (leg, request) in requests {
@@ -289,6 +293,7 @@ fn digests(
                 body = coded;
             }
             let digest = hash::digest(&body);
+            changed |= digest != told.digest;
             told.redacted |= digest != told.digest;
             told.digest = digest;
         }
@@ -303,31 +308,36 @@ fn digests(
             };
             let (old, new) = (lengths(before), lengths(&content));
             weave.plan.fit(&old, &new);
-            renew(transaction, shelf, seq, (told, weave))?;
+            changed |= renew(transaction, shelf, seq, (told, weave))?;
         }
     }
-    write_rest(transaction, shelf, seq, &rest, id)
+    // Who shares other parts of a content stays as it was.
+    if !changed && before.is_none() {
+        return Ok(());
+    }
+    write_rest(transaction, shelf, seq, (&rest, changed), id)
 }
 
-/// Makes the digest of a stream anew.
+/// Makes the digest of a stream anew; true: it is another.
 fn renew(
     connection: &Connection,
     shelf: &mut Shelf,
     seq: i64,
     (told, weave): (&mut Told, &Weave),
-) -> Result<(), VaultError> {
+) -> Result<bool, VaultError> {
     let digest = hash::digest(&shelf.weave(connection, seq, weave)?);
-    told.redacted |= digest != told.digest;
+    let changed = digest != told.digest;
+    told.redacted |= changed;
     told.digest = digest;
-    Ok(())
+    Ok(changed)
 }
 
-/// Writes an exchange's own part, its heads without templates, and flags it.
+/// Writes an exchange's own part, its heads without templates, and flags it where it changed.
 fn write_rest(
     transaction: &Transaction<'_>,
     shelf: &mut Shelf,
     seq: i64,
-    rest: &Rest<'_>,
+    (rest, changed): (&Rest<'_>, bool),
     id: i64,
 ) -> Result<(), VaultError> {
     let damaged = |reason| VaultError::Damaged { seq, reason };
@@ -339,9 +349,10 @@ fn write_rest(
     let (id, blob) = shelf.pack(transaction, &plain, id, (seq, Part::Rest)).map_err(damaged)?;
     let sql = "UPDATE bodies SET rest_dictionary = ?2, rest = ?3 WHERE seq = ?1";
     transaction.prepare_cached(sql)?.execute(params![seq, id, blob])?;
-    if transaction
-        .prepare_cached("SELECT 1 FROM sqlite_master WHERE name = 'exchange_records'")?
-        .exists([])?
+    if changed
+        && transaction
+            .prepare_cached("SELECT 1 FROM sqlite_master WHERE name = 'exchange_records'")?
+            .exists([])?
     {
         let sql = "UPDATE exchange_records SET flags = (flags | ?2) & ~?3 WHERE seq = ?1";
         let flags = params![seq, flags::REDACTED, flags::REPLAYABLE];
@@ -457,7 +468,7 @@ fn own(
         }
     }
     if changed {
-        write_rest(transaction, shelf, seq, &rest, id)?;
+        write_rest(transaction, shelf, seq, (&rest, true), id)?;
     }
     Ok(changed)
 }
@@ -493,23 +504,31 @@ fn templates(
     Ok(changed)
 }
 
-/// Dictionaries that were trained on what is now hidden may hold it: what depends on them is packed without, and they go.
+/// Dictionaries that were trained on what is now hidden may hold it: what depends on them is packed without, some at a
+/// time, and with the last of it they go.
 fn drop_trained(connection: &mut Connection, shelf: &mut Shelf) -> Result<(), VaultError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let sql = "SELECT seq FROM bodies WHERE max(content_dictionary, -1 - content_dictionary) >= ?1
-               OR max(rest_dictionary, -1 - rest_dictionary) >= ?1";
-    let seqs: Vec<i64> = transaction
-        .prepare_cached(sql)?
-        .query_map([TRAINED_MIN], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    for seq in seqs {
-        repack(&transaction, shelf, seq)?;
+               OR max(rest_dictionary, -1 - rest_dictionary) >= ?1 LIMIT ?2";
+    loop {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let seqs: Vec<i64> = transaction
+            .prepare_cached(sql)?
+            .query_map([TRAINED_MIN, REPACKED_AT_ONCE], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        for seq in &seqs {
+            repack(&transaction, shelf, *seq)?;
+        }
+        let is_last = seqs.len() < REPACKED_AT_ONCE as usize;
+        if is_last {
+            let sql = "DELETE FROM dictionaries WHERE kind NOT LIKE ?1 || '%'";
+            transaction.prepare_cached(sql)?.execute([headers::KIND])?;
+            count_removal(&transaction)?;
+        }
+        transaction.commit()?;
+        if is_last {
+            return Ok(());
+        }
     }
-    let sql = "DELETE FROM dictionaries WHERE kind NOT LIKE ?1 || '%'";
-    transaction.prepare_cached(sql)?.execute([headers::KIND])?;
-    count_removal(&transaction)?;
-    transaction.commit()?;
-    Ok(())
 }
 
 /// Packs the blobs of an exchange that have a trained dictionary without it.
