@@ -26,6 +26,7 @@ mod read;
 mod recipe;
 mod recode;
 mod remove;
+mod repack;
 mod requests;
 mod rest;
 mod rewrite;
