@@ -1,6 +1,7 @@
 //! Looks for values in the store's files as bytes: what SQLite does not show may still stand in a page.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -69,7 +70,11 @@ pub(super) fn find(folder: &Path, values: &BTreeSet<Vec<u8>>) -> Result<Vec<Trac
 /// One pattern for all of them.
 fn any_of(values: &[&[u8]]) -> std::io::Result<Regex> {
     let literal = |value: &&[u8]| -> String {
-        value.iter().take(VALUE_MAX).map(|byte| format!("\\x{byte:02x}")).collect()
+        value.iter().take(VALUE_MAX).fold(String::new(), |mut pattern, byte| {
+            let written = write!(pattern, "\\x{byte:02x}");
+            debug_assert!(written.is_ok(), "writing to a String cannot fail");
+            pattern
+        })
     };
     let pattern: Vec<String> = values.iter().map(literal).collect();
     RegexBuilder::new(&pattern.join("|"))

@@ -26,7 +26,7 @@ mod read;
 mod recipe;
 mod recode;
 mod remove;
-mod replace;
+mod repack;
 mod requests;
 mod rest;
 mod rewrite;
