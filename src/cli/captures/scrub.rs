@@ -29,9 +29,10 @@ pub(super) fn run(args: &ScrubArgs) -> Result<Exit, Exit> {
     drop(reader);
     let mut progress = Progress::new(if args.yes { "scrubbed" } else { "looked at" });
     let on = |done| progress.at(done);
-    let done = match args.yes {
-        true => scrub::scrub(folder, &asked, &scrubber, on),
-        false => scrub::preview(folder, &asked, &scrubber, on),
+    let done = if args.yes {
+        scrub::scrub(folder, &asked, &scrubber, on)
+    } else {
+        scrub::preview(folder, &asked, &scrubber, on)
     };
     progress.done();
     let done = done.map_err(|error| environment(&error))?;
@@ -78,17 +79,17 @@ fn write(args: &ScrubArgs, done: &Scrubbed) {
     let exchanges = words::things(done.exchanges as usize, "exchange", "exchanges");
     let values = words::things(done.values as usize, "value", "values");
     let texts = words::things(done.texts as usize, "text", "texts");
-    if !args.yes {
+    if args.yes {
+        say(&format!(
+            "{exchanges} looked at: {values} replaced, {} flagged as redacted, {texts} of records replaced",
+            words::things(done.changed as usize, "exchange", "exchanges")
+        ));
+    } else {
         say(&format!(
             "{exchanges} looked at: {values} would be replaced, in the bodies or headers of {} and in {texts} of records",
             done.changed
         ));
         tell("nothing was replaced; add --yes to replace");
-    } else {
-        say(&format!(
-            "{exchanges} looked at: {values} replaced, {} flagged as redacted, {texts} of records replaced",
-            words::things(done.changed as usize, "exchange", "exchanges")
-        ));
     }
     for seq in &done.unreadable {
         say(&format!(
