@@ -92,6 +92,16 @@ impl Job {
         response
     }
 
+    /// The running attempt ended with the provider's error.
+    pub(super) fn blame_provider(&mut self, status: StatusCode) {
+        let Some(exchange) = self.recorder.exchange() else { return };
+        let now_us = exchange.offset_us();
+        if let Some(attempt) = exchange.attempts.last_mut() {
+            attempt.failure = Some(upstream_blame(status));
+            attempt.ended_us = Some(now_us);
+        }
+    }
+
     /// What reads a document so that its cost can be told, where it can have one.
     fn digester_for_cost(&mut self, status: StatusCode, events: bool) -> Option<Digester> {
         if !self.snapshot.settings.server.cost_header || status != StatusCode::OK || events {

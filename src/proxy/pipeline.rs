@@ -431,7 +431,10 @@ impl Job {
         let answer = attempt::send(&client, provider, prepared.call, &mut self.recorder).await?;
         self.places.buffered = None;
         if self.snapshot.settings.errors.wrap_502 && !answer.status().is_success() {
-            return Err(refusal::wrapped(provider, answer).await);
+            let status = answer.status();
+            let failure = refusal::wrapped(provider, answer, &mut self.recorder).await;
+            self.blame_provider(status);
+            return Err(failure);
         }
         let ids = Arc::clone(&worker.shared.ids);
         Ok(self.relay(&choice, provider, usage_added, ids, answer).await)

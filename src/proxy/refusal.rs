@@ -11,6 +11,7 @@ use http_body::Body;
 use crate::base::coding;
 use crate::exchange::outcome::Outcome;
 use crate::neutral::failure::{Code, Failure, Source};
+use crate::observe::recorder::Recorder;
 use crate::policy::identity::Unknown;
 use crate::proxy::endpoint::{Endpoint, Refusal};
 use crate::route::table::{Entry, Refusal as RouteRefusal};
@@ -19,6 +20,8 @@ use crate::upstream::provider::Provider;
 
 /// Limit: how much of a provider's error body is quoted when it is wrapped.
 const QUOTE_MAX: usize = 64 * 1024;
+/// Limit: bytes of a provider's error that are read for the record.
+const READ_MAX: usize = 1024 * 1024;
 /// Limit: how long that body may take.
 const QUOTE_WAIT: Duration = Duration::from_secs(5);
 
@@ -121,17 +124,26 @@ pub fn unknown_provider(name: &str, entries: &[Entry]) -> Failure {
 }
 
 /// The provider's error in the gateway's envelope (`errors.wrap_502`).
-pub async fn wrapped(provider: &Provider, answer: Response<AnswerBody>) -> Failure {
+pub async fn wrapped(
+    provider: &Provider,
+    answer: Response<AnswerBody>,
+    recorder: &mut Recorder,
+) -> Failure {
     let (parts, mut body) = answer.into_parts();
     let mut quoted = Vec::new();
+    let mut read = 0;
     let reading = async {
         while let Some(Ok(frame)) =
             std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
         {
             if let Some(data) = frame.data_ref() {
                 quoted.extend_from_slice(&data[..data.len().min(QUOTE_MAX - quoted.len())]);
+                read += data.len();
+                if let Some(exchange) = recorder.exchange() {
+                    exchange.note_frame(exchange.offset_us(), data);
+                }
             }
-            if quoted.len() >= QUOTE_MAX {
+            if read >= READ_MAX {
                 return;
             }
         }

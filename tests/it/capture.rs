@@ -275,6 +275,23 @@ async fn without_memory_bodies_go_and_records_and_traffic_stay() {
 }
 
 #[tokio::test]
+async fn an_error_that_is_wrapped_is_kept_as_the_provider_said_it() {
+    let said = r#"{"error":{"message":"no such thing","type":"server_error"}}"#;
+    let kind = [("content-type", "application/json")];
+    let upstream = Upstream::always(vec![Step::Send(answer(500, &kind, said))]).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let more = "[errors]\nwrap_502 = true\n[capture]\nlevel = \"full\"\n";
+    let mut gateway = capturing(folder.path(), &upstream.url(), more);
+    let (response, fact) = gateway.call(&chat("m", "wrap", false)).await;
+    assert_eq!(response.status, 502);
+    gateway.drain().await;
+    let stored = stored(folder.path(), &fact.id).expect("a record");
+    assert_eq!(stored.upstream_response(0).expect("the error").bytes, said.as_bytes());
+    assert_eq!(stored.client_response().expect("ours").bytes, response.body);
+    assert_eq!(stored.attempts[0].error_kind.as_deref(), Some("upstream_server_error"));
+}
+
+#[tokio::test]
 async fn a_cut_answer_is_kept_as_far_as_it_came() {
     let upstream = Upstream::always(vec![
         Step::send(event_stream()),

@@ -45,6 +45,9 @@ pub fn verify_with(
     shelf: &mut Shelf,
     mut on: impl FnMut(Progress),
 ) -> Result<Verified, VaultError> {
+    // One look at the whole: what is written meanwhile is of the next one.
+    let alone = connection.is_autocommit();
+    let _moment = alone.then(|| connection.unchecked_transaction()).transpose()?;
     let all =
         connection.query_row("SELECT count(*) FROM bodies", [], |row| row.get::<_, i64>(0))?;
     let all = all.cast_unsigned();
