@@ -17,7 +17,7 @@ pub fn bytes(number: u64) -> String {
     }
 }
 
-/// As [`bytes`], of what the store counts.
+/// As [`bytes()`], of what the store counts.
 pub fn bytes_of(number: i64) -> String {
     bytes(u64::try_from(number).unwrap_or(0))
 }

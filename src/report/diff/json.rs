@@ -92,7 +92,7 @@ fn around(body: &[u8], at: usize) -> String {
     prose::line(&String::from_utf8_lossy(body.get(start..end).unwrap_or_default()), SHOWN_CHARS_MAX)
 }
 
-/// The changes between two values, at most [`CHANGES_MAX`], and how many there are beyond.
+/// The changes between two values, at most `CHANGES_MAX`, and how many there are beyond.
 pub fn changes(left: &Value<'_>, right: &Value<'_>) -> (Vec<Change>, usize) {
     let mut walk = Walk { changes: Vec::new(), more: 0, path: String::new() };
     walk.value(left, right, 0);
