@@ -185,10 +185,19 @@ fn coding_of(leg: &Leg) -> Option<String> {
     (!value.eq_ignore_ascii_case("identity")).then(|| value.to_owned())
 }
 
+/// All in one piece of memory: four legs with a dozen headers each would be a hundred pieces otherwise.
 fn pairs(headers: &HeaderMap) -> Vec<(Bytes, Bytes)> {
-    let own = |text: &[u8]| Bytes::copy_from_slice(text);
+    let length = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    let mut text = Vec::with_capacity(length);
+    for (name, value) in headers {
+        text.extend_from_slice(name.as_str().as_bytes());
+        text.extend_from_slice(value.as_bytes());
+    }
+    let mut text = Bytes::from(text);
     headers
         .iter()
-        .map(|(name, value)| (own(name.as_str().as_bytes()), own(value.as_bytes())))
+        .map(|(name, value)| {
+            (text.split_to(name.as_str().len()), text.split_to(value.len()))
+        })
         .collect()
 }

@@ -50,7 +50,7 @@ impl Default for Limits {
         Self {
             queue_max: 32_768,
             bytes_max: 128 * 1024 * 1024,
-            batch_max: 4_096,
+            batch_max: 512,
             company: Duration::from_millis(50),
             busy: db::BUSY,
             pauses: PAUSES,

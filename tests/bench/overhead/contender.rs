@@ -43,6 +43,9 @@ const UNMETERED: &str = "[telemetry]\nmetering = false\n[capture]\nlevel = \"off
 /// Tokens, cost, times, metrics, and one trace in ten to a collector; no store.
 const METERED: &str = "[capture]\nlevel = \"off\"\n[telemetry.otlp]\nendpoint = \"http://{upstream}\"\n\
 protocol = \"http/protobuf\"\n[telemetry.traces]\nratio = 0.1\n";
+/// The same without traces, and everything captured.
+const OFF: &str = "[capture]\nlevel = \"off\"\n";
+const FULL: &str = "[capture]\nlevel = \"full\"\n";
 const MANY_STREAMS: &str = "[limits]\nin_flight = 16384\n";
 
 /// What is laid over the usual configuration.
@@ -76,6 +79,8 @@ impl Contender {
         all.push(Self::new("pinhole", pinhole(Extra::None)));
         all.push(Self::new(sheet::UNMETERED, pinhole(Extra::Text(UNMETERED))));
         all.push(Self::new(sheet::METERED, pinhole(Extra::Text(METERED))));
+        all.push(Self::new(sheet::OFF, pinhole(Extra::Text(OFF))));
+        all.push(Self::new(sheet::FULL, pinhole(Extra::Text(FULL))));
         for (name, file) in &options.variant {
             all.push(Self::new(name, pinhole(Extra::File(file.into()))));
         }
@@ -105,7 +110,7 @@ impl Contender {
     fn command(
         &self,
         folder: &Path,
-        port: u16,
+        (port, ops_port): (u16, u16),
         upstream_port: u16,
         setting: Setting,
     ) -> Result<Vec<String>> {
@@ -120,7 +125,7 @@ impl Contender {
             }
             Kind::Pinhole { program, extra } => {
                 let file = folder.join("pinhole.toml");
-                let mut config = pinhole_config(folder, port, upstream_port)?;
+                let mut config = pinhole_config(folder, (port, ops_port), upstream_port)?;
                 if setting == Setting::ManyStreams {
                     lay_over(&mut config, MANY_STREAMS.parse()?);
                 }
@@ -152,11 +157,13 @@ impl Contender {
                 process: None,
                 processes: Vec::new(),
                 address: (Ipv4Addr::LOCALHOST, upstream_port).into(),
+                ops: None,
                 start_ms: 0.0,
             });
         }
         let port = free_port()?;
-        let command = self.command(folder, port, upstream_port, setting)?;
+        let ops_port = free_port()?;
+        let command = self.command(folder, (port, ops_port), upstream_port, setting)?;
         let log = folder.join("log");
         let mut process = Process::start(&command, placement.gateway, &log)?;
         let address = (Ipv4Addr::LOCALHOST, port).into();
@@ -166,6 +173,7 @@ impl Contender {
             start_ms: (ready_ns - process.started_ns) as f64 / 1e6,
             process: Some(process),
             address,
+            ops: self.is_ours().then(|| (Ipv4Addr::LOCALHOST, ops_port).into()),
         })
     }
 }
@@ -176,6 +184,8 @@ pub(crate) struct Running {
     /// The gateway and its children.
     pub(crate) processes: Vec<u32>,
     pub(crate) address: SocketAddr,
+    /// The operations listener, of ours.
+    pub(crate) ops: Option<SocketAddr>,
     pub(crate) start_ms: f64,
 }
 
@@ -288,8 +298,11 @@ http {{
 }
 
 /// One provider, everything else as it comes.
-fn pinhole_config(folder: &Path, port: u16, upstream_port: u16) -> Result<toml::Table> {
-    let ops_port = free_port()?;
+fn pinhole_config(
+    folder: &Path,
+    (port, ops_port): (u16, u16),
+    upstream_port: u16,
+) -> Result<toml::Table> {
     let data = folder.join("data");
     Ok(format!(
         "[server]

@@ -2,8 +2,8 @@
 
 use Limit::{AtLeast, AtMost};
 
-use crate::sheet::Form::{OverFloor, Plain, TimesFloor, TimesUnmetered};
-use crate::sheet::{Column, METERED, Sheet, Spread, UNMETERED, column};
+use crate::sheet::Form::{OverFloor, OverOff, Plain, TimesFloor, TimesOff, TimesUnmetered};
+use crate::sheet::{Column, FULL, METERED, Sheet, Spread, UNMETERED, column};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Limit {
@@ -86,9 +86,10 @@ const fn goal_of(of: &'static str, column: Column, limit: Limit, unit: &'static 
 
 const TIMES: &str = "× floor";
 const TIMES_UNMETERED: &str = "× unmetered";
+const TIMES_OFF: &str = "× off";
 
 #[rustfmt::skip]
-pub(crate) const GOALS: [Goal; 14] = [
+pub(crate) const GOALS: [Goal; 24] = [
     goal_of(UNMETERED, column("CPU per request", "closed64", "cpu_us", TimesFloor, 2), AtMost(1.5), TIMES),
     goal_of(UNMETERED, column("requests/s per core", "closed64", "per_s", TimesFloor, 2), AtLeast(0.6), TIMES),
     goal_of(METERED, column("CPU per request, metered", "closed64", "cpu_us", TimesUnmetered, 2), AtMost(1.15), TIMES_UNMETERED),
@@ -103,4 +104,14 @@ pub(crate) const GOALS: [Goal; 14] = [
     goal(column("memory, idle", "process", "idle_mib", Plain, 1), AtMost(25.0), "MiB"),
     goal(column("start-up", "process", "start_ms", Plain, 1), AtMost(50.0), "ms"),
     goal(column("memory, 10,000 idle streams", "idle-streams", "mib_per_10000", Plain, 0), AtMost(400.0), "MiB"),
+    goal_of(FULL, column("capture full: CPU per request", "closed64", "cpu_us", TimesOff, 2), AtMost(1.67), TIMES_OFF),
+    goal_of(FULL, column("capture full: requests/s per core", "closed64", "per_s", TimesOff, 2), AtLeast(0.6), TIMES_OFF),
+    goal_of(FULL, column("capture full, 256 KiB: CPU per request", "large16", "cpu_us", TimesOff, 2), AtMost(1.67), TIMES_OFF),
+    goal_of(FULL, column("capture full, 256 KiB: requests/s per core", "large16", "per_s", TimesOff, 2), AtLeast(0.6), TIMES_OFF),
+    goal_of(FULL, column("capture full: p50 at 1,000/s, over off", "open1000", "p50", OverOff, 0), AtMost(10.0), "µs"),
+    goal_of(FULL, column("capture full: p99 at 1,000/s", "open1000", "p99", TimesOff, 2), AtMost(1.2), TIMES_OFF),
+    goal_of(FULL, column("capture full: shed, 64 connections", "closed64", "shed", Plain, 0), AtMost(0.0), "exchanges"),
+    goal_of(FULL, column("capture full: shed, 256 KiB", "large16", "shed", Plain, 0), AtMost(0.0), "exchanges"),
+    goal_of(FULL, column("capture full: shed at 5,000/s", "open5000", "shed", Plain, 0), AtMost(0.0), "exchanges"),
+    goal_of(FULL, column("capture full: requests answered at 5,000/s", "open5000", "per_s", Plain, 0), AtLeast(4950.0), "/s"),
 ];

@@ -38,6 +38,8 @@ mod run;
 #[cfg(target_os = "linux")]
 mod sheet;
 #[cfg(target_os = "linux")]
+mod store;
+#[cfg(target_os = "linux")]
 mod wire;
 
 use std::process::ExitCode;

@@ -19,6 +19,9 @@ pub(crate) struct Options {
     /// Only these contenders, by name (direct and floor are what the others are compared with)
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     pub(crate) only: Vec<String>,
+    /// Only these loads, by name
+    #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
+    pub(crate) loads: Vec<String>,
     /// The gateway to measure
     #[arg(long, default_value = env!("CARGO_BIN_EXE_pinhole"))]
     pub(crate) pinhole: PathBuf,

@@ -15,6 +15,7 @@ use crate::proc::{self, Cpu, Machine};
 use crate::report::{self, Findings};
 use crate::roles::on_one_thread;
 use crate::sheet::share;
+use crate::store;
 
 const TRIES: usize = 3;
 /// After the start, before memory is called idle; and after ten thousand streams, before it is read.
@@ -34,6 +35,8 @@ struct Rig {
     time_share: f64,
     tries: usize,
     descriptors: u64,
+    /// Which loads; none named: all.
+    loads: Vec<String>,
 }
 
 pub(crate) fn whole(options: &Options) -> Result<()> {
@@ -57,6 +60,7 @@ pub(crate) fn whole(options: &Options) -> Result<()> {
         time_share: options.time_share(),
         tries: if options.first { 1 } else { TRIES },
         descriptors,
+        loads: options.loads.clone(),
     };
     let findings = on_one_thread(measure(&mut rig, options, &contenders, work.path()))?;
     let text = report::markdown(&findings);
@@ -116,11 +120,14 @@ impl Rig {
         tokio::time::sleep(SETTLE).await;
         let idle_mib = proc::resident_mib(&running.processes);
         load::drive(WARM_UP.shape, running.address, WARM_UP.seconds).await?;
-        for load in &LOADS {
+        for load in LOADS.iter().filter(|load| has_load(&self.loads, load.name)) {
             let (tally, usage) = self.quietest(load, &mut running).await?;
             findings.fault(&contender.name, load.name, &tally);
             let gateway_ns = contender.is_gateway().then_some(usage.gateway_ns);
             let mut figures = tally.figures(gateway_ns);
+            if let Some(shed) = usage.shed {
+                figures.push(("shed", shed));
+            }
             figures.push(("foreign_pct", usage.foreign_pct));
             figures.push(("stolen_pct", usage.stolen_pct));
             findings.sheet.put(round, &contender.name, load.name, &figures);
@@ -166,20 +173,24 @@ impl Rig {
         let seconds = load.seconds * self.time_share;
         tokio::time::sleep(REST).await;
         let machine = Machine::now();
+        let shed = store::shed(running.ops).await;
         let before = (Cpu::of(&running.processes), Cpu::of(&own), now_ns());
         let limit = Duration::from_secs_f64(seconds + OVERTIME_S);
         let drive = load::drive(load.shape, running.address, seconds);
         let tally = tokio::time::timeout(limit, drive)
             .await
             .with_context(|| format!("{} came to no end", load.name))??;
+        // What it owes its store is part of what the load costs.
+        store::drained(running.ops).await;
         let gateway_ns = Cpu::of(&running.processes).since(before.0);
         let own_ns = Cpu::of(&own).since(before.1);
         let machine = Machine::now().since(machine);
         ensure!(!running.has_ended(), "died during {}", load.name);
         let foreign_ns = machine.busy.saturating_sub(gateway_ns + own_ns);
         let part = |ns: u64| 100.0 * share(ns as f64, machine.total as f64);
-        let usage =
-            Usage { gateway_ns, foreign_pct: part(foreign_ns), stolen_pct: part(machine.stolen) };
+        let shed = store::shed(running.ops).await.zip(shed).map(|(after, before)| after - before);
+        let (foreign_pct, stolen_pct) = (part(foreign_ns), part(machine.stolen));
+        let usage = Usage { gateway_ns, foreign_pct, stolen_pct, shed };
         Ok((tally, usage))
     }
 
@@ -240,4 +251,10 @@ struct Usage {
     gateway_ns: u64,
     foreign_pct: f64,
     stolen_pct: f64,
+    /// Exchanges that were not stored whole.
+    shed: Option<f64>,
+}
+
+fn has_load(chosen: &[String], name: &str) -> bool {
+    chosen.is_empty() || chosen.iter().any(|one| one == name)
 }

@@ -49,12 +49,19 @@ pub(crate) enum Form {
     TimesFloor,
     /// Divided by the same figure of Pinhole without metering.
     TimesUnmetered,
+    /// Divided by the same figure of Pinhole that captures nothing, and less that.
+    TimesOff,
+    OverOff,
 }
 
 /// The contender without metering.
 pub(crate) const UNMETERED: &str = "pinhole-unmetered";
 /// The one with metering, metrics and one trace in ten, and without a store.
 pub(crate) const METERED: &str = "pinhole-metered";
+
+/// The one that captures nothing, and the one that captures all.
+pub(crate) const OFF: &str = "pinhole-off";
+pub(crate) const FULL: &str = "pinhole-full";
 
 /// A column of a table, or the figure that a goal speaks of.
 #[derive(Clone, Copy, Debug)]
@@ -117,16 +124,17 @@ impl Sheet {
     fn formed(&self, round: usize, contender: &str, column: &Column) -> Option<f64> {
         let of = |name: &str| self.at(round, name, column);
         let own = of(contender)?;
+        let times = |name| of(name).filter(|other| *other > 0.0).map(|other| own / other);
         match column.form {
             Form::Plain => Some(own),
             // Direct is what others are compared with, not somebody to compare.
             _ if contender == "direct" => None,
             Form::Added => Some(own - of("direct")?),
             Form::OverFloor => Some(own - of("floor")?),
-            Form::TimesFloor => of("floor").filter(|floor| *floor > 0.0).map(|floor| own / floor),
-            Form::TimesUnmetered => {
-                of(UNMETERED).filter(|other| *other > 0.0).map(|other| own / other)
-            }
+            Form::OverOff => Some(own - of(OFF)?),
+            Form::TimesFloor => times("floor"),
+            Form::TimesUnmetered => times(UNMETERED),
+            Form::TimesOff => times(OFF),
         }
     }
 

@@ -71,7 +71,73 @@ impl Plan {
     }
 }
 
-/// A whole chat request, head and body, whose body has exactly `body_bytes` (or the least it can have).
+/// A message of a conversation that is longer than one.
+const MESSAGE_BYTES: usize = 4 * 1024;
+/// Of a request, what differs from the next one's, at most: an agent's new turn.
+const FRESH_BYTES_MAX: usize = 1024;
+const TURN: &str = r#""},{"role":"assistant","content":"Done; what next?"},{"role":"user","content":""#;
+
+/// A request that differs from call to call, as real ones do: whoever stores them must not find them stored.
+#[derive(Clone)]
+pub(crate) struct Prompt {
+    pub(crate) bytes: Vec<u8>,
+    /// Where the new words stand, at the end of the last message.
+    fresh: std::ops::Range<usize>,
+    dice: u64,
+}
+
+impl Prompt {
+    pub(crate) fn new(authority: &str, plan: &Plan, body_bytes: usize) -> Self {
+        let bytes = request(authority, plan, body_bytes);
+        let end = memmem::rfind(&bytes, ENDING.as_bytes()).unwrap_or(bytes.len());
+        let opening = memmem::rfind(&bytes, OPENING.as_bytes()).unwrap_or_default();
+        let after_plan = memchr::memchr(b'@', &bytes[opening + OPENING.len()..])
+            .map_or(end, |at| opening + OPENING.len() + at + 2);
+        let start = end.saturating_sub(FRESH_BYTES_MAX).max(after_plan).min(end);
+        // Not between a backslash and what it escapes.
+        let start = if bytes[start - 1] == b'\\' { start + 1 } else { start };
+        Self { bytes, fresh: start..end, dice: 1 }
+    }
+
+    /// The same request with other words to come.
+    pub(crate) fn seeded(&self, seed: u64) -> Self {
+        let mut other = self.clone();
+        other.dice = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        other
+    }
+
+    /// Puts new words in: lengths and letters as prose has them, made in a microsecond.
+    pub(crate) fn refresh(&mut self) {
+        let mut at = self.fresh.start;
+        while at < self.fresh.end {
+            self.dice ^= self.dice << 13;
+            self.dice ^= self.dice >> 7;
+            self.dice ^= self.dice << 17;
+            let word = WORDS[(self.dice >> 40) as usize % WORDS.len()].as_bytes();
+            let room = (self.fresh.end - at).min(word.len());
+            self.bytes[at..at + room].copy_from_slice(&word[..room]);
+            at += room;
+            if at < self.fresh.end {
+                self.bytes[at] = b' ';
+                at += 1;
+            }
+        }
+    }
+}
+
+const WORDS: [&str; 64] = [
+    "branch", "of", "the", "parser", "fails", "when", "a", "header", "comes", "twice", "look", "at",
+    "how", "tokens", "are", "counted", "and", "say", "why", "it", "is", "slower", "than", "before",
+    "rename", "every", "field", "in", "this", "struct", "so", "that", "tests", "pass", "again",
+    "write", "down", "what", "you", "changed", "function", "returns", "early", "without", "closing",
+    "socket", "please", "check", "whether", "cache", "holds", "stale", "rows", "after", "restart",
+    "import", "module", "error", "line", "number", "seven", "twelve", "config", "value",
+];
+
+const ENDING: &str = r#""}],"temperature":0.2}"#;
+
+/// A whole chat request, head and body, whose body has exactly `body_bytes` (or the least it can have). What is longer than
+/// a message is a conversation.
 pub(crate) fn request(authority: &str, plan: &Plan, body_bytes: usize) -> Vec<u8> {
     let stream = if plan.frames > 0 {
         r#""stream":true,"stream_options":{"include_usage":true},"#
@@ -82,9 +148,15 @@ pub(crate) fn request(authority: &str, plan: &Plan, body_bytes: usize) -> Vec<u8
         r#"{{"model":"{MODEL}",{stream}"messages":[{{"role":"system","content":"You are terse."}},{{"role":"user","content":""#
     );
     body.push_str(&plan.words());
-    let ending = r#""}],"temperature":0.2}"#;
-    fill(&mut body, PROMPT_FILLER, body_bytes.saturating_sub(ending.len()));
-    body.push_str(ending);
+    let until = body_bytes.saturating_sub(ENDING.len());
+    while body.len() + 2 * MESSAGE_BYTES < until {
+        let next = body.len() + MESSAGE_BYTES;
+        fill(&mut body, PROMPT_FILLER, next);
+        body.push_str(TURN);
+        let _ = write!(body, "turn {next}: ");
+    }
+    fill(&mut body, PROMPT_FILLER, until);
+    body.push_str(ENDING);
     let mut head = format!(
         "POST {PATH} HTTP/1.1\r\nhost: {authority}\r\naccept: application/json\r\n\
          authorization: Bearer sk-mock\r\ncontent-type: application/json\r\n\

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::Tally;
 use crate::clock::now_ns;
 use crate::http::{Connection, Reply};
-use crate::wire::{self, Plan};
+use crate::wire::{self, Plan, Prompt};
 
 /// After a failure, so that a dead gateway is not hammered.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -24,12 +24,12 @@ pub(super) async fn drive(
 ) -> Result<Tally> {
     let script = Arc::new(Script {
         address,
-        request: wire::request(&address.to_string(), &plan, body_bytes),
+        prompt: Prompt::new(&address.to_string(), &plan, body_bytes),
         answer: wire::answer_body(plan.answer_bytes),
     });
     let mut callers = JoinSet::new();
-    for _ in 0..connections {
-        let mut caller = Caller::new(script.clone());
+    for number in 0..connections {
+        let mut caller = Caller::new(script.clone(), number);
         callers.spawn(async move {
             while now_ns() < until {
                 if !caller.call(now_ns()).await {
@@ -49,21 +49,24 @@ pub(super) async fn drive(
 /// What every caller of a load sends and expects.
 pub(super) struct Script {
     pub(super) address: SocketAddr,
-    pub(super) request: Vec<u8>,
+    pub(super) prompt: Prompt,
     pub(super) answer: Vec<u8>,
 }
 
 /// One connection and what came of its requests.
 pub(super) struct Caller {
     script: Arc<Script>,
+    prompt: Prompt,
     connection: Option<Connection>,
     reply: Reply,
     pub(super) tally: Tally,
 }
 
 impl Caller {
-    pub(super) fn new(script: Arc<Script>) -> Self {
-        Self { script, connection: None, reply: Reply::default(), tally: Tally::default() }
+    pub(super) fn new(script: Arc<Script>, number: usize) -> Self {
+        let prompt = script.prompt.seeded(now_ns() ^ number as u64);
+        let (reply, tally) = (Reply::default(), Tally::default());
+        Self { script, prompt, connection: None, reply, tally }
     }
 
     /// Sends one request that was due at `due`; whether it was answered well.
@@ -95,6 +98,7 @@ impl Caller {
             Some(connection) => connection,
             none => none.insert(Connection::open(self.script.address).await?),
         };
-        connection.send(&self.script.request, &mut self.reply).await
+        self.prompt.refresh();
+        connection.send(&self.prompt.bytes, &mut self.reply).await
     }
 }

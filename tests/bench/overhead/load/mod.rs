@@ -40,7 +40,7 @@ pub(crate) const WARM_UP: Load = Load {
     shape: Shape::Closed { connections: 16, body_bytes: 2 * KIB, answer_bytes: 512 },
 };
 
-pub(crate) const LOADS: [Load; 6] = [
+pub(crate) const LOADS: [Load; 8] = [
     Load {
         name: "one",
         seconds: 2.5,
@@ -57,6 +57,12 @@ pub(crate) const LOADS: [Load; 6] = [
         seconds: 2.5,
         shape: Shape::Closed { connections: 1, body_bytes: 256 * KIB, answer_bytes: 4096 },
     },
+    Load {
+        name: "large16",
+        seconds: 2.5,
+        shape: Shape::Closed { connections: 16, body_bytes: 256 * KIB, answer_bytes: 4096 },
+    },
+    Load { name: "open5000", seconds: 4.0, shape: Shape::Open { rate: 5000, body_bytes: 2 * KIB } },
     Load {
         name: "paced20",
         seconds: 4.0,

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::Tally;
 use super::closed::{Caller, Script};
 use crate::clock::{SECOND, Ticker, now_ns};
-use crate::wire::{self, Plan};
+use crate::wire::{self, Plan, Prompt};
 
 /// Connections at most; past that a due request waits for one, and its waiting counts.
 const CONNECTIONS_MAX: usize = 256;
@@ -24,7 +24,7 @@ pub(super) async fn drive(
 ) -> Result<Tally> {
     let script = Arc::new(Script {
         address,
-        request: wire::request(&address.to_string(), &Plan::answer(ANSWER_BYTES), body_bytes),
+        prompt: Prompt::new(&address.to_string(), &Plan::answer(ANSWER_BYTES), body_bytes),
         answer: wire::answer_body(ANSWER_BYTES),
     });
     let mut busy = JoinSet::new();
@@ -45,7 +45,7 @@ pub(super) async fn drive(
         }
         let mut caller = match idle.pop() {
             Some(caller) => caller,
-            None if busy.len() < CONNECTIONS_MAX => Caller::new(script.clone()),
+            None if busy.len() < CONNECTIONS_MAX => Caller::new(script.clone(), busy.len()),
             None => match busy.join_next().await {
                 Some(caller) => caller?,
                 None => break,
