@@ -2,43 +2,44 @@
 //!
 //! ```text
 //!  Recording ──┐                       (what was asked, when, by which session)
-//!              ├─► Schedule ─► Transport ─► Outcome ─► Judge ─► Report
-//!  Targets  ───┘   (when to    (who sends)  (what came  (same?   (paired ratios,
-//!                   send)                    back, when) better?) intervals, verdicts)
+//!              ├─► Schedule ─► Transport ─► Outcome ─► Row ─► Report
+//!  Targets  ───┘   (when to    (who sends)  (what came  (numbers, (paired ratios,
+//!                   send)                    back, when) no words)  intervals, verdicts)
 //! ```
 //!
 //! The arrow between this crate and the gateway points here only: the gateway implements [`Transport`] with its own
 //! pipeline, so a replayed exchange takes the same path as live traffic.
-//!
-//! Recordings and the file they are kept in are here. The schedule, the judge and the report land with part 4 of the plan;
-//! until then the life cycle and the seam the gateway builds on hold their place.
 
 pub mod bundle;
+pub mod outcome;
 pub mod recording;
+pub mod report;
+pub mod row;
 
-use std::time::Duration;
+use std::sync::Arc;
 
+use outcome::Outcome;
 use recording::Recording;
+use row::Job;
 
-/// What came back for one recording.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    /// HTTP status, when an answer came.
-    pub status: Option<u16>,
-    /// Arrivals of non-empty content, from the intended send time.
-    pub content_at: Vec<Duration>,
-    /// End of the answer, from the intended send time.
-    pub end: Duration,
+/// What a transport is to send.
+#[derive(Debug, Clone)]
+pub struct Order {
+    pub job: Job,
+    /// The target's place among the run's.
+    pub target: usize,
+    pub recording: Arc<Recording>,
+    /// The request's body, where it is not the recorded one: an earlier answer was fed on, a marker was put in.
+    pub body: Option<Vec<u8>>,
+    pub warmup: bool,
+    /// When the schedule wants it sent; times of the outcome count from `zero`.
+    pub intended_us: u64,
+    /// The run's zero.
+    pub zero: std::time::Instant,
 }
 
 /// Sends one recording to one target. The gateway implements this with its own pipeline.
-pub trait Transport {
-    /// Names one provider and model.
-    type Target;
-    /// Sends `recording` to `target` and reports what happened; an error is an outcome, not a failure of the run.
-    fn send(
-        &self,
-        recording: &Recording,
-        target: &Self::Target,
-    ) -> impl Future<Output = Outcome> + Send;
+pub trait Transport: Send + Sync + 'static {
+    /// Reports what happened; an error is an outcome, not a failure of the run.
+    fn send(&self, order: Order) -> impl Future<Output = Outcome> + Send;
 }

@@ -196,8 +196,6 @@ fn pairs(headers: &HeaderMap) -> Vec<(Bytes, Bytes)> {
     let mut text = Bytes::from(text);
     headers
         .iter()
-        .map(|(name, value)| {
-            (text.split_to(name.as_str().len()), text.split_to(value.len()))
-        })
+        .map(|(name, value)| (text.split_to(name.as_str().len()), text.split_to(value.len())))
         .collect()
 }

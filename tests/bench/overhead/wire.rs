@@ -75,7 +75,8 @@ impl Plan {
 const MESSAGE_BYTES: usize = 4 * 1024;
 /// Of a request, what differs from the next one's, at most: an agent's new turn.
 const FRESH_BYTES_MAX: usize = 1024;
-const TURN: &str = r#""},{"role":"assistant","content":"Done; what next?"},{"role":"user","content":""#;
+const TURN: &str =
+    r#""},{"role":"assistant","content":"Done; what next?"},{"role":"user","content":""#;
 
 /// A request that differs from call to call, as real ones do: whoever stores them must not find them stored.
 #[derive(Clone)]
@@ -126,12 +127,12 @@ impl Prompt {
 }
 
 const WORDS: [&str; 64] = [
-    "branch", "of", "the", "parser", "fails", "when", "a", "header", "comes", "twice", "look", "at",
-    "how", "tokens", "are", "counted", "and", "say", "why", "it", "is", "slower", "than", "before",
-    "rename", "every", "field", "in", "this", "struct", "so", "that", "tests", "pass", "again",
-    "write", "down", "what", "you", "changed", "function", "returns", "early", "without", "closing",
-    "socket", "please", "check", "whether", "cache", "holds", "stale", "rows", "after", "restart",
-    "import", "module", "error", "line", "number", "seven", "twelve", "config", "value",
+    "branch", "of", "the", "parser", "fails", "when", "a", "header", "comes", "twice", "look",
+    "at", "how", "tokens", "are", "counted", "and", "say", "why", "it", "is", "slower", "than",
+    "before", "rename", "every", "field", "in", "this", "struct", "so", "that", "tests", "pass",
+    "again", "write", "down", "what", "you", "changed", "function", "returns", "early", "without",
+    "closing", "socket", "please", "check", "whether", "cache", "holds", "stale", "rows", "after",
+    "restart", "import", "module", "error", "line", "number", "seven", "twelve", "config", "value",
 ];
 
 const ENDING: &str = r#""}],"temperature":0.2}"#;
