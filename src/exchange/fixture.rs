@@ -46,6 +46,7 @@ pub(crate) fn exchange() -> Exchange {
         },
         seat: None,
         keep: Keep::Numbers,
+        replay: None,
         asked: None,
         request: Leg::default(),
         request_bytes: 2_048,

@@ -19,6 +19,7 @@ pub mod level;
 pub mod live;
 pub mod outcome;
 pub mod redact;
+pub mod replay;
 pub mod room;
 pub mod signal;
 pub mod summary;
@@ -38,6 +39,7 @@ use crate::exchange::leg::{Keep, Leg};
 use crate::exchange::level::Level;
 use crate::exchange::live::Seat;
 use crate::exchange::outcome::Outcome;
+use crate::exchange::replay::Replay;
 use crate::exchange::room::Share;
 use crate::exchange::summary::Summary;
 use crate::exchange::trace::Trace;
@@ -78,6 +80,8 @@ pub struct Exchange {
     /// From `x-pinhole-tag: name=value`.
     pub tags: Vec<(String, String)>,
     pub trace: Trace,
+    /// Made by a run that repeats what was recorded.
+    pub replay: Option<Replay>,
     /// Its place among those that run.
     pub seat: Option<Seat>,
     /// How much of the legs is kept while it runs; what is stored of it is decided when it is over.

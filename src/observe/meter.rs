@@ -20,7 +20,8 @@ impl MeterSink {
 impl Sink for MeterSink {
     // What the queue dropped is read from the queue at each scrape.
     fn take(&mut self, batch: &[Box<Exchange>], _dropped: u64) {
-        for exchange in batch {
+        // A run's requests are no traffic: they would be in every rate, tail and bill.
+        for exchange in batch.iter().filter(|exchange| exchange.replay.is_none()) {
             self.0.record(exchange);
         }
     }

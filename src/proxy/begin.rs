@@ -19,7 +19,7 @@ use crate::exchange::summary::Summary;
 use crate::exchange::trace::Trace;
 use crate::neutral::kind::{Dialect, Operation};
 use crate::observe::queue::Queue;
-use crate::proxy::headers;
+use crate::proxy::{headers, replays};
 
 /// A new exchange, counted among those that run. `worker` is the number of the thread.
 pub(super) fn exchange(
@@ -70,6 +70,7 @@ pub(super) fn exchange(
         user_label: None,
         tags: headers::tags(&parts.headers),
         trace,
+        replay: replays::read(&parts.headers),
         seat: Some(queue.live().enter(worker, begun)),
         keep: queue.keep_of(asked),
         asked,

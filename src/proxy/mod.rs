@@ -21,6 +21,7 @@ pub mod places;
 pub mod refusal;
 pub mod relay;
 pub mod reply;
+pub mod replays;
 pub mod server;
 pub mod socket;
 pub mod state;

@@ -178,8 +178,8 @@ impl Row {
             prefix_changed_at: summary.prefix_changed_at.map(int),
             policy: redact::current().version(),
             head_written: false,
-            run_id: None,
-            replay_of: None,
+            run_id: exchange.replay.map(|replay| replay.run.bytes()),
+            replay_of: exchange.replay.and_then(|replay| replay.of).map(ExchangeId::bytes),
             attempts: attempts(exchange),
         }
     }

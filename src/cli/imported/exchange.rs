@@ -69,6 +69,7 @@ pub(super) fn of(
         trace: trace(recording, id.as_bytes()),
         seat: None,
         keep: Keep::Bodies,
+        replay: None,
         asked: None,
         request: Leg { headers: Some(sent.clone()), ..Leg::default() },
         request_bytes: count(recording.request_bytes),
