@@ -8,6 +8,7 @@
 
 mod api;
 mod auth;
+mod bytes;
 mod cancel;
 mod capture;
 mod captures;
