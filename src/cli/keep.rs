@@ -239,5 +239,11 @@ pub fn told(settings: &Settings) -> String {
     };
     let level = capture.level.label();
     let some = if most > capture.level { " (some rules keep more)" } else { "" };
-    format!("  capture            level {level}{some}: {kept} (--capture, --data-dir)")
+    // The index of texts holds words in the clear: where bodies are sealed there is none.
+    let sealed = match (most, settings.encryption_key.is_some()) {
+        (Level::Full, true) => "; headers and bodies encrypted, texts not indexed",
+        (Level::Headers, true) => "; headers encrypted",
+        _ => "",
+    };
+    format!("  capture            level {level}{some}: {kept}{sealed} (--capture, --data-dir)")
 }

@@ -17,6 +17,7 @@ mod demo;
 mod diagnose;
 mod drain;
 mod edges;
+mod encryption;
 mod faults;
 mod formats;
 mod hostile;

@@ -6,7 +6,7 @@ use regex::RegexBuilder;
 
 use crate::cli::Exit;
 use crate::cli::captures::args::GrepArgs;
-use crate::cli::captures::open::{now_us, read, reader, stored, which};
+use crate::cli::captures::open::{forewarn, now_us, read, reader, stored, which};
 use crate::cli::place::refuse;
 use crate::cli::terminal::{look, said, tell};
 use crate::report::exchange::grep;
@@ -30,6 +30,7 @@ pub(super) fn run(args: &GrepArgs) -> Result<Exit, Exit> {
         .build()
         .map_err(|error| refuse(&format!("the pattern cannot be read: {error}"), Exit::Usage))?;
     let reader = reader(&args.place)?;
+    forewarn(&reader, &asked);
     let look = look();
     let limit = if args.limit == 0 { usize::MAX } else { args.limit };
     let (mut seen, mut shown, mut without) = (HashSet::new(), 0, 0_usize);
