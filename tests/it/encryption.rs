@@ -186,7 +186,7 @@ async fn reads_all(folder: &Path, serving: &Serving) {
         let written = clear.map_or(text(&written), |clear| text(&clear));
         assert!(written.contains("tangerine"), "{format}: {written}");
     }
-    assert!(told(folder, &["diagnose", "last"]).contains("m"));
+    assert!(told(folder, &["diagnose", "last"]).contains("openai_chat chat"));
     assert!(told(folder, &["diff", "last"]).contains("request"));
     assert!(told(folder, &["verify"]).contains("all is well"));
     let found = captures(folder, "pinhole.toml", &["ls", "--where", "text:tangerine", "--json"]);

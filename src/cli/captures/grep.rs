@@ -10,6 +10,7 @@ use crate::cli::captures::open::{forewarn, now_us, read, reader, stored, which};
 use crate::cli::place::refuse;
 use crate::cli::terminal::{look, said, tell};
 use crate::report::exchange::grep;
+use crate::report::words;
 use crate::store::query::Query;
 use crate::store::query::page::Order;
 
@@ -65,7 +66,9 @@ pub(super) fn run(args: &GrepArgs) -> Result<Exit, Exit> {
     }
     if without > 0 {
         tell(&format!(
-            "note: {without} of the exchanges have no bodies to look in; capture.level = \"full\" keeps them"
+            "note: {} no bodies to look in: the gateway refused before it read one, or the level was below \
+             capture.level = \"full\"; `pinhole captures show ID` says which",
+            words::things(without, "exchange has", "exchanges have")
         ));
     }
     // As grep does: nothing found is not success.
