@@ -14,3 +14,4 @@ pub mod secret;
 pub mod sse;
 pub mod task;
 pub mod trace;
+pub mod varint;

@@ -196,8 +196,8 @@ fn is_to_be_noted(entry: &Entry, rules: &Rules) -> bool {
         key: known.key_label.as_deref(),
         provider: known.provider.as_deref(),
         model: known.model.as_deref(),
-        path: &entry.path,
-        asked: entry.asked,
+        path: &entry.begun.path,
+        asked: entry.begun.asked,
         ..Facts::default()
     };
     (known.attempts > 0 || !may_be_off) && rules.decide(&facts) > Level::Off
@@ -207,21 +207,21 @@ fn head(entry: &Entry) -> Head {
     let known = entry.known();
     let clean = |text: &str| redact::secrets(text).into_owned();
     Head {
-        id: entry.id.bytes(),
-        started_at_us: i64::try_from(entry.wall_us).unwrap_or(i64::MAX),
-        dialect: entry.dialect.label().to_owned(),
-        operation: entry.operation.label().to_owned(),
-        method: entry.method.to_string(),
-        path: clean(&entry.path),
+        id: entry.begun.id.bytes(),
+        started_at_us: i64::try_from(entry.begun.wall_us).unwrap_or(i64::MAX),
+        dialect: entry.begun.dialect.label().to_owned(),
+        operation: entry.begun.operation.label().to_owned(),
+        method: entry.begun.method.to_string(),
+        path: clean(&entry.begun.path),
         provider: known.provider.map(|provider| provider.to_string()),
         model_requested: known.model_requested.as_deref().map(clean),
         model: known.model.as_deref().map(clean),
-        session: entry.session.as_deref().map(clean),
-        agent: entry.agent.to_owned(),
+        session: entry.begun.session.as_deref().map(clean),
+        agent: entry.begun.agent.to_owned(),
         key_label: known.key_label.map(|label| label.to_string()),
-        client: entry.client,
+        client: entry.begun.client,
         stream: known.stream,
-        trace: entry.trace.0,
+        trace: entry.begun.trace.0,
         tags: Vec::new(),
     }
 }
@@ -239,5 +239,11 @@ pub fn told(settings: &Settings) -> String {
     };
     let level = capture.level.label();
     let some = if most > capture.level { " (some rules keep more)" } else { "" };
-    format!("  capture            level {level}{some}: {kept} (--capture, --data-dir)")
+    // The index of texts holds words in the clear: where bodies are sealed there is none.
+    let sealed = match (most, settings.encryption_key.is_some()) {
+        (Level::Full, true) => "; headers and bodies encrypted, texts not indexed",
+        (Level::Headers, true) => "; headers encrypted",
+        _ => "",
+    };
+    format!("  capture            level {level}{some}: {kept}{sealed} (--capture, --data-dir)")
 }

@@ -15,6 +15,8 @@ const DEPTH_MAX: usize = 48;
 const ID_BYTES_MAX: usize = 256;
 /// Limit: bytes of a user's label: names and ids are short.
 const USER_BYTES_MAX: usize = 128;
+/// Fewer bytes are no random part of an id.
+const DRAWN_BYTES_MIN: usize = 16;
 /// How much of a long digest in place of a user's id is shown.
 const DEVICE_BYTES: usize = 16;
 /// A block of Claude Code's instructions that names its build. Providers leave it out of the prompt.
@@ -100,7 +102,11 @@ pub fn sketch(body: &[u8], parts: Parts) -> Sketch {
     let Reader { mut sketch, mut instructions, ids, .. } = reader;
     sketch.head.append(&mut instructions);
     let named = ids.of_user.or(ids.of_client).or(ids.plain).or(ids.conversation);
-    sketch.session = named.or(ids.cache_key);
+    let is_users =
+        |key: &String| ids.user.as_ref() == Some(key) || ids.safety.as_ref() == Some(key);
+    let of_conversation = |key: &String| is_made_up(key) && !is_users(key);
+    let cache_key = ids.cache_key.filter(of_conversation);
+    sketch.session = named.or(cache_key);
     sketch.user = ids.account.or(ids.user).or(ids.safety);
     sketch
 }
@@ -372,6 +378,31 @@ pub fn opening(body: &[u8], sketch: &Sketch) -> Vec<String> {
 
 fn id(walk: &mut Walk<'_>) -> Option<String> {
     short(&walk.text()?.read(), ID_BYTES_MAX)
+}
+
+/// Whether a cache key is one that a program draws for each conversation: a UUID, or a word and a long random part
+/// (`ses_4f0c…`). Others name an application, a user or, as a digest, a prompt, which unrelated conversations share.
+fn is_made_up(key: &str) -> bool {
+    let is_uuid = |text: &str| {
+        let mut groups = text
+            .split('-')
+            .map(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(group.len()));
+        [8, 4, 4, 4, 12].iter().all(|long| groups.next() == Some(Some(*long)))
+            && groups.next().is_none()
+    };
+    if is_uuid(key) {
+        return true;
+    }
+    let Some((kind, drawn)) = key.rsplit_once(['_', ':', '/']) else { return false };
+    let is_of_user =
+        |word: &str| ["user", "usr", "account", "org", "team", "tenant"].contains(&word);
+    let words = kind.split(|sign: char| !sign.is_ascii_alphanumeric());
+    let is_random = drawn.len() >= DRAWN_BYTES_MIN
+        && drawn.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && drawn.bytes().any(|byte| byte.is_ascii_digit())
+        && drawn.bytes().any(|byte| byte.is_ascii_alphabetic());
+    words.map(str::to_ascii_lowercase).all(|word| !is_of_user(&word))
+        && (is_uuid(drawn) || is_random)
 }
 
 /// An id, or an object with one.

@@ -33,19 +33,7 @@ struct Shard {
 /// One running exchange, as far as others may see it.
 #[derive(Debug)]
 pub struct Entry {
-    pub id: ExchangeId,
-    pub started: Instant,
-    pub wall_us: u64,
-    pub client: Option<SocketAddr>,
-    pub method: Method,
-    pub path: String,
-    pub dialect: Dialect,
-    pub operation: Operation,
-    pub agent: &'static str,
-    pub session: Option<Arc<str>>,
-    pub trace: TraceId,
-    /// The level that the client asked for by a header.
-    pub asked: Option<Level>,
+    pub begun: Begun,
     known: Mutex<Known>,
     frames: AtomicU64,
     bytes: AtomicU64,
@@ -116,6 +104,7 @@ pub struct Begun {
     pub agent: &'static str,
     pub session: Option<Arc<str>>,
     pub trace: TraceId,
+    /// The level that the client asked for by a header.
     pub asked: Option<Level>,
 }
 
@@ -132,18 +121,7 @@ impl Live {
     /// `worker` spreads the locks.
     pub fn enter(self: &Arc<Self>, worker: usize, begun: Begun) -> Seat {
         let entry = Arc::new(Entry {
-            id: begun.id,
-            started: begun.started,
-            wall_us: begun.wall_us,
-            client: begun.client,
-            method: begun.method,
-            path: begun.path,
-            dialect: begun.dialect,
-            operation: begun.operation,
-            agent: begun.agent,
-            session: begun.session,
-            trace: begun.trace,
-            asked: begun.asked,
+            begun,
             known: Mutex::default(),
             frames: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -164,7 +142,7 @@ impl Live {
                 all.extend(table.slots.iter().flatten().map(Arc::clone));
             }
         }
-        all.sort_unstable_by_key(|entry| (entry.wall_us, entry.id.bytes()));
+        all.sort_unstable_by_key(|entry| (entry.begun.wall_us, entry.begun.id.bytes()));
         all
     }
 
@@ -212,7 +190,7 @@ impl Entry {
     }
 
     pub fn age_us(&self) -> u64 {
-        clock::us_between(self.started, clock::now())
+        clock::us_between(self.begun.started, clock::now())
     }
 
     /// Whether its head stands on disk.
@@ -289,7 +267,8 @@ mod tests {
         let live = Arc::new(Live::default());
         let first = live.enter(0, begun(2));
         let second = live.enter(1, begun(1));
-        let paths = || live.entries().iter().map(|entry| entry.path.clone()).collect::<Vec<_>>();
+        let paths =
+            || live.entries().iter().map(|entry| entry.begun.path.clone()).collect::<Vec<_>>();
         assert_eq!(paths(), ["/1", "/2"], "oldest first, whatever the shard");
         drop(first);
         let third = live.enter(16, begun(3));

@@ -13,6 +13,7 @@
 
 use std::borrow::Cow;
 
+use crate::base::varint;
 use crate::neutral::usage::{Usage, UsageSource};
 use crate::store::row::{AttemptRow, Row, int};
 use crate::store::words::Word;
@@ -324,8 +325,8 @@ impl<'a> Detail<'a> {
         mut word: impl for<'t> FnMut(&'t str) -> Result<Word<'t>, E>,
     ) -> Result<(), E> {
         out.push(VERSION);
-        push_varint(out, self.tool_calls.cast_unsigned());
-        push_varint(out, self.attempts.len() as u64);
+        varint::push(out, self.tool_calls.cast_unsigned());
+        varint::push(out, self.attempts.len() as u64);
         for tried in &self.attempts {
             // Most attempts are shorter than 128 bytes; a longer length is put in when it is known.
             let at = out.len();
@@ -336,7 +337,7 @@ impl<'a> Detail<'a> {
                 *place = short;
             } else {
                 let mut longer = Vec::with_capacity(4);
-                push_varint(&mut longer, length as u64);
+                varint::push(&mut longer, length as u64);
                 out.splice(at..=at, longer);
             }
         }
@@ -347,12 +348,13 @@ impl<'a> Detail<'a> {
     pub(super) fn decode(bytes: &[u8]) -> Detail<'static> {
         let mut detail = Detail::default();
         let Some((&VERSION, mut rest)) = bytes.split_first() else { return detail };
-        let (Some(calls), Some(count)) = (varint(&mut rest), varint(&mut rest)) else {
+        let (Some(calls), Some(count)) = (varint::take(&mut rest), varint::take(&mut rest)) else {
             return detail;
         };
         detail.tool_calls = calls.cast_signed();
         for _ in 0..count.min(ATTEMPTS_MAX) {
-            let Some(mut attempt) = varint(&mut rest).and_then(|length| take(&mut rest, length))
+            let Some(mut attempt) =
+                varint::take(&mut rest).and_then(|length| take(&mut rest, length))
             else {
                 break;
             };
@@ -372,16 +374,16 @@ impl Tried<'_> {
         for (n, part) in self.parts.iter().enumerate() {
             there |= u64::from(*part != Value::None) << n;
         }
-        push_varint(out, there);
+        varint::push(out, there);
         for part in &self.parts {
             match part {
                 Value::None => {}
-                Value::Number(number) => push_varint(out, number.cast_unsigned()),
-                Value::Word(id) => push_varint(out, id.cast_unsigned() << 1 | 1),
+                Value::Number(number) => varint::push(out, number.cast_unsigned()),
+                Value::Word(id) => varint::push(out, id.cast_unsigned() << 1 | 1),
                 Value::Text(text) => match word(text)? {
-                    Word::Id(id) => push_varint(out, id.cast_unsigned() << 1 | 1),
+                    Word::Id(id) => varint::push(out, id.cast_unsigned() << 1 | 1),
                     Word::Text(text) => {
-                        push_varint(out, (text.len() as u64) << 1);
+                        varint::push(out, (text.len() as u64) << 1);
                         out.extend_from_slice(text.as_bytes());
                     }
                 },
@@ -392,9 +394,9 @@ impl Tried<'_> {
 
     fn decode(rest: &mut &[u8]) -> Tried<'static> {
         let mut tried = Tried::default();
-        let there = varint(rest).unwrap_or(0);
+        let there = varint::take(rest).unwrap_or(0);
         for (n, place) in tried.parts.iter_mut().enumerate().filter(|(n, _)| there >> n & 1 == 1) {
-            let Some(number) = varint(rest) else { break };
+            let Some(number) = varint::take(rest) else { break };
             *place = if TEXTS >> n & 1 == 0 {
                 Value::Number(number.cast_signed())
             } else if number & 1 == 1 {
@@ -406,27 +408,6 @@ impl Tried<'_> {
         }
         tried
     }
-}
-
-fn push_varint(out: &mut Vec<u8>, mut number: u64) {
-    while number > 0x7f {
-        out.push((number & 0x7f) as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-fn varint(rest: &mut &[u8]) -> Option<u64> {
-    let mut number = 0u64;
-    for shift in (0..64).step_by(7) {
-        let (byte, after) = rest.split_first()?;
-        *rest = after;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
 }
 
 fn take<'b>(rest: &mut &'b [u8], length: u64) -> Option<&'b [u8]> {
@@ -520,7 +501,7 @@ mod tests {
         let mut later = vec![VERSION, 3, 2];
         for _ in 0..2 {
             let mut attempt = Vec::new();
-            push_varint(&mut attempt, bit(Part::Status) | bit(Part::Because) | 1 << 40);
+            varint::push(&mut attempt, bit(Part::Status) | bit(Part::Because) | 1 << 40);
             attempt.extend_from_slice(&bytes[5..11]);
             attempt.push(5);
             later.push(attempt.len() as u8);

@@ -19,10 +19,17 @@ pub struct Reader {
 
 /// A read that failed half-way.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the store cannot be read: {0}; check the disk, or run `PRAGMA integrity_check` on it with sqlite3"
-)]
-pub struct ReadError(#[from] rusqlite::Error);
+pub enum ReadError {
+    #[error(
+        "the store cannot be read: {0}; check the disk, or run `PRAGMA integrity_check` on it with sqlite3"
+    )]
+    Sqlite(#[from] rusqlite::Error),
+    #[error(
+        "text: looks into bodies, and those of this store are encrypted and no key is given; set \
+         capture.encryption_key in the file that --config names"
+    )]
+    NoKey,
+}
 
 impl Reader {
     /// With the key that is in force in this process, if any.

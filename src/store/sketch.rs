@@ -3,6 +3,8 @@
 //!
 //! Up to 31 µs a size is one microsecond; above, a percentile is off by at most a thirty-second of itself.
 
+use crate::base::varint;
+
 /// Sizes to a doubling, as a power of two.
 const STEPS_LOG2: u32 = 4;
 const STEPS: u64 = 1 << STEPS_LOG2;
@@ -31,7 +33,7 @@ impl Sketch {
     pub fn merge_encoded(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
         let mut size = 0u64;
-        while let (Some(step), Some(count)) = (varint(&mut rest), varint(&mut rest)) {
+        while let (Some(step), Some(count)) = (varint::take(&mut rest), varint::take(&mut rest)) {
             size = size.saturating_add(step);
             let Ok(known) = u16::try_from(size) else { return };
             self.add(known, count);
@@ -51,8 +53,8 @@ impl Sketch {
         let mut bytes = Vec::with_capacity(self.counts.len() * 3);
         let mut before = 0;
         for (size, count) in &self.counts {
-            push_varint(&mut bytes, u64::from(size - before));
-            push_varint(&mut bytes, *count);
+            varint::push(&mut bytes, u64::from(size - before));
+            varint::push(&mut bytes, *count);
             before = *size;
         }
         bytes
@@ -92,27 +94,6 @@ fn middle(size: u16) -> u64 {
     let doubling = ((size - EXACT) / STEPS + 1).min(63 - u64::from(STEPS_LOG2));
     let step = (size - EXACT) % STEPS;
     ((STEPS + step) << doubling) + ((1 << doubling) >> 1)
-}
-
-fn push_varint(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
-}
-
-fn varint(rest: &mut &[u8]) -> Option<u64> {
-    let mut number = 0u64;
-    for shift in (0..64).step_by(7) {
-        let (byte, after) = rest.split_first()?;
-        *rest = after;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
 }
 
 #[cfg(test)]

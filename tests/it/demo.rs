@@ -50,6 +50,7 @@ fn the_demo_adds_up() {
         "in 5 dialects: tokens as their clients were told",
         "estimated, marked, summed apart",
         "records, /metrics and the store agree, by model",
+        "7 failing calls, each diagnosed from the store as what was done to it",
         "nobody told the usage",
         "pinhole usage --data-dir",
     ] {
@@ -96,6 +97,54 @@ fn what_the_demo_kept_can_be_looked_at_and_added_to() {
     let total: serde_json::Value = serde_json::from_str(total).expect("JSON");
     let cost = total["cost_usd"].as_f64().expect("a cost");
     assert!(cost > 0.0 && (cost - costs).abs() < 0.000_002, "{cost} is not {costs}");
+}
+
+/// What `diagnose` says of the demo's failing calls, in its own words: class, place and who can act.
+#[test]
+fn the_failing_calls_of_the_demo_are_explained() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = folder.path().to_str().expect("UTF-8");
+    let output = demo(&["--headless", "--seconds", "5", "--data-dir", place], "C");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    let diagnosed = |more: &[&str]| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_pinhole"));
+        program.args(["captures", "diagnose", "--data-dir", place]).args(more);
+        let output = program.output().expect("the diagnosis");
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let text = diagnosed(&[]);
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for line in [
+        "7 findings in 7 groups",
+        "Provider flaky holds fake/flaky back: its limit of requests is used up; it says to wait 1 s. \
+         rate_limit (requests) · where: provider · who can act: provider · certain",
+        "stayed silent for 2.5",
+        "idle_timeout · where: provider · who can act: provider · certain",
+        "the connection was closed before the end. cut_stream (without_usage) · where: provider",
+        "client_cancelled · where: client · who can act: client · certain",
+        "(401 invalid_api_key): the key is not one of this gateway's. gateway_refusal (invalid_api_key) · \
+         where: gateway · who can act: client · certain",
+        "(404 model_not_found): no configured provider serves the model fake/fats. gateway_refusal \
+         (model_not_found) · where: gateway · who can act: client · certain",
+        "A page came back instead of an answer of provider flaky (500)",
+        "invalid_answer (html) · where: provider · who can act: gateway · certain",
+    ] {
+        assert!(flat.contains(line), "{line:?} is missing in:\n{text}");
+    }
+    // Each group's example, by itself, comes to the same verdict.
+    for line in diagnosed(&["--json"]).lines() {
+        let group: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        let id = group["example"]["id"].as_str().expect("an id");
+        if group["class"] == "rate_limit" {
+            let evidence = group["example"]["evidence"].to_string();
+            assert!(evidence.contains("x-ratelimit-remaining-requests: 0"), "{evidence}");
+        }
+        let alone: serde_json::Value =
+            serde_json::from_str(&diagnosed(&[id, "--json"])).expect("JSON");
+        assert_eq!(alone["verdict"], group["example"]["verdict"], "{id}");
+        assert!(alone["advice"].as_array().is_some_and(|advice| !advice.is_empty()), "{alone}");
+    }
 }
 
 #[test]

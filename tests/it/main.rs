@@ -8,6 +8,7 @@
 
 mod api;
 mod auth;
+mod bytes;
 mod cancel;
 mod capture;
 mod captures;
@@ -16,6 +17,7 @@ mod demo;
 mod diagnose;
 mod drain;
 mod edges;
+mod encryption;
 mod faults;
 mod formats;
 mod hostile;

@@ -1,6 +1,6 @@
 //! Secrets planted in every place they can come from, and searched for in every place they could go to: the database and
-//! what stands beside it, bodies as they are read back, the log, spans, metrics. None may be there; that two calls used
-//! the same one must be.
+//! what stands beside it, bodies as they are read back, the log, spans, metrics, the operations API, every view and every
+//! format that the command line writes. None may be there; that two calls used the same one must be.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -43,8 +43,14 @@ const ANSWER_KEY: &str = "pplx-Zq7K18mXw93kLd18VbAbCd";
 const JWT: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJaeTE5In0.Zq7J19mXw93kLd19Vb";
 const PEM: &str = "MIIEpAIBAAKCAQEAZq7Y20mXw93kLd20Vb";
 const PATH: &str = "sk-proj-Zq7H21mXw93kLd21Vb";
+/// What only the configuration knows to be secret: by a pattern, and by where it stands.
+const CUSTOMER: &str = "CUST-Zq7220022";
+const POINTED: &str = "Zq7 aunt 23 of mine";
+/// In the texts of errors.
+const ERROR_JWT: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJaeTI0In0.Zq7L24mXw93kLd24Vb";
+const ERROR_PEM: &str = "MIIEpAIBAAKCAQEAZq7Z25mXw93kLd25Vb";
 
-const ALL: [&str; 23] = [
+const ALL: [&str; 27] = [
     GATEWAY,
     ADMIN,
     PROVIDER,
@@ -67,6 +73,10 @@ const ALL: [&str; 23] = [
     JWT,
     PEM,
     PATH,
+    CUSTOMER,
+    POINTED,
+    ERROR_JWT,
+    ERROR_PEM,
     "Zq7",
 ];
 
@@ -76,7 +86,9 @@ fn provider(got: &Got) -> Vec<Step> {
     let headers =
         [("content-type", "application/json"), ("set-cookie", COOKIE), ("x-upstream-own", CUSTOM)];
     if body.contains("refuse this") {
-        let error = json!({"error": {"message": format!("Incorrect API key provided: {ERROR}"), "code": "invalid_api_key"}});
+        let error = json!({"error": {"message": format!(
+            "Incorrect API key provided: {ERROR} of {CUSTOMER}; the token {ERROR_JWT} is not valid, nor is the key \
+             -----BEGIN RSA PRIVATE KEY-----\n{ERROR_PEM}\n-----END RSA PRIVATE KEY-----\n"), "code": "invalid_api_key"}});
         return vec![Step::Send(answer(401, &headers, error.to_string()))];
     }
     if body.contains("\"stream\":true") {
@@ -109,8 +121,8 @@ fn chat(model: &str, text: &str, stream: bool) -> Request {
     let inner =
         json!({"password": PASSWORD, "nested": json!({"api_key": BODY}).to_string()}).to_string();
     let key = format!("-----BEGIN PRIVATE KEY-----\n{PEM}\n-----END PRIVATE KEY-----\n");
-    let mut body = json!({"model": model, "messages": [
-        {"role": "user", "content": format!("{text} {inner} {key} and {JWT}")},
+    let mut body = json!({"model": model, "metadata": {"aunt": POINTED}, "messages": [
+        {"role": "user", "content": format!("{text} {inner} {key} and {JWT} of {CUSTOMER}")},
         {"role": "assistant", "content": null, "tool_calls": [{"id": "a", "type": "function",
             "function": {"name": "run", "arguments": format!("{{\"command\":\"curl -H 'x-api-key: {BODY}'\"}}")}}]},
         {"role": "tool", "tool_call_id": "a", "content": format!("password = {PASSWORD}")}]});
@@ -142,6 +154,7 @@ fn configure(folder: &Path, upstream: &Upstream, level: &str) {
         &format!(
             "[server]\nlisten = \"127.0.0.1:0\"\nops_listen = \"127.0.0.1:0\"\ndata_dir = \"data\"\n\
              [log]\nlevel = \"trace\"\n[capture]\nlevel = \"{level}\"\n\
+             [capture.redact]\npatterns = [{{ name = \"customer\", regex = 'CUST-[A-Za-z0-9]+' }}]\npointers = [\"/metadata/aunt\"]\n\
              [telemetry]\ncontent = \"span\"\n\
              [providers.up]\nbaseurl = \"{}\"\napikeys = [\"env:UP_KEY\", \"file:provider.key\"]\nmodels = [\"m\"]\n\
              add_headers = [\"x-provider-own: {ADDED_HEADER}\"]\n\
@@ -271,12 +284,21 @@ async fn no_planted_secret_is_found_anywhere() {
     eventually("the records", || (count() >= 8).then_some(())).await;
     let spans = || collector.got().iter().any(|got| got.target == "/v1/traces");
     eventually("spans", || spans().then_some(())).await;
-    for path in
+    let mut paths: Vec<String> =
         ["/metrics", "/api/providers", "/api/usage", "/api/live", "/api/exchanges?limit=100"]
-    {
-        let answer = raw::send(operations, &ask(path)).await;
-        none_in(path, &answer.body);
+            .map(str::to_owned)
+            .to_vec();
+    paths.extend(["/api/sessions", "/api/capture", "/api/usage.csv"].map(str::to_owned));
+    let ids = ids(&database);
+    paths.extend(ids.iter().flat_map(|id| {
+        ["", "/request", "/response", "/request?leg=upstream", "/response?leg=upstream"]
+            .map(|leg| format!("/api/exchanges/{id}{leg}"))
+    }));
+    for path in paths {
+        let answer = raw::send(operations, &ask(&path)).await;
+        none_in(&path, &answer.body);
     }
+    shown_and_exported(folder.path(), &ids);
     // While it runs: what stands in the write-ahead log is looked at too.
     for file in files(&folder.path().join("data")) {
         none_in(&file.display().to_string(), &std::fs::read(&file).expect("a file"));
@@ -297,11 +319,71 @@ async fn no_planted_secret_is_found_anywhere() {
         "[redacted:password:",
         "[redacted:private_key:",
         "?key=[redacted:",
+        "[redacted:pattern:customer:",
+        "[redacted:pointer:",
+        "[redacted:jwt:",
         "\"choices\"",
     ] {
         assert!(kept.contains(place), "bodies and headers were read back: {place}");
     }
     equal_secrets_look_equal(&database);
+}
+
+fn ids(database: &Connection) -> Vec<String> {
+    let mut statement = database.prepare("SELECT id FROM exchanges").expect("the view");
+    let ids = statement.query_map([], |row| row.get(0)).expect("ids");
+    ids.map(|id| id.expect("an id")).collect()
+}
+
+/// What the command line gives away of the exchanges, in every view and every format.
+fn shown_and_exported(folder: &Path, ids: &[String]) {
+    let captures = |arguments: &[&str]| {
+        let mut program = pinhole(folder, &["captures"]);
+        program.args(arguments).env("UP_KEY", PROVIDER).env("PINHOLE_ADMIN_KEY", ADMIN);
+        let output = program.output().expect("the program");
+        none_in(&format!("{arguments:?}"), &output.stdout);
+        none_in(&format!("what {arguments:?} says"), &output.stderr);
+        output
+    };
+    for format in ["ndjson", "har", "curl", "bundle", "openai-batch", "mooncake", "aiperf"] {
+        let output = captures(&["export", "--as", format]);
+        assert_eq!(output.status.code(), Some(0), "{format}: {output:?}");
+        assert!(!output.stdout.is_empty(), "{format}");
+        if format == "bundle" {
+            let clear = zstd::decode_all(&output.stdout[..]).expect("zstd");
+            assert!(raw::find(&clear, b"[redacted:").is_some());
+            none_in("the bundle", &clear);
+        }
+    }
+    let views: [&[&str]; 12] = [
+        &["--full"],
+        &["--headers"],
+        &["--timeline"],
+        &["--as", "curl"],
+        &["--as", "curl", "--attempt", "1"],
+        &["--as", "har"],
+        &["--as", "json"],
+        &["--as", "markdown"],
+        &["--raw", "request"],
+        &["--raw", "response"],
+        &["--raw", "upstream-request"],
+        &["--raw", "upstream-response"],
+    ];
+    for id in ids {
+        for view in views {
+            captures(&[&["show", id], view].concat());
+        }
+        captures(&["diagnose", id]);
+        captures(&["diff", id]);
+    }
+    for arguments in
+        [&["ls"][..], &["ls", "--json"], &["stats"], &["diagnose"], &["grep", "--all", "e"]]
+    {
+        captures(arguments);
+    }
+    // The output was there to be looked at.
+    let whole = captures(&["show", &ids[0], "--as", "json"]);
+    assert!(raw::find(&whole.stdout, b"[redacted:").is_some(), "{whole:?}");
 }
 
 /// The session and a tag were one secret, and have one placeholder.

@@ -2,7 +2,7 @@
 
 use crate::cli::Exit;
 use crate::cli::captures::args::DiagnoseArgs;
-use crate::cli::captures::open::{now_us, query, read, reader, row, stored};
+use crate::cli::captures::open::{forewarn, now_us, query, read, reader, row, stored};
 use crate::cli::place::refuse;
 use crate::cli::terminal::{look, said, say, tell};
 use crate::report::around;
@@ -47,7 +47,9 @@ fn json<T: serde::Serialize>(found: &T) -> Result<String, Exit> {
 }
 
 fn many(reader: &Reader, args: &DiagnoseArgs) -> Result<Exit, Exit> {
-    let rows = read(reader.list(&asked(args)?, &Page::newest(ROWS_MAX + 1)))?;
+    let asked = asked(args)?;
+    forewarn(reader, &asked);
+    let rows = read(reader.list(&asked, &Page::newest(ROWS_MAX + 1)))?;
     let more = rows.len() > ROWS_MAX;
     let rows = rows.into_iter().take(ROWS_MAX);
     let failures = read(around::failures(reader, now_us()))?;

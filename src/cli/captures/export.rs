@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::Exit;
 use crate::cli::captures::args::ExportArgs;
-use crate::cli::captures::open::{folder, now_us, read, reader, stored, which};
+use crate::cli::captures::open::{folder, forewarn, now_us, read, reader, stored, which};
 use crate::cli::captures::progress::Progress;
 use crate::cli::place::{path, refuse};
 use crate::cli::terminal::tell;
@@ -27,6 +27,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<Exit, Exit> {
     } else {
         (which(&args.which)?, i64::MIN)
     };
+    forewarn(&reader, &query);
     let mut out = Out::open(args.out.as_deref())?;
     let exporter = Exporter::begin(BufWriter::new(&mut out), format, now_us());
     let exporter = exporter.map_err(|error| written(&error, args))?;

@@ -6,10 +6,11 @@ use regex::RegexBuilder;
 
 use crate::cli::Exit;
 use crate::cli::captures::args::GrepArgs;
-use crate::cli::captures::open::{now_us, read, reader, stored, which};
+use crate::cli::captures::open::{forewarn, now_us, read, reader, stored, which};
 use crate::cli::place::refuse;
 use crate::cli::terminal::{look, said, tell};
 use crate::report::exchange::grep;
+use crate::report::words;
 use crate::store::query::Query;
 use crate::store::query::page::Order;
 
@@ -30,6 +31,7 @@ pub(super) fn run(args: &GrepArgs) -> Result<Exit, Exit> {
         .build()
         .map_err(|error| refuse(&format!("the pattern cannot be read: {error}"), Exit::Usage))?;
     let reader = reader(&args.place)?;
+    forewarn(&reader, &asked);
     let look = look();
     let limit = if args.limit == 0 { usize::MAX } else { args.limit };
     let (mut seen, mut shown, mut without) = (HashSet::new(), 0, 0_usize);
@@ -64,7 +66,9 @@ pub(super) fn run(args: &GrepArgs) -> Result<Exit, Exit> {
     }
     if without > 0 {
         tell(&format!(
-            "note: {without} of the exchanges have no bodies to look in; capture.level = \"full\" keeps them"
+            "note: {} no bodies to look in: the gateway refused before it read one, or the level was below \
+             capture.level = \"full\"; `pinhole captures show ID` says which",
+            words::things(without, "exchange has", "exchanges have")
         ));
     }
     // As grep does: nothing found is not success.

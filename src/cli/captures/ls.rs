@@ -2,7 +2,7 @@
 
 use crate::cli::Exit;
 use crate::cli::captures::args::LsArgs;
-use crate::cli::captures::open::{read, reader, which};
+use crate::cli::captures::open::{forewarn, read, reader, which};
 use crate::cli::terminal::{is_watched, look, said, tell};
 use crate::report::exchange::list::{self, Layout};
 use crate::store::query::page::Order;
@@ -23,6 +23,7 @@ pub(super) fn run(args: &LsArgs) -> Result<Exit, Exit> {
         None if is_watched() && !args.json => WATCHED,
         None => usize::MAX,
     };
+    forewarn(&reader, &asked);
     let look = look();
     let mut layout: Option<Layout> = None;
     let mut shown = 0;

@@ -11,8 +11,9 @@ use crate::cli::terminal::tell;
 use crate::store::query::Query;
 use crate::store::query::page::{FindError, Page};
 use crate::store::reader::{ReadError, Reader};
+use crate::store::search::SCANNED_MAX;
 use crate::store::stored::{Listed, Stored};
-use crate::store::vault::seal;
+use crate::store::vault::seal::{self, SealError};
 
 /// Limit: how far back `last~N` goes.
 const LAST_MAX: usize = 100_000;
@@ -28,7 +29,7 @@ pub(super) fn reader(place: &PlaceArgs) -> Result<Reader, Exit> {
 }
 
 /// Puts the configured key in force, where bodies are encrypted.
-pub(super) fn unseal(folder: &Path, place: &PlaceArgs) -> Result<(), Exit> {
+fn unseal(folder: &Path, place: &PlaceArgs) -> Result<(), Exit> {
     // A store that cannot be opened says so when it is.
     if !seal::is_sealed(folder).unwrap_or(false) {
         return Ok(());
@@ -37,11 +38,30 @@ pub(super) fn unseal(folder: &Path, place: &PlaceArgs) -> Result<(), Exit> {
     let key = place.settings.and_then(|settings| settings.encryption_key);
     if key.is_none() {
         tell(
-            "note: headers and bodies are encrypted; --config names the file with capture.encryption_key",
+            "note: headers and bodies are encrypted and no key is given; --config names the file with \
+             capture.encryption_key",
         );
     }
     let made = seal::for_reading(folder, key.as_ref());
-    made.map(drop).map_err(|error| refuse(&error.to_string(), Exit::Usage))
+    made.map(drop).map_err(|error| refuse(&error.to_string(), Exit::Environment))
+}
+
+/// For what goes through all bodies: without the key each of them would look damaged.
+pub(super) fn unsealed(folder: &Path, place: &PlaceArgs) -> Result<(), Exit> {
+    unseal(folder, place)?;
+    if seal::is_sealed(folder).unwrap_or(false) && seal::in_force().is_none() {
+        return Err(refuse(&SealError::no_key(folder).to_string(), Exit::Environment));
+    }
+    Ok(())
+}
+
+/// Says that a query takes long and how far it looks, where texts are looked for without an index of them.
+pub(super) fn forewarn(reader: &Reader, asked: &Query) {
+    if reader.is_slow(asked) {
+        tell(&format!(
+            "note: there is no index of texts; text: reads the bodies of the newest {SCANNED_MAX} exchanges"
+        ));
+    }
 }
 
 pub(super) fn now_us() -> i64 {
@@ -73,6 +93,7 @@ pub(super) fn read<T>(result: Result<T, ReadError>) -> Result<T, Exit> {
 /// The exchange that is meant: by its id or the beginning of it, or counted back from the newest match.
 pub(super) fn row(reader: &Reader, id: &str, asked: &Query) -> Result<Listed, Exit> {
     let Some(back) = back(id) else { return found(reader, id) };
+    forewarn(reader, asked);
     let rows = read(reader.list(asked, &Page::newest(back.min(LAST_MAX) + 1)))?;
     let many = rows.len();
     rows.into_iter().nth(back).ok_or_else(|| {

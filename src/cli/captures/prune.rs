@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::cli::Exit;
 use crate::cli::captures::args::PruneArgs;
-use crate::cli::captures::open::{folder, now_us, query, read, reader};
+use crate::cli::captures::open::{folder, forewarn, now_us, query, read, reader};
 use crate::cli::captures::progress::Progress;
 use crate::cli::place::refuse;
 use crate::cli::terminal::{say, tell};
@@ -18,6 +18,7 @@ pub(super) fn run(args: &PruneArgs) -> Result<Exit, Exit> {
     let asked = asked(args)?;
     let folder = folder(&args.place)?;
     let reader = reader(&args.place)?;
+    forewarn(&reader, &asked);
     let mut seqs = Vec::new();
     for seq in read(reader.seqs(&asked, Order::Oldest))? {
         seqs.push(read(seq)?);

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::cli::Exit;
 use crate::cli::captures::args::ScrubArgs;
-use crate::cli::captures::open::{query, read, unseal};
+use crate::cli::captures::open::{forewarn, query, read, unsealed};
 use crate::cli::captures::progress::Progress;
 use crate::cli::place::{Place, refuse};
 use crate::cli::terminal::{say, tell};
@@ -21,7 +21,7 @@ pub(super) fn run(args: &ScrubArgs) -> Result<Exit, Exit> {
     let place = Place::of(args.place.config.as_deref(), args.place.data_dir.as_deref())?;
     let folder = &place.folder;
     let environment = |error: &dyn std::fmt::Display| refuse(&error.to_string(), Exit::Environment);
-    unseal(folder, &args.place)?;
+    unsealed(folder, &args.place)?;
     let reader = Reader::open(folder).map_err(|error| environment(&error))?;
     let key = digest_key::digest_key(folder).map_err(|error| environment(&error))?;
     let scrubber = Scrubber::new(redactor(args, &place, key)?);
@@ -64,6 +64,7 @@ fn asked(args: &ScrubArgs, reader: &Reader, version: u32) -> Result<Asked, Exit>
         Some(text) => query(Some(text))?,
         None => Query::everything(),
     };
+    forewarn(reader, &which);
     let mut seqs = Vec::new();
     for seq in read(reader.seqs(&which, Order::Oldest))? {
         seqs.push(read(seq)?);

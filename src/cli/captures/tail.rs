@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::cli::Exit;
 use crate::cli::captures::args::TailArgs;
-use crate::cli::captures::open::{read, reader, which};
+use crate::cli::captures::open::{forewarn, read, reader, which};
 use crate::cli::place::refuse;
 use crate::cli::terminal::{look, said};
 use crate::report::exchange::list::{self, Layout};
@@ -21,6 +21,7 @@ const STRETCH: usize = 1_000;
 pub(super) fn run(args: &TailArgs) -> Result<Exit, Exit> {
     let asked = which(&args.which)?;
     let reader = reader(&args.place)?;
+    forewarn(&reader, &asked);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime =
         runtime.map_err(|error| refuse(&format!("no runtime: {error}"), Exit::Environment))?;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::cli::Exit;
 use crate::cli::captures::args::VerifyArgs;
-use crate::cli::captures::open::reader;
+use crate::cli::captures::open::{folder, reader, unsealed};
 use crate::cli::captures::progress::Progress;
 use crate::cli::place::refuse;
 use crate::cli::terminal::{said, say, tell};
@@ -12,6 +12,7 @@ use crate::report::words;
 use crate::store::upkeep::Checked;
 
 pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Exit> {
+    unsealed(&folder(&args.place)?, &args.place)?;
     let reader = reader(&args.place)?;
     let mut progress = Progress::new("verified");
     let checked = reader.check(|far| progress.at(far.done));

@@ -49,7 +49,7 @@ cadence = "8ms"
 [[rules]]
 path = "**/chat/completions"
 nth = [1]
-profile.error = { status = 429, retry_after = 1 }
+profile.error = { status = 429, retry_after = 1, headers = [["x-ratelimit-remaining-requests", "0"]] }
 [[rules]]
 path = "**/messages"
 nth = [1]

@@ -194,7 +194,12 @@ fn claude_code_names_its_session_in_the_body_in_two_forms() {
 #[test]
 fn bodies_name_sessions_and_users() {
     for (from, body, expected, user) in [
-        (RESPONSES, json!({"input": "x", "prompt_cache_key": "thread-1"}), Some("thread-1"), None),
+        (
+            RESPONSES,
+            json!({"input": "x", "prompt_cache_key": "019aa1c2-8d1f-7c3e-9a40-3f0b6c1d2e5f"}),
+            Some("019aa1c2-8d1f-7c3e-9a40-3f0b6c1d2e5f"),
+            None,
+        ),
         (
             RESPONSES,
             json!({"input": "x", "prompt_cache_key": "k", "client_metadata": {"session_id": "s", "thread_id": "t"}}),
@@ -220,6 +225,54 @@ fn bodies_name_sessions_and_users() {
         assert_eq!(session(&exchange), expected, "{body}");
         assert_eq!(exchange.user_label.as_deref(), user, "{body}");
     }
+}
+
+#[test]
+fn a_cache_key_is_a_session_only_where_it_is_drawn_for_one() {
+    let uuid = "019aa1c2-8d1f-7c3e-9a40-3f0b6c1d2e5f";
+    for key in [uuid, "ses_4f0c1d2e5fKq0b6c1d2e", "thread:019aa1c2-8d1f-7c3e-9a40-3f0b6c1d2e5f"] {
+        let exchange =
+            Desk::default().send(RESPONSES, &json!({"input": "x", "prompt_cache_key": key}));
+        assert_eq!(session(&exchange), Some(key));
+    }
+    for key in [
+        "my-app",
+        "support-bot-v3",
+        "user_019aa1c2-8d1f-7c3e-9a40-3f0b6c1d2e5f",
+        "app:tenant_4f0c1d2e5fKq0b6c1d2e",
+        "thread_1",
+        // The digest of a system prompt, or of a user.
+        "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "019aa1c2-8d1f-7c3e-9a40",
+        "system_prompt_of_the_agent",
+    ] {
+        let exchange =
+            Desk::default().send(RESPONSES, &json!({"input": "x", "prompt_cache_key": key}));
+        assert_eq!(session(&exchange), None, "{key}");
+    }
+    for of_user in ["user", "safety_identifier"] {
+        let body = json!({"input": "x", "prompt_cache_key": uuid, of_user: uuid});
+        assert_eq!(session(&Desk::default().send(RESPONSES, &body)), None, "{of_user}");
+    }
+}
+
+#[test]
+fn users_with_one_cache_key_keep_their_conversations_apart() {
+    let mut desk = Desk::default();
+    let mut sessions = Vec::new();
+    for question in ["where is my parcel", "cancel my order"] {
+        let mut messages = vec![said("user", question)];
+        let body = json!({"messages": messages, "prompt_cache_key": "shop"});
+        let first = desk.send(CHAT, &body);
+        assert_eq!(session(&first), None);
+        messages.push(said("assistant", "one moment"));
+        messages.push(said("user", "thanks"));
+        let second = desk.send(CHAT, &json!({"messages": messages, "prompt_cache_key": "shop"}));
+        assert!(second.session_inferred);
+        assert_eq!(session(&second), Some(format!("inferred:{}", first.id).as_str()));
+        sessions.push(second.session);
+    }
+    assert_ne!(sessions[0], sessions[1]);
 }
 
 #[test]

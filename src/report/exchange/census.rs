@@ -90,7 +90,12 @@ fn sizes(census: &Census) -> Vec<Field> {
 
 fn exchanges(census: &Census) -> String {
     let whole = |number: u64| words::whole(number.cast_signed());
-    let mut told = format!("{} in {} sessions", whole(census.exchanges), whole(census.sessions));
+    let mut told = format!(
+        "{} in {} session{}",
+        whole(census.exchanges),
+        whole(census.sessions),
+        if census.sessions == 1 { "" } else { "s" }
+    );
     if census.replays > 0 {
         told = format!("{told}, {} of them replays", whole(census.replays));
     }

@@ -13,6 +13,7 @@ use crate::store::query::walk::walk;
 use crate::store::reader::{ReadError, Reader};
 use crate::store::search::{self, Sought, look_up, scan};
 use crate::store::stored::Listed;
+use crate::store::vault::seal;
 
 /// Matches found at once by what goes through all of them.
 const STRETCH: usize = 4_096;
@@ -159,6 +160,11 @@ impl Reader {
     /// What the `text:` terms of a query find.
     pub(super) fn texts(&self, query: &Query) -> Result<Texts, ReadError> {
         let mut texts = Texts::new();
+        let is_asked = !query.texts().is_empty();
+        // Nothing found would be a lie.
+        if is_asked && self.shelf.borrow().seal.is_none() && seal::needs_key(&self.connection)? {
+            return Err(ReadError::NoKey);
+        }
         for words in query.texts() {
             let sought = Sought::new(&words);
             let indexed = self.folder().and_then(|folder| look_up(&folder, &sought));

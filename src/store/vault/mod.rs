@@ -117,10 +117,19 @@ pub struct Kept {
 pub enum VaultError {
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
-    #[error(
-        "the bodies of exchange {seq} are damaged: {reason}; `pinhole captures verify` lists all that are"
-    )]
+    #[error("the bodies of exchange {seq} are {}", damage(*reason))]
     Damaged { seq: i64, reason: Bad },
+}
+
+/// Why a sealed blob is not opened where there is no key.
+pub(super) const NO_KEY: Bad = Bad("it is encrypted, and no key was given");
+
+/// What is merely locked is not damaged, and must not be taken for something to be removed.
+fn damage(reason: Bad) -> String {
+    if reason == NO_KEY {
+        return "encrypted and no key is given; set capture.encryption_key in the file that --config names".to_owned();
+    }
+    format!("damaged: {reason}; `pinhole captures verify` lists all that are")
 }
 
 /// What the vault has done since the start; read by metrics.

@@ -47,6 +47,13 @@ pub enum SealError {
     Unusable { folder: String },
 }
 
+impl SealError {
+    /// Bodies of this folder are asked for, and there is no key.
+    pub fn no_key(folder: &Path) -> Self {
+        Self::NoKey { folder: folder.display().to_string() }
+    }
+}
+
 /// A key for one store.
 pub struct AesSeal(LessSafeKey);
 
@@ -149,7 +156,12 @@ pub fn for_reading(
 pub fn is_sealed(folder: &Path) -> Result<bool, OpenError> {
     let connection = db::open_reader(folder)?;
     let failed = |error| OpenError::Sqlite { path: folder.join(db::FILE), error };
-    facts::get(&connection, PROOF).map(|proof| proof.is_some()).map_err(failed)
+    needs_key(&connection).map_err(failed)
+}
+
+/// The same of a store that is open.
+pub(in crate::store) fn needs_key(connection: &Connection) -> rusqlite::Result<bool> {
+    facts::get(connection, PROOF).map(|proof| proof.is_some())
 }
 
 fn made(
@@ -163,7 +175,7 @@ fn made(
     let proof = facts::get(connection, PROOF).map_err(failed)?;
     let Some(secret) = secret else {
         IN_FORCE.store(None);
-        return if proof.is_some() { Err(SealError::NoKey { folder: name() }) } else { Ok(None) };
+        return if proof.is_some() { Err(SealError::no_key(folder)) } else { Ok(None) };
     };
     let salt = match (facts::get(connection, SALT).map_err(failed)?, writes) {
         (Some(salt), _) => salt.try_into().map_err(|_| SealError::WrongKey { folder: name() })?,

@@ -15,7 +15,7 @@ use crate::store::vault::index::Folded;
 use crate::store::vault::recipe::Insert;
 use crate::store::vault::rest::Weave;
 use crate::store::vault::wire::{Bad, Cursor, Put};
-use crate::store::vault::{Part, Seal, VaultError};
+use crate::store::vault::{NO_KEY, Part, Seal, VaultError};
 
 /// Limit: unpacked contents kept, in bytes; there are two generations of half.
 const KEPT_BYTES: usize = 32 << 20;
@@ -44,7 +44,7 @@ pub(super) struct Blob {
 pub struct Shelf {
     pub(super) codec: Codec,
     pub(super) templates: Templates,
-    pub(super) seal: Option<Arc<dyn Seal>>,
+    pub(in crate::store) seal: Option<Arc<dyn Seal>>,
     young: HashMap<i64, Arc<Content>, BuildHasherDefault<Folded>>,
     young_bytes: usize,
     old: HashMap<i64, Arc<Content>, BuildHasherDefault<Folded>>,
@@ -239,7 +239,7 @@ impl Shelf {
         if id >= 0 {
             return Ok((id, blob));
         }
-        let seal = self.seal.as_deref().ok_or(Bad("it is encrypted, and no key was given"))?;
+        let seal = self.seal.as_deref().ok_or(NO_KEY)?;
         let opened = seal.open(&blob, place.0, place.1);
         Ok((-1 - id, opened.ok_or(Bad("it is encrypted with another key, or was changed"))?))
     }

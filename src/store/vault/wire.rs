@@ -1,5 +1,7 @@
 //! Numbers and texts of the blobs: how they are written, and a cursor that reads them and never past their end.
 
+use crate::base::varint;
+
 /// What is wrong with a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -87,12 +89,8 @@ pub(super) trait Put {
 }
 
 impl Put for Vec<u8> {
-    fn put_number(&mut self, mut number: u64) {
-        while number >= 0x80 {
-            self.push(number as u8 | 0x80);
-            number >>= 7;
-        }
-        self.push(number as u8);
+    fn put_number(&mut self, number: u64) {
+        varint::push(self, number);
     }
 
     fn put_signed(&mut self, number: i64) {
