@@ -24,6 +24,12 @@ pub struct Reader {
 )]
 pub struct ReadError(#[from] rusqlite::Error);
 
+impl ReadError {
+    pub(super) fn into_inner(self) -> rusqlite::Error {
+        self.0
+    }
+}
+
 impl Reader {
     /// With the key that is in force in this process, if any.
     pub fn open(folder: &Path) -> Result<Self, OpenError> {

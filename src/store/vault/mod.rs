@@ -57,7 +57,7 @@ pub use shelf::Shelf;
 pub use spread::Segments;
 pub use store::Vault;
 pub use train::{Trained, samples, train};
-pub use verify::{Progress, Stats, Verified, stats, verify, verify_with};
+pub use verify::{Progress, Stats, Verified, stats, stats_of, verify, verify_with};
 pub use wire::Bad;
 
 /// Removes secrets from what is about to be stored. The same text always becomes the same text, so that what was equal
