@@ -4,9 +4,9 @@ use std::path::Path;
 
 use rusqlite::{Transaction, TransactionBehavior};
 
+use crate::store::flags;
 use crate::store::labels::{self, LabelError, On};
 use crate::store::zones::{self, Field};
-use crate::store::flags;
 
 /// Pins an exchange, or the exchanges that a session has now, or takes the pins off; how many were changed by that.
 pub fn set(folder: &Path, on: &On, pinned: bool) -> Result<usize, LabelError> {
@@ -51,8 +51,8 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::store::db;
     use crate::base::id::ExchangeId;
+    use crate::store::db;
     use crate::store::entry::Entry;
     use crate::store::inbox::Limits;
     use crate::store::query::Query;
@@ -96,7 +96,9 @@ mod tests {
         writer.stop();
         // Everything is far older than any bound; the pinned stay.
         let connection = &mut db::open_writer(folder.path(), db::BUSY).unwrap();
-        while crate::store::retention::delete(connection, u64::MAX >> 16, i64::MAX, 100).unwrap() > 0 {}
+        while crate::store::retention::delete(connection, u64::MAX >> 16, i64::MAX, 100).unwrap()
+            > 0
+        {}
         assert_eq!(found(folder.path(), ""), [5, 3, 1]);
     }
 }

@@ -11,6 +11,7 @@ mod auth;
 mod cancel;
 mod capture;
 mod captures;
+mod captures_kept;
 mod command;
 mod demo;
 mod diagnose;

@@ -227,11 +227,7 @@ pub struct LabelArgs {
 #[derive(Debug, Args)]
 pub struct PruneArgs {
     /// Those a query matches.
-    #[arg(
-        long = "where",
-        value_name = "QUERY",
-        allow_hyphen_values = true
-    )]
+    #[arg(long = "where", value_name = "QUERY", allow_hyphen_values = true)]
     pub query: Option<String>,
     /// Those that ended longer ago: `30d`, `12h`.
     #[arg(long, value_name = "AGE")]
@@ -326,7 +322,12 @@ pub struct DiffArgs {
     #[arg(long, conflicts_with = "turns")]
     pub attempts: bool,
     /// What `last` counts: only those a query matches.
-    #[arg(long = "where", value_name = "QUERY", allow_hyphen_values = true, conflicts_with = "turns")]
+    #[arg(
+        long = "where",
+        value_name = "QUERY",
+        allow_hyphen_values = true,
+        conflicts_with = "turns"
+    )]
     pub query: Option<String>,
     /// Each turn of this session against the next: what changed, and where the beginning of the prompt did.
     #[arg(long, value_name = "SESSION")]

@@ -1,11 +1,11 @@
 //! `pinhole captures export`: exchanges in another format, the oldest first.
 
-use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::base::private;
 use crate::cli::Exit;
 use crate::cli::captures::args::ExportArgs;
 use crate::cli::captures::open::{after_damage, damage, folder, now_us, read, reader, which};
@@ -173,15 +173,7 @@ impl Out {
         let mut part = whole.clone().into_os_string();
         part.push(".part");
         let part = PathBuf::from(part);
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt as _;
-            // What people said to a model is theirs alone.
-            options.mode(0o600);
-        }
-        let file = options.open(&part).map_err(|error| {
+        let file = private::create(&part).map_err(|error| {
             environment(&format!("`{}` cannot be made: {error}", part.display()))
         })?;
         Ok(Self::File { file, part, whole })

@@ -67,7 +67,12 @@ fn exchange(folder: &Path, id: Option<&str>) -> Result<On, Exit> {
     id.ok_or_else(|| refuse("the store has a record without an id", Exit::Environment))
 }
 
-fn pin(folder: &Path, (on, target): (&On, &str), pinned: bool, args: &LabelArgs) -> Result<(), Exit> {
+fn pin(
+    folder: &Path,
+    (on, target): (&On, &str),
+    pinned: bool,
+    args: &LabelArgs,
+) -> Result<(), Exit> {
     let changed = pins::set(folder, on, pinned).map_err(|error| refused(&error))?;
     if args.json {
         say(&json!({ "on": target, "pinned": pinned, "changed": changed }).to_string());

@@ -125,7 +125,11 @@ pub(super) fn after_damage(damaged: u64, done: Exit) -> Exit {
     if damaged == 0 {
         return done;
     }
-    let many = words::things(usize::try_from(damaged).unwrap_or(usize::MAX), "exchange is", "exchanges are");
+    let many = words::things(
+        usize::try_from(damaged).unwrap_or(usize::MAX),
+        "exchange is",
+        "exchanges are",
+    );
     tell(&format!(
         "error: {many} damaged; `pinhole captures verify` checks all, `pinhole captures restore` brings a backup back"
     ));

@@ -38,7 +38,8 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Exit> {
 }
 
 fn foreign(path: &Path, is_json: bool) -> Exit {
-    let reason = format!("{} is damaged from its beginning, or is no store of pinhole", path.display());
+    let reason =
+        format!("{} is damaged from its beginning, or is no store of pinhole", path.display());
     if is_json {
         said(&json!({ "kind": "database", "reason": reason }).to_string());
         say(&json!({ "kind": "total", "ok": false, "findings": 1 }).to_string());

@@ -352,7 +352,14 @@ pub(super) fn left() -> Stored {
         ..Attempt::default()
     };
     let response = Leg { headers: attempt.response.headers.clone(), body: Body::Same, line: None };
-    Stored { row, request, attempts: vec![attempt], response, labels: Vec::new(), damage: Vec::new() }
+    Stored {
+        row,
+        request,
+        attempts: vec![attempt],
+        response,
+        labels: Vec::new(),
+        damage: Vec::new(),
+    }
 }
 
 /// Refused by the gateway, at level meta.
@@ -409,7 +416,14 @@ pub(super) fn failed() -> Stored {
     };
     let request = Leg { body: Body::Absent(Absent::ShedMemory), ..Leg::default() };
     let response = Leg { body: Body::Same, ..Leg::default() };
-    Stored { row, request, attempts: vec![attempt], response, labels: Vec::new(), damage: Vec::new() }
+    Stored {
+        row,
+        request,
+        attempts: vec![attempt],
+        response,
+        labels: Vec::new(),
+        damage: Vec::new(),
+    }
 }
 
 /// Bytes that are no words.
@@ -445,7 +459,14 @@ pub(super) fn speech() -> Stored {
         body: whole(r#"{"model":"tts-1","input":"It's me","voice":"alloy"}"#),
     };
     let response = Leg { body: Body::Same, ..Leg::default() };
-    Stored { row, request, attempts: vec![attempt], response, labels: Vec::new(), damage: Vec::new() }
+    Stored {
+        row,
+        request,
+        attempts: vec![attempt],
+        response,
+        labels: Vec::new(),
+        damage: Vec::new(),
+    }
 }
 
 pub(super) fn all() -> [(&'static str, Stored); 5] {
