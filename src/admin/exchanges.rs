@@ -17,6 +17,7 @@ use crate::proxy::state::Shared;
 use crate::report::exchange::list;
 use crate::report::exchange_json;
 use crate::store::labels::{self, LabelError, New, On};
+use crate::store::pins;
 use crate::store::query::Query;
 use crate::store::query::page::Page;
 use crate::store::stored::{Body, Leg, Stored, Whole};
@@ -52,7 +53,7 @@ pub async fn sessions(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
 /// One exchange, whole.
 pub async fn one(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
     with_reader(&shared, move |reader| {
-        let stored = reader.exchange(reader.find(&id)?)?;
+        let stored = reader.salvage(reader.find(&id)?)?;
         Ok(Json(exchange_json::document(&stored)).into_response())
     })
     .await
@@ -107,6 +108,44 @@ pub async fn unlabel(
     .await
 }
 
+/// Takes a label off a session.
+pub async fn unlabel_session(
+    State(shared): State<Arc<Shared>>,
+    Path((session, name)): Path<(String, String)>,
+) -> Response {
+    with_folder(&shared, move |folder| {
+        let on = On::Session(session);
+        if labels::remove(&folder, &on, &name).map_err(|error| of_label(&error))? {
+            return Ok(StatusCode::NO_CONTENT.into_response());
+        }
+        Err(Refusal::new(StatusCode::NOT_FOUND, "there is no such label on this session"))
+    })
+    .await
+}
+
+/// Pins an exchange: retention leaves it alone.
+pub async fn pin(shared: State<Arc<Shared>>, id: Path<String>) -> Response {
+    pinned(shared, id, true).await
+}
+
+/// Lets retention have it again.
+pub async fn unpin(shared: State<Arc<Shared>>, id: Path<String>) -> Response {
+    pinned(shared, id, false).await
+}
+
+async fn pinned(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    pinned: bool,
+) -> Response {
+    with_folder(&shared, move |folder| {
+        let on = exchange(&folder, &id)?;
+        pins::set(&folder, &on, pinned).map_err(|error| of_label(&error))?;
+        Ok(StatusCode::NO_CONTENT.into_response())
+    })
+    .await
+}
+
 /// Puts a label on a session.
 pub async fn label_session(
     State(shared): State<Arc<Shared>>,
@@ -157,7 +196,7 @@ enum Side {
 async fn raw(shared: &Arc<Shared>, id: String, uri: Uri, side: Side) -> Response {
     with_reader(shared, move |reader| {
         let (upstream, attempt) = leg_asked(&uri)?;
-        let stored = reader.exchange(reader.find(&id)?)?;
+        let stored = reader.salvage(reader.find(&id)?)?;
         let attempt = match (upstream, attempt) {
             (false, None) => None,
             (_, None) => Some(stored.attempts.len().max(1)),
@@ -221,7 +260,7 @@ fn absent(leg: &Leg) -> Refusal {
         Body::Same | Body::Whole(_) => Absent::NotKept,
     };
     let status = match why {
-        Absent::NotKept => StatusCode::NOT_FOUND,
+        Absent::NotKept | Absent::Nothing => StatusCode::NOT_FOUND,
         _ => StatusCode::CONFLICT,
     };
     let reason = exchange_json::reason(why);

@@ -14,7 +14,7 @@ pub mod views;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 
 use crate::proxy::state::Shared;
 
@@ -40,7 +40,9 @@ fn app(shared: Arc<Shared>) -> Router {
         .route("/api/exchanges/{id}/labels", post(exchanges::label))
         .route("/api/exchanges/{id}/labels/{*name}", delete(exchanges::unlabel))
         .route("/api/sessions", get(exchanges::sessions))
+        .route("/api/exchanges/{id}/pin", put(exchanges::pin).delete(exchanges::unpin))
         .route("/api/sessions/{id}/labels", post(exchanges::label_session))
+        .route("/api/sessions/{id}/labels/{*name}", delete(exchanges::unlabel_session))
         .route("/api/usage", get(usage::json))
         .route("/api/usage.csv", get(usage::csv))
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), guard::admit));

@@ -9,6 +9,7 @@ pub mod json;
 pub mod money;
 pub mod multipart;
 pub mod near;
+pub mod private;
 pub mod recent;
 pub mod secret;
 pub mod sse;

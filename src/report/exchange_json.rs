@@ -43,6 +43,14 @@ pub fn document(stored: &Stored) -> Value {
             stored.attempts.iter().enumerate().map(|(at, one)| attempt(at, one)).collect(),
         ),
         ("response", leg(&stored.response, "the response of the last attempt")),
+        (
+            "damage",
+            stored
+                .damage
+                .iter()
+                .map(|(part, reason)| json!({ "part": part, "reason": reason }))
+                .collect(),
+        ),
     ] {
         document.insert(name.to_owned(), value);
     }
@@ -131,6 +139,8 @@ pub fn reason(why: Absent) -> &'static str {
         Absent::ShedQueue => "shed_queue",
         Absent::ShedDisk => "shed_disk",
         Absent::Removed => "removed",
+        Absent::Nothing => "none",
+        Absent::Damaged => "damaged",
     }
 }
 
@@ -138,7 +148,7 @@ pub fn reason(why: Absent) -> &'static str {
 pub fn explained(why: Absent) -> &'static str {
     match why {
         Absent::NotKept => {
-            "it was not kept: the level of capture was below full, or the leg did not exist; capture.level = \"full\" keeps bodies"
+            "it was not kept: the level of capture was below full; capture.level = \"full\" keeps bodies"
         }
         Absent::ShedMemory => {
             "it was let go for want of memory while the exchange ran; its record is whole, raise the memory that capture may take"
@@ -152,13 +162,17 @@ pub fn explained(why: Absent) -> &'static str {
         Absent::Removed => {
             "it was removed later, by retention, `captures prune` or `captures scrub`"
         }
+        Absent::Nothing => "there was none: it was never read, or the leg did not come about",
+        Absent::Damaged => {
+            "it is damaged and cannot be read back; `captures verify` tells what is, `captures restore` brings a backup back"
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::stored::{Label, Listed};
+    use crate::store::stored::{Label, LabelOn, Listed};
 
     fn stored() -> Stored {
         let whole = |bytes: &[u8], coding: Option<&str>| {
@@ -197,7 +211,9 @@ mod tests {
                 ..Attempt::default()
             }],
             response: Leg { body: Body::Absent(Absent::ShedQueue), ..Leg::default() },
+            damage: Vec::new(),
             labels: vec![Label {
+                on: LabelOn::Exchange,
                 name: "good".to_owned(),
                 score: Some(1.0),
                 note: None,

@@ -47,6 +47,7 @@ pub(crate) fn exchange(dialect: &str) -> Stored {
         attempts: vec![attempt],
         response: Leg { body: Body::Same, ..Leg::default() },
         labels: Vec::new(),
+        damage: Vec::new(),
     }
 }
 

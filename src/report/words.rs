@@ -178,7 +178,6 @@ pub fn signal(label: &str) -> &'static str {
 /// Why a body is not there, for an exchange that was kept at `level`.
 pub fn absent(why: Absent, level: &str) -> String {
     match why {
-        Absent::NotKept if level == "full" => "not there: this leg never had one".to_owned(),
         Absent::NotKept => format!(
             "not kept: the capture level was `{level}`; `pinhole serve --capture full` or capture.level = \"full\" keeps bodies"
         ),
@@ -188,6 +187,10 @@ pub fn absent(why: Absent, level: &str) -> String {
         Absent::ShedQueue => "not kept: the store's queue was full".to_owned(),
         Absent::ShedDisk => "not kept: the disk was full".to_owned(),
         Absent::Removed => "removed later, by retention or by `captures prune`".to_owned(),
+        Absent::Nothing => "not there: it was never read, or there was none".to_owned(),
+        Absent::Damaged => {
+            "damaged and cannot be read back; `captures restore` brings a backup back".to_owned()
+        }
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::base::clock;
+use crate::base::{clock, private};
 use crate::store::db::{self, FILE, OpenError};
 use crate::store::lock::{LockError, ServeLock};
 use crate::store::reader::Reader;
@@ -36,6 +36,8 @@ pub struct Restored {
     /// Where the store that was there lies now; `None`: there was none.
     pub aside: Option<PathBuf>,
     pub bytes: u64,
+    /// The folder's mode, where others than its owner may look into it.
+    pub open_folder: Option<u32>,
 }
 
 /// Writes the store of `folder` to `to`, as it is at one moment; gives the bytes written. Writers go on meanwhile.
@@ -87,7 +89,8 @@ pub fn restore(folder: &Path, from: &Path) -> Result<Restored, BackupError> {
     search::discard(folder).map_err(of)?;
     fs::rename(&incoming, &place).map_err(of)?;
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(of)?;
-    Ok(Restored { aside, bytes })
+    let mode = fs::metadata(folder).map_err(of)?.permissions().mode() & 0o777;
+    Ok(Restored { aside, bytes, open_folder: (mode & 0o077 != 0).then_some(mode) })
 }
 
 /// A store's file, whole, of a schema that this program knows.
@@ -110,9 +113,7 @@ fn copy(from: &Path, to: &Path) -> Result<u64, BackupError> {
     let mut source =
         File::open(from).map_err(|error| BackupError::Read { path: from.to_owned(), error })?;
     let of = |error| BackupError::Write { path: to.to_owned(), error };
-    let mut options = OpenOptions::new();
-    let mut target =
-        options.write(true).create(true).truncate(true).mode(0o600).open(to).map_err(of)?;
+    let mut target = private::create(to).map_err(of)?;
     let bytes = io::copy(&mut source, &mut target).map_err(of)?;
     target.sync_all().map_err(of)?;
     Ok(bytes)
@@ -144,8 +145,6 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use rusqlite::Connection;
 
     use super::*;

@@ -76,6 +76,10 @@ pub enum Absent {
     ShedDisk,
     /// Removed later, by age, size or by hand.
     Removed,
+    /// There never was one: the leg did not come about, or the body was not read. Told when it is read, never written.
+    Nothing,
+    /// It is there and cannot be read back. Told when it is read, never written.
+    Damaged,
 }
 
 /// The bytes of a body and where it may be cut.

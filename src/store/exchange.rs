@@ -7,22 +7,59 @@ use crate::store::flags;
 use crate::store::labels::{self, On};
 use crate::store::listing;
 use crate::store::reader::Reader;
-use crate::store::stored::{Body, Leg, Listed, Stored};
-use crate::store::vault::{Legs, VaultError};
+use crate::store::stored::{Body, Label, Leg, Listed, Stored};
+use crate::store::vault::{self, Legs, VaultError};
 
 impl Reader {
     /// Everything there is of the exchange of this row.
     pub fn exchange(&self, row: Listed) -> Result<Stored, VaultError> {
         let attempts = listing::attempts(&self.connection, row.seq)?;
-        let labels = match ExchangeId::parse(&row.id) {
-            Some(id) => labels::of(&self.connection, &On::Exchange(id))?,
-            None => Vec::new(),
-        };
+        let labels = self.labels_of(&row)?;
         let legs = self.shelf.borrow_mut().read(&self.connection, row.seq)?;
-        let mut stored = Stored { row, attempts, labels, ..Stored::default() };
+        self.put_together(Stored { row, attempts, labels, ..Stored::default() }, legs)
+    }
+
+    /// As [`Reader::exchange`], as much of it as can be read: what is damaged is named in `damage`.
+    pub fn salvage(&self, row: Listed) -> Result<Stored, VaultError> {
+        let attempts = listing::attempts(&self.connection, row.seq)?;
+        let labels = self.labels_of(&row)?;
+        let mut damage = Vec::new();
+        let mut shelf = self.shelf.borrow_mut();
+        let found = |part, reason: vault::Bad| damage.push((part, reason.to_string()));
+        let legs = match shelf.salvage(&self.connection, row.seq, found) {
+            Err(VaultError::Damaged { reason, .. }) => {
+                damage.push(("everything kept of it".to_owned(), reason.to_string()));
+                None
+            }
+            legs => legs?,
+        };
+        drop(shelf);
+        let all = legs.is_none() && !damage.is_empty();
+        let mut stored = Stored { row, attempts, labels, damage, ..Stored::default() };
+        if all {
+            nothing(&mut stored, Absent::Damaged);
+            return Ok(stored);
+        }
+        self.put_together(stored, legs)
+    }
+
+    fn labels_of(&self, row: &Listed) -> Result<Vec<Label>, VaultError> {
+        let Some(id) = ExchangeId::parse(&row.id) else { return Ok(Vec::new()) };
+        let mut all = labels::of(&self.connection, &On::Exchange(id))?;
+        if let Some(session) = &row.session_id {
+            all.extend(labels::of(&self.connection, &On::Session(session.clone()))?);
+        }
+        all.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(all)
+    }
+
+    fn put_together(&self, mut stored: Stored, legs: Option<Legs>) -> Result<Stored, VaultError> {
         match legs {
             Some(legs) => fill(&mut stored, legs),
             None => self.say_why(&mut stored)?,
+        }
+        if stored.row.capture_level == "full" {
+            never_there(&mut stored);
         }
         Ok(stored)
     }
@@ -39,14 +76,29 @@ impl Reader {
         } else {
             return Ok(());
         };
-        let absent = || Leg { body: Body::Absent(why), ..Leg::default() };
-        stored.request = absent();
-        stored.response = absent();
-        for attempt in &mut stored.attempts {
-            attempt.request = absent();
-            attempt.response = absent();
-        }
+        nothing(stored, why);
         Ok(())
+    }
+}
+
+/// None of its bodies is there, for one reason.
+fn nothing(stored: &mut Stored, why: Absent) {
+    let absent = || Leg { body: Body::Absent(why), ..Leg::default() };
+    stored.request = absent();
+    stored.response = absent();
+    for attempt in &mut stored.attempts {
+        attempt.request = absent();
+        attempt.response = absent();
+    }
+}
+
+/// Where bodies were wanted, one that nobody let go was never there: refused before it was read, or never answered.
+fn never_there(stored: &mut Stored) {
+    let tried = stored.attempts.iter_mut().flat_map(|one| [&mut one.request, &mut one.response]);
+    for leg in [&mut stored.request, &mut stored.response].into_iter().chain(tried) {
+        if matches!(leg.body, Body::Absent(Absent::NotKept)) {
+            leg.body = Body::Absent(Absent::Nothing);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row, TransactionBehavior};
 use crate::base::id::ExchangeId;
 use crate::store::db::{self, OpenError};
 use crate::store::reader::{ReadError, Reader};
-use crate::store::stored::Label;
+use crate::store::stored::{Label, LabelOn};
 use crate::store::text::fit;
 
 /// Limit: characters of a label's name.
@@ -27,6 +27,15 @@ pub enum On {
     Exchange(ExchangeId),
     /// By its name.
     Session(String),
+}
+
+impl On {
+    fn kind(&self) -> LabelOn {
+        match self {
+            Self::Exchange(_) => LabelOn::Exchange,
+            Self::Session(_) => LabelOn::Session,
+        }
+    }
 }
 
 /// A label as it is put.
@@ -67,7 +76,7 @@ pub enum LabelError {
 
 /// Puts a label; one of the same name on the same thing is replaced.
 pub fn put(folder: &Path, on: &On, new: &New, at_us: i64) -> Result<Label, LabelError> {
-    let label = check(new, at_us)?;
+    let label = check(on, new, at_us)?;
     let mut connection = open(folder)?;
     let moment = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     must_be_there(&moment, on)?;
@@ -125,12 +134,13 @@ pub(super) fn of(connection: &Connection, on: &On) -> rusqlite::Result<Vec<Label
         column(on)
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    let labels = statement.query_map((exchange, session), label)?;
+    let labels = statement.query_map((exchange, session), |row| label(row, on))?;
     labels.collect()
 }
 
-fn label(row: &Row<'_>) -> rusqlite::Result<Label> {
+fn label(row: &Row<'_>, on: &On) -> rusqlite::Result<Label> {
     Ok(Label {
+        on: on.kind(),
         name: row.get(0)?,
         score: row.get(1)?,
         note: row.get(2)?,
@@ -139,7 +149,7 @@ fn label(row: &Row<'_>) -> rusqlite::Result<Label> {
     })
 }
 
-fn check(new: &New, at_us: i64) -> Result<Label, LabelError> {
+fn check(on: &On, new: &New, at_us: i64) -> Result<Label, LabelError> {
     if let Some(score) = new.score.filter(|score| !score.is_finite()) {
         return Err(LabelError::Score(score));
     }
@@ -153,6 +163,7 @@ fn check(new: &New, at_us: i64) -> Result<Label, LabelError> {
     }
     let clean = |c: char| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c };
     Ok(Label {
+        on: on.kind(),
         name: name_of(&new.name)?,
         score: new.score,
         note: new.note.as_ref().map(|note| note.chars().map(clean).collect()),
@@ -172,13 +183,13 @@ fn name_of(written: &str) -> Result<String, LabelError> {
     Ok(name)
 }
 
-fn open(folder: &Path) -> Result<Connection, LabelError> {
+pub(super) fn open(folder: &Path) -> Result<Connection, LabelError> {
     // A label must not make a store: that is the business of `serve`.
     drop(db::open_reader(folder)?);
     Ok(db::open_writer(folder, db::BUSY)?)
 }
 
-fn must_be_there(connection: &Connection, on: &On) -> Result<(), LabelError> {
+pub(super) fn must_be_there(connection: &Connection, on: &On) -> Result<(), LabelError> {
     let there = match on {
         On::Exchange(id) => connection
             .prepare_cached("SELECT 1 FROM exchange_records WHERE id = ?")?

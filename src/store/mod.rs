@@ -28,6 +28,7 @@ pub mod late;
 pub mod listing;
 pub mod lock;
 mod memory;
+pub mod pins;
 pub mod query;
 pub mod reader;
 pub mod reprice;

@@ -31,6 +31,16 @@ pub enum ReadError {
     NoKey,
 }
 
+impl ReadError {
+    /// As SQLite's, for what walks through rows.
+    pub(super) fn into_inner(self) -> rusqlite::Error {
+        match self {
+            Self::Sqlite(error) => error,
+            Self::NoKey => rusqlite::Error::ToSqlConversionFailure(Box::new(self)),
+        }
+    }
+}
+
 impl Reader {
     /// With the key that is in force in this process, if any.
     pub fn open(folder: &Path) -> Result<Self, OpenError> {

@@ -85,7 +85,10 @@ pub struct Stored {
     pub request: Leg,
     pub attempts: Vec<Attempt>,
     pub response: Leg,
+    /// Those on the exchange and those on its session, by name.
     pub labels: Vec<Label>,
+    /// What is kept of it and cannot be read back, and why; see `Reader::salvage`.
+    pub damage: Vec<(String, String)>,
 }
 
 /// One try at a provider, as it was stored.
@@ -162,9 +165,19 @@ pub struct Whole {
     pub redacted: bool,
 }
 
+/// What a label is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LabelOn {
+    Exchange,
+    Session,
+}
+
 /// What somebody put on an exchange or a session.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Label {
+    /// What it is on: every exchange of a session has the session's labels.
+    pub on: LabelOn,
     pub name: String,
     pub score: Option<f64>,
     pub note: Option<String>,

@@ -1,13 +1,17 @@
 //! The store as a whole, for people who look after it: what it holds and how large it is, whether all of it can be read
 //! back, and the deletion of what is asked for.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 use serde::Serialize;
 
 use crate::base::clock;
+use crate::store::capture::Absent;
 use crate::store::db::{self, OpenError};
+use crate::store::query::Query;
+use crate::store::query::page::Order;
 use crate::store::reader::{ReadError, Reader};
 use crate::store::vault::{self, Progress, Stats, VaultError, Verified};
 use crate::store::{flags, listing, retention, search};
@@ -33,6 +37,10 @@ pub struct Census {
     pub full: u64,
     /// A body was wanted and let go.
     pub shed: u64,
+    /// The same by reason: no memory while it ran, no room in the store's queue, none on the disk.
+    pub shed_memory: u64,
+    pub shed_queue: u64,
+    pub shed_disk: u64,
     /// Bodies were kept, and removed later.
     pub removed: u64,
     pub redacted: u64,
@@ -63,6 +71,11 @@ pub struct Checked {
 }
 
 impl Checked {
+    /// A file that cannot even be looked through is damaged, and nothing else is known of it.
+    fn unreadable(error: &rusqlite::Error) -> Self {
+        Self { findings: vec![error.to_string()], ..Self::default() }
+    }
+
     pub fn is_well(&self) -> bool {
         self.findings.is_empty() && self.bodies.damaged == 0
     }
@@ -94,20 +107,82 @@ impl Reader {
     /// Counts what there is; reads all records once.
     pub fn census(&self, folder: &Path) -> Result<Census, ReadError> {
         let size = |name: &str| std::fs::metadata(folder.join(name)).map_or(0, |file| file.len());
+        let counted = counted(&self.connection, None)?;
         Ok(Census {
             bodies: vault::stats(&self.connection)?,
             database_bytes: size(db::FILE),
             log_bytes: size(&format!("{}-wal", db::FILE)),
             search_bytes: size(SEARCH) + size(&format!("{SEARCH}-wal")),
-            ..counted(&self.connection)?
+            ..self.shed_by_reason(counted, None)?
         })
     }
 
-    /// Checks the file, decodes every body and compares its digest.
-    pub fn check(&self, on: impl FnMut(Progress)) -> Result<Checked, VaultError> {
-        let findings = findings(&self.connection)?;
+    /// Counts the exchanges that a query matches and what is kept of them; of the files it says nothing.
+    pub fn census_of(&self, query: &Query) -> Result<Census, ReadError> {
+        let seqs = self.seqs(query, Order::Oldest)?.collect::<Result<Vec<i64>, ReadError>>()?;
+        let list = serde_json::to_string(&seqs).unwrap_or_default();
+        let counted = counted(&self.connection, Some(&list))?;
+        let bodies = vault::stats_of(&self.connection, &list)?;
+        Ok(Census { bodies, ..self.shed_by_reason(counted, Some(&list))? })
+    }
+
+    /// Why bodies were let go stands beside them; where nothing at all was kept, it was for want of room in the queue.
+    fn shed_by_reason(
+        &self,
+        mut census: Census,
+        list: Option<&str>,
+    ) -> Result<Census, rusqlite::Error> {
+        if census.shed == 0 {
+            return Ok(census);
+        }
+        let sql = format!(
+            "SELECT seq FROM exchange_records WHERE flags & {} <> 0 AND {AMONG}",
+            flags::SHED
+        );
+        let mut statement = self.connection.prepare(&sql)?;
+        let mut rows = statement.query([list])?;
         let mut shelf = self.shelf.borrow_mut();
-        let bodies = vault::verify_with(&self.connection, &mut shelf, on)?;
+        while let Some(row) = rows.next()? {
+            match shelf.why_shed(&self.connection, row.get(0)?) {
+                Ok(Some(Absent::ShedMemory)) => census.shed_memory += 1,
+                Ok(Some(Absent::ShedDisk)) => census.shed_disk += 1,
+                Ok(_) => census.shed_queue += 1,
+                // It cannot be read; the sum has it all the same.
+                Err(VaultError::Damaged { .. }) => {}
+                Err(VaultError::Sqlite(error)) => return Err(error),
+            }
+        }
+        Ok(census)
+    }
+
+    /// Checks the file, decodes every body and compares its digest; with a query, only the bodies of what it matches.
+    pub fn check(
+        &self,
+        query: Option<&Query>,
+        on: impl FnMut(Progress),
+    ) -> Result<Checked, VaultError> {
+        match self.checked(query, on) {
+            Err(VaultError::Sqlite(error)) if is_damage(&error) => Ok(Checked::unreadable(&error)),
+            done => done,
+        }
+    }
+
+    fn checked(
+        &self,
+        query: Option<&Query>,
+        on: impl FnMut(Progress),
+    ) -> Result<Checked, VaultError> {
+        let (mut findings, mut only) = (Vec::new(), None);
+        match query {
+            None => findings = self::findings(&self.connection)?,
+            Some(query) => {
+                let seqs = self.seqs(query, Order::Oldest).map_err(ReadError::into_inner)?;
+                let seqs = seqs.collect::<Result<BTreeSet<i64>, ReadError>>();
+                only = Some(seqs.map_err(ReadError::into_inner)?);
+            }
+        }
+        let mut shelf = self.shelf.borrow_mut();
+        let bodies = vault::verify_with(&self.connection, &mut shelf, only.as_ref(), on)?;
         let mut damaged = Vec::with_capacity(bodies.named.len());
         for (seq, reason) in &bodies.named {
             let row = listing::by_seq(&self.connection, &[*seq])?.pop();
@@ -119,12 +194,21 @@ impl Reader {
     }
 }
 
-fn counted(connection: &Connection) -> rusqlite::Result<Census> {
+/// What SQLite says of a file that is not what it should be.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+}
+
+/// All, or those of a list as JSON.
+const AMONG: &str = "(?1 IS NULL OR seq IN (SELECT value FROM json_each(?1)))";
+
+fn counted(connection: &Connection, list: Option<&str>) -> rusqlite::Result<Census> {
     let of = |flag: i64| format!("coalesce(sum(flags & {flag} <> 0), 0)");
     let sql = format!(
         "SELECT count(*), min(started_at_us), max(started_at_us), coalesce(sum(level <= 1), 0), \
          coalesce(sum(level = 2), 0), coalesce(sum(level = 3), 0), {}, {}, {}, {}, {}, {}, {}, count(replay_of), \
-         count(DISTINCT session), (SELECT count(*) FROM labels) FROM exchange_records",
+         count(DISTINCT session), (SELECT count(*) FROM labels) FROM exchange_records WHERE {AMONG}",
         of(flags::SHED),
         of(flags::REMOVED),
         of(flags::REDACTED),
@@ -133,7 +217,7 @@ fn counted(connection: &Connection) -> rusqlite::Result<Census> {
         of(flags::PINNED),
         of(flags::REPLAYABLE),
     );
-    connection.query_row(&sql, [], |row| {
+    connection.query_row(&sql, [list], |row| {
         let number = |at| row.get::<_, i64>(at).map(i64::cast_unsigned);
         Ok(Census {
             exchanges: number(0)?,
@@ -219,7 +303,6 @@ mod tests {
     use crate::store::capture::{BodyIn, Captured, Content, LegIn, Outline};
     use crate::store::entry::Entry;
     use crate::store::inbox::Limits;
-    use crate::store::query::Query;
     use crate::store::query::page::Page;
     use crate::store::tests::{count, flushed, plain, read};
     use crate::store::vault::{NoClean, Vault};
@@ -288,14 +371,14 @@ mod tests {
         let stored = reader.exchange(row).unwrap();
         let request = &stored.client_request().unwrap().bytes;
         assert!(request.starts_with(b"{\"n\":19,"), "{}", String::from_utf8_lossy(request));
-        assert!(reader.check(|_| ()).unwrap().is_well());
+        assert!(reader.check(None, |_| ()).unwrap().is_well());
         assert_eq!(prune(folder.path(), &all, false, |_| ()).unwrap(), Pruned::default());
     }
 
     #[test]
     fn damage_is_found_and_named() {
         let folder = store(8);
-        let check = || Reader::open(folder.path()).unwrap().check(|_| ()).unwrap();
+        let check = || Reader::open(folder.path()).unwrap().check(None, |_| ()).unwrap();
         let checked = check();
         assert!(checked.is_well() && checked.bodies.bodies == 16, "{checked:?}");
         let writer = db::open_writer(folder.path(), db::BUSY).unwrap();

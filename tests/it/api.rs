@@ -128,6 +128,22 @@ async fn labels_are_put_and_taken_off_and_refusals_say_why() {
     let gone = send(Request::new("DELETE", &format!("{labels}/good"))).await;
     assert_eq!(gone.status, 204, "{gone:?}");
     assert_eq!(send(Request::new("DELETE", &format!("{labels}/good"))).await.status, 404);
+    let whole = ask(operations, &format!("/api/exchanges/{id}")).await.json();
+    assert_eq!(
+        (&whole["labels"][0]["name"], &whole["labels"][0]["on"]),
+        (&json!("set/1"), &json!("session"))
+    );
+    let taken_off = "/api/sessions/s-1/labels/set/1";
+    assert_eq!(send(Request::new("DELETE", taken_off)).await.status, 204);
+    assert_eq!(send(Request::new("DELETE", taken_off)).await.status, 404);
+    let found = ask(operations, "/api/exchanges?where=label%3Aset*").await.json();
+    assert_eq!(found["exchanges"], json!([]));
+    let pin = format!("/api/exchanges/{id}/pin");
+    for (method, many) in [("PUT", 1), ("PUT", 1), ("DELETE", 0)] {
+        assert_eq!(send(Request::new(method, &pin)).await.status, 204, "{method}");
+        let found = ask(operations, "/api/exchanges?where=pinned%3Atrue").await.json();
+        assert_eq!(found["exchanges"].as_array().map(Vec::len), Some(many), "{method}");
+    }
 
     for (request, status, words) in [
         (Request::get("/api/exchanges?where=modle%3Ax"), 400, "did you mean `model`?"),

@@ -12,6 +12,7 @@ mod bytes;
 mod cancel;
 mod capture;
 mod captures;
+mod captures_kept;
 mod command;
 mod demo;
 mod diagnose;

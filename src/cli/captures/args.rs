@@ -184,6 +184,9 @@ pub struct GrepArgs {
 
 #[derive(Debug, Args)]
 pub struct StatsArgs {
+    /// Only of the exchanges a query matches.
+    #[arg(long = "where", value_name = "QUERY", allow_hyphen_values = true)]
+    pub query: Option<String>,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -194,14 +197,20 @@ pub struct StatsArgs {
 #[derive(Debug, Args)]
 pub struct LabelArgs {
     /// An exchange id or its beginning, `last`, `last~N`; with `--session` the label itself.
-    #[arg(value_name = "ID")]
-    pub first: String,
+    #[arg(value_name = "ID", required_unless_present = "session")]
+    pub first: Option<String>,
     /// The label, perhaps with a score: `good`, `quality=0.8`.
-    #[arg(value_name = "NAME[=SCORE]", required_unless_present = "session")]
+    #[arg(value_name = "NAME[=SCORE]")]
     pub second: Option<String>,
-    /// Label a session, not an exchange.
+    /// Label a session, not an exchange: all its exchanges have the label.
     #[arg(long, value_name = "ID", conflicts_with = "second")]
     pub session: Option<String>,
+    /// Retention and `prune` leave the exchange alone; with `--session` those that the session has now.
+    #[arg(long, conflicts_with_all = ["unpin", "remove", "note"])]
+    pub pin: bool,
+    /// Take the pin off.
+    #[arg(long, conflicts_with_all = ["remove", "note"])]
+    pub unpin: bool,
     /// Words to go with it.
     #[arg(long, value_name = "TEXT", conflicts_with = "remove")]
     pub note: Option<String>,
@@ -218,12 +227,7 @@ pub struct LabelArgs {
 #[derive(Debug, Args)]
 pub struct PruneArgs {
     /// Those a query matches.
-    #[arg(
-        long = "where",
-        value_name = "QUERY",
-        allow_hyphen_values = true,
-        required_unless_present = "older_than"
-    )]
+    #[arg(long = "where", value_name = "QUERY", allow_hyphen_values = true)]
     pub query: Option<String>,
     /// Those that ended longer ago: `30d`, `12h`.
     #[arg(long, value_name = "AGE")]
@@ -271,6 +275,9 @@ pub struct ScrubArgs {
 
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
+    /// Only the bodies of the exchanges a query matches; the database itself is checked without it.
+    #[arg(long = "where", value_name = "QUERY", allow_hyphen_values = true)]
+    pub query: Option<String>,
     /// Print NDJSON: an object for each thing that is damaged, and one for the total.
     #[arg(long)]
     pub json: bool,
@@ -314,6 +321,14 @@ pub struct DiffArgs {
     /// Each attempt against the next.
     #[arg(long, conflicts_with = "turns")]
     pub attempts: bool,
+    /// What `last` counts: only those a query matches.
+    #[arg(
+        long = "where",
+        value_name = "QUERY",
+        allow_hyphen_values = true,
+        conflicts_with = "turns"
+    )]
+    pub query: Option<String>,
     /// Each turn of this session against the next: what changed, and where the beginning of the prompt did.
     #[arg(long, value_name = "SESSION")]
     pub turns: Option<String>,
@@ -360,6 +375,10 @@ pub struct ExportArgs {
     /// `require_export` removes no body beyond.
     #[arg(long, conflicts_with_all = ["query", "session", "limit"])]
     pub mark: bool,
+    /// Print the result as NDJSON: a line for what was left out or is damaged, and one for the total; on standard error
+    /// where the exchanges go to standard output.
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub place: PlaceArgs,
 }
@@ -381,6 +400,12 @@ pub struct ImportArgs {
     /// Write nothing; say what would be.
     #[arg(long)]
     pub dry_run: bool,
+    /// Not for `import`: says how to take over a part of a file.
+    #[arg(long = "where", value_name = "QUERY", allow_hyphen_values = true, hide = true)]
+    pub query: Option<String>,
+    /// Print NDJSON: a line for each file.
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub place: PlaceArgs,
 }

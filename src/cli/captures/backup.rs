@@ -17,7 +17,11 @@ pub(super) fn backup(args: &BackupArgs) -> Result<Exit, Exit> {
         say(&json!({ "file": file, "bytes": bytes }).to_string());
     } else {
         tell(&format!("{} written to {}", words::bytes(bytes), file.display()));
-        tell(&format!("back with: pinhole captures restore {}", file.display()));
+        tell(&format!(
+            "back with: pinhole captures restore {} --data-dir {}",
+            file.display(),
+            folder.display()
+        ));
     }
     Ok(Exit::Done)
 }
@@ -28,9 +32,21 @@ pub(super) fn restore(args: &RestoreArgs) -> Result<Exit, Exit> {
     let restored = backup::restore(&folder, &file).map_err(|error| refused(&error))?;
     if args.json {
         let aside = restored.aside;
-        say(&json!({ "folder": folder, "bytes": restored.bytes, "aside": aside }).to_string());
+        let mode = restored.open_folder.map(|mode| format!("{mode:03o}"));
+        let told = json!({
+            "folder": folder, "bytes": restored.bytes, "aside": aside, "open_folder": mode,
+        });
+        say(&told.to_string());
     } else {
         tell(&format!("{} restored to {}", words::bytes(restored.bytes), folder.display()));
+        if let Some(mode) = restored.open_folder {
+            tell(&format!(
+                "warning: others can look into the folder {} (mode {mode:03o}); the store's files are closed to them, \
+                 `chmod 700 {}` closes the folder too",
+                folder.display(),
+                folder.display()
+            ));
+        }
         if let Some(aside) = &restored.aside {
             tell(&format!("the store that was there is kept as {}", aside.display()));
         }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::cli::Exit;
 use crate::cli::captures::args::DiffArgs;
-use crate::cli::captures::open::{read, reader, row, stored};
+use crate::cli::captures::open::{query, read, reader, row, stored};
 use crate::cli::place::refuse;
 use crate::cli::terminal::{look, said, say, tell};
 use crate::report::around;
@@ -18,13 +18,14 @@ use crate::store::stored::{Listed, Stored};
 const SESSION_MAX: usize = 5_000;
 
 pub(super) fn run(args: &DiffArgs) -> Result<Exit, Exit> {
+    let asked = query(args.query.as_deref())?;
     let reader = reader(&args.place)?;
     if let Some(session) = &args.turns {
         return of_session(&reader, session, args);
     }
-    let left = exchange(&reader, args.left.as_deref().unwrap_or("last"))?;
+    let left = exchange(&reader, args.left.as_deref().unwrap_or("last"), &asked)?;
     if let Some(right) = &args.right {
-        let both = pair::compare(&left, &exchange(&reader, right)?);
+        let both = pair::compare(&left, &exchange(&reader, right, &asked)?);
         return told(args, &both, || text::exchanges(&both, look()));
     }
     if args.attempts {
@@ -35,8 +36,8 @@ pub(super) fn run(args: &DiffArgs) -> Result<Exit, Exit> {
     told(args, &found, || text::legs(&found, look()))
 }
 
-fn exchange(reader: &Reader, id: &str) -> Result<Stored, Exit> {
-    let row = row(reader, id, &Query::all())?;
+fn exchange(reader: &Reader, id: &str, asked: &Query) -> Result<Stored, Exit> {
+    let row = row(reader, id, asked)?;
     stored(reader, row)
 }
 

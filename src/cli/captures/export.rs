@@ -1,20 +1,26 @@
 //! `pinhole captures export`: exchanges in another format, the oldest first.
 
-use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use serde_json::{Value, json};
+
+use crate::base::private;
 use crate::cli::Exit;
 use crate::cli::captures::args::ExportArgs;
-use crate::cli::captures::open::{folder, forewarn, now_us, read, reader, stored, which};
+use crate::cli::captures::open::{
+    after_damage, damage, folder, forewarn, now_us, read, reader, which,
+};
 use crate::cli::captures::progress::Progress;
 use crate::cli::place::{path, refuse};
-use crate::cli::terminal::tell;
+use crate::cli::terminal::{said, tell};
 use crate::report::formats::export::{Exporter, Format, Written};
+use crate::report::words;
 use crate::store::exported;
 use crate::store::query::Query;
 use crate::store::query::page::Order;
 use crate::store::reader::{ReadError, Reader};
+use crate::store::stored::Stored;
 
 /// Rows that are looked up at once; their bodies are read one after the other.
 const ROWS: usize = 64;
@@ -31,7 +37,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<Exit, Exit> {
     let mut out = Out::open(args.out.as_deref())?;
     let exporter = Exporter::begin(BufWriter::new(&mut out), format, now_us());
     let exporter = exporter.map_err(|error| written(&error, args))?;
-    let (told, last) = export(&reader, &query, (after, args), exporter)?;
+    let (told, last, damaged) = export(&reader, &query, (after, args), exporter)?;
     out.finish(args)?;
     if args.mark
         && let Some(last) = last
@@ -39,20 +45,64 @@ pub(super) fn run(args: &ExportArgs) -> Result<Exit, Exit> {
         exported::mark(&folder(&args.place)?, last)
             .map_err(|error| environment(&error.to_string()))?;
     }
-    tell(&summary(&told, format));
-    Ok(Exit::Done)
+    if args.json {
+        result(args, &told, format, damaged);
+    } else {
+        tell(&summary(&told, format));
+    }
+    Ok(after_damage(damaged, Exit::Done))
 }
 
-/// Writes what is found; gives what was written and the seq of the last.
+/// Lines of the result go to standard output, unless the exchanges themselves do.
+fn line(args: &ExportArgs, value: &Value) {
+    if is_standard(args.out.as_deref()) {
+        tell(&value.to_string());
+    } else {
+        said(&value.to_string());
+    }
+}
+
+fn result(args: &ExportArgs, told: &Written, format: Format, damaged: u64) {
+    for (reason, count) in &told.skipped {
+        line(args, &json!({ "kind": "skipped", "reason": reason, "count": count }));
+    }
+    let total = json!({
+        "kind": "total",
+        "ok": damaged == 0,
+        "format": format.label(),
+        "file": args.out.as_deref().filter(|out| !is_standard(Some(out))),
+        "exchanges": told.exchanges,
+        "damaged": damaged,
+    });
+    line(args, &total);
+}
+
+fn is_standard(out: Option<&Path>) -> bool {
+    out.is_none_or(|out| out == Path::new("-"))
+}
+
+/// What cannot be read back whole is left out: an export is what others rely on.
+fn is_damaged(stored: &Stored, args: &ExportArgs) -> bool {
+    for told in damage(stored) {
+        if args.json {
+            line(args, &json!({ "kind": "damaged", "id": stored.row.id, "reason": told }));
+        } else {
+            tell(&format!("{told}; left out"));
+        }
+    }
+    !stored.damage.is_empty()
+}
+
+/// Writes what is found; gives what was written, the seq of the last, and how many were damaged.
 fn export<W: Write>(
     reader: &Reader,
     query: &Query,
     (after, args): (i64, &ExportArgs),
     mut exporter: Exporter<W>,
-) -> Result<(Written, Option<i64>), Exit> {
+) -> Result<(Written, Option<i64>, u64), Exit> {
     let mut progress = Progress::new("exported");
     let mut found = read(reader.seqs(query, Order::Oldest))?;
-    let (mut done, mut last) = (0, None);
+    let (mut done, mut last, mut damaged) = (0, None, 0);
     let limit = args.limit.unwrap_or(u64::MAX);
     while done < limit {
         let seqs: Result<Vec<i64>, ReadError> = found.by_ref().take(ROWS).collect();
@@ -64,7 +114,11 @@ fn export<W: Write>(
         let room = usize::try_from(limit - done).unwrap_or(usize::MAX);
         for row in read(reader.listed(&seqs))?.into_iter().take(room) {
             last = Some(row.seq);
-            let stored = stored(reader, row)?;
+            let stored = reader.salvage(row).map_err(|error| environment(&error.to_string()))?;
+            if is_damaged(&stored, args) {
+                damaged += 1;
+                continue;
+            }
             exporter.push(stored).map_err(|error| written(&error, args))?;
             done += 1;
             progress.at(done);
@@ -72,7 +126,7 @@ fn export<W: Write>(
     }
     progress.done();
     let (told, _) = exporter.finish().map_err(|error| written(&error, args))?;
-    Ok((told, last))
+    Ok((told, last, damaged))
 }
 
 /// As `--as` says, else as the file's name does.
@@ -88,7 +142,9 @@ fn format(args: &ExportArgs) -> Result<Format, Exit> {
 }
 
 fn summary(told: &Written, format: Format) -> String {
-    let mut lines = vec![format!("{} exchanges written as {}", told.exchanges, format.label())];
+    let many = usize::try_from(told.exchanges).unwrap_or(usize::MAX);
+    let many = words::things(many, "exchange", "exchanges");
+    let mut lines = vec![format!("{many} written as {}", format.label())];
     lines.extend(told.skipped.iter().map(|(reason, count)| format!("{count} left out: {reason}")));
     lines.join("\n")
 }
@@ -120,15 +176,7 @@ impl Out {
         let mut part = whole.clone().into_os_string();
         part.push(".part");
         let part = PathBuf::from(part);
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt as _;
-            // What people said to a model is theirs alone.
-            options.mode(0o600);
-        }
-        let file = options.open(&part).map_err(|error| {
+        let file = private::create(&part).map_err(|error| {
             environment(&format!("`{}` cannot be made: {error}", part.display()))
         })?;
         Ok(Self::File { file, part, whole })

@@ -6,13 +6,15 @@ use regex::RegexBuilder;
 
 use crate::cli::Exit;
 use crate::cli::captures::args::GrepArgs;
-use crate::cli::captures::open::{forewarn, now_us, read, reader, stored, which};
+use crate::cli::captures::open::{after_damage, forewarn, now_us, read, reader, stored, which};
 use crate::cli::place::refuse;
 use crate::cli::terminal::{look, said, tell};
 use crate::report::exchange::grep;
 use crate::report::words;
+use crate::store::capture::Absent;
 use crate::store::query::Query;
 use crate::store::query::page::Order;
+use crate::store::stored::Body;
 
 /// Characters of an id: its time to a quarter of a microsecond.
 const ID: usize = 18;
@@ -22,7 +24,7 @@ const SEEN_MAX: usize = 1_000_000;
 pub(super) fn run(args: &GrepArgs) -> Result<Exit, Exit> {
     let mut asked = which(&args.which)?;
     if args.words {
-        asked = asked.and(words(&args.pattern)?);
+        asked = asked.and(phrase(&args.pattern)?);
     }
     let pattern = if args.regex { args.pattern.clone() } else { regex::escape(&args.pattern) };
     let pattern = if args.words { format!(r"\b{pattern}\b") } else { pattern };
@@ -34,11 +36,12 @@ pub(super) fn run(args: &GrepArgs) -> Result<Exit, Exit> {
     forewarn(&reader, &asked);
     let look = look();
     let limit = if args.limit == 0 { usize::MAX } else { args.limit };
-    let (mut seen, mut shown, mut without) = (HashSet::new(), 0, 0_usize);
+    let (mut seen, mut shown, mut without, mut damaged) = (HashSet::new(), 0, 0_usize, 0);
     for seq in read(reader.seqs(&asked, Order::Newest))? {
         let Some(row) = read(reader.listed(&[read(seq)?]))?.pop() else { continue };
         let stored = stored(&reader, row)?;
-        without += usize::from(stored.client_request().is_none());
+        damaged += u64::from(!stored.damage.is_empty());
+        without += usize::from(is_without(&stored.request.body));
         // The same text is in every later turn of its session: once is enough.
         let mut here = HashSet::new();
         for found in grep::find(&stored, &pattern) {
@@ -57,7 +60,7 @@ pub(super) fn run(args: &GrepArgs) -> Result<Exit, Exit> {
             shown += 1;
             if shown >= limit {
                 tell(&format!("the first {shown} matches; more with --limit, fewer with --where"));
-                return Ok(Exit::Done);
+                return Ok(after_damage(damaged, Exit::Done));
             }
         }
         if seen.len() < SEEN_MAX {
@@ -65,18 +68,23 @@ pub(super) fn run(args: &GrepArgs) -> Result<Exit, Exit> {
         }
     }
     if without > 0 {
+        let many = words::things(without, "exchange has", "exchanges have");
         tell(&format!(
-            "note: {} no bodies to look in: the gateway refused before it read one, or the level was below \
-             capture.level = \"full\"; `pinhole captures show ID` says which",
-            words::things(without, "exchange has", "exchanges have")
+            "note: {many} no bodies to look in: the gateway refused before it read one, they were let go or removed, or the \
+             level was below capture.level = \"full\"; `pinhole captures show ID` says which"
         ));
     }
     // As grep does: nothing found is not success.
-    Ok(if shown == 0 { Exit::Failed } else { Exit::Done })
+    Ok(after_damage(damaged, if shown == 0 { Exit::Failed } else { Exit::Done }))
+}
+
+/// Of a request that was refused before it was read, nothing is missing.
+fn is_without(body: &Body) -> bool {
+    !matches!(body, Body::Whole(_) | Body::Absent(Absent::Nothing | Absent::Damaged))
 }
 
 /// The words as the text index has them.
-fn words(pattern: &str) -> Result<Query, Exit> {
+fn phrase(pattern: &str) -> Result<Query, Exit> {
     let quoted = pattern.replace('\\', "\\\\").replace('"', "\\\"");
     Query::parse(&format!("text:\"{quoted}\""), now_us())
         .map_err(|error| refuse(&error.to_string(), Exit::Usage))

@@ -17,7 +17,7 @@ use crate::cli::captures::progress::Progress;
 use crate::cli::imported::{Imported, Importer};
 use crate::cli::keep;
 use crate::cli::place::{Place, path, refuse};
-use crate::cli::terminal::tell;
+use crate::cli::terminal::{said, tell};
 use crate::observe::clean;
 use crate::report::formats::import::{self, Found, ReadError, Source};
 use crate::store::digest_key;
@@ -47,17 +47,39 @@ struct Told {
 }
 
 pub(super) fn run(args: &ImportArgs) -> Result<Exit, Exit> {
+    if args.query.is_some() {
+        let told = "--where asks a store, and what is in a file is in none yet; import it into a folder of its own \
+                    (--data-dir DIR) and take over a part: `pinhole captures export --data-dir DIR --where QUERY -o \
+                    FILE`, then import that file";
+        return Err(refuse(told, Exit::Usage));
+    }
     let place = Place::of(args.place.config.as_deref(), args.place.data_dir.as_deref())?;
     let mut store = Store::open(&place, args.dry_run)?;
     let mut exit = Exit::Done;
     for file in &args.files {
         let told = store.import(file, args.form)?;
-        tell(&summary(file, &told, args.dry_run));
+        if args.json {
+            said(&json(file, &told, args.dry_run).to_string());
+        } else {
+            tell(&summary(file, &told, args.dry_run));
+        }
         if told.damaged > 0 {
             exit = Exit::Failed;
         }
     }
     Ok(exit)
+}
+
+fn json(file: &Path, told: &Told, dry: bool) -> serde_json::Value {
+    serde_json::json!({
+        "kind": "file",
+        "file": file,
+        "dry_run": dry,
+        "imported": told.taken,
+        "known": told.known,
+        "left_out": told.other,
+        "damaged": told.damaged,
+    })
 }
 
 fn summary(file: &Path, told: &Told, dry: bool) -> String {

@@ -1,5 +1,7 @@
 //! `pinhole captures label`: labels, scores and notes on exchanges and sessions, put and taken off.
 
+use std::path::Path;
+
 use serde_json::json;
 
 use crate::base::id::ExchangeId;
@@ -9,27 +11,29 @@ use crate::cli::captures::open::{folder, now_us, row};
 use crate::cli::place::refuse;
 use crate::cli::terminal::{say, tell};
 use crate::config::env::Environment;
+use crate::report::words;
 use crate::store::labels::{self, LabelError, New, On};
+use crate::store::pins;
 use crate::store::query::Query;
 use crate::store::reader::Reader;
 
 pub(super) fn run(args: &LabelArgs) -> Result<Exit, Exit> {
     let folder = folder(&args.place)?;
-    let (on, written) = match (&args.session, &args.second) {
-        (Some(session), _) => (On::Session(session.clone()), args.first.as_str()),
-        (None, Some(label)) => {
-            let reader = Reader::open(&folder)
-                .map_err(|error| refuse(&error.to_string(), Exit::Environment))?;
-            let row = row(&reader, &args.first, &Query::everything())?;
-            let id = ExchangeId::parse(&row.id)
-                .ok_or_else(|| refuse("the store has a record without an id", Exit::Environment))?;
-            (On::Exchange(id), label.as_str())
-        }
-        (None, None) => return Err(refuse("name the label", Exit::Usage)),
+    let (on, written) = match (&args.session, &args.first) {
+        (Some(session), label) => (On::Session(session.clone()), label.as_deref()),
+        (None, id) => (exchange(&folder, id.as_deref())?, args.second.as_deref()),
     };
     let target = match &on {
         On::Exchange(id) => format!("exchange {id}"),
         On::Session(name) => format!("session {name}"),
+    };
+    let pinned = (args.pin || args.unpin).then_some(args.pin);
+    if let Some(pinned) = pinned {
+        pin(&folder, (&on, &target), pinned, args)?;
+    }
+    let Some(written) = written else {
+        let told = "name the label, or use --pin or --unpin";
+        return if pinned.is_some() { Ok(Exit::Done) } else { Err(refuse(told, Exit::Usage)) };
     };
     let (name, score) = read(written)?;
     if args.remove {
@@ -53,6 +57,35 @@ pub(super) fn run(args: &LabelArgs) -> Result<Exit, Exit> {
         tell(&format!("{}{score} put on {target}", label.name));
     }
     Ok(Exit::Done)
+}
+
+fn exchange(folder: &Path, id: Option<&str>) -> Result<On, Exit> {
+    let reader =
+        Reader::open(folder).map_err(|error| refuse(&error.to_string(), Exit::Environment))?;
+    let row = row(&reader, id.unwrap_or("last"), &Query::everything())?;
+    let id = ExchangeId::parse(&row.id).map(On::Exchange);
+    id.ok_or_else(|| refuse("the store has a record without an id", Exit::Environment))
+}
+
+fn pin(
+    folder: &Path,
+    (on, target): (&On, &str),
+    pinned: bool,
+    args: &LabelArgs,
+) -> Result<(), Exit> {
+    let changed = pins::set(folder, on, pinned).map_err(|error| refused(&error))?;
+    if args.json {
+        say(&json!({ "on": target, "pinned": pinned, "changed": changed }).to_string());
+        return Ok(());
+    }
+    let verb = if pinned { "pinned" } else { "unpinned" };
+    let many = words::things(changed, "exchange", "exchanges");
+    tell(&match (on, changed) {
+        (_, 0) => format!("{target} is {verb} already"),
+        (On::Exchange(_), _) => format!("{target} is {verb}"),
+        (On::Session(_), _) => format!("{target}: {many} {verb}; later ones are not"),
+    });
+    Ok(())
 }
 
 /// `NAME` or `NAME=SCORE`.

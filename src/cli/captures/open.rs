@@ -8,6 +8,7 @@ use crate::cli::captures::args::WhereArgs;
 use crate::cli::place::{self, Place, refuse};
 use crate::cli::place_args::PlaceArgs;
 use crate::cli::terminal::tell;
+use crate::report::words;
 use crate::store::query::Query;
 use crate::store::query::page::{FindError, Page};
 use crate::store::reader::{ReadError, Reader};
@@ -124,8 +125,49 @@ fn found(reader: &Reader, id: &str) -> Result<Listed, Exit> {
     })
 }
 
+/// All of it that can be read; what is damaged is told.
 pub(super) fn stored(reader: &Reader, row: Listed) -> Result<Stored, Exit> {
-    reader.exchange(row).map_err(|error| refuse(&error.to_string(), Exit::Environment))
+    let stored =
+        reader.salvage(row).map_err(|error| refuse(&error.to_string(), Exit::Environment))?;
+    for line in damage(&stored) {
+        tell(&format!("error: {line}"));
+    }
+    Ok(stored)
+}
+
+/// A line for each part that is damaged.
+pub(super) fn damage(stored: &Stored) -> Vec<String> {
+    let id = &stored.row.id;
+    stored.damage.iter().map(|(part, why)| format!("{id}: {part} is damaged: {why}")).collect()
+}
+
+/// What is said when some of many were damaged; the exit code that goes with it.
+pub(super) fn after_damage(damaged: u64, done: Exit) -> Exit {
+    if damaged == 0 {
+        return done;
+    }
+    let many = words::things(
+        usize::try_from(damaged).unwrap_or(usize::MAX),
+        "exchange is",
+        "exchanges are",
+    );
+    tell(&format!(
+        "error: {many} damaged; `pinhole captures verify` checks all, `pinhole captures restore` brings a backup back"
+    ));
+    Exit::Failed
+}
+
+/// Attempts are counted from 1; one that there is not is an error that says how many there are.
+pub(super) fn attempt(stored: &Stored, number: Option<usize>) -> Result<Option<usize>, Exit> {
+    let there = stored.attempts.len();
+    match number {
+        Some(number) if number > there => {
+            let many = words::things(there, "attempt", "attempts");
+            let told = format!("there is no attempt {number}; the exchange has {many}");
+            Err(refuse(&told, Exit::Failed))
+        }
+        number => Ok(number.map(|number| number.saturating_sub(1))),
+    }
 }
 
 #[cfg(test)]

@@ -51,16 +51,21 @@ pub(super) fn run(args: &PruneArgs) -> Result<Exit, Exit> {
         say(&json!({ "dry_run": false, "deleted": pruned }).to_string());
     } else {
         let bytes = words::bytes(pruned.bytes);
-        say(&format!(
-            "{} records and the bodies of {} exchanges deleted, {bytes} of the store",
-            pruned.records, pruned.bodies
-        ));
+        let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let records = words::things(count(pruned.records), "record", "records");
+        let bodies = words::things(count(pruned.bodies), "exchange", "exchanges");
+        let records = if args.bodies_only { String::new() } else { format!("{records} and ") };
+        say(&format!("{records}the bodies of {bodies} deleted, {bytes} of the store"));
     }
     Ok(Exit::Done)
 }
 
 /// What is to go. Pinned exchanges stay unless the query speaks of them.
 fn asked(args: &PruneArgs) -> Result<Query, Exit> {
+    if args.query.is_none() && args.older_than.is_none() {
+        let told = "say what is to go: --where QUERY, --older-than AGE (30d, 12h), or both; without --yes nothing is deleted";
+        return Err(refuse(told, Exit::Usage));
+    }
     let mut asked = match (&args.query, &args.older_than) {
         (Some(text), _) => query(Some(text))?,
         // By age, replays too: they grow old as everything does.

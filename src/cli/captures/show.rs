@@ -2,7 +2,7 @@
 
 use crate::cli::Exit;
 use crate::cli::captures::args::{As, RawLeg, ShowArgs};
-use crate::cli::captures::open::{query, reader, row, stored};
+use crate::cli::captures::open::{attempt, query, reader, row, stored};
 use crate::cli::place::refuse;
 use crate::cli::terminal::{is_watched, look, said_bytes, say, tell};
 use crate::report::exchange::curl::Side;
@@ -13,29 +13,33 @@ use crate::report::formats::{export::har, recording};
 use crate::report::look::Look;
 use crate::store::stored::Stored;
 
+/// What is asked for, and the number of the attempt from 0.
+type Asked<'a> = (&'a ShowArgs, Option<usize>);
+
 pub(super) fn run(args: &ShowArgs) -> Result<Exit, Exit> {
     let asked = query(args.query.as_deref())?;
     let reader = reader(&args.place)?;
     let row = row(&reader, &args.id, &asked)?;
     let stored = stored(&reader, row)?;
+    let attempt = attempt(&stored, args.attempt)?;
+    let done = if stored.damage.is_empty() { Exit::Done } else { Exit::Failed };
     match (args.raw, args.form) {
-        (Some(leg), _) => write_raw(&stored, leg, args),
-        (None, Some(form)) => write_form(stored, form, args),
-        (None, None) if args.json => write_form(stored, As::Json, args),
+        (Some(leg), _) => write_raw(&stored, leg, (args, attempt))?,
+        (None, Some(form)) => write_form(stored, form, (args, attempt))?,
+        (None, None) if args.json => write_form(stored, As::Json, (args, attempt))?,
         (None, None) => {
-            say(&page(&stored, args, Look { full: args.full, ..look() }));
+            say(&page(&stored, (args, attempt), Look { full: args.full, ..look() }));
             if is_watched() {
                 hint(&stored, args);
             }
-            Ok(Exit::Done)
         }
     }
+    Ok(done)
 }
 
 /// The parts that are asked for; without any, the summary and the conversation.
-fn page(stored: &Stored, args: &ShowArgs, look: Look) -> String {
+fn page(stored: &Stored, (args, attempt): Asked<'_>, look: Look) -> String {
     let any = args.summary || args.conversation || args.headers || args.timeline;
-    let attempt = args.attempt.map(|number| number - 1);
     let mut parts = Vec::new();
     if args.summary || !any {
         parts.push(summary::text(stored, look));
@@ -72,8 +76,7 @@ fn hint(stored: &Stored, args: &ShowArgs) {
     }
 }
 
-fn write_raw(stored: &Stored, leg: RawLeg, args: &ShowArgs) -> Result<Exit, Exit> {
-    let attempt = args.attempt.map(|number| number - 1);
+fn write_raw(stored: &Stored, leg: RawLeg, (args, attempt): Asked<'_>) -> Result<(), Exit> {
     let leg = match leg {
         RawLeg::Request => Leg::Request,
         RawLeg::Response => Leg::Response,
@@ -89,13 +92,13 @@ fn write_raw(stored: &Stored, leg: RawLeg, args: &ShowArgs) -> Result<Exit, Exit
     for note in &raw.notes {
         tell(&format!("note: {note}"));
     }
-    Ok(Exit::Done)
+    Ok(())
 }
 
-fn write_form(stored: Stored, form: As, args: &ShowArgs) -> Result<Exit, Exit> {
+fn write_form(stored: Stored, form: As, (args, attempt): Asked<'_>) -> Result<(), Exit> {
     let text = match form {
         As::Curl => {
-            let side = args.attempt.map_or(Side::Client, |number| Side::Upstream(number - 1));
+            let side = attempt.map_or(Side::Client, Side::Upstream);
             curl::text(&stored, side).map_err(|why| refuse(&why, Exit::Failed))?
         }
         As::Markdown => markdown::text(&stored),
@@ -104,7 +107,7 @@ fn write_form(stored: Stored, form: As, args: &ShowArgs) -> Result<Exit, Exit> {
         As::Json => pretty(&exchange_json::document(&stored)),
     };
     say(&text);
-    Ok(Exit::Done)
+    Ok(())
 }
 
 fn pretty(value: &serde_json::Value) -> String {

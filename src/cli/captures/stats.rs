@@ -2,14 +2,17 @@
 
 use crate::cli::Exit;
 use crate::cli::captures::args::StatsArgs;
-use crate::cli::captures::open::{folder, read, reader};
+use crate::cli::captures::open::{folder, query, read, reader};
 use crate::cli::terminal::{look, say};
 use crate::report::exchange::census;
 
 pub(super) fn run(args: &StatsArgs) -> Result<Exit, Exit> {
     let folder = folder(&args.place)?;
     let reader = reader(&args.place)?;
-    let counted = read(reader.census(&folder))?;
+    let counted = match &args.query {
+        Some(text) => read(reader.census_of(&query(Some(text))?))?,
+        None => read(reader.census(&folder))?,
+    };
     if args.json {
         say(&census::json(&counted).to_string());
     } else {

@@ -1,10 +1,11 @@
 //! What the demo plays on: three simulated providers, the gateway before them on a free port, and its data directory.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::base::private;
 use crate::cli::logging;
 use crate::cli::observers::{self, Observers};
 use crate::cli::serve::{self, Gateway};
@@ -171,13 +172,11 @@ impl Stage {
 
 /// The configuration as a user would write it. Neither the machine's environment nor its files are read.
 fn settings(providers: &[Provider], data_dir: &Path) -> io::Result<Settings> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(data_dir)
+    private::folder(data_dir)
         .map_err(|error| io::Error::other(format!("{}: {error}", data_dir.display())))?;
     let prices = data_dir.join(PRICES_FILE);
-    std::fs::write(&prices, PRICES)
+    private::create(&prices)
+        .and_then(|mut file| file.write_all(PRICES.as_bytes()))
         .map_err(|error| io::Error::other(format!("{}: {error}", prices.display())))?;
     // A string of JSON is one of TOML.
     let head = format!(

@@ -73,6 +73,7 @@ fn body(body: Body) -> BodyIn {
             "shed_queue" => Absent::ShedQueue,
             "shed_disk" => Absent::ShedDisk,
             "removed" => Absent::Removed,
+            "none" => Absent::Nothing,
             _ => Absent::NotKept,
         }),
         Body::Whole(whole) => BodyIn::Content(Content {

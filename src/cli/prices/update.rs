@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use super::{Place, refused};
+use crate::base::private;
 use crate::cli::Exit;
 use crate::cli::terminal::{say, tell};
 use crate::config::prices::{INSTALLED, Layers, parse, read_text};
@@ -60,9 +61,9 @@ pub(super) fn update(place: &Place, file: &Path) -> Result<Exit, Exit> {
 
 /// A reader sees the old list or the new one, whole.
 fn install(text: &str, folder: &Path, target: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(folder)?;
+    private::folder(folder)?;
     let fresh = folder.join(format!("{INSTALLED}.{}", std::process::id()));
-    let written = std::fs::File::create(&fresh)
+    let written = private::create(&fresh)
         .and_then(|mut new| new.write_all(text.as_bytes()).and_then(|()| new.sync_all()))
         .and_then(|()| std::fs::rename(&fresh, target));
     if written.is_err() {

@@ -9,7 +9,8 @@ use crate::exchange::signal::Signal;
 use crate::report::diagnose::class::{Class, Confidence, Place};
 use crate::report::material::{self, Answer};
 use crate::report::prose;
-use crate::store::stored::{Attempt, Listed, Stored};
+use crate::store::capture::Absent;
+use crate::store::stored::{Attempt, Body, Listed, Stored};
 
 /// Limit: characters of one quotation.
 pub(super) const QUOTE_CHARS_MAX: usize = 400;
@@ -181,6 +182,22 @@ impl<'a> Case<'a> {
     }
 
     /// Whether bodies were kept, so that their absence in the evidence is explained.
+    /// Why what was sent cannot be looked at; `None`: it can, or there never was anything.
+    pub(super) fn gone(&self) -> Option<&'static str> {
+        let last = self.stored.attempts.last();
+        let legs = [Some(&self.stored.request), last.map(|last| &last.response)];
+        legs.into_iter().flatten().find_map(|leg| match leg.body {
+            Body::Absent(Absent::Removed) => {
+                Some("were removed, by retention or by `captures prune`")
+            }
+            Body::Absent(Absent::Damaged) => Some("are damaged"),
+            Body::Absent(Absent::ShedMemory | Absent::ShedQueue | Absent::ShedDisk) => {
+                Some("could not be kept when it ran")
+            }
+            _ => None,
+        })
+    }
+
     pub(super) fn explain_what_is_missing(&self, finding: Finding) -> Finding {
         if self.answer.kept || self.row.capture_level == "full" {
             return finding;

@@ -92,6 +92,12 @@ fn sentence(case: &Case<'_>, limit: Limit) -> String {
         Limit::Model => {
             let after =
                 output(case).map(|output| format!(", after {} tokens", prose::number(output)));
+            if case.stored.client_request().is_none() {
+                let after = after.unwrap_or_default();
+                return format!(
+                    "The answer was cut at a limit of tokens{after}; whether the request set it cannot be seen"
+                );
+            }
             format!(
                 "The answer was cut at a limit the request does not set{}: the model's own, or the provider's default",
                 after.unwrap_or_default()

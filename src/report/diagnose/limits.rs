@@ -82,6 +82,16 @@ impl Limits {
     }
 }
 
+impl Limits {
+    /// A limit that has something left, where all that are told do.
+    pub(super) fn left(&self) -> Option<(&str, &Limit)> {
+        let mut all = self.by_name.iter();
+        let all_left = self.by_name.iter().all(|(_, limit)| limit.remaining != Some(0));
+        all.find(|(_, limit)| all_left && limit.remaining.is_some())
+            .map(|(name, limit)| (&**name, limit))
+    }
+}
+
 impl Limit {
     /// `0 of 500 left, resets in 12s`
     pub(super) fn words(&self) -> String {

@@ -74,6 +74,7 @@ pub fn diagnose(stored: &Stored, context: &Context) -> Diagnosis {
     findings.extend(earlier(&case));
     let mut findings = findings.into_iter();
     let finding = findings.next().unwrap_or_else(|| nothing(&case));
+    let finding = without_bodies(&case, finding);
     let mut also: Vec<Finding> = findings.filter(|other| other.class != finding.class).collect();
     also.truncate(ALSO_MAX);
     Diagnosis {
@@ -107,12 +108,25 @@ fn earlier(case: &Case<'_>) -> Vec<Finding> {
 
 fn nothing(case: &Case<'_>) -> Finding {
     let tried = case.stored.attempts.len();
-    let says = if tried > 1 {
+    let says = if case.gone().is_some() {
+        "The record tells of nothing wrong; what was said cannot be looked at any more".to_owned()
+    } else if tried > 1 {
         format!("Nothing is wrong with the answer; it took {tried} attempts")
     } else {
         "Nothing is wrong: the exchange went well".to_owned()
     };
-    Finding::new(Class::Nothing, Place::Nowhere, Confidence::Certain, says)
+    let sure = if case.gone().is_some() { Confidence::Likely } else { Confidence::Certain };
+    Finding::new(Class::Nothing, Place::Nowhere, sure, says)
+}
+
+/// A diagnosis from the record alone says that it is one.
+fn without_bodies(case: &Case<'_>, finding: Finding) -> Finding {
+    match case.gone() {
+        Some(why) => {
+            finding.seen("bodies", format!("they {why}: this is judged by the record alone"))
+        }
+        None => finding,
+    }
 }
 
 fn unknown(case: &Case<'_>) -> Finding {

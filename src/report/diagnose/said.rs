@@ -255,6 +255,13 @@ fn rate_limit(provider: &str, model: &str, said: &Said<'_>, detail: &str) -> Str
     let mut sentence = format!("{provider} holds {model} back: its limit{of} is used up");
     if let Some((name, limit)) = said.limits.exhausted() {
         let _ = write!(sentence, " ({name}: {})", limit.words());
+    } else if let Some((name, limit)) = said.limits.left() {
+        // Another limit than those of the headers: of a shorter time, of another model, of the account.
+        let _ = write!(
+            sentence,
+            ", it says, though its headers tell of {} ({name}): it is another limit, or one of a shorter time",
+            limit.words()
+        );
     }
     match wait_s(said) {
         Some(wait) => {

@@ -161,7 +161,9 @@ fn absent(leg: &Leg) -> String {
         Body::Absent(Absent::ShedMemory) => "let go for want of memory",
         Body::Absent(Absent::ShedQueue) => "let go because the store's queue was full",
         Body::Absent(Absent::ShedDisk) => "let go because the disk was full",
-        Body::Absent(Absent::Removed) => "removed by retention",
+        Body::Absent(Absent::Removed) => "removed later",
+        Body::Absent(Absent::Nothing) => "never there",
+        Body::Absent(Absent::Damaged) => "damaged",
         Body::Same | Body::Whole(_) => "not kept on the other side",
     };
     why.to_owned()

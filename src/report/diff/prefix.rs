@@ -234,16 +234,23 @@ fn judge(prefix: &Prefix, before: &Listed, dialect: &str) -> (Agreement, String)
             ),
         );
     }
+    if could < CACHED_LEAST_TOKENS && read > 0 {
+        return (
+            Agreement::Agrees,
+            format!(
+                "the provider read {} tokens from its cache; by our count about {} stayed the same, too few to tell more",
+                count(read),
+                count(stayed)
+            ),
+        );
+    }
     if could < CACHED_LEAST_TOKENS {
         let why = if prefix.holds {
             "the earlier prompt was too short to be cached"
         } else {
             "too little stayed the same to be cached"
         };
-        return (
-            Agreement::Agrees,
-            format!("the provider read {} tokens from its cache; {why}", count(read)),
-        );
+        return (Agreement::Agrees, format!("the provider read nothing from its cache; {why}"));
     }
     if read * 2 >= could {
         return (

@@ -16,9 +16,18 @@ const CONTEXT_CHARS: usize = 60;
 /// Limit: pieces of a conversation that are shown.
 const ALTERED_MAX: usize = 30;
 
+/// On which side bodies were changed.
+fn changed(legs: &Legs) -> String {
+    let is_changed = |side: &&Sides| !matches!(side.body, Bodies::Same { .. });
+    let names: Vec<&str> =
+        legs.sides.iter().filter(is_changed).map(|side| side.name.as_str()).collect();
+    format!("Modified on the way: {}.", names.join("; "))
+}
+
 /// The legs of one exchange.
 pub fn legs(legs: &Legs, look: Look) -> String {
     let mut out = String::new();
+    let changed = changed(legs);
     let (tone, verdict) = match (legs.unmodified, legs.sides.is_empty()) {
         (_, true) => (Tone::Plain, "No provider was called: there are no legs to compare."),
         (true, _) => {
@@ -27,7 +36,7 @@ pub fn legs(legs: &Legs, look: Look) -> String {
         (false, _) if legs.sides.iter().any(|side| matches!(side.body, Bodies::Unknown { .. })) => {
             (Tone::Odd, "Not all bodies were kept, so not all can be compared.")
         }
-        (false, _) => (Tone::Odd, "Modified on the way: the changes are below."),
+        (false, _) => (Tone::Odd, changed.as_str()),
     };
     let _ = writeln!(out, "{}", look.paint(tone, verdict));
     for side in &legs.sides {

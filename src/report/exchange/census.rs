@@ -22,8 +22,11 @@ pub fn text(census: &Census, look: Look) -> String {
             shown.push(format!("{name}{}", look.paint(tone, &line)));
         }
     }
-    shown.push(String::new());
-    shown.extend(parts(census, look));
+    let parts = parts(census, look);
+    if !parts.is_empty() {
+        shown.push(String::new());
+        shown.extend(parts);
+    }
     shown.join("\n")
 }
 
@@ -50,8 +53,14 @@ fn records(census: &Census) -> Vec<Field> {
     fields.push(("bodies", listed(&bodies), Tone::Plain));
     if census.shed > 0 {
         let many = words::whole(census.shed.cast_signed());
-        let why = "could not keep a body: no memory, no room in the queue or on the disk";
-        fields.push(("shed", format!("{many} exchanges {why}"), Tone::Bad));
+        let reasons = [
+            (census.shed_memory, "no memory (`capture.memory`)"),
+            (census.shed_queue, "no room in the store's queue"),
+            (census.shed_disk, "no room on the disk"),
+        ];
+        let noun = if census.shed == 1 { "exchange" } else { "exchanges" };
+        let told = format!("bodies of {many} {noun} were let go: {}", listed(&reasons));
+        fields.push(("shed", told, Tone::Bad));
     }
     fields
 }
@@ -72,6 +81,9 @@ fn sizes(census: &Census) -> Vec<Field> {
             format!("{} dictionaries, {}", bodies.dictionaries, size(bodies.dictionary_bytes));
         fields.push(("", told, Tone::Dim));
     }
+    if census.database_bytes == 0 {
+        return fields;
+    }
     let (all, free) = (size(census.database_bytes), size(bodies.free_bytes));
     let told = format!("{all} with records, indexes and all; {free} of it free");
     fields.push(("database", told, Tone::Plain));
@@ -90,12 +102,8 @@ fn sizes(census: &Census) -> Vec<Field> {
 
 fn exchanges(census: &Census) -> String {
     let whole = |number: u64| words::whole(number.cast_signed());
-    let mut told = format!(
-        "{} in {} session{}",
-        whole(census.exchanges),
-        whole(census.sessions),
-        if census.sessions == 1 { "" } else { "s" }
-    );
+    let noun = if census.sessions == 1 { "session" } else { "sessions" };
+    let mut told = format!("{} in {} {noun}", whole(census.exchanges), whole(census.sessions));
     if census.replays > 0 {
         told = format!("{told}, {} of them replays", whole(census.replays));
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::base::coding;
 use crate::store::capture::Absent;
-use crate::store::stored::{Attempt, Body, Label, Leg, Listed, Stored, Whole};
+use crate::store::stored::{Attempt, Body, Label, LabelOn, Leg, Listed, Stored, Whole};
 
 /// 2026-11-20T14:27:03.412Z.
 const AT_US: i64 = 1_795_184_823_412_000;
@@ -83,7 +83,9 @@ pub(super) fn retried() -> Stored {
         request,
         attempts: vec![refused_attempt(), attempt(frames, stream)],
         response,
+        damage: Vec::new(),
         labels: vec![Label {
+            on: LabelOn::Exchange,
             name: "good".to_owned(),
             score: Some(0.9),
             note: text("found the right file"),
@@ -350,7 +352,14 @@ pub(super) fn left() -> Stored {
         ..Attempt::default()
     };
     let response = Leg { headers: attempt.response.headers.clone(), body: Body::Same, line: None };
-    Stored { row, request, attempts: vec![attempt], response, labels: Vec::new() }
+    Stored {
+        row,
+        request,
+        attempts: vec![attempt],
+        response,
+        labels: Vec::new(),
+        damage: Vec::new(),
+    }
 }
 
 /// Refused by the gateway, at level meta.
@@ -407,7 +416,14 @@ pub(super) fn failed() -> Stored {
     };
     let request = Leg { body: Body::Absent(Absent::ShedMemory), ..Leg::default() };
     let response = Leg { body: Body::Same, ..Leg::default() };
-    Stored { row, request, attempts: vec![attempt], response, labels: Vec::new() }
+    Stored {
+        row,
+        request,
+        attempts: vec![attempt],
+        response,
+        labels: Vec::new(),
+        damage: Vec::new(),
+    }
 }
 
 /// Bytes that are no words.
@@ -443,7 +459,14 @@ pub(super) fn speech() -> Stored {
         body: whole(r#"{"model":"tts-1","input":"It's me","voice":"alloy"}"#),
     };
     let response = Leg { body: Body::Same, ..Leg::default() };
-    Stored { row, request, attempts: vec![attempt], response, labels: Vec::new() }
+    Stored {
+        row,
+        request,
+        attempts: vec![attempt],
+        response,
+        labels: Vec::new(),
+        damage: Vec::new(),
+    }
 }
 
 pub(super) fn all() -> [(&'static str, Stored); 5] {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::exchange::frames::BODY_MAX;
 use crate::report::exchange::{body, curl};
 use crate::report::words;
 use crate::store::stored::{Body, Stored, Whole};
@@ -35,7 +36,8 @@ pub fn bytes(stored: &Stored, leg: Leg, decoded: bool) -> Result<Raw<'_>, String
     if whole.cut_bytes > 0 {
         let more = words::bytes(whole.cut_bytes);
         notes.push(format!(
-            "{more} more followed that were not kept; limits.captured bounds a body"
+            "{more} more followed that were not kept; of a body the first {} are",
+            words::bytes(BODY_MAX as u64)
         ));
     }
     Ok(Raw { bytes, notes })

@@ -5,7 +5,7 @@ use crate::report::exchange::body;
 use crate::report::look::{Look, Tone, clean_line, clip, columns, pad_left, wrap};
 use crate::report::words;
 use crate::store::capture::Absent;
-use crate::store::stored::{Attempt, Body, Listed, Stored};
+use crate::store::stored::{Attempt, Body, LabelOn, Listed, Stored};
 
 /// Columns of the names at the left.
 const NAMES: usize = 11;
@@ -96,7 +96,14 @@ impl Page {
         // What a provider calls its errors are its own words.
         let kind = row.error_kind.as_deref().filter(|_| row.outcome != "upstream_error");
         if let Some((meaning, remedy)) = kind.and_then(words::code) {
-            self.indented(&format!("{meaning}; {remedy}"), Tone::Dim);
+            // The gateway's own errors say what they mean; once is enough.
+            let said = row.error_detail.as_deref().unwrap_or_default();
+            let told = match (said.contains(meaning), said.contains("; ")) {
+                (true, true) => return,
+                (true, false) => remedy.to_owned(),
+                (false, _) => format!("{meaning}; {remedy}"),
+            };
+            self.indented(&told, Tone::Dim);
         }
     }
 
@@ -216,7 +223,11 @@ impl Page {
             let note = label.note.as_ref().map(|note| format!("  “{note}”")).unwrap_or_default();
             let author = label.author.as_ref().map(|who| format!(", {who}")).unwrap_or_default();
             let when = words::moment(label.at_us);
-            self.field(name, &format!("{}{score}{note}  ({when}{author})", label.name));
+            let of = match label.on {
+                LabelOn::Exchange => "",
+                LabelOn::Session => "of the session, ",
+            };
+            self.field(name, &format!("{}{score}{note}  ({of}{when}{author})", label.name));
         }
     }
 }

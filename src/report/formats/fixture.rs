@@ -1,13 +1,19 @@
 //! Exchanges as the store gives them back, for the tests of formats.
 
-use crate::store::stored::{Attempt, Body, Label, Leg, Listed, Stored, Whole};
+use crate::store::stored::{Attempt, Body, Label, LabelOn, Leg, Listed, Stored, Whole};
 
 const EVENTS: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"hé\"}}]}\n\ndata: [DONE]\n\n";
 
 /// A chat stream that went well.
 pub(super) fn chat(n: u8) -> Stored {
-    let label =
-        Label { name: "good".to_owned(), score: Some(0.5), note: None, author: None, at_us: 7 };
+    let label = Label {
+        on: LabelOn::Exchange,
+        name: "good".to_owned(),
+        score: Some(0.5),
+        note: None,
+        author: None,
+        at_us: 7,
+    };
     Stored {
         row: row(n),
         request: Leg {
@@ -27,6 +33,7 @@ pub(super) fn chat(n: u8) -> Stored {
             body: Body::Same,
         },
         labels: vec![label],
+        damage: Vec::new(),
     }
 }
 

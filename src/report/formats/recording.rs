@@ -3,11 +3,11 @@
 use pinhole_replay::recording::{Attempt, Body, Fault, Label, Leg, Recording, Times, Usage, Whole};
 
 use crate::report::exchange_json::reason;
-use crate::store::stored::{self, Stored};
+use crate::store::stored::{self, LabelOn, Stored};
 
 /// Everything the store has of one exchange. Takes it, because bodies are large.
 pub fn of(stored: Stored) -> Recording {
-    let Stored { row, request, attempts, response, labels } = stored;
+    let Stored { row, request, attempts, response, labels, .. } = stored;
     let gaps = row.gap_p50_us.zip(row.gap_p99_us).zip(row.gap_max_us);
     Recording {
         order: 0,
@@ -64,7 +64,8 @@ pub fn of(stored: Stored) -> Recording {
         duplicate_of: row.duplicate_of,
         prefix_changed_at: row.prefix_changed_at,
         signals: row.signals.into_iter().map(str::to_owned).collect(),
-        labels: labels.into_iter().map(label).collect(),
+        // Those of the session are on no exchange; whoever reads this could not take them off.
+        labels: labels.into_iter().filter(|one| one.on == LabelOn::Exchange).map(label).collect(),
         request: leg(request),
         attempts: attempts.into_iter().map(attempt).collect(),
         response: leg(response),

@@ -11,7 +11,7 @@ use crate::store::query::part::Texts;
 pub use crate::store::query::walk::Order;
 use crate::store::query::walk::walk;
 use crate::store::reader::{ReadError, Reader};
-use crate::store::search::{self, Sought, look_up, scan};
+use crate::store::search::{self, Sought, look_up, scan, spread};
 use crate::store::stored::Listed;
 use crate::store::vault::seal;
 
@@ -171,6 +171,7 @@ impl Reader {
             let (mut seqs, upto) = indexed.unwrap_or_default();
             let mut shelf = self.shelf.borrow_mut();
             seqs.extend(scan(&self.connection, &mut shelf, &sought, upto)?);
+            spread(&self.connection, &mut shelf, &sought, &mut seqs)?;
             texts.insert(words, seqs);
         }
         Ok(texts)

@@ -7,12 +7,14 @@
 //!  text:"…" ────────────────────────────────────┘   without it: the newest bodies are read, slowly
 //! ```
 //!
-//! A text that is sent again each turn is found at the exchange that first brought it.
+//! A text that is sent again each turn stands in the index once, at the exchange that first brought it; `spread.rs` goes on
+//! from there to every exchange whose messages have it.
 
 mod file;
 mod find;
 mod index;
 mod scan;
+mod spread;
 mod thread;
 
 #[cfg(test)]
@@ -24,6 +26,7 @@ pub use file::{FILE, discard, forget};
 pub use find::State;
 pub(super) use find::{Sought, look_up};
 pub(super) use scan::scan;
+pub(super) use spread::spread;
 pub use thread::{Busy, Indexer};
 
 /// What the index may take.
@@ -47,3 +50,5 @@ impl Default for Limits {
 pub const SCANNED_MAX: usize = 2_000;
 /// Limit: exchanges that one text is found in, the newest.
 pub const FOUND_MAX: usize = 100_000;
+/// Limit: exchanges that are looked at for whether they send again what another brought.
+pub const SPREAD_MAX: usize = 200_000;

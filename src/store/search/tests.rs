@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::base::clock;
+use crate::dialect::outline;
 use crate::store::capture::{AttemptIn, BodyIn, Captured, Content, LegIn};
 use crate::store::db;
 use crate::store::query::Query;
@@ -49,6 +50,7 @@ impl Store {
             headers: Some(Vec::new()),
             body: BodyIn::Content(Content {
                 bytes: Bytes::copy_from_slice(body.as_bytes()),
+                outline: outline::outline(body.as_bytes()),
                 ..Content::default()
             }),
             ..LegIn::default()
@@ -143,21 +145,59 @@ fn texts_are_found_with_an_index_and_without() {
     assert_eq!(found(store.path(), "\" OR *"), Some(vec![]), "no language of FTS5 comes through");
 }
 
+/// The request of a conversation's turn: the same beginning in all, then what was said so far.
+fn turn(said: &[String]) -> String {
+    let system = "you are a marvellous engineer and look before you leap ".repeat(20);
+    let mut messages = vec![serde_json::json!({ "role": "system", "content": system })];
+    for (n, text) in said.iter().enumerate() {
+        let role = if n % 2 == 0 { "user" } else { "assistant" };
+        messages.push(serde_json::json!({ "role": role, "content": text }));
+    }
+    serde_json::json!({ "model": "m", "messages": messages }).to_string()
+}
+
+fn answer(text: &str) -> String {
+    serde_json::json!({ "choices": [{ "message": { "role": "assistant", "content": text } }] })
+        .to_string()
+}
+
 #[test]
-fn a_text_is_found_at_the_exchange_that_brought_it() {
+fn a_text_is_found_at_every_exchange_whose_messages_have_it() {
     let mut store = Store::new();
-    let long = "once upon a time there was a marvellous beginning ".repeat(40);
-    let turn = |last: &str| {
-        let messages = [long.as_str(), last]
-            .map(|text| serde_json::json!({ "role": "user", "content": text }));
-        serde_json::json!({ "messages": messages }).to_string()
-    };
-    store.put(&turn("first"), "{}");
-    store.put(&turn("second"), "{}");
+    let (mut one, mut two) = (Vec::new(), Vec::new());
+    // Two conversations, turn about: those of the first have odd numbers.
+    for n in 1..=5 {
+        for (said, name) in [(&mut one, "first"), (&mut two, "second")] {
+            said.push(format!("{name}ask{n} about the things that {name} conversation is about"));
+            let reply = format!("{name}reply{n}, and some more words, so that it is a part alone");
+            store.put(&turn(said), &answer(&reply));
+            said.push(reply);
+        }
+    }
+    let cases = [
+        ("text:firstask1", vec![9, 7, 5, 3, 1]),
+        ("text:\"secondask3 about the things\"", vec![10, 8, 6]),
+        ("text:firstask5", vec![9]),
+        // The answer, and from then on as a message of the next requests.
+        ("text:secondreply4", vec![10, 8]),
+        ("text:marvellous", vec![10, 9, 8, 7, 6, 5, 4, 3, 2, 1]),
+        ("-text:firstask2", vec![10, 8, 6, 4, 2, 1]),
+        ("text:firstask4 OR text:secondask5", vec![10, 9, 7]),
+        ("text:firstask2 -text:firstask4", vec![5, 3]),
+        ("text:firstask1 text:secondask1", vec![]),
+    ];
+    for (text, expected) in &cases {
+        assert_eq!(store.ask(text), *expected, "without: {text}");
+    }
     let _index = store.index();
     store.indexed();
-    assert_eq!(found(store.path(), "second"), Some(vec![2]));
-    assert!(found(store.path(), "marvellous").is_some_and(|seqs| seqs.contains(&1)));
+    assert_eq!(found(store.path(), "firstask1"), Some(vec![1]), "it stands there once");
+    for (text, expected) in &cases {
+        assert_eq!(store.ask(text), *expected, "with: {text}");
+        let reader = Reader::open(store.path()).unwrap();
+        let query = Query::parse(text, 0).unwrap();
+        assert_eq!(reader.count(&query, 100).unwrap(), expected.len() as u64, "{text}");
+    }
 }
 
 #[test]

@@ -32,6 +32,7 @@ mod rest;
 mod rewrite;
 pub mod seal;
 mod shelf;
+mod spread;
 mod store;
 mod train;
 mod verify;
@@ -53,9 +54,10 @@ pub(in crate::store) use remove::vacuum;
 pub use remove::{Removed, give_back, prune, prune_to_size};
 pub use rewrite::{Hide, Rewritten, rewrite, rewrite_with};
 pub use shelf::Shelf;
+pub use spread::Segments;
 pub use store::Vault;
 pub use train::{Trained, samples, train};
-pub use verify::{Progress, Stats, Verified, stats, verify, verify_with};
+pub use verify::{Progress, Stats, Verified, stats, stats_of, verify, verify_with};
 pub use wire::Bad;
 
 /// Removes secrets from what is about to be stored. The same text always becomes the same text, so that what was equal

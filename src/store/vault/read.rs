@@ -2,14 +2,22 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension};
 
+use crate::store::capture::Absent;
 use crate::store::stored::{Body, Leg, Whole};
 use crate::store::vault::rest::{At, Rest, RestLeg, Told};
 use crate::store::vault::shelf::Shelf;
 use crate::store::vault::wire::{Bad, Cursor};
 use crate::store::vault::{Part, VaultError, frames};
 use crate::store::vault::{hash, recode, seal};
+
+const REQUEST: &str = "request";
+const ANSWER: &str = "answer";
+
+/// What is done about a part that is damaged: go on without it, or stop.
+type OnDamage<'a> = dyn FnMut(String, VaultError) -> Result<(), VaultError> + 'a;
 
 /// Headers, bodies and times of one exchange.
 #[derive(Debug, Clone, Default)]
@@ -40,24 +48,82 @@ pub fn read(connection: &Connection, seq: i64) -> Result<Option<Legs>, VaultErro
 impl Shelf {
     /// As [`read`], with what was unpacked before at hand.
     pub fn read(&mut self, connection: &Connection, seq: i64) -> Result<Option<Legs>, VaultError> {
+        self.read_as(connection, seq, &mut |_, error| Err(error))
+    }
+
+    /// As much as can be read: `found` hears of each part that is damaged, and the rest is given without it. An error only
+    /// where nothing can be told apart, or the file itself cannot be read.
+    pub fn salvage(
+        &mut self,
+        connection: &Connection,
+        seq: i64,
+        mut found: impl FnMut(String, Bad),
+    ) -> Result<Option<Legs>, VaultError> {
+        self.read_as(connection, seq, &mut |part, error| match error {
+            VaultError::Damaged { reason, .. } => {
+                found(part, reason);
+                Ok(())
+            }
+            error @ VaultError::Sqlite(_) => Err(error),
+        })
+    }
+
+    fn read_as(
+        &mut self,
+        connection: &Connection,
+        seq: i64,
+        on: &mut OnDamage<'_>,
+    ) -> Result<Option<Legs>, VaultError> {
         let Some((rest, _)) = self.rest(connection, seq)? else { return Ok(None) };
         let damaged = |reason| VaultError::Damaged { seq, reason };
         let mut tables = Cursor::new(&rest.frames);
-        let mut legs =
-            Legs { request: self.leg(connection, (seq, 0), rest.request)?, ..Legs::default() };
+        let mut are_tables_read = true;
+        let request = self.leg(connection, (seq, 0, REQUEST), rest.request, on)?;
+        let mut legs = Legs { request, ..Legs::default() };
         for (n, attempt) in (1..).zip(rest.attempts) {
-            let request = self.leg(connection, (seq, n), attempt.request)?;
-            let response = self.leg(connection, (seq, n), attempt.response)?;
+            let request = self.leg(connection, (seq, n, REQUEST), attempt.request, on)?;
+            let response = self.leg(connection, (seq, n, ANSWER), attempt.response, on)?;
+            let is_damaged = matches!(response.body, Body::Absent(Absent::Damaged));
             let body = response.body.whole().map(|whole| &whole.bytes[..]).unwrap_or_default();
-            let (frames, untabled) = frames::read(&mut tables, body).map_err(damaged)?;
+            let mut read = (Vec::new(), 0);
+            if are_tables_read {
+                match frames::read(&mut tables, body) {
+                    Ok(table) => read = table,
+                    Err(reason) => {
+                        // The tables stand one behind the other: without this one, none after it. With a body that is
+                        // damaged itself, it has been told.
+                        are_tables_read = false;
+                        if !is_damaged {
+                            on(format!("the times of attempt {n}"), damaged(reason))?;
+                        }
+                    }
+                }
+            }
+            let (frames, untabled) = read;
             let edits = attempt.edits.into_iter().map(Cow::into_owned).collect();
             legs.attempts.push(AttemptLegs { request, response, edits, frames, untabled });
         }
-        if tables.left() > 0 {
-            return Err(damaged(Bad("there is more than there should be")));
+        if are_tables_read && tables.left() > 0 {
+            let more = damaged(Bad("there is more than there should be"));
+            on("the times of the answers".to_owned(), more)?;
         }
-        legs.response = self.leg(connection, (seq, 0), rest.response)?;
+        legs.response = self.leg(connection, (seq, 0, ANSWER), rest.response, on)?;
         Ok(Some(legs))
+    }
+
+    /// Why a body of the exchange was let go; `None`: nothing of it says so.
+    pub fn why_shed(
+        &mut self,
+        connection: &Connection,
+        seq: i64,
+    ) -> Result<Option<Absent>, VaultError> {
+        let Some((mut rest, _)) = self.rest(connection, seq)? else { return Ok(None) };
+        Ok(rest.legs_mut().find_map(|leg| match leg.body {
+            At::Absent(why @ (Absent::ShedMemory | Absent::ShedQueue | Absent::ShedDisk)) => {
+                Some(why)
+            }
+            _ => None,
+        }))
     }
 
     /// The own part of an exchange, and the number of its dictionary.
@@ -91,29 +157,45 @@ impl Shelf {
     fn leg(
         &mut self,
         connection: &Connection,
-        (seq, leg): (i64, u64),
+        (seq, leg, side): (i64, u64, &str),
         read: RestLeg,
+        on: &mut OnDamage<'_>,
     ) -> Result<Leg, VaultError> {
-        let damaged = |reason| VaultError::Damaged { seq, reason };
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let line = read.head.line.map(|line| text(&line));
         let headers = read
             .head
             .headers
             .map(|headers| headers.iter().map(|(name, value)| (text(name), text(value))).collect());
-        let body = match read.body {
-            At::Absent(absent) => Body::Absent(absent),
-            At::Same => Body::Same,
-            At::Recipe(told) => {
-                let body = self.assemble(connection, seq, leg)?;
-                whole(told, body).map_err(damaged)?
-            }
-            At::Whole(told, bytes) => whole(told, bytes.to_vec()).map_err(damaged)?,
-            At::Woven(told, weave) => {
-                whole(told, self.weave(connection, seq, &weave)?).map_err(damaged)?
+        let body = match self.body(connection, (seq, leg), read.body) {
+            Ok(body) => body,
+            Err(error) => {
+                let whose = match leg {
+                    0 => format!("the client's {side}"),
+                    n => format!("the provider's {side} of attempt {n}"),
+                };
+                on(whose, error)?;
+                Body::Absent(Absent::Damaged)
             }
         };
         Ok(Leg { line, headers, body })
+    }
+
+    fn body(
+        &mut self,
+        connection: &Connection,
+        (seq, leg): (i64, u64),
+        at: At<Bytes>,
+    ) -> Result<Body, VaultError> {
+        let damaged = |reason| VaultError::Damaged { seq, reason };
+        let (told, bytes) = match at {
+            At::Absent(absent) => return Ok(Body::Absent(absent)),
+            At::Same => return Ok(Body::Same),
+            At::Recipe(told) => (told, self.assemble(connection, seq, leg)?),
+            At::Whole(told, bytes) => (told, bytes.to_vec()),
+            At::Woven(told, weave) => (told, self.weave(connection, seq, &weave)?),
+        };
+        whole(told, bytes).map_err(damaged)
     }
 }
 

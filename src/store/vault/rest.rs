@@ -273,11 +273,11 @@ fn read_digest(from: &mut Cursor<'_>) -> Result<[u8; DIGEST_BYTES], Bad> {
 
 fn absent_code(absent: Absent) -> u8 {
     match absent {
-        Absent::NotKept => 0,
+        Absent::NotKept | Absent::Nothing => 0,
         Absent::ShedMemory => 1,
         Absent::ShedQueue => 2,
         Absent::ShedDisk => 3,
-        Absent::Removed => 4,
+        Absent::Removed | Absent::Damaged => 4,
     }
 }
 

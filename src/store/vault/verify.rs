@@ -36,13 +36,14 @@ pub struct Verified {
 
 /// Decodes every body and compares its digest, and checks that whatever is needed is held by a link.
 pub fn verify(connection: &Connection, on: impl FnMut(Progress)) -> Result<Verified, VaultError> {
-    verify_with(connection, &mut Shelf::new(seal::in_force()), on)
+    verify_with(connection, &mut Shelf::new(seal::in_force()), None, on)
 }
 
-/// As [`verify`], with a shelf that has the key.
+/// As [`verify`], with a shelf that has the key; of all, or only of these exchanges.
 pub fn verify_with(
     connection: &Connection,
     shelf: &mut Shelf,
+    only: Option<&BTreeSet<i64>>,
     mut on: impl FnMut(Progress),
 ) -> Result<Verified, VaultError> {
     // One look at the whole: what is written meanwhile is of the next one.
@@ -50,7 +51,7 @@ pub fn verify_with(
     let _moment = alone.then(|| connection.unchecked_transaction()).transpose()?;
     let all =
         connection.query_row("SELECT count(*) FROM bodies", [], |row| row.get::<_, i64>(0))?;
-    let all = all.cast_unsigned();
+    let all = only.map_or(all.cast_unsigned(), |only| only.len() as u64);
     let links = links(connection)?;
     let mut verified = Verified::default();
     let mut statement =
@@ -58,6 +59,9 @@ pub fn verify_with(
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let (seq, content): (i64, bool) = (row.get(0)?, row.get(1)?);
+        if only.is_some_and(|only| !only.contains(&seq)) {
+            continue;
+        }
         let none = BTreeSet::new();
         let needs = links.get(&seq).unwrap_or(&none);
         match exchange(connection, shelf, (seq, content), needs, &mut verified) {
@@ -144,6 +148,29 @@ pub struct Stats {
     pub ratio: f64,
 }
 
+/// Counts what is kept of these exchanges, given as a JSON array of their numbers.
+pub fn stats_of(connection: &Connection, list: &str) -> rusqlite::Result<Stats> {
+    let sql = "SELECT count(rest), coalesce(sum(raw_bytes), 0), coalesce(sum(length(content)), 0),
+                      coalesce(sum(length(rest)), 0) FROM bodies
+               WHERE seq IN (SELECT value FROM json_each(?1))";
+    let number = |row: &rusqlite::Row<'_>, at| row.get::<_, i64>(at).map(i64::cast_unsigned);
+    let mut stats = connection.query_row(sql, [list], |row| {
+        Ok(Stats {
+            exchanges: number(row, 0)?,
+            raw_bytes: number(row, 1)?,
+            content_bytes: number(row, 2)?,
+            rest_bytes: number(row, 3)?,
+            ..Stats::default()
+        })
+    })?;
+    stats.ratio = ratio(stats.raw_bytes, stats.content_bytes + stats.rest_bytes);
+    Ok(stats)
+}
+
+fn ratio(raw: u64, stored: u64) -> f64 {
+    if stored == 0 { 1.0 } else { raw as f64 / stored as f64 }
+}
+
 /// Counts what there is; reads the whole file's tree.
 pub fn stats(connection: &Connection) -> rusqlite::Result<Stats> {
     let sql = "SELECT count(rest), coalesce(sum(raw_bytes), 0), coalesce(sum(length(content)), 0),
@@ -170,6 +197,6 @@ pub fn stats(connection: &Connection) -> rusqlite::Result<Stats> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| number(row, 0));
     stats.free_bytes = pragma("freelist_count")? * pragma("page_size")?;
     let stored = stats.content_bytes + stats.rest_bytes + stats.dictionary_bytes;
-    stats.ratio = if stored == 0 { 1.0 } else { stats.raw_bytes as f64 / stored as f64 };
+    stats.ratio = ratio(stats.raw_bytes, stored);
     Ok(stats)
 }

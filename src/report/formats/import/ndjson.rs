@@ -69,7 +69,7 @@ struct Line {
     duplicate_of: Option<String>,
     prefix_changed_at: Option<i64>,
     #[serde(default)]
-    labels: Vec<made::Label>,
+    labels: Vec<Labelled>,
     request: Leg,
     attempts: Vec<Attempt>,
     response: Leg,
@@ -214,12 +214,26 @@ fn whole(line: Line) -> Result<Recording, &'static str> {
         signals: line.signals,
         duplicate_of: line.duplicate_of,
         prefix_changed_at: line.prefix_changed_at,
-        labels: line.labels,
+        labels: own_labels(line.labels),
         request: leg(line.request)?,
         attempts: line.attempts.into_iter().map(attempt).collect::<Result<_, _>>()?,
         response: leg(line.response)?,
         id: line.id,
     })
+}
+
+/// A label, and what it was on.
+#[derive(Deserialize)]
+struct Labelled {
+    #[serde(default)]
+    on: String,
+    #[serde(flatten)]
+    label: made::Label,
+}
+
+/// Those of the session are on no exchange: put on one, taking them off the session would leave them there.
+fn own_labels(labels: Vec<Labelled>) -> Vec<made::Label> {
+    labels.into_iter().filter(|one| one.on != "session").map(|one| one.label).collect()
 }
 
 fn attempt(tried: Attempt) -> Result<made::Attempt, &'static str> {
