@@ -117,7 +117,8 @@ fn the_failing_calls_of_the_demo_are_explained() {
     let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
     for line in [
         "7 findings in 7 groups",
-        "Provider flaky holds fake/flaky back: its limit of requests is used up; it says to wait 1 s. \
+        "Provider flaky holds fake/flaky back: its limit of requests is used up (requests: 0 of 10,000 left); \
+         it says to wait 1 s. \
          rate_limit (requests) · where: provider · who can act: provider · certain",
         "stayed silent for 2.5",
         "idle_timeout · where: provider · who can act: provider · certain",
