@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use crate::store::{facts, upgrade};
+use crate::store::{erase, facts, upgrade};
 
 /// The file inside the data directory.
 pub const FILE: &str = "pinhole.db";
@@ -124,7 +124,7 @@ fn shrink_later(connection: &Connection) {
             return Ok(());
         }
         connection.pragma_update(None, "auto_vacuum", INCREMENTAL)?;
-        connection.execute_batch("VACUUM")
+        erase::write_anew(connection)
     };
     if let Err(error) = rewrite() {
         // Nothing is lost by it: the next start tries again.

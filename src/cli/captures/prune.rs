@@ -54,6 +54,11 @@ pub(super) fn run(args: &PruneArgs) -> Result<Exit, Exit> {
             "{} records and the bodies of {} exchanges deleted, {bytes} of the store",
             pruned.records, pruned.bodies
         ));
+        if pruned.log_held {
+            tell(
+                "somebody reads the store: what was deleted may stand in pinhole.db-wal until they end",
+            );
+        }
     }
     Ok(Exit::Done)
 }

@@ -18,6 +18,13 @@ pub(super) fn connection() -> Connection {
     connection
 }
 
+fn connection_to(path: &std::path::Path) -> Connection {
+    let connection = Connection::open(path).unwrap();
+    connection.pragma_update(None, "journal_mode", "wal").unwrap();
+    connection.execute_batch(include_str!("../schema/0002_bodies.sql")).unwrap();
+    connection
+}
+
 fn content(text: impl AsRef<[u8]>) -> BodyIn {
     let bytes = Bytes::copy_from_slice(text.as_ref());
     BodyIn::Content(Content { outline: outline(&bytes), bytes, ..Content::default() })
@@ -649,7 +656,8 @@ fn long_conversations_are_rewritten_with_what_goes_on_from_them() {
 
 #[test]
 fn a_dictionary_is_trained_when_it_is_worth_it_and_goes_with_what_it_knows() {
-    let mut connection = connection();
+    let folder = tempfile::tempdir().unwrap();
+    let mut connection = connection_to(&folder.path().join("store.db"));
     let mut vault = vault();
     let single = |n: i64| {
         let word = |word| format!("trained{} ", (word * n * 31 + n) % 199);
@@ -659,8 +667,18 @@ fn a_dictionary_is_trained_when_it_is_worth_it_and_goes_with_what_it_knows() {
     for seq in 1..=600 {
         put(&mut vault, &connection, seq, &single(seq));
     }
-    for _ in 0..10 {
+    let trained = "SELECT count(*) FROM dictionaries WHERE kind = 'content'";
+    // What is removed while it goes on may be in it.
+    let mut early = self::vault();
+    early.idle(&connection).unwrap();
+    crate::store::vault::store::count_removal(&connection).unwrap();
+    while !early.is_at(2) {
+        early.idle(&connection).unwrap();
+    }
+    assert_eq!(count(&connection, trained), 0);
+    while !vault.is_at(2) {
         vault.idle(&connection).unwrap();
+        std::thread::yield_now();
     }
     let trained = "SELECT count(*) FROM dictionaries WHERE kind = 'content'";
     assert_eq!(count(&connection, trained), 1);
