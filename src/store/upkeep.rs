@@ -180,7 +180,6 @@ pub fn prune(
     mut on: impl FnMut(u64),
 ) -> Result<Pruned, PruneError> {
     let mut connection = db::open_writer(folder, db::BUSY)?;
-    connection.pragma_update(None, "secure_delete", true)?;
     let (mut pruned, mut done) = (Pruned::default(), 0_u64);
     for some in seqs.chunks(STEP) {
         let removed = vault::prune(&mut connection, some)?;
@@ -376,8 +375,6 @@ mod tests {
         let _open = read(&folder);
         let pruned = prune(folder.path(), &[1, 2, 4, 10], true, |_| ()).unwrap();
         assert_eq!((pruned.bodies, pruned.log_held), (4, false));
-        for entry in std::fs::read_dir(folder.path()).unwrap() { let p = entry.unwrap().path(); let f = std::fs::read(&p).unwrap(); for n in [0,1,3] { let noise = noise(n, 200<<n); for (i, part) in [&noise[150..180], &noise[noise.len()-30..], format!("zebra{n}").as_bytes()].iter().enumerate() { for at in memchr::memmem::find_iter(&f, part) { eprintln!("{} {n} {i} page {} at {}", p.display(), at/16384+1, at % 16384); } } } }
-        { let c = db::open_writer(folder.path(), db::BUSY).unwrap(); erase::write_anew(&c).unwrap(); erase::empty_log(&c, Duration::ZERO).unwrap(); eprintln!("vac {:?}", found(&folder)); }
         assert_eq!(found(&folder), [2, 4, 5, 6, 7, 8]);
     }
 
