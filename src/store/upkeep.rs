@@ -431,6 +431,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_rewritten_is_found_by_its_flag() {
+        let folder = store(3);
+        let redacted = || {
+            let query = Query::parse("redacted:true", 0).unwrap();
+            let reader = Reader::open(folder.path()).unwrap();
+            reader.list(&query, &Page::newest(10)).unwrap().len()
+        };
+        assert_eq!(redacted(), 0);
+        let mut connection = db::open_writer(folder.path(), db::BUSY).unwrap();
+        let hide = |text: &[u8]| {
+            let at = memchr::memmem::find(text, b"answer 1")?;
+            Some([&text[..at], b"[gone]", &text[at + 8..]].concat())
+        };
+        let shelf = &mut vault::Shelf::default();
+        vault::rewrite(&mut connection, shelf, &[1, 2, 3], &hide).unwrap();
+        assert_eq!(redacted(), 1);
+    }
+
+    #[test]
     fn a_log_that_somebody_holds_is_told_of() {
         let folder = noisy();
         let reader = read(&folder);

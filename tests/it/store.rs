@@ -5,6 +5,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pinhole::admin;
@@ -594,4 +595,34 @@ async fn zero_retention_takes_what_an_earlier_start_kept() {
         let records = number(&open(&place), "SELECT count(*) FROM exchanges");
         assert_eq!(records, if off { 1 } else { 2 });
     }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_by_ready_and_ends_with_the_first_batch_that_fits() {
+    let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (gateway, handle) = keeping(folder.path(), &upstream.url());
+    gateway.shared().queue.has_store(Arc::clone(handle.counters()));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let operations = listener.local_addr().expect("its address");
+    task::spawn("operations", admin::serve(listener, Arc::clone(gateway.shared())));
+    let ready = || async move {
+        let request = Request::get("/ready").header("host", "127.0.0.1");
+        let answer = raw::send(operations, &request).await;
+        assert_eq!(answer.status, 200, "it stops no traffic");
+        answer.json()["warnings"].to_string()
+    };
+    assert_eq!(ready().await, "[]");
+    // As the writer does; that it does is told by the store's own tests.
+    handle.counters().without_bodies.store(true, Ordering::Relaxed);
+    assert!(ready().await.contains("the disk is full: records are kept"));
+    handle.counters().failing.store(true, Ordering::Relaxed);
+    assert!(ready().await.contains("the store cannot be written"));
+    gateway.call(&chat("m")).await;
+    assert!(handle.flush(raw::DEADLINE), "the writer does not answer");
+    eventually("the record", || {
+        (number(&open(folder.path()), "SELECT count(*) FROM exchanges") == 1).then_some(())
+    })
+    .await;
+    assert_eq!(ready().await, "[]");
 }

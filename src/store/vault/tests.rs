@@ -347,6 +347,39 @@ fn sealed_bodies_open_with_the_key_and_in_their_place() {
     assert!(told.contains("another key"), "{told}");
 }
 
+#[test]
+fn templates_of_before_the_encryption_are_rewritten_too() {
+    let mut connection = connection();
+    let with_key = |n: usize| {
+        let mut captured = exchange(message(n), "{}");
+        if let Some(headers) = &mut captured.request.headers {
+            headers.push(("x-key".into(), "a secret-key here".into()));
+        }
+        captured
+    };
+    // What comes twice gets a template.
+    let mut open = vault();
+    for seq in [1, 2] {
+        put(&mut open, &connection, seq, &with_key(1));
+    }
+    let seal: Arc<dyn Seal> = Arc::new(Turn);
+    let mut sealed = Vault::new(Box::new(NoClean), Some(Arc::clone(&seal)));
+    for seq in [3, 4] {
+        put(&mut sealed, &connection, seq, &with_key(2));
+    }
+    let hide = |text: &[u8]| Hide.clean(text);
+    let mut shelf = Shelf::new(Some(Arc::clone(&seal)));
+    let done = vault::rewrite(&mut connection, &mut shelf, &[1, 2, 3, 4], &hide).unwrap();
+    assert_eq!(done.templates, 2, "{done:?}");
+    let plain = "SELECT count(*) FROM dictionaries WHERE kind = 'headers' AND instr(bytes, 'secret-key') > 0";
+    assert_eq!(count(&connection, plain), 0);
+    let mut shelf = Shelf::new(Some(seal));
+    for seq in 1..=4 {
+        let read = shelf.read(&connection, seq).unwrap().unwrap();
+        assert!(!format!("{read:?}").contains("secret-key"), "{read:?}");
+    }
+}
+
 fn count(connection: &Connection, sql: &str) -> i64 {
     connection.query_row(sql, [], |row| row.get(0)).unwrap()
 }
