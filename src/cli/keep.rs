@@ -17,6 +17,7 @@ use crate::observe::rules::RulesInForce;
 use crate::policy::capture::{Facts, Rules};
 use crate::store::Counters;
 use crate::store::awaited::Awaited as Awaiting;
+use crate::store::db;
 use crate::store::digest_key;
 use crate::store::entry::Bodies;
 use crate::store::expire::Bounds;
@@ -25,6 +26,7 @@ use crate::store::inbox::{Handle, Limits};
 use crate::store::lock::{LockError, ServeLock};
 use crate::store::reader::Reader;
 use crate::store::search::{self, Indexer};
+use crate::store::upkeep;
 use crate::store::vault::{Vault, seal};
 use crate::store::writer::Writer;
 use crate::telemetry::instruments::Telemetry;
@@ -53,19 +55,19 @@ pub fn start(
 ) -> Result<Option<Store>, LockError> {
     // Without a store spans and log lines are redacted all the same.
     clean::in_force().reload(&settings.redact);
+    let folder = &settings.server.data_dir;
+    let bounds = bounds(settings);
     if settings.capture.rules.most() == Level::Off {
+        if bounds.keep_no_bodies() && folder.join(db::FILE).exists() {
+            let _lock = ServeLock::take(folder)?;
+            wipe(folder, &bounds);
+        }
         return Ok(None);
     }
-    let folder = &settings.server.data_dir;
     let lock = ServeLock::take(folder)?;
     clean::in_force().start(&settings.redact, digest_key::digest_key(folder)?);
     let limits = Limits {
-        bounds: Bounds {
-            bodies_age: settings.retention.bodies_age,
-            bytes_max: settings.retention.bodies_bytes_max,
-            require_export: settings.retention.require_export,
-            records_age: settings.retention.records_age,
-        },
+        bounds,
         bytes_max: settings.capture.memory_bytes_max as u64 / 2,
         ..Limits::default()
     };
@@ -85,6 +87,26 @@ pub fn start(
     }))
 }
 
+fn bounds(settings: &Settings) -> Bounds {
+    Bounds {
+        bodies_age: settings.retention.bodies_age,
+        bytes_max: settings.retention.bodies_bytes_max,
+        require_export: settings.retention.require_export,
+        records_age: settings.retention.records_age,
+    }
+}
+
+/// Zero retention where nothing is kept any more: what was kept goes before the first request comes.
+fn wipe(folder: &Path, bounds: &Bounds) {
+    match upkeep::wipe(folder, bounds) {
+        Ok(()) => tracing::info!("bodies that were kept before are deleted: retention is zero"),
+        Err(error) => tracing::error!(
+            path = %folder.join(db::FILE).display(),
+            "bodies that were kept before cannot be deleted, though retention is zero: {error}; or remove the file by hand"
+        ),
+    }
+}
+
 /// Starts indexing texts. Not where they are sealed: the index would hold their words in the clear.
 fn index(settings: &Settings, counters: &Arc<Counters>) -> Option<Indexer> {
     let folder = &settings.server.data_dir;
@@ -94,7 +116,11 @@ fn index(settings: &Settings, counters: &Arc<Counters>) -> Option<Indexer> {
         }
         return None;
     }
-    if settings.capture.rules.most() < Level::Full {
+    // An index that is there already has to lose what the store loses.
+    let has_index = folder.join(search::FILE).exists();
+    if bounds(settings).keep_no_bodies()
+        || settings.capture.rules.most() < Level::Full && !has_index
+    {
         return None;
     }
     let counters = Arc::clone(counters);
@@ -166,6 +192,9 @@ pub fn watch(telemetry: &Telemetry, counters: &Arc<Counters>) {
     });
     watched(Metric::ObservationsLost, &["body", "disk_full"], |counters| {
         &counters.bodies_shed_disk
+    });
+    watched(Metric::ObservationsLost, &["body", "write_failed"], |counters| {
+        &counters.bodies_failed
     });
     watched(Metric::CaptureQueueExchanges, &[], |counters| &counters.queued);
     watched(Metric::ObservationsLost, &["row", "queue_full"], |counters| &counters.dropped);

@@ -37,6 +37,9 @@ pub trait Bodies: Send {
     /// What was stored since the last commit is not there.
     fn rolled_back(&mut self);
 
+    /// What the last failed [`Bodies::store`] wrote is not there; what was stored before is.
+    fn undone(&mut self) {}
+
     /// The next transaction is in a file that was opened anew, perhaps another one.
     fn reopened(&mut self) {}
 
@@ -61,6 +64,10 @@ impl Bodies for Vault {
 
     fn rolled_back(&mut self) {
         self.rolled_back();
+    }
+
+    fn undone(&mut self) {
+        self.undone();
     }
 
     fn reopened(&mut self) {
@@ -144,6 +151,9 @@ mod tests {
     struct Shelf {
         stored: Arc<Mutex<Vec<(i64, bool)>>>,
         full: Arc<AtomicBool>,
+        /// Bodies of this many bytes cannot be stored, after a part of them was.
+        bad: usize,
+        undone: Arc<AtomicU64>,
         rollbacks: Arc<AtomicU64>,
         commits: Arc<AtomicU64>,
     }
@@ -165,6 +175,11 @@ mod tests {
             }
             let sql = "INSERT INTO bodies (seq, raw_bytes) VALUES (?, 10)";
             connection.execute(sql, [seq])?;
+            if let BodyIn::Content(content) = &captured.request.body
+                && content.bytes.len() == self.bad
+            {
+                return Err(rusqlite::Error::ToSqlConversionFailure("odd".into()));
+            }
             self.stored.lock().unwrap().push((seq, has_body));
             let flags = if has_body { flags::REPLAYABLE } else { 0 };
             Ok(Kept { flags, raw_bytes: 10, stored_bytes: 3, policy: None })
@@ -172,6 +187,10 @@ mod tests {
 
         fn committed(&mut self) {
             self.commits.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn undone(&mut self) {
+            self.undone.fetch_add(1, Ordering::Relaxed);
         }
 
         fn rolled_back(&mut self) {
@@ -242,6 +261,29 @@ mod tests {
         assert_eq!([&counters.queued_bytes, &*rollbacks, &*commits].map(counted), [0, 1, 3]);
         let shed = format!("exchange_records WHERE flags & {} <> 0", flags::SHED);
         assert_eq!(count(&read(&folder), &shed), 3);
+    }
+
+    #[test]
+    fn a_body_that_cannot_be_stored_loses_itself_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = Shelf { bad: 13, ..Shelf::default() };
+        let undone = Arc::clone(&shelf.undone);
+        let bodies: Box<dyn Bodies> = Box::new(shelf);
+        let mut writer =
+            Writer::start_with(folder.path(), Limits::default(), Some(bodies)).unwrap();
+        let sizes = [10, 13, 11, 13, 12];
+        writer.handle().put((0..).zip(sizes).map(|(n, size)| entry(n, size)).collect());
+        writer.stop();
+        let counters = writer.handle().counters();
+        let told = [&counters.stored, &counters.failed, &counters.bodies_failed, &undone];
+        assert_eq!(told.map(counted), [5, 0, 2, 2]);
+        assert!(!counters.failing.load(Ordering::Relaxed));
+        let database = read(&folder);
+        assert_eq!(count(&database, "exchange_records"), 5);
+        assert_eq!(count(&database, "bodies WHERE seq IN (1, 3, 5)"), 3);
+        assert_eq!(count(&database, "bodies"), 3, "nothing is left of the others");
+        let shed = format!("exchange_records WHERE seq IN (2, 4) AND flags = {}", flags::SHED);
+        assert_eq!(count(&database, &shed), 2);
     }
 
     #[test]

@@ -142,7 +142,7 @@ pub fn recover(folder: &Path) -> Result<u64, OpenError> {
             })?;
             heads.map(|head| head.map(|head| cut(head).into())).collect::<rusqlite::Result<_>>()?
         };
-        let done = insert(&transaction, &mut Memory::default(), None, &entries)?;
+        let done = insert(&transaction, &mut Memory::default(), None, (&entries, false))?;
         transaction.execute("DELETE FROM in_flight", [])?;
         transaction.commit()?;
         Ok(done.stored)

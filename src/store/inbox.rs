@@ -24,6 +24,7 @@ use crate::store::text::{NAME_MAX, fit};
 const MESSAGES_MAX: usize = 4_096;
 /// Limit: after this long a stop gives up what is not written yet.
 pub(super) const STOP_MAX: Duration = Duration::from_secs(3);
+const BODIES_AGAIN: Duration = Duration::from_secs(5);
 const PAUSES: &[Duration] = &[Duration::from_millis(100), Duration::from_millis(500)];
 
 /// The writer's bounds.
@@ -41,6 +42,8 @@ pub struct Limits {
     pub busy: Duration,
     /// The pauses before a failed transaction is tried again.
     pub pauses: &'static [Duration],
+    /// After a full disk, bodies are tried again this much later; records always.
+    pub bodies_again: Duration,
     /// What is removed when.
     pub bounds: Bounds,
 }
@@ -54,6 +57,7 @@ impl Default for Limits {
             company: Duration::from_millis(50),
             busy: db::BUSY,
             pauses: PAUSES,
+            bodies_again: BODIES_AGAIN,
             bounds: Bounds::default(),
         }
     }
@@ -70,6 +74,8 @@ pub struct Handle {
     changes: Arc<Mutex<VecDeque<Change>>>,
     /// The same, of exchanges that have not ended.
     heads: Arc<Mutex<Heads>>,
+    /// The same, of exchanges whose rows found no room.
+    late: Arc<Mutex<Late>>,
     leaving: Arc<OnceLock<Leaving>>,
 }
 
@@ -104,6 +110,7 @@ impl Handle {
             bytes_max: limits.bytes_max,
             changes: Arc::default(),
             heads: Arc::default(),
+            late: Arc::default(),
             leaving: Arc::default(),
         };
         (handle, inbox)
@@ -154,8 +161,20 @@ impl Handle {
         bytes
     }
 
+    /// The records are lost; what the exchanges took goes to the roll-ups with the next transaction.
     fn drop_entries(&self, entries: &[Entry]) {
         self.count_dropped(entries.len() as u64);
+        let first = {
+            let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+            let first = late.is_empty();
+            for entry in entries {
+                late.add_row(&entry.row);
+            }
+            first && !late.is_empty()
+        };
+        if first {
+            self.wake();
+        }
         let written = entries.iter().filter(|entry| entry.row.head_written);
         let ended: Vec<_> = written.map(|entry| entry.row.id).collect();
         if !ended.is_empty() {
@@ -180,6 +199,10 @@ impl Handle {
         if first {
             self.wake();
         }
+    }
+
+    pub(super) fn take_late(&self) -> Late {
+        std::mem::take(&mut *self.late.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn take_heads(&self) -> Heads {

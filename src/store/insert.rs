@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use rusqlite::{CachedStatement, Connection, ToSql};
 
 use crate::neutral::usage::UsageSource;
+use crate::store::apart::alone;
 use crate::store::detail::Detail;
 use crate::store::entry::{Bodies, Entry};
+use crate::store::flags;
 use crate::store::memory::Memory;
 use crate::store::rollup::Batch;
 use crate::store::row::{Row, int};
@@ -23,16 +25,19 @@ pub(super) struct Inserted {
     pub stored: u64,
     /// Rows the database would not have; the rest of the batch is stored.
     pub refused: u64,
+    /// Exchanges whose bodies could not be stored; their records are.
+    pub without_bodies: u64,
 }
 
 /// Writes exchanges and what they add to the roll-ups, inside the caller's transaction.
 ///
-/// An error means that the transaction is lost. A row that is refused for itself is counted and left out.
+/// An error means that the transaction is lost. A row that is refused for itself is counted and left out. With `apart`, so
+/// are bodies that cannot be stored: each exchange's are written so that they can be undone alone, which costs time.
 pub(super) fn insert<'b>(
     connection: &Connection,
     memory: &mut Memory,
     mut bodies: Option<&mut (dyn Bodies + 'b)>,
-    entries: &[Entry],
+    (entries, apart): (&[Entry], bool),
 ) -> rusqlite::Result<Inserted> {
     let mut done = Inserted::default();
     let mut batch = Batch::default();
@@ -47,7 +52,13 @@ pub(super) fn insert<'b>(
                 done.refused += 1;
                 continue;
             }
-            kept = bodies.store(connection, seq, row.session.as_deref(), captured)?;
+            let mut store = || bodies.store(connection, seq, row.session.as_deref(), captured);
+            kept = if apart { alone(connection, &mut store)? } else { Some(store()?) }
+                .unwrap_or_else(|| {
+                    bodies.undone();
+                    done.without_bodies += 1;
+                    Kept { flags: flags::SHED, ..Kept::default() }
+                });
         }
         match insert_one(connection, &mut records, memory, (seq, row, kept)) {
             Ok(()) => {
@@ -59,6 +70,9 @@ pub(super) fn insert<'b>(
             Err(error) if is_of_the_row(&error) => {
                 tracing::debug!(%error, "a row was refused; the rest of its batch is stored");
                 done.refused += 1;
+                if !is_there(connection, row)? {
+                    batch.add_lost(row);
+                }
             }
             Err(error) => return Err(error),
         }

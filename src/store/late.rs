@@ -1,5 +1,5 @@
 //! Tokens and cost without records: of exchanges whose records were lost, which count all the same. They go into the
-//! roll-ups, under the hour in which they became known; whose they were and in which session is lost.
+//! roll-ups under the hour the exchange began in, or that in which they became known; in which session is lost.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,19 +8,35 @@ use rusqlite::Connection;
 
 use crate::exchange::summary::Account;
 use crate::neutral::usage::UsageSource;
-use crate::store::rollup::{Batch, Measure, Place, Sums, add_tokens, hour_of};
-use crate::store::row::int;
+use crate::store::rollup::{Batch, Counted, Measure, Place, Sums, add_tokens, hour_of, sums_of};
+use crate::store::row::{Row, int};
 use crate::store::text::fit_shared;
 
-/// What is on its way to the roll-ups: one account an hour, provider and model, so that waiting takes no more room.
+/// Whose it is: the hour, the provider, the model, the label of the gateway key.
+type Owner = (i64, Arc<str>, Arc<str>, Arc<str>);
+
+/// What is on its way to the roll-ups: one sum an owner, so that waiting takes no more room.
 #[derive(Debug, Clone, Default)]
-pub struct Late(HashMap<(i64, Arc<str>, Arc<str>), Account>);
+pub struct Late(HashMap<Owner, Sums>);
 
 impl Late {
     /// Adds what became known at the instant `at_us`.
     pub fn add(&mut self, at_us: i64, account: &Account) {
-        let names = (fit_shared(&account.provider), fit_shared(&account.model_label));
-        self.merge(hour_of(at_us), names, account);
+        let (provider, model) = (fit_shared(&account.provider), fit_shared(&account.model_label));
+        self.merge((hour_of(at_us), provider, model, "".into()), &sums_of_account(account));
+    }
+
+    /// Adds what an exchange took whose row is given up. Replays count nowhere.
+    pub(super) fn add_row(&mut self, row: &Row) {
+        if row.run_id.is_some() {
+            return;
+        }
+        let key_label = row.key_label.clone().unwrap_or_default();
+        for attempt in &row.attempts {
+            let (provider, model) = (Arc::clone(&attempt.provider), attempt.model_label.clone());
+            let owner = (hour_of(row.started_at_us), provider, model, Arc::clone(&key_label));
+            self.merge(owner, &sums_of(&Counted::from(attempt)));
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -28,8 +44,8 @@ impl Late {
     }
 
     pub(super) fn take_up(&mut self, other: Self) {
-        for ((start_s, provider, model), account) in other.0 {
-            self.merge(start_s, (provider, model), &account);
+        for (owner, sums) in other.0 {
+            self.merge(owner, &sums);
         }
     }
 
@@ -37,25 +53,22 @@ impl Late {
         self.0.clear();
     }
 
-    fn merge(&mut self, start_s: i64, (provider, model): (Arc<str>, Arc<str>), account: &Account) {
-        let known = self.0.entry((start_s, provider, model));
-        known
-            .or_insert_with(|| Account::new(&account.provider, &account.model_label))
-            .plus(account);
+    fn merge(&mut self, owner: Owner, sums: &Sums) {
+        self.0.entry(owner).or_default().plus(sums);
     }
 
     /// Adds to the tables, inside the caller's transaction.
     pub(super) fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
         let mut batch = Batch::default();
-        for ((start_s, provider, model), account) in &self.0 {
-            let place = Place { start_s: *start_s, ..Place::default() };
-            batch.correct(&place, provider, model, &sums_of(account));
+        for ((start_s, provider, model, key_label), sums) in &self.0 {
+            let place = Place { start_s: *start_s, key_label, ..Place::default() };
+            batch.correct(&place, provider, model, sums);
         }
         batch.write(connection)
     }
 }
 
-fn sums_of(account: &Account) -> Sums {
+fn sums_of_account(account: &Account) -> Sums {
     let mut sums = Sums::default();
     add_tokens(&mut sums, UsageSource::Provider, &account.told);
     add_tokens(&mut sums, UsageSource::Estimated, &account.estimated);

@@ -8,6 +8,7 @@
 //! ```
 
 pub mod adopt;
+mod apart;
 pub mod awaited;
 pub mod backup;
 pub mod capture;
@@ -15,10 +16,12 @@ pub mod db;
 mod detail;
 pub mod digest_key;
 pub mod entry;
+mod erase;
 pub mod exchange;
 pub mod expire;
 pub mod exported;
 pub mod facts;
+mod fault;
 pub mod flags;
 pub mod in_flight;
 pub mod inbox;
@@ -74,6 +77,8 @@ pub struct Counters {
     pub bodies_shed_queue: AtomicU64,
     /// Exchanges whose bodies found no room on the disk; their records were written.
     pub bodies_shed_disk: AtomicU64,
+    /// Exchanges whose bodies could not be stored, for what is in them; their records were written.
+    pub bodies_failed: AtomicU64,
     /// Bytes of bodies as they were on the wire, and what they take on disk.
     pub raw_bytes: AtomicU64,
     pub stored_bytes: AtomicU64,

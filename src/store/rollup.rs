@@ -218,6 +218,22 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// Adds what an exchange took whose row is given up: its tokens and cost, and no request.
+    pub(super) fn add_lost(&mut self, row: &'a Row) {
+        if row.run_id.is_some() {
+            return;
+        }
+        let place = Place {
+            start_s: hour_of(row.started_at_us),
+            key_label: row.key_label.as_deref().unwrap_or_default(),
+            ..Place::default()
+        };
+        for attempt in &row.attempts {
+            let sums = sums_of(&Counted::from(attempt));
+            self.correct(&place, &attempt.provider, &attempt.model_label, &sums);
+        }
+    }
+
     /// Adds sums that belong to no row of this batch: they are late, or mend what a row counted before.
     pub(super) fn correct(
         &mut self,

@@ -791,6 +791,31 @@ fn a_full_disk_is_counted_and_passes() {
     flushed(handle);
     assert_eq!(counted(&counters.stored), stored + 100);
     assert!(!counters.failing.load(Ordering::Relaxed));
+    let total = usage(folder.path(), &["day"]).total;
+    let sums = [Measure::Requests, Measure::Input, Measure::Output, Measure::Cost];
+    let told = sums.map(|measure| total.sums.get(measure));
+    assert_eq!(told, [signed(stored) + 100, 210_000, 21_000, 2_100_000], "nothing is lost of it");
+}
+
+#[test]
+fn what_lost_rows_took_counts_under_their_hour_and_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits { queue_max: 0, ..Limits::default() };
+    let mut writer = writer_with(folder.path(), limits);
+    let mut keyed = plain(1);
+    keyed.key_label = Some("ours".into());
+    let mut replay = plain(2);
+    replay.run_id = Some([7; 16]);
+    writer.handle().put(vec![keyed, replay, plain(3)]);
+    writer.stop();
+    let report = usage(folder.path(), &["key", "hour"]);
+    let told: Vec<_> = report
+        .lines
+        .iter()
+        .map(|line| (line.group.clone(), line.sums.get(Measure::Cost)))
+        .collect();
+    assert_eq!((told.len(), report.total.sums.get(Measure::Cost)), (2, 2_000), "{told:?}");
+    assert!(told.iter().any(|(names, _)| names.iter().any(|name| name == "ours")), "{told:?}");
 }
 
 #[test]
@@ -824,6 +849,10 @@ fn a_full_queue_drops_and_counts_and_never_waits() {
     go.send(()).unwrap();
     writer.stop();
     assert_eq!((counted(&counters.queued), counted(&counters.stored)), (0, 10));
+    let total = usage(folder.path(), &["model"]).total;
+    let sums = [Measure::Requests, Measure::Input, Measure::Output, Measure::Cost];
+    let told = sums.map(|measure| total.sums.get(measure));
+    assert_eq!(told, [10, 1_600, 160, 16_000], "what was dropped took tokens all the same");
     writer.handle().put(vec![plain(99)]);
     assert_eq!(counted(&counters.dropped), 7, "after the end there is no writer");
 }

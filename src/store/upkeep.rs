@@ -10,11 +10,12 @@ use serde::Serialize;
 use crate::base::clock;
 use crate::store::capture::Absent;
 use crate::store::db::{self, OpenError};
+use crate::store::expire::{self, Bounds, Cursor};
 use crate::store::query::Query;
 use crate::store::query::page::Order;
 use crate::store::reader::{ReadError, Reader};
 use crate::store::vault::{self, Progress, Stats, VaultError, Verified};
-use crate::store::{flags, listing, retention, search};
+use crate::store::{erase, flags, listing, retention, search};
 
 /// The full-text index beside the store.
 const SEARCH: &str = "search.db";
@@ -90,6 +91,8 @@ pub struct Pruned {
     pub bodies: u64,
     /// Bytes of the blobs.
     pub bytes: u64,
+    /// Somebody reads the store and holds on to its log, in which what was deleted may still stand.
+    pub log_held: bool,
 }
 
 /// Why a deletion stopped.
@@ -99,6 +102,8 @@ pub enum PruneError {
     Open(#[from] OpenError),
     #[error(transparent)]
     Vault(#[from] VaultError),
+    #[error("search.db cannot be deleted: {0}; remove it by hand, it is made anew")]
+    Search(std::io::Error),
     #[error("the deletion stopped: {0}; what is gone is gone, the rest can be deleted again")]
     Sqlite(#[from] rusqlite::Error),
 }
@@ -272,7 +277,20 @@ pub fn prune(
         on(done);
     }
     while vault::give_back(&connection)? {}
+    // Once for all of them: each time, the whole index is written.
+    search::settle(folder)?;
+    pruned.log_held = !erase::empty_log_or_tell(&connection)?;
     Ok(pruned)
+}
+
+/// Does at once what zero retention asks of a store that is not in use: nothing of any body is left in its files, and
+/// nothing in the index of texts.
+pub fn wipe(folder: &Path, bounds: &Bounds) -> Result<(), PruneError> {
+    let mut connection = db::open_writer(folder, db::BUSY)?;
+    let mut cursor = Cursor::default();
+    while expire::step(&mut connection, bounds, &mut cursor, clock::wall_us())? {}
+    erase::empty_log_or_tell(&connection)?;
+    search::discard(folder).map_err(PruneError::Search)
 }
 
 fn delete(connection: &mut Connection, seqs: &[i64]) -> rusqlite::Result<u64> {
@@ -285,17 +303,22 @@ fn delete(connection: &mut Connection, seqs: &[i64]) -> rusqlite::Result<u64> {
     }
     let (mut left, mut deleted) = (there.as_slice(), 0);
     while !left.is_empty() {
+        let began = clock::now();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let gone = retention::delete_records(&transaction, left, Some(clock::now() + HOLD))?;
         transaction.commit()?;
         deleted += gone as u64;
         left = left.get(gone.max(1)..).unwrap_or_default();
+        // As long as the file was held, it is left to others.
+        std::thread::sleep(clock::now().saturating_duration_since(began));
     }
     Ok(deleted)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use bytes::Bytes;
     use tempfile::TempDir;
 
@@ -373,6 +396,177 @@ mod tests {
         assert!(request.starts_with(b"{\"n\":19,"), "{}", String::from_utf8_lossy(request));
         assert!(reader.check(None, |_| ()).unwrap().is_well());
         assert_eq!(prune(folder.path(), &all, false, |_| ()).unwrap(), Pruned::default());
+    }
+
+    /// What no compression makes smaller, so that it stands in the file as it is.
+    fn noise(n: u64, bytes: usize) -> Vec<u8> {
+        let mut noise = vec![0; bytes];
+        blake3::Hasher::new().update(&n.to_le_bytes()).finalize_xof().fill(&mut noise);
+        noise
+    }
+
+    /// Ten exchanges whose bodies hold noise of their number, of all sizes, and a word each that is indexed.
+    fn noisy() -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = Vault::new(Box::new(NoClean), None);
+        let mut writer =
+            Writer::start_with(folder.path(), Limits::default(), Some(Box::new(vault))).unwrap();
+        let entries = (0..10_u32).map(|n| {
+            let content = Content { bytes: noise(n.into(), 200 << n).into(), ..Content::default() };
+            let word = format!("{{\"messages\":[{{\"role\":\"user\",\"content\":\"zebra{n}\"}}]}}");
+            let captured = Captured {
+                request: LegIn { body: body(&word), ..LegIn::default() },
+                response: LegIn { body: BodyIn::Content(content), ..LegIn::default() },
+                ..Captured::default()
+            };
+            let mut row = plain(n.into());
+            row.flags = if n == 4 { flags::PINNED } else { 0 };
+            Entry { row, captured: Some(Box::new(captured)) }
+        });
+        writer.handle().put(entries.collect());
+        flushed(writer.handle());
+        writer.stop();
+        let index = search::Limits { every: Duration::from_millis(5), ..Default::default() };
+        let index = search::Indexer::start(folder.path(), index, Box::new(|| false)).unwrap();
+        while search::State::of(folder.path()).is_none_or(|state| state.documents < 10) {
+            std::thread::yield_now();
+        }
+        drop(index);
+        folder
+    }
+
+    /// The numbers whose noise, or whose word, stands in any of the files.
+    fn found(folder: &TempDir) -> Vec<u32> {
+        let files = std::fs::read_dir(folder.path()).unwrap();
+        let files: Vec<Vec<u8>> =
+            files.map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect();
+        let stands = |n: u32| {
+            let noise = noise(n.into(), 200 << n);
+            // In the middle of what was stored, and at its end.
+            [&noise[150..180], &noise[noise.len() - 30..], format!("zebra{n}").as_bytes()]
+                .iter()
+                .any(|part| files.iter().any(|file| memchr::memmem::find(file, part).is_some()))
+        };
+        (0..10).filter(|n| stands(*n)).collect()
+    }
+
+    #[test]
+    fn what_is_deleted_stands_in_no_file() {
+        let folder = noisy();
+        assert_eq!(found(&folder), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        // A reader that came before, and a connection that keeps the log from being deleted.
+        let _open = read(&folder);
+        let pruned = prune(folder.path(), &[1, 2, 4, 10], true, |_| ()).unwrap();
+        assert_eq!((pruned.bodies, pruned.log_held), (4, false));
+        assert_eq!(found(&folder), [2, 4, 5, 6, 7, 8]);
+    }
+
+    #[test]
+    fn a_full_disk_sheds_bodies_keeps_records_and_is_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = Vault::new(Box::new(NoClean), None);
+        let bodies_again = Duration::from_millis(20);
+        let limits = Limits { bodies_again, ..Limits::default() };
+        let writer = Writer::start_with(folder.path(), limits, Some(Box::new(vault))).unwrap();
+        let handle = writer.handle();
+        let pages = |more: i64| {
+            handle.run(move |connection| {
+                let now: i64 =
+                    connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+                let max = now + more;
+                connection
+                    .pragma_update_and_check(None, "max_page_count", max, |_| Ok(()))
+                    .unwrap();
+            });
+        };
+        let put = |n: u64| {
+            let content = Content { bytes: noise(n, 200_000).into(), ..Content::default() };
+            let request = LegIn { body: BodyIn::Content(content), ..LegIn::default() };
+            let captured = Captured { request, ..Captured::default() };
+            handle.put(vec![Entry { row: plain(n), captured: Some(Box::new(captured)) }]);
+            flushed(handle);
+        };
+        put(0);
+        pages(6);
+        put(1);
+        let counters = handle.counters();
+        let told = |counters: &crate::store::Counters| {
+            use std::sync::atomic::Ordering::Relaxed;
+            let counts = [&counters.stored, &counters.failed, &counters.bodies_shed_disk];
+            (
+                counts.map(|count| count.load(Relaxed)),
+                counters.without_bodies.load(Relaxed),
+                counters.failing.load(Relaxed),
+            )
+        };
+        assert_eq!(told(counters), ([2, 0, 1], true, false), "records go on");
+        pages(1_000);
+        let until = clock::now() + 2 * bodies_again;
+        while clock::now() < until {
+            std::thread::yield_now();
+        }
+        put(2);
+        assert_eq!(told(counters), ([3, 0, 1], false, false), "there is room again");
+        assert_eq!(
+            count(&read(&folder), "bodies WHERE length(content) > 190000 OR length(rest) > 190000"),
+            2
+        );
+    }
+
+    #[test]
+    fn what_is_rewritten_is_found_by_its_flag() {
+        let folder = store(3);
+        let redacted = || {
+            let query = Query::parse("redacted:true", 0).unwrap();
+            let reader = Reader::open(folder.path()).unwrap();
+            reader.list(&query, &Page::newest(10)).unwrap().len()
+        };
+        assert_eq!(redacted(), 0);
+        let mut connection = db::open_writer(folder.path(), db::BUSY).unwrap();
+        let hide = |text: &[u8]| {
+            let at = memchr::memmem::find(text, b"answer 1")?;
+            Some([&text[..at], b"[gone]", &text[at + 8..]].concat())
+        };
+        let shelf = &mut vault::Shelf::default();
+        vault::rewrite(&mut connection, shelf, &[1, 2, 3], &hide).unwrap();
+        assert_eq!(redacted(), 1);
+    }
+
+    #[test]
+    fn a_log_that_somebody_holds_is_told_of() {
+        let folder = noisy();
+        let reader = read(&folder);
+        reader.execute_batch("BEGIN; SELECT count(*) FROM bodies").unwrap();
+        let pruned = prune(folder.path(), &[1], true, |_| ()).unwrap();
+        assert!(pruned.log_held);
+    }
+
+    fn free(database: &Connection) -> i64 {
+        database.pragma_query_value(None, "freelist_count", |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn zero_retention_leaves_nothing_of_what_was_kept_before() {
+        for with_writer in [true, false] {
+            let folder = noisy();
+            let bounds = Bounds { bodies_age: Some(Duration::ZERO), ..Bounds::default() };
+            if with_writer {
+                let _open = read(&folder);
+                let limits = Limits { bounds, ..Limits::default() };
+                let mut writer = Writer::start(folder.path(), limits).unwrap();
+                while count(&read(&folder), "bodies") > 0 || free(&read(&folder)) > 0 {
+                    std::thread::yield_now();
+                }
+                writer.stop();
+            } else {
+                wipe(folder.path(), &bounds).unwrap();
+            }
+            assert_eq!(found(&folder), [0; 0], "{with_writer}");
+            assert!(!folder.path().join(SEARCH).exists());
+            let database = read(&folder);
+            assert_eq!((count(&database, "exchange_records"), count(&database, "bodies")), (10, 0));
+            assert_eq!(free(&database), 0, "{with_writer}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 
 use crate::base::clock;
 use crate::store::Counters;
@@ -17,7 +17,9 @@ use crate::store::awaited::{self, Change};
 use crate::store::capture::Absent;
 use crate::store::db::{self, FileId, OpenError};
 use crate::store::entry::{Bodies, Entry};
-use crate::store::expire;
+use crate::store::erase;
+use crate::store::expire::{self, Cursor};
+use crate::store::fault::{is_busy, is_full, is_of_the_disk, needs_new_connection};
 use crate::store::in_flight::Heads;
 use crate::store::inbox::{Handle, Limits, Message, STOP_MAX, bound};
 use crate::store::insert::{Inserted, insert};
@@ -26,8 +28,9 @@ use crate::store::memory::Memory;
 
 /// Quiet time after which what stands in the write-ahead log is brought into the file.
 const IDLE: Duration = Duration::from_secs(2);
-/// How long SQLite waits for another process's transaction before it is asked again.
+/// How long SQLite waits for another process's transaction before it is asked again, a millisecond or so a try.
 const SLICE: Duration = Duration::from_millis(100);
+const SLICE_TRIES: i32 = 80;
 /// Limit: how long a transaction waits for another process's once the writer is to stop.
 const BUSY_LEAVING: Duration = Duration::from_secs(1);
 /// How often it is looked at most whether the file is still the one that was opened.
@@ -39,8 +42,6 @@ const RETENTION_AGAIN: Duration = Duration::from_mins(1);
 
 /// Limit: sessions that wait for the disk to be given to records.
 const ADOPTED_MAX: usize = 16_384;
-/// After a full disk, bodies are tried again this much later; records always.
-const BODIES_AGAIN: Duration = Duration::from_secs(5);
 
 /// What the thread owns.
 pub(super) struct Work {
@@ -63,6 +64,9 @@ pub(super) struct Work {
     limits: Limits,
     /// When old records are deleted next; `None`: never.
     retention: Option<Instant>,
+    /// Where that goes on, and whether anything went since the log was last empty.
+    cursor: Cursor,
+    has_removed: bool,
     /// Gathered, and emptied by each commit.
     rows: Vec<Entry>,
     /// Stay until a transaction has them.
@@ -95,6 +99,8 @@ impl Work {
             inbox,
             shared: handle.clone(),
             limits,
+            cursor: Cursor::default(),
+            has_removed: false,
             retention: limits.bounds.are_set().then_some(now),
             rows: Vec::new(),
             changes: VecDeque::new(),
@@ -107,10 +113,8 @@ impl Work {
     }
 
     pub(super) fn run(mut self) {
-        if let Some(connection) = &self.connection
-            && let Err(error) = connection.busy_timeout(SLICE.min(self.limits.busy))
-        {
-            tracing::debug!(%error, "the store waits longer for others than it should");
+        if let Some(connection) = &mut self.connection {
+            wait_for_others(connection);
         }
         if let Some(connection) = &self.connection
             && let Err(error) = awaited::prune(connection)
@@ -133,8 +137,8 @@ impl Work {
                     if let (Some(bodies), Some(connection)) = (&mut self.bodies, &self.connection) {
                         bodies.idle(connection);
                     }
-                    self.checkpoint("PASSIVE");
-                    behind = false;
+                    self.checkpoint();
+                    behind = self.has_removed;
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -161,7 +165,12 @@ impl Work {
             self.late.take_up(leaving.late.clone());
         }
         self.commit();
-        self.checkpoint("TRUNCATE");
+        // What records took may find room where they found none.
+        if self.has_more_than_rows() {
+            self.store(Vec::new());
+        }
+        self.has_removed = true;
+        self.checkpoint();
         if self.given_up > 0 {
             tracing::error!(
                 rows = self.given_up,
@@ -207,6 +216,7 @@ impl Work {
         self.changes.extend(self.shared.take_changes());
         bound(&mut self.changes);
         self.heads.take_up(self.shared.take_heads());
+        self.late.take_up(self.shared.take_late());
         if since(self.looked) >= LOOK {
             self.look();
         }
@@ -244,11 +254,18 @@ impl Work {
         }
         let was_failing = self.counters().failing.load(Ordering::Relaxed);
         let mut pauses = if was_failing { [].iter() } else { self.limits.pauses.iter() };
+        // Bodies are written in one go, and apart from each other only when something in them fails.
+        let mut apart = false;
         let outcome = loop {
-            match self.transaction(&rows) {
+            match self.transaction(&rows, apart) {
                 Ok(done) => break Ok(done),
                 Err(OpenError::Sqlite { error, .. }) if is_full(&error) && self.shed(&mut rows) => {
-                    self.bodies_again = Some(clock::now() + BODIES_AGAIN);
+                    self.bodies_again = Some(clock::now() + self.limits.bodies_again);
+                }
+                Err(OpenError::Sqlite { error, .. })
+                    if !apart && bytes > 0 && !is_of_the_disk(&error) =>
+                {
+                    apart = true;
                 }
                 Err(error) => match pauses.next().filter(|_| self.shared.leaving().is_none()) {
                     Some(pause) => {
@@ -262,38 +279,47 @@ impl Work {
         self.counters().failing.store(outcome.is_err(), Ordering::Relaxed);
         self.counters().without_bodies.store(self.bodies_again.is_some(), Ordering::Relaxed);
         match outcome {
-            Ok(done) => {
-                self.late.clear();
-                self.changes.clear();
-                self.heads.clear();
-                self.adopted.clear();
-                self.counters().raw_bytes.fetch_add(done.raw_bytes, Ordering::Relaxed);
-                self.counters().stored_bytes.fetch_add(done.stored_bytes, Ordering::Relaxed);
-                self.counters().stored.fetch_add(done.stored, Ordering::Relaxed);
-                self.counters().failed.fetch_add(done.refused, Ordering::Relaxed);
-                if was_failing {
-                    tracing::info!("the store can be written again");
-                }
-            }
-            Err(error) => {
-                let lost = rows.len() as u64;
-                for entry in rows.iter().filter(|entry| entry.row.head_written) {
-                    self.heads.end(entry.row.id);
-                }
-                self.counters().failed.fetch_add(lost, Ordering::Relaxed);
-                if self.shared.leaving().is_some() {
-                    self.given_up += lost;
-                }
-                if !was_failing {
-                    tracing::error!(
-                        folder = %self.folder.display(),
-                        "records are lost until the store can be written again: {error}; traffic goes on"
-                    );
-                }
-            }
+            Ok(done) => self.written(done, was_failing),
+            Err(error) => self.give_up(&rows, &error, was_failing),
         }
         self.counters().queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
         self.counters().queued.fetch_sub(rows.len() as u64, Ordering::Relaxed);
+    }
+
+    fn written(&mut self, done: Inserted, was_failing: bool) {
+        self.late.clear();
+        self.changes.clear();
+        self.heads.clear();
+        self.adopted.clear();
+        self.counters().raw_bytes.fetch_add(done.raw_bytes, Ordering::Relaxed);
+        self.counters().stored_bytes.fetch_add(done.stored_bytes, Ordering::Relaxed);
+        self.counters().stored.fetch_add(done.stored, Ordering::Relaxed);
+        self.counters().failed.fetch_add(done.refused, Ordering::Relaxed);
+        self.counters().bodies_failed.fetch_add(done.without_bodies, Ordering::Relaxed);
+        if was_failing {
+            tracing::info!("the store can be written again");
+        }
+    }
+
+    /// What the rows took waits for a transaction that succeeds; they do not.
+    fn give_up(&mut self, rows: &[Entry], error: &OpenError, was_failing: bool) {
+        let lost = rows.len() as u64;
+        for Entry { row, .. } in rows {
+            self.late.add_row(row);
+            if row.head_written {
+                self.heads.end(row.id);
+            }
+        }
+        self.counters().failed.fetch_add(lost, Ordering::Relaxed);
+        if self.shared.leaving().is_some() {
+            self.given_up += lost;
+        }
+        if !was_failing {
+            tracing::error!(
+                folder = %self.folder.display(),
+                "records are lost until the store can be written again: {error}; traffic goes on"
+            );
+        }
     }
 
     /// Lets go of the bodies of a batch, because the disk is full; true when there were any.
@@ -314,11 +340,11 @@ impl Work {
     }
 
     /// Tries until another process's transaction has been waited for long enough.
-    fn transaction(&mut self, rows: &[Entry]) -> Result<Inserted, OpenError> {
+    fn transaction(&mut self, rows: &[Entry], apart: bool) -> Result<Inserted, OpenError> {
         let began = clock::now();
         loop {
             let slice = clock::now();
-            match self.write(rows) {
+            match self.write(rows, apart) {
                 Err(OpenError::Sqlite { error, .. })
                     if is_busy(&error) && since(began) < self.patience() =>
                 {
@@ -343,7 +369,7 @@ impl Work {
         }
     }
 
-    fn write(&mut self, rows: &[Entry]) -> Result<Inserted, OpenError> {
+    fn write(&mut self, rows: &[Entry], apart: bool) -> Result<Inserted, OpenError> {
         let (memory, bodies) = (&mut self.memory, &mut self.bodies);
         let connection = match &mut self.connection {
             Some(connection) => connection,
@@ -352,7 +378,8 @@ impl Work {
                 if let Some(bodies) = &mut *bodies {
                     bodies.reopened();
                 }
-                let opened = db::open_writer(&self.folder, SLICE.min(self.limits.busy))?;
+                let mut opened = db::open_writer(&self.folder, SLICE)?;
+                wait_for_others(&mut opened);
                 self.file = FileId::of(&self.folder);
                 none.insert(opened)
             }
@@ -361,7 +388,7 @@ impl Work {
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             self.heads.write(&transaction)?;
-            let done = insert(&transaction, memory, bodies.as_deref_mut(), rows)?;
+            let done = insert(&transaction, memory, bodies.as_deref_mut(), (rows, apart))?;
             adopt::write(&transaction, memory, &self.adopted)?;
             awaited::write(&transaction, &self.changes)?;
             self.late.write(&transaction)?;
@@ -412,11 +439,19 @@ impl Work {
             self.retention = Some(began + RETENTION_AGAIN);
             return false;
         };
-        let stepped = expire::step(connection, &self.limits.bounds, clock::wall_us());
-        let (next, more) = match stepped {
-            Ok(false) => (RETENTION_EVERY, false),
+        let (bounds, cursor) = (&self.limits.bounds, &mut self.cursor);
+        let (next, more) = match expire::step(connection, bounds, cursor, clock::wall_us()) {
+            Ok(false) => {
+                if self.has_removed {
+                    self.checkpoint();
+                }
+                (RETENTION_EVERY, false)
+            }
             // As long as the file was held, it is left to others.
-            Ok(true) => (since(began), true),
+            Ok(true) => {
+                self.has_removed = true;
+                (since(began), true)
+            }
             Err(error) => {
                 tracing::warn!(%error, "what is old is not removed yet; that is tried again in a minute");
                 (RETENTION_AGAIN, false)
@@ -427,29 +462,33 @@ impl Work {
         more
     }
 
-    fn checkpoint(&self, mode: &str) {
+    /// Brings the log into the file, and makes it empty where what was removed may stand in it.
+    fn checkpoint(&mut self) {
         let Some(connection) = &self.connection else { return };
         // A reader may hold on to the log; then the next one does it.
-        let sql = format!("PRAGMA wal_checkpoint({mode})");
-        if let Err(error) = connection.query_row(&sql, [], |_| Ok(())) {
-            tracing::debug!(%error, "the write-ahead log stays as it is for now");
+        let done = if self.has_removed {
+            erase::empty_log(connection, Duration::ZERO)
+        } else {
+            connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(false))
+        };
+        match done {
+            Ok(is_empty) => self.has_removed &= !is_empty,
+            Err(error) => tracing::debug!(%error, "the write-ahead log stays as it is for now"),
         }
+    }
+}
+
+/// For another process's transaction, a moment at a time, so that its end is noticed within a millisecond.
+fn wait_for_others(connection: &mut Connection) {
+    let wait = |tries| {
+        std::thread::sleep(Duration::from_millis(1));
+        tries < SLICE_TRIES
+    };
+    if let Err(error) = connection.busy_handler(Some(wait)) {
+        tracing::debug!(%error, "the store waits longer for others than it should");
     }
 }
 
 fn since(at: Instant) -> Duration {
     clock::now().saturating_duration_since(at)
-}
-
-fn is_busy(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
-}
-
-fn is_full(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
-}
-
-/// Busy and full pass by themselves; what is left may come from a file that was moved or broken.
-fn needs_new_connection(error: &rusqlite::Error) -> bool {
-    !is_busy(error) && !is_full(error)
 }

@@ -20,6 +20,7 @@ use crate::store::db::{self, OpenError};
 use crate::store::entry::Bodies;
 use crate::store::inbox::{Handle, Limits};
 use crate::store::late::Late;
+use crate::store::search;
 use crate::store::work::Work;
 
 /// Limit: after this long a stop waits no more for the thread itself, which hangs in the disk.
@@ -47,6 +48,11 @@ impl Writer {
         bodies: Option<Box<dyn Bodies>>,
     ) -> Result<Self, OpenError> {
         let connection = db::open_writer(folder, limits.busy)?;
+        if limits.bounds.keep_no_bodies()
+            && let Err(error) = search::discard(folder)
+        {
+            tracing::error!(%error, "search.db holds words of bodies and cannot be deleted; remove it by hand");
+        }
         let (handle, inbox) = Handle::new(&limits);
         let mut work = Work::new(folder, connection, inbox, &handle, limits);
         work.bodies = bodies;

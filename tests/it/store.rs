@@ -5,6 +5,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pinhole::admin;
@@ -513,4 +514,115 @@ async fn a_disk_that_takes_nothing_more_stops_no_traffic() {
     let again = Serving::start(folder.path());
     assert_eq!(call(&again).await, 200);
     eventually("the next record", || (records() == 2).then_some(())).await;
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_ends_the_start_and_names_the_remedy() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), &config("127.0.0.1:0", "http://127.0.0.1:9"));
+    let place = folder.path().join("kept");
+    let refused = |place: &Path, words: &str, foreign: bool| {
+        let mut serve = pinhole(folder.path(), &["serve", "--data-dir"]);
+        serve.arg(place).env("UP_KEY", "sk").env("PINHOLE_API_KEY", "pk");
+        if foreign {
+            // Nobody.
+            serve.uid(65_534);
+        }
+        let ended = serve.output().expect("the program");
+        let talk = text(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(3), "{talk}");
+        let place = place.display().to_string();
+        for words in [words, &place, "server.data_dir (--data-dir)", "capture.level"] {
+            assert!(talk.contains(words), "{words}: {talk}");
+        }
+    };
+    std::fs::create_dir(&place).expect("a folder");
+    let mode = |mode| {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&place, mode).expect("a mode");
+    };
+    let is_root = {
+        mode(0o500);
+        std::fs::write(place.join("probe"), "").is_ok()
+    };
+    // Read only: for root a place of the kernel's is, for others a mode is enough.
+    if is_root {
+        refused(Path::new("/sys"), "cannot be written", false);
+    } else {
+        refused(&place, "cannot be written", false);
+    }
+    refused(&Path::new("/sys").join("kept"), "cannot be made", false);
+    // Another's: of root, or ours for nobody.
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))
+        .expect("a mode");
+    if is_root {
+        mode(0o755);
+        refused(&place, "cannot be written", true);
+    } else {
+        refused(Path::new("/usr"), "cannot be written", false);
+    }
+    mode(0o700);
+}
+
+#[tokio::test]
+async fn zero_retention_takes_what_an_earlier_start_kept() {
+    let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
+    for off in [false, true] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let plain = config("127.0.0.1:0", &upstream.url());
+        write(folder.path(), &format!("{plain}\n[capture]\nlevel = \"full\"\n"));
+        let place = place(folder.path());
+        let serving = Serving::start(folder.path());
+        assert_eq!(call(&serving).await, 200);
+        let bodies = || number(&open(&place), "SELECT count(*) FROM bodies");
+        eventually("the body", || (bodies() == 1).then_some(())).await;
+        eventually("the index", || place.join("search.db").exists().then_some(())).await;
+        drop(serving);
+        let level = if off { "off" } else { "full" };
+        write(
+            folder.path(),
+            &format!(
+                "{plain}\n[capture]\nlevel = \"{level}\"\n[retention]\nbodies = {{ age = \"0s\" }}\n"
+            ),
+        );
+        let again = Serving::start(folder.path());
+        eventually("their end", || (bodies() == 0).then_some(())).await;
+        assert_eq!(call(&again).await, 200);
+        again.end();
+        assert_eq!(bodies(), 0);
+        assert!(!place.join("search.db").exists(), "no words either");
+        let records = number(&open(&place), "SELECT count(*) FROM exchanges");
+        assert_eq!(records, if off { 1 } else { 2 });
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_by_ready_and_ends_with_the_first_batch_that_fits() {
+    let upstream = Upstream::always(vec![Step::Send(json("{}"))]).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (gateway, handle) = keeping(folder.path(), &upstream.url());
+    gateway.shared().queue.has_store(Arc::clone(handle.counters()));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let operations = listener.local_addr().expect("its address");
+    task::spawn("operations", admin::serve(listener, Arc::clone(gateway.shared())));
+    let ready = || async move {
+        let request = Request::get("/ready").header("host", "127.0.0.1");
+        let answer = raw::send(operations, &request).await;
+        assert_eq!(answer.status, 200, "it stops no traffic");
+        answer.json()["warnings"].to_string()
+    };
+    assert_eq!(ready().await, "[]");
+    // As the writer does; that it does is told by the store's own tests.
+    handle.counters().without_bodies.store(true, Ordering::Relaxed);
+    assert!(ready().await.contains("the disk is full: records are kept"));
+    handle.counters().failing.store(true, Ordering::Relaxed);
+    assert!(ready().await.contains("the store cannot be written"));
+    gateway.call(&chat("m")).await;
+    assert!(handle.flush(raw::DEADLINE), "the writer does not answer");
+    eventually("the record", || {
+        (number(&open(folder.path()), "SELECT count(*) FROM exchanges") == 1).then_some(())
+    })
+    .await;
+    assert_eq!(ready().await, "[]");
 }

@@ -56,6 +56,11 @@ pub(super) fn run(args: &PruneArgs) -> Result<Exit, Exit> {
         let bodies = words::things(count(pruned.bodies), "exchange", "exchanges");
         let records = if args.bodies_only { String::new() } else { format!("{records} and ") };
         say(&format!("{records}the bodies of {bodies} deleted, {bytes} of the store"));
+        if pruned.log_held {
+            tell(
+                "somebody reads the store: what was deleted may stand in pinhole.db-wal until they end",
+            );
+        }
     }
     Ok(Exit::Done)
 }

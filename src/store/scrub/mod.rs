@@ -22,7 +22,7 @@ use crate::store::db::{self, OpenError};
 use crate::store::reader::{ReadError, Reader};
 use crate::store::vault::{self, Shelf, VaultError, seal};
 use crate::store::zones::Field;
-use crate::store::{flags, search};
+use crate::store::{erase, flags, search};
 
 pub use traces::Trace;
 
@@ -174,12 +174,12 @@ pub fn scrub(
         search::discard(folder).map_err(ScrubError::Search)?;
         while vault::give_back(&connection)? {}
     }
-    empty_log(&connection)?;
+    erase::empty_log_or_tell(&connection)?;
     verify(folder, &connection, &looked, policy, &mut done)?;
     let clean: BTreeSet<i64> = done.left.iter().chain(&done.unreadable).copied().collect();
     looked.retain(|seq| !clean.contains(seq));
     mark(&mut connection, &looked, policy.version())?;
-    empty_log(&connection)?;
+    erase::empty_log_or_tell(&connection)?;
     Ok(done)
 }
 
@@ -246,10 +246,10 @@ fn verify(
     done.traces = traces::find(folder, &values)?;
     if done.traces.iter().any(|trace| trace.file.starts_with(db::FILE)) {
         // Where others hold the file too long, what is left is told.
-        if let Err(error) = connection.execute_batch("VACUUM") {
+        if let Err(error) = erase::write_anew(connection) {
             tracing::info!(%error, "the store's file was not written anew");
         }
-        empty_log(connection)?;
+        erase::empty_log_or_tell(connection)?;
         done.traces = traces::find(folder, &values)?;
     }
     done.left.truncate(NAMED_MAX);
@@ -272,9 +272,4 @@ fn mark(connection: &mut Connection, seqs: &[i64], version: u32) -> rusqlite::Re
     let sql = "INSERT OR IGNORE INTO zones (field, value, block) \
                SELECT DISTINCT ?1, ?2, seq >> 10 FROM exchange_records WHERE flags & ?2 <> 0";
     connection.execute(sql, (Field::Flag.number(), flags::REDACTED)).map(drop)
-}
-
-/// A reader may hold on to the log for a moment; SQLite waits for it.
-fn empty_log(connection: &Connection) -> rusqlite::Result<()> {
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }

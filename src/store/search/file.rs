@@ -4,10 +4,12 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
 use crate::store::db::BUSY;
+use crate::store::erase;
 use crate::store::vault::vacuum;
 
 /// The file inside the data directory.
@@ -90,7 +92,8 @@ fn is_ours(connection: &Connection) -> rusqlite::Result<bool> {
     Ok(pragma("application_id")? == APPLICATION_ID && pragma("user_version")? == VERSION)
 }
 
-/// Removes exchanges from the index, where there is one: their bodies are gone. The words are out of the file afterwards.
+/// Removes exchanges from the index, where there is one: their bodies are gone, and `text:` finds them no more. Their words
+/// leave the file with [`settle`].
 pub fn forget(folder: &Path, seqs: &[i64]) -> rusqlite::Result<()> {
     if seqs.is_empty() || !folder.join(FILE).exists() {
         return Ok(());
@@ -98,10 +101,24 @@ pub fn forget(folder: &Path, seqs: &[i64]) -> rusqlite::Result<()> {
     let mut connection = open_writer(folder)?;
     let moment = connection.transaction()?;
     remove(&moment, seqs)?;
-    moment.execute("INSERT INTO texts (texts) VALUES ('optimize')", [])?;
-    moment.commit()?;
-    vacuum(&connection, ALL_PAGES)?;
-    connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE);")
+    moment.commit()
+}
+
+/// Takes the words of what was removed out of the file, which reads and writes all of the index once.
+pub fn settle(folder: &Path) -> rusqlite::Result<()> {
+    if !folder.join(FILE).exists() {
+        return Ok(());
+    }
+    let connection = open_writer(folder)?;
+    settle_index(&connection)
+}
+
+/// Takes the words of what was removed out of the file.
+pub(super) fn settle_index(index: &Connection) -> rusqlite::Result<()> {
+    index.execute("INSERT INTO texts (texts) VALUES ('optimize')", [])?;
+    vacuum(index, ALL_PAGES)?;
+    // Where somebody reads it, the next time does it.
+    erase::empty_log(index, Duration::ZERO).map(drop)
 }
 
 /// Takes documents out, inside the caller's transaction.

@@ -72,18 +72,19 @@ pub(super) fn add(
     moment.commit()
 }
 
-/// Takes out documents whose bodies are gone: looks at those from `from` on, and says where to go on, or that it is through.
+/// Takes out documents whose bodies are gone: looks at those from `from` on, and says where to go on, or that it is through,
+/// and whether any went.
 pub(super) fn tidy(
     store: &Connection,
     index: &mut Connection,
     from: i64,
-) -> rusqlite::Result<Option<i64>> {
+) -> rusqlite::Result<(Option<i64>, bool)> {
     let sql = "SELECT seq FROM documents WHERE seq >= ? ORDER BY seq LIMIT ?";
     let seqs: Vec<i64> = index
         .prepare_cached(sql)?
         .query_map((from, CHECKED), |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    let Some(last) = seqs.last() else { return Ok(None) };
+    let Some(last) = seqs.last() else { return Ok((None, false)) };
     let mut there =
         store.prepare_cached("SELECT 1 FROM bodies WHERE seq = ? AND rest IS NOT NULL")?;
     let mut gone = Vec::new();
@@ -98,7 +99,7 @@ pub(super) fn tidy(
         merge(&moment)?;
         moment.commit()?;
     }
-    Ok(Some(last + 1))
+    Ok((Some(last + 1), !gone.is_empty()))
 }
 
 /// Drops the oldest documents while the file is too large.

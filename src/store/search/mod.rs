@@ -22,7 +22,7 @@ mod tests;
 
 use std::time::Duration;
 
-pub use file::{FILE, discard, forget};
+pub use file::{FILE, discard, forget, settle};
 pub use find::State;
 pub(super) use find::{Sought, look_up};
 pub(super) use scan::scan;

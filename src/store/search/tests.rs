@@ -17,7 +17,7 @@ use crate::store::query::Query;
 use crate::store::query::page::Page;
 use crate::store::reader::Reader;
 use crate::store::search::find::{Sought, State, look_up};
-use crate::store::search::{Indexer, Limits, discard, file, forget};
+use crate::store::search::{Indexer, Limits, discard, file, forget, settle};
 use crate::store::vault::{NoClean, Vault};
 
 const QUICK: Limits =
@@ -221,6 +221,7 @@ fn what_is_new_is_indexed_and_what_is_gone_is_taken_out() {
     };
     assert!(holds("quixotic"));
     forget(store.path(), &[3, 4, 4_000]).unwrap();
+    settle(store.path()).unwrap();
     assert_eq!(found(store.path(), "n2x"), Some(vec![]));
     assert_eq!(found(store.path(), "n4x"), Some(vec![5]));
     assert!(!holds("quixotic"), "its words are out of the file");

@@ -97,7 +97,7 @@ impl Work {
         let mut index = file::open_writer(&self.folder)?;
         let made = std::fs::metadata(self.folder.join(file::FILE))?;
         let mut upto = index::begin(&store, &mut index)?;
-        let (mut quiet, mut tidied) = (0, None);
+        let (mut quiet, mut tidied, mut removed) = (0, None, false);
         loop {
             if (self.busy)() {
                 if self.waited(ASIDE) {
@@ -126,7 +126,12 @@ impl Work {
             }
             quiet += 1;
             if quiet % TIDY_AFTER == 0 || tidied.is_some() {
-                tidied = index::tidy(&store, &mut index, tidied.unwrap_or(0))?;
+                let any;
+                (tidied, any) = index::tidy(&store, &mut index, tidied.unwrap_or(0))?;
+                removed |= any;
+                if tidied.is_none() && std::mem::take(&mut removed) {
+                    file::settle_index(&index)?;
+                }
             }
             if self.waited(self.limits.every) {
                 return Ok(());

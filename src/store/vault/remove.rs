@@ -7,10 +7,10 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::base::clock;
-use crate::store::flags;
 use crate::store::vault::shelf::Shelf;
 use crate::store::vault::store::count_removal;
 use crate::store::vault::{VaultError, seal};
+use crate::store::{erase, flags};
 
 /// Limit: how long one transaction gathers; its commit comes on top.
 const HOLD: Duration = Duration::from_millis(15);
@@ -30,33 +30,74 @@ pub struct Removed {
     pub bytes: u64,
 }
 
-/// Removes the bodies of these exchanges, in short transactions.
+/// Removes the bodies of these exchanges, in short transactions; between two, the file is free for as long as it was held.
+/// What goes is overwritten, in the file; the log is the caller's to empty.
 pub fn prune(connection: &mut Connection, seqs: &[i64]) -> Result<Removed, VaultError> {
     // Without the key, what an encrypted content needs is told by the links as well, only slower.
-    prune_with(connection, seqs, &mut Shelf::new(seal::in_force()))
+    let mut shelf = Shelf::new(seal::in_force());
+    let mut removed = Removed::default();
+    erase::securely(connection, |connection| {
+        let mut left = seqs;
+        while !left.is_empty() {
+            let began = clock::now();
+            let done = prune_some(connection, left, &mut shelf, &mut removed)?;
+            left = left.get(done..).unwrap_or_default();
+            if !left.is_empty() {
+                std::thread::sleep(clock::now().saturating_duration_since(began));
+            }
+        }
+        Ok(removed)
+    })
 }
 
-fn prune_with(
+/// As [`prune`], in one transaction: as many of the first as it has time for, at least one; how many.
+pub(in crate::store) fn prune_first(
+    connection: &mut Connection,
+    seqs: &[i64],
+) -> Result<usize, VaultError> {
+    let (mut shelf, mut removed) = (Shelf::new(seal::in_force()), Removed::default());
+    erase::securely(connection, |connection| prune_some(connection, seqs, &mut shelf, &mut removed))
+}
+
+fn prune_some(
     connection: &mut Connection,
     seqs: &[i64],
     shelf: &mut Shelf,
-) -> Result<Removed, VaultError> {
-    let mut removed = Removed::default();
-    let mut seqs = seqs.iter().copied().peekable();
-    while seqs.peek().is_some() {
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let began = clock::now();
-        let contents = removed.contents;
-        while let Some(seq) = seqs.next_if(|_| clock::now().duration_since(began) < HOLD) {
-            remove(&transaction, seq, shelf, &mut removed)?;
+    removed: &mut Removed,
+) -> Result<usize, VaultError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let began = clock::now();
+    let (contents, mut done) = (removed.contents, 0);
+    for seq in seqs {
+        if done > 0 && clock::now().saturating_duration_since(began) >= HOLD {
+            break;
         }
-        if removed.contents > contents {
-            count_removal(&transaction)?;
-            forget_trained(&transaction)?;
-        }
-        transaction.commit()?;
+        remove(&transaction, *seq, shelf, removed)?;
+        done += 1;
     }
-    Ok(removed)
+    if removed.contents > contents {
+        count_removal(&transaction)?;
+        forget_trained(&transaction)?;
+    }
+    transaction.commit()?;
+    Ok(done)
+}
+
+/// With the last of the bodies goes whatever may be left beside them.
+pub(in crate::store) fn remove_rest(connection: &mut Connection) -> Result<bool, VaultError> {
+    let any = "SELECT EXISTS (SELECT 1 FROM bodies) OR EXISTS (SELECT 1 FROM links)
+               OR EXISTS (SELECT 1 FROM dictionaries)";
+    if !connection.query_row(any, [], |row| row.get(0))? {
+        return Ok(false);
+    }
+    erase::securely(connection, |connection| {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        count_removal(&transaction)?;
+        let sql = "DELETE FROM bodies; DELETE FROM links; DELETE FROM dictionaries";
+        transaction.execute_batch(sql)?;
+        transaction.commit()?;
+        Ok(true)
+    })
 }
 
 /// Removes the oldest bodies that are not pinned until the file has at most `bytes_max` bytes in use.

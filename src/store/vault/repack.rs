@@ -67,23 +67,23 @@ fn repack(transaction: &Transaction<'_>, shelf: &mut Shelf, seq: i64) -> Result<
     Ok(())
 }
 
-/// Hides what is in headers' templates.
+/// Hides what is in headers' templates, those of before the store was encrypted too.
 pub(super) fn templates(
     connection: &mut Connection,
     seal: Option<&dyn Seal>,
     hide: &dyn Fn(&[u8]) -> Option<Vec<u8>>,
 ) -> Result<u64, VaultError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let kind = dictionaries::kind(headers::KIND, seal.is_some());
-    let all: Vec<i64> = transaction
-        .prepare_cached("SELECT id FROM dictionaries WHERE kind = ?1")?
-        .query_map([kind], |row| row.get(0))?
+    let kinds = [false, true].map(|sealed| dictionaries::kind(headers::KIND, sealed));
+    let all: Vec<(i64, bool)> = transaction
+        .prepare_cached("SELECT id, kind = ?2 FROM dictionaries WHERE kind IN (?1, ?2)")?
+        .query_map(kinds, |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
     let mut changed = 0;
-    for id in all {
+    for (id, is_sealed) in all {
         let Some((_, bytes)) = dictionaries::row(&transaction, seal, id) else { continue };
         if let Ok(Some(hidden)) = headers::changed(&bytes, hide) {
-            let hidden = match seal {
+            let hidden = match seal.filter(|_| is_sealed) {
                 None => hidden,
                 Some(seal) => seal.seal(&hidden, id, Part::Dictionary),
             };

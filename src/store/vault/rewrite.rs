@@ -8,7 +8,6 @@ use bytes::Bytes;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use crate::base::coding;
-use crate::store::flags;
 use crate::store::vault::content::{Content, Draft, Form};
 use crate::store::vault::dictionaries::{Slot, TRAINED_MIN};
 use crate::store::vault::repack::{drop_trained, templates};
@@ -16,6 +15,8 @@ use crate::store::vault::rest::{At, Rest, Told, Weave};
 use crate::store::vault::shelf::Shelf;
 use crate::store::vault::store::count_removal;
 use crate::store::vault::{Part, VaultError, hash, headers, pieces, recode};
+use crate::store::zones::{self, Field};
+use crate::store::{erase, flags};
 
 /// Limit: a coded body that is decoded to be looked at.
 const DECODED_MAX: usize = 256 << 20;
@@ -52,13 +53,10 @@ pub fn rewrite_with(
     seqs: &[i64],
     hides: (Hide<'_>, Hide<'_>),
 ) -> Result<Rewritten, VaultError> {
-    let before: i64 = connection.pragma_query_value(None, "secure_delete", |row| row.get(0))?;
-    connection.pragma_update(None, "secure_delete", true)?;
-    let done = rewrite_all(connection, shelf, seqs, hides);
-    connection.pragma_update(None, "secure_delete", before)?;
-    let done = done?;
+    let done =
+        erase::securely(connection, |connection| rewrite_all(connection, shelf, seqs, hides))?;
     if done != Rewritten::default() {
-        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        erase::empty_log_or_tell(connection)?;
     }
     Ok(done)
 }
@@ -354,6 +352,16 @@ fn write_rest(
         let sql = "UPDATE exchange_records SET flags = (flags | ?2) & ~?3 WHERE seq = ?1";
         let flags = params![seq, flags::REDACTED, flags::REPLAYABLE];
         transaction.prepare_cached(sql)?.execute(flags)?;
+        flag_zone(transaction, seq, flags::REDACTED)?;
+    }
+    Ok(())
+}
+
+/// Lets filters find a record by a flag that it has from now on.
+fn flag_zone(transaction: &Transaction<'_>, seq: i64, flag: i64) -> rusqlite::Result<()> {
+    let zones = "SELECT 1 FROM sqlite_master WHERE name = 'zones'";
+    if transaction.prepare_cached(zones)?.exists([])? {
+        zones::add(transaction, seq, Field::Flag, &flag)?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use crate::base::clock;
 use crate::store::capture::{BodyIn, Captured};
@@ -16,7 +16,8 @@ use crate::store::vault::hash::SegmentHasher;
 use crate::store::vault::index::{Index, Met, Place};
 use crate::store::vault::requests::Tally;
 use crate::store::vault::shelf::Shelf;
-use crate::store::vault::{Clean, Kept, Seal, VaultCounters, VaultError, train};
+use crate::store::vault::train::{Trained, Training};
+use crate::store::vault::{Clean, Kept, Seal, VaultCounters, VaultError};
 
 /// Limits: what is read of the newest exchanges at the start, and of a session that is met for the first time.
 const WARM_ROWS: i64 = 64;
@@ -52,6 +53,8 @@ pub struct Vault {
     /// For which slot a dictionary is trained next, and when all were tried.
     next_slot: usize,
     trained: Option<Instant>,
+    /// The training under way, on a thread of its own.
+    training: Option<Training>,
 }
 
 impl Vault {
@@ -71,6 +74,7 @@ impl Vault {
             first_seq: 0,
             next_slot: 0,
             trained: None,
+            training: None,
         }
     }
 
@@ -150,29 +154,62 @@ impl Vault {
         self.settled = false;
     }
 
-    /// While there is nothing to write: trains a dictionary for one slot, each slot once a day. Takes a second or so.
+    /// What the last failed [`Vault::store`] wrote is not there; its segments were forgotten with the error.
+    pub(in crate::store) fn undone(&mut self) {
+        self.shelf.templates.clear();
+    }
+
+    /// While there is nothing to write: has a dictionary trained for one slot, each slot once a day, and takes one that is
+    /// done. The training, a second or so, goes on elsewhere and reads by itself.
     pub fn idle(&mut self, connection: &Connection) -> Result<(), VaultError> {
         let now = clock::now();
         if self.trained.is_some_and(|at| now.duration_since(at) < TRAIN_EVERY) {
             return Ok(());
         }
+        if let Some(training) = &self.training {
+            let Some(done) = training.done() else { return Ok(()) };
+            let removals = training.removals;
+            self.training = None;
+            self.next_slot += 1;
+            return done?.map_or(Ok(()), |trained| self.keep(connection, &trained, removals));
+        }
         let Some(slot) = Slot::ALL.get(self.next_slot) else {
             (self.next_slot, self.trained) = (0, Some(now));
             return Ok(());
         };
-        let Some(trained) = train::train(connection, &mut self.shelf, *slot)? else {
-            self.next_slot += 1;
+        let removals = removals(connection)?;
+        let training = Training::start(connection, self.shelf.seal.clone(), *slot, removals);
+        // Without a thread there is no dictionary today.
+        self.next_slot += usize::from(training.is_none());
+        self.training = training;
+        Ok(())
+    }
+
+    /// Not what was trained on content that has been removed or rewritten since.
+    fn keep(
+        &self,
+        connection: &Connection,
+        trained: &Trained,
+        known: i64,
+    ) -> Result<(), VaultError> {
+        let moment = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+        if removals(&moment)? != known {
             return Ok(());
-        };
-        trained.keep(connection, &self.shelf)?;
+        }
+        trained.keep(&moment, &self.shelf)?;
+        moment.commit()?;
         tracing::info!(
             slot = trained.slot.label(),
             samples = trained.samples,
             saved_percent = trained.saved,
             "a dictionary was trained on the store's own content"
         );
-        self.next_slot += 1;
         Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_at(&self, slots: usize) -> bool {
+        self.next_slot >= slots
     }
 
     fn encoding<'v>(&'v mut self, connection: &'v Connection, seq: i64) -> Encoding<'v> {

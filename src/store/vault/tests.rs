@@ -18,6 +18,13 @@ pub(super) fn connection() -> Connection {
     connection
 }
 
+fn connection_to(path: &std::path::Path) -> Connection {
+    let connection = Connection::open(path).unwrap();
+    connection.pragma_update(None, "journal_mode", "wal").unwrap();
+    connection.execute_batch(include_str!("../schema/0002_bodies.sql")).unwrap();
+    connection
+}
+
 fn content(text: impl AsRef<[u8]>) -> BodyIn {
     let bytes = Bytes::copy_from_slice(text.as_ref());
     BodyIn::Content(Content { outline: outline(&bytes), bytes, ..Content::default() })
@@ -340,6 +347,39 @@ fn sealed_bodies_open_with_the_key_and_in_their_place() {
     assert!(told.contains("another key"), "{told}");
 }
 
+#[test]
+fn templates_of_before_the_encryption_are_rewritten_too() {
+    let mut connection = connection();
+    let with_key = |n: usize| {
+        let mut captured = exchange(message(n), "{}");
+        if let Some(headers) = &mut captured.request.headers {
+            headers.push(("x-key".into(), "a secret-key here".into()));
+        }
+        captured
+    };
+    // What comes twice gets a template.
+    let mut open = vault();
+    for seq in [1, 2] {
+        put(&mut open, &connection, seq, &with_key(1));
+    }
+    let seal: Arc<dyn Seal> = Arc::new(Turn);
+    let mut sealed = Vault::new(Box::new(NoClean), Some(Arc::clone(&seal)));
+    for seq in [3, 4] {
+        put(&mut sealed, &connection, seq, &with_key(2));
+    }
+    let hide = |text: &[u8]| Hide.clean(text);
+    let mut shelf = Shelf::new(Some(Arc::clone(&seal)));
+    let done = vault::rewrite(&mut connection, &mut shelf, &[1, 2, 3, 4], &hide).unwrap();
+    assert_eq!(done.templates, 2, "{done:?}");
+    let plain = "SELECT count(*) FROM dictionaries WHERE kind = 'headers' AND instr(bytes, 'secret-key') > 0";
+    assert_eq!(count(&connection, plain), 0);
+    let mut shelf = Shelf::new(Some(seal));
+    for seq in 1..=4 {
+        let read = shelf.read(&connection, seq).unwrap().unwrap();
+        assert!(!format!("{read:?}").contains("secret-key"), "{read:?}");
+    }
+}
+
 fn count(connection: &Connection, sql: &str) -> i64 {
     connection.query_row(sql, [], |row| row.get(0)).unwrap()
 }
@@ -649,7 +689,8 @@ fn long_conversations_are_rewritten_with_what_goes_on_from_them() {
 
 #[test]
 fn a_dictionary_is_trained_when_it_is_worth_it_and_goes_with_what_it_knows() {
-    let mut connection = connection();
+    let folder = tempfile::tempdir().unwrap();
+    let mut connection = connection_to(&folder.path().join("store.db"));
     let mut vault = vault();
     let single = |n: i64| {
         let word = |word| format!("trained{} ", (word * n * 31 + n) % 199);
@@ -659,8 +700,18 @@ fn a_dictionary_is_trained_when_it_is_worth_it_and_goes_with_what_it_knows() {
     for seq in 1..=600 {
         put(&mut vault, &connection, seq, &single(seq));
     }
-    for _ in 0..10 {
+    let trained = "SELECT count(*) FROM dictionaries WHERE kind = 'content'";
+    // What is removed while it goes on may be in it.
+    let mut early = self::vault();
+    early.idle(&connection).unwrap();
+    crate::store::vault::store::count_removal(&connection).unwrap();
+    while !early.is_at(2) {
+        early.idle(&connection).unwrap();
+    }
+    assert_eq!(count(&connection, trained), 0);
+    while !vault.is_at(2) {
         vault.idle(&connection).unwrap();
+        std::thread::yield_now();
     }
     let trained = "SELECT count(*) FROM dictionaries WHERE kind = 'content'";
     assert_eq!(count(&connection, trained), 1);

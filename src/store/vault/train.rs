@@ -1,18 +1,23 @@
 //! Dictionaries trained on a store's own content, which has been cleaned. They go the way of content: a rewriting drops
 //! them, and so does the removal of the last body.
 
-use rusqlite::{Connection, params};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+
+use rusqlite::{Connection, OpenFlags, params};
 
 use crate::base::clock;
 use crate::store::vault::dictionaries::LEVEL;
 use crate::store::vault::dictionaries::{self, Current, Slot, TRAINED_MIN};
 use crate::store::vault::shelf::Shelf;
-use crate::store::vault::{Part, VaultError};
+use crate::store::vault::{Part, Seal, VaultError};
 
 /// Samples without which nothing is trained.
 const SAMPLES_MIN: usize = 500;
 /// Limits: samples, bytes of one, bytes of all. More would make a better dictionary only slowly.
 const SAMPLES_MAX: i64 = 4_000;
+/// Limit: the newest exchanges are looked at, whether they have samples or not.
+const LOOKED_MAX: i64 = 20_000;
 const SAMPLE_BYTES: usize = 16 << 10;
 const ALL_BYTES: usize = 3 << 20;
 /// Limit: bytes of a dictionary.
@@ -79,6 +84,48 @@ pub fn train(
     Ok((saved >= SAVED_MIN && earns).then_some(Trained { slot, samples, saved, bytes }))
 }
 
+/// A training on a thread of its own.
+#[derive(Debug)]
+pub(super) struct Training {
+    outcome: Receiver<Result<Option<Trained>, VaultError>>,
+    /// The number of removals before it began.
+    pub(super) removals: i64,
+}
+
+impl Training {
+    /// Begins one, with a connection of its own to the file of this one. `None`: there is no file, or no thread to be had.
+    pub(super) fn start(
+        connection: &Connection,
+        seal: Option<Arc<dyn Seal>>,
+        slot: Slot,
+        removals: i64,
+    ) -> Option<Self> {
+        let path = connection.path().filter(|path| !path.is_empty())?.to_owned();
+        let (done, outcome) = sync_channel(1);
+        let work = move || {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let trained = Connection::open_with_flags(path, flags)
+                .map_err(VaultError::from)
+                .and_then(|own| train(&own, &mut Shelf::new(seal), slot));
+            // Whoever asked may have ended.
+            let _told = done.send(trained);
+        };
+        let thread = std::thread::Builder::new().name("pinhole-train".to_owned());
+        thread.spawn(work).ok()?;
+        Some(Self { outcome, removals })
+    }
+
+    /// What came of it; `None`: it goes on.
+    pub(super) fn done(&self) -> Option<Result<Option<Trained>, VaultError>> {
+        match self.outcome.try_recv() {
+            Ok(outcome) => Some(outcome),
+            Err(TryRecvError::Empty) => None,
+            // It panicked: no dictionary.
+            Err(TryRecvError::Disconnected) => Some(Ok(None)),
+        }
+    }
+}
+
 impl Trained {
     /// Writes the dictionary; what is stored from the next transaction on uses it.
     pub fn keep(&self, connection: &Connection, shelf: &Shelf) -> rusqlite::Result<i64> {
@@ -104,10 +151,10 @@ pub fn samples(
         "SELECT seq, {column}_dictionary, {column} FROM bodies
          WHERE max({column}_dictionary, -1 - {column}_dictionary) IN
              (SELECT ?1 UNION ALL SELECT id FROM dictionaries WHERE kind = ?2)
-         ORDER BY seq DESC LIMIT ?3"
+         AND seq > (SELECT max(seq) FROM bodies) - ?4 ORDER BY seq DESC LIMIT ?3"
     );
     let mut statement = connection.prepare(&sql)?;
-    let mut rows = statement.query(params![slot.own(), kind, SAMPLES_MAX])?;
+    let mut rows = statement.query(params![slot.own(), kind, SAMPLES_MAX, LOOKED_MAX])?;
     let (mut samples, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         let (seq, id, blob): (i64, i64, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
