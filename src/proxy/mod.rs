@@ -15,6 +15,7 @@ pub mod headers;
 pub mod ids;
 pub mod info;
 pub mod intake;
+mod late;
 pub mod notice;
 pub mod pipeline;
 pub mod places;

@@ -41,3 +41,4 @@ mod store;
 mod stuck;
 mod support;
 mod trace;
+mod wire;

@@ -35,7 +35,7 @@ pub fn bytes(stored: &Stored, leg: Leg, decoded: bool) -> Result<Raw<'_>, String
     if whole.cut_bytes > 0 {
         let more = words::bytes(whole.cut_bytes);
         notes.push(format!(
-            "{more} more followed that were not kept; limits.captured bounds a body"
+            "{more} more followed that were not kept: of a body the first 64 MiB are"
         ));
     }
     Ok(Raw { bytes, notes })

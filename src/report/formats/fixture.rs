@@ -27,6 +27,7 @@ pub(super) fn chat(n: u8) -> Stored {
             body: Body::Same,
         },
         labels: vec![label],
+        ..Stored::default()
     }
 }
 

@@ -17,6 +17,10 @@ pub struct Legs {
     pub request: Leg,
     pub attempts: Vec<AttemptLegs>,
     pub response: Leg,
+    /// When the pieces of the client's answer went out, where it is one of its own.
+    pub response_frames: Vec<(u64, u32)>,
+    /// Pieces that this table had no row for.
+    pub response_untabled: u64,
 }
 
 /// One try at a provider.
@@ -53,10 +57,14 @@ impl Shelf {
             let edits = attempt.edits.into_iter().map(Cow::into_owned).collect();
             legs.attempts.push(AttemptLegs { request, response, edits, frames, untabled });
         }
+        legs.response = self.leg(connection, (seq, 0), rest.response)?;
+        if let (true, Some(own)) = (tables.left() > 0, legs.response.body.whole()) {
+            let table = frames::read(&mut tables, &own.bytes).map_err(damaged)?;
+            (legs.response_frames, legs.response_untabled) = table;
+        }
         if tables.left() > 0 {
             return Err(damaged(Bad("there is more than there should be")));
         }
-        legs.response = self.leg(connection, (seq, 0), rest.response)?;
         Ok(Some(legs))
     }
 
