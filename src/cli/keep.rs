@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::base::secret::Secret;
 use crate::config::settings::Settings;
 use crate::exchange::level::Level;
-use crate::exchange::live::{Entry, Live, Phase};
+use crate::exchange::live::{Entry, Live};
 use crate::exchange::redact;
 use crate::observe::awaited::{Awaited, Owner};
 use crate::observe::clean;
@@ -196,6 +196,10 @@ pub fn watch(telemetry: &Telemetry, counters: &Arc<Counters>) {
     watched(Metric::ObservationsLost, &["body", "write_failed"], |counters| {
         &counters.bodies_failed
     });
+    watched(Metric::ObservationsLost, &["body", "too_long"], |counters| &counters.bodies_cut);
+    watched(Metric::ObservationsLost, &["frame", "table_full"], |counters| {
+        &counters.frames_untabled
+    });
     watched(Metric::CaptureQueueExchanges, &[], |counters| &counters.queued);
     watched(Metric::ObservationsLost, &["row", "queue_full"], |counters| &counters.dropped);
     watched(Metric::ObservationsLost, &["row", "write_failed"], |counters| &counters.failed);
@@ -209,10 +213,8 @@ pub async fn note_running(live: Arc<Live>, rules: Arc<RulesInForce>, handle: Han
         let rules = Arc::clone(&rules.load());
         let old = running.iter().filter(|entry| entry.age_us() >= HEAD_AFTER_US);
         let old = old.filter(|entry| is_to_be_noted(entry, &rules));
-        let unwritten = old.filter(|entry| entry.phase() != Phase::Ended && entry.note_written());
-        let heads: Vec<Head> = unwritten.map(|entry| head(entry)).collect();
-        if !heads.is_empty() {
-            handle.heads(heads, Vec::new());
+        for entry in old {
+            entry.write_head(|| handle.heads(vec![head(entry)], Vec::new()));
         }
     }
 }

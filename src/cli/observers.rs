@@ -51,18 +51,16 @@ pub fn start(
         lock: None,
     };
     let room = Room::new(settings.capture.memory_bytes_max);
-    let mut sinks = Sinks::default();
+    let mut sinks = Sinks::default().within(room);
     let rules = RulesInForce::new(Arc::clone(&settings.capture.rules));
-    match keep::start(settings, sinks.awaited(), Arc::clone(&rules))? {
-        // Nothing is ever stored: nothing is held for it.
-        None => sinks = sinks.keeping(room, Arc::default()),
-        Some(keep::Store { lock, counters, handle, indexer, sink }) => {
-            observers.indexer = indexer;
-            observers.store = Some(counters);
-            observers.handle = Some(handle);
-            observers.lock = Some(lock);
-            sinks = sinks.keeping(room, rules).with(Box::new(sink));
-        }
+    // Where nothing is ever stored, nothing is held for it.
+    if let Some(store) = keep::start(settings, sinks.awaited(), Arc::clone(&rules))? {
+        let keep::Store { lock, counters, handle, indexer, sink } = store;
+        observers.indexer = indexer;
+        observers.store = Some(counters);
+        observers.handle = Some(handle);
+        observers.lock = Some(lock);
+        sinks = sinks.keeping(rules).with(Box::new(sink));
     }
     if !matches!(settings.log.level, LogLevel::Error | LogLevel::Warn) {
         sinks = sinks.with(Box::new(LineSink::new(logging::form(settings.log), log.clone())));

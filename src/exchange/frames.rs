@@ -53,6 +53,25 @@ impl Extent {
     }
 }
 
+/// When pieces came or went, and how long they were.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Arrivals {
+    /// (offset from the exchange's start in µs, length). Limit: [`TABLE_MAX`] rows.
+    pub table: Vec<(u64, u32)>,
+    /// Pieces that the table had no row for.
+    pub untabled: u64,
+}
+
+impl Arrivals {
+    pub fn push(&mut self, at_us: u64, length: usize) {
+        if self.table.len() < TABLE_MAX {
+            self.table.push((at_us, u32::try_from(length).unwrap_or(u32::MAX)));
+        } else {
+            self.untabled += 1;
+        }
+    }
+}
+
 /// The pieces of one answer.
 #[derive(Debug, Default)]
 pub struct Frames {
@@ -68,6 +87,8 @@ pub struct Frames {
     large: Vec<Bytes>,
     head_pieces: usize,
     head_bytes: u64,
+    /// Of a body that is to be stored: what came behind the head once the table was full, in one piece without times.
+    untimed: Vec<u8>,
     /// Only the end is kept: set by `shed`.
     ends_only: bool,
     /// Up to [`HEAD_WIDE_MAX`] are kept from the front.
@@ -112,6 +133,13 @@ impl Frames {
             }
             return;
         }
+        if !tabled && self.extent == Extent::Body && self.keeps_head() {
+            let before = self.bytes - data.len() as u64;
+            if self.front_bytes() == before {
+                self.untimed.extend_from_slice(data);
+                return;
+            }
+        }
         let tail_max = self.tail_max();
         let last = data.get(data.len().saturating_sub(tail_max)..).unwrap_or_default();
         self.tail.extend_from_slice(last);
@@ -128,7 +156,12 @@ impl Frames {
     /// Whether the next piece may still be kept as part of the front.
     fn keeps_head(&self) -> bool {
         let head_max = if self.wide { HEAD_WIDE_MAX } else { self.extent.head_max() };
-        !self.ends_only && self.head_bytes < head_max
+        !self.ends_only && self.front_bytes() < head_max
+    }
+
+    /// Bytes kept from the front, with times and without.
+    fn front_bytes(&self) -> u64 {
+        self.head_bytes + self.untimed.len() as u64
     }
 
     /// The pieces from the front that were kept, each with its arrival.
@@ -148,13 +181,18 @@ impl Frames {
 
     /// Bytes between the head and the tail that were not kept.
     pub fn missing_bytes(&self) -> u64 {
-        self.bytes - self.head_bytes - self.tail().len() as u64
+        self.bytes - self.front_bytes() - self.tail().len() as u64
     }
 
     /// The last bytes, when the head does not hold the whole answer.
     pub fn tail(&self) -> &[u8] {
         let start = self.tail.len().saturating_sub(self.tail_max());
         self.tail.get(start..).unwrap_or_default()
+    }
+
+    /// What follows the head without a hole and has no times.
+    pub fn untimed(&self) -> &[u8] {
+        &self.untimed
     }
 
     /// The tail in the pieces that it came in, each with its arrival; in one, with the last arrival, where the table does
@@ -181,12 +219,6 @@ impl Frames {
     fn tail_max(&self) -> usize {
         if self.ends_only {
             TAIL_SHED_MAX.min(self.extent.tail_max())
-        } else if self.extent == Extent::Body
-            && self.untabled > 0
-            && self.head_bytes < BODY_MAX as u64
-        {
-            // The table is full and the body is not: what comes now has its bytes here, and no times.
-            BODY_MAX - self.head_bytes as usize
         } else {
             self.extent.tail_max()
         }
@@ -195,14 +227,14 @@ impl Frames {
     /// Lets go of the front and keeps the end: what an overloaded gateway can still count usage from. Gives the bytes that
     /// were let go.
     pub fn shed(&mut self) -> usize {
-        let freed = usize::try_from(self.head_bytes).unwrap_or(usize::MAX);
+        let freed = usize::try_from(self.front_bytes()).unwrap_or(usize::MAX);
         self.ends_only = true;
         if freed == 0 {
             return 0;
         }
         let mut end = self.last(self.tail_max());
         std::mem::swap(&mut self.tail, &mut end);
-        (self.small, self.large) = (Vec::new(), Vec::new());
+        (self.small, self.large, self.untimed) = (Vec::new(), Vec::new(), Vec::new());
         (self.head_pieces, self.head_bytes) = (0, 0);
         freed
     }
@@ -210,17 +242,24 @@ impl Frames {
     /// Bytes of memory that the kept pieces take.
     pub fn kept_bytes(&self) -> usize {
         let large: usize = self.large.iter().map(Bytes::len).sum();
-        self.small.len() + large + self.tail.len()
+        self.small.len() + large + self.untimed.len() + self.tail.len()
     }
 
     /// The whole answer in one piece, when all of it was kept.
     pub fn whole(&self) -> Option<Vec<u8>> {
         (self.missing_bytes() == 0).then(|| {
-            let mut all = Vec::with_capacity(self.bytes as usize);
-            self.head().for_each(|(_, piece)| all.extend_from_slice(piece));
+            let mut all = self.kept_front(self.bytes as usize);
             all.extend_from_slice(self.tail());
             all
         })
+    }
+
+    /// All that is kept of the front, with room for `capacity` bytes.
+    fn kept_front(&self, capacity: usize) -> Vec<u8> {
+        let mut front = Vec::with_capacity(capacity);
+        self.head().for_each(|(_, piece)| front.extend_from_slice(piece));
+        front.extend_from_slice(&self.untimed);
+        front
     }
 
     /// Every byte of the front, and how many bytes that is short of the whole; `None` when there was no room for it.
@@ -231,8 +270,7 @@ impl Frames {
         if self.ends_only || self.extent != Extent::Body {
             return None;
         }
-        let mut front = Vec::with_capacity(self.head_bytes as usize);
-        self.head().for_each(|(_, piece)| front.extend_from_slice(piece));
+        let front = self.kept_front(self.front_bytes() as usize);
         let missing = self.bytes - front.len() as u64;
         Some((front, missing))
     }
@@ -248,9 +286,25 @@ impl Frames {
         if length <= self.head_bytes {
             return Some(self.beginning(wanted));
         }
-        let mut whole = self.whole()?;
-        whole.truncate(wanted);
-        (whole.len() == wanted).then_some(whole)
+        let mut front =
+            if length <= self.front_bytes() { self.kept_front(0) } else { self.whole()? };
+        front.truncate(wanted);
+        (front.len() == wanted).then_some(front)
+    }
+
+    /// When the pieces came that make the first `length` bytes.
+    pub fn arrivals(&self, length: u64) -> Arrivals {
+        let mut arrivals = Arrivals::default();
+        let mut end = 0;
+        for (at, piece) in &self.table {
+            if end >= length {
+                return arrivals;
+            }
+            end += u64::from(*piece);
+            arrivals.push(*at, *piece as usize);
+        }
+        arrivals.untabled = self.untabled;
+        arrivals
     }
 
     /// The first bytes, at most `max`.
@@ -275,9 +329,9 @@ impl Frames {
         if self.tail.len() >= max || self.missing_bytes() > 0 {
             return self.tail[self.tail.len().saturating_sub(max)..].to_vec();
         }
-        // From the back: the tail, then the pieces of the head.
-        let mut pieces = vec![self.tail.as_slice()];
-        let mut length = self.tail.len();
+        // From the back: the tail, what has no times, then the pieces of the head.
+        let mut pieces = vec![self.tail.as_slice(), self.untimed.as_slice()];
+        let mut length = self.tail.len() + self.untimed.len();
         let (mut small, mut large) = (self.small.as_slice(), self.large.iter());
         for (_, piece) in self.table[..self.head_pieces].iter().rev() {
             if length >= max {
@@ -445,5 +499,25 @@ mod tests {
         assert_eq!(frames.body().unwrap(), (b"ab".repeat(3 * TABLE_MAX / 2), 0));
         frames.shed();
         assert!(frames.front(10).is_none() && frames.body().is_none());
+    }
+
+    #[test]
+    fn ten_million_pieces_keep_their_front_within_the_bound() {
+        let mut frames = Frames::new(Extent::Body);
+        let piece = Bytes::from_static(b"0123456789");
+        let mut refused = 0_u64;
+        for at in 0..10_000_000 {
+            refused += u64::from(!frames.grows());
+            frames.push(at, &piece);
+        }
+        let (front, missing) = frames.body().unwrap();
+        assert!(front.len() >= BODY_MAX && front.len() < BODY_MAX + piece.len());
+        assert_eq!(front.len() as u64 + missing, 100_000_000, "what is lost is counted");
+        assert!(front.chunks(10).all(|chunk| chunk == &piece[..]), "and there is no hole before");
+        assert_eq!(frames.front(front.len() as u64).unwrap(), front);
+        assert_eq!((frames.table.len(), frames.untabled), (TABLE_MAX, 10_000_000 - 65_536));
+        assert!(frames.kept_bytes() <= BODY_MAX + piece.len() + 2 * TAIL_MAX);
+        assert!(frames.ending().ends_with(&piece));
+        assert!(refused > 3_000_000, "what comes past the bound takes no more memory");
     }
 }

@@ -4,9 +4,9 @@
 //! the leg is made, before any sink sees it.
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::exchange::frames::BODY_MAX;
+use crate::exchange::frames::{Arrivals, BODY_MAX};
 use crate::exchange::redact;
 
 /// How much of an exchange's legs the sinks want. The more the costlier; with `Numbers` nothing is copied.
@@ -30,6 +30,8 @@ pub struct Leg {
     /// In order, with placeholders for the values that are not kept; `None`: not kept at all.
     pub headers: Option<HeaderMap>,
     pub body: Body,
+    /// When the pieces of a client's answer went out, where they are not those that the provider sent.
+    pub arrivals: Arrivals,
 }
 
 /// The bytes of one leg's body.
@@ -85,11 +87,24 @@ pub fn owned(piece: &Bytes) -> Bytes {
     if piece.len() <= COPIED_MAX { Bytes::copy_from_slice(piece) } else { piece.clone() }
 }
 
+/// Whether `piece` is kept as a reference into `whole`.
+pub fn shares(whole: &Bytes, piece: &Bytes) -> bool {
+    let (start, at) = (whole.as_ptr().addr(), piece.as_ptr().addr());
+    piece.len() > COPIED_MAX && at >= start && at + piece.len() <= start + whole.len()
+}
+
 impl Leg {
     /// Keeps the headers, where they are wanted.
     pub fn note_headers(&mut self, keep: Keep, headers: &HeaderMap) {
         if keep >= Keep::Headers {
             self.headers = Some(redact::current().masked(headers));
+        }
+    }
+
+    /// Adds a header that is known only now, where headers are kept.
+    pub fn add_header(&mut self, name: &HeaderName, value: Option<HeaderValue>) {
+        if let (Some(headers), Some(value)) = (&mut self.headers, value) {
+            headers.insert(name, value);
         }
     }
 
@@ -106,6 +121,12 @@ impl Leg {
         }
     }
 
+    /// Lets the body go, for want of memory.
+    pub fn shed(&mut self) {
+        self.body = Body::Shed;
+        self.arrivals = Arrivals::default();
+    }
+
     /// The body, where it stands here in one piece.
     pub fn one_piece(&self) -> Option<&Bytes> {
         match &self.body {
@@ -120,8 +141,6 @@ impl Leg {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     #[test]

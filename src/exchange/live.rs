@@ -35,12 +35,24 @@ struct Shard {
 pub struct Entry {
     pub begun: Begun,
     known: Mutex<Known>,
+    /// Where its head stands. Held while the head is handed over, so that the end, which takes it too, comes wholly before
+    /// or wholly after that.
+    head: Mutex<HeadState>,
     frames: AtomicU64,
     bytes: AtomicU64,
     last_us: AtomicU64,
     ended: AtomicBool,
-    /// Its head stands on disk.
-    written: AtomicBool,
+}
+
+/// What has become of the head of an exchange that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum HeadState {
+    #[default]
+    Unwritten,
+    /// Handed over, to be written to the disk.
+    Written,
+    /// The exchange ended before it was handed over; it never will be.
+    Needless,
 }
 
 /// What is learnt on the way.
@@ -123,11 +135,11 @@ impl Live {
         let entry = Arc::new(Entry {
             begun,
             known: Mutex::default(),
+            head: Mutex::default(),
             frames: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             last_us: AtomicU64::new(0),
             ended: AtomicBool::new(false),
-            written: AtomicBool::new(false),
         });
         let shard = worker % SHARDS;
         let slot = self.shard(shard).map_or(0, |mut table| table.take(Arc::clone(&entry)));
@@ -193,14 +205,33 @@ impl Entry {
         clock::us_between(self.begun.started, clock::now())
     }
 
-    /// Whether its head stands on disk.
+    /// Whether its head stands on disk, or is on its way there.
     pub fn is_written(&self) -> bool {
-        self.written.load(Ordering::Relaxed)
+        *self.head() == HeadState::Written
     }
 
-    /// Its head is about to be written; false when it was before.
-    pub fn note_written(&self) -> bool {
-        !self.written.swap(true, Ordering::Relaxed)
+    /// Hands its head over, unless that was done before or the exchange has ended. `write` must not wait.
+    ///
+    /// Invariant: what is handed over is so before the exchange ends. Whoever stores the end then finds the head to
+    /// delete; a head that came later would stand there for ever, and be told as interrupted by the next start.
+    pub fn write_head(&self, write: impl FnOnce()) {
+        let mut head = self.head();
+        if *head == HeadState::Unwritten {
+            write();
+            *head = HeadState::Written;
+        }
+    }
+
+    fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+        let mut head = self.head();
+        if *head == HeadState::Unwritten {
+            *head = HeadState::Needless;
+        }
+    }
+
+    fn head(&self) -> MutexGuard<'_, HeadState> {
+        self.head.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -226,7 +257,7 @@ impl Seat {
     }
 
     pub fn end(&self) {
-        self.entry.ended.store(true, Ordering::Relaxed);
+        self.entry.end();
     }
 }
 
@@ -295,6 +326,43 @@ mod tests {
         assert_eq!(entry.phase(), Phase::Answering);
         seat.end();
         assert_eq!(entry.phase(), Phase::Ended);
-        assert!(entry.note_written() && !entry.note_written() && entry.is_written());
+    }
+
+    #[test]
+    fn a_head_is_handed_over_once_and_never_after_the_end() {
+        let live = Arc::new(Live::default());
+        let handed = AtomicU64::new(0);
+        let write = |entry: &Entry| {
+            entry.write_head(|| {
+                handed.fetch_add(1, Ordering::SeqCst);
+            });
+        };
+        let seat = live.enter(0, begun(1));
+        write(seat.entry());
+        write(seat.entry());
+        assert!(seat.entry().is_written());
+        seat.end();
+        assert!(seat.entry().is_written(), "whoever stores the end deletes it");
+        let late = live.enter(0, begun(2));
+        late.end();
+        write(late.entry());
+        assert!(!late.entry().is_written());
+        assert_eq!(handed.load(Ordering::SeqCst), 1);
+        // Whoever asks after the end is told for good, however the two meet.
+        for n in 0..200 {
+            let seat = live.enter(0, begun(n));
+            let entry = Arc::clone(seat.entry());
+            let handed = std::thread::scope(|scope| {
+                let writing = scope.spawn(move || {
+                    let mut handed = false;
+                    entry.write_head(|| handed = true);
+                    handed
+                });
+                seat.end();
+                let told = seat.entry().is_written();
+                (told, writing.join().unwrap())
+            });
+            assert_eq!(handed.0, handed.1);
+        }
     }
 }

@@ -17,6 +17,7 @@ pub mod frames;
 pub mod leg;
 pub mod level;
 pub mod live;
+pub mod opened;
 pub mod outcome;
 pub mod redact;
 pub mod replay;
@@ -38,6 +39,7 @@ use crate::exchange::attempt::Attempt;
 use crate::exchange::leg::{Keep, Leg};
 use crate::exchange::level::Level;
 use crate::exchange::live::Seat;
+use crate::exchange::opened::Opened;
 use crate::exchange::outcome::Outcome;
 use crate::exchange::replay::Replay;
 use crate::exchange::room::Share;
@@ -101,11 +103,16 @@ pub struct Exchange {
     pub queued_us: u64,
     /// From when to when it waited for a place at the provider, where it had to.
     pub waited_at_provider: Option<(u64, u64)>,
+    /// The provider that was chosen and the name that the model has there; known before there is an attempt, which may
+    /// never come.
+    pub chosen: Option<(Arc<str>, Option<Arc<str>>)>,
     pub attempts: Vec<Attempt>,
     /// What the client was answered; `None` when it left before that.
     pub status: Option<StatusCode>,
     /// The response as the client got it, where it differs from the last attempt's.
     pub response: Leg,
+    /// What the client was sent before there was an answer, until that is noted in `response`.
+    pub opened: Option<Arc<Opened>>,
     /// Bytes of body handed to the client's connection.
     pub response_bytes: u64,
     pub outcome: Outcome,
@@ -151,6 +158,23 @@ impl Exchange {
         }
     }
 
+    /// Keeps in `leg` the body that a provider gets, where it is not the client's and there is room. Large pieces that are
+    /// parts of the client's, as that is kept, take no more memory than it does.
+    pub fn note_edited<'a>(
+        &mut self,
+        leg: &mut Leg,
+        pieces: impl Iterator<Item = &'a Bytes> + Clone,
+    ) {
+        let kept = self.request.one_piece();
+        let is_new = |piece: &&Bytes| !kept.is_some_and(|kept| leg::shares(kept, piece));
+        let new = pieces.clone().filter(is_new).map(Bytes::len).sum();
+        if self.share.grow(new) {
+            pieces.for_each(|piece| leg.note_body(piece));
+        } else {
+            leg.body = leg::Body::Shed;
+        }
+    }
+
     /// Keeps the request's body, without its coding where it had one, for reading it later, while there is room.
     pub fn keep_prompt(&mut self, body: &Bytes, decoded: Option<&Bytes>) {
         if decoded.is_none()
@@ -180,35 +204,100 @@ impl Exchange {
         attempt.frames.push(at_us, data);
     }
 
-    /// Notes bytes that the client gets and the provider did not send: from here on its answer is one of its own.
+    /// Notes bytes that the client gets at `at_us` and the provider did not send: from here on its answer is one of its own.
     /// `before`: how many bytes it got until now, as the provider sent them.
-    pub fn note_own_answer(&mut self, before: u64, data: &Bytes) {
+    pub fn note_own_answer(&mut self, before: u64, at_us: u64, data: &Bytes) {
         if self.keep < Keep::Bodies || self.response.body == leg::Body::Shed {
             return;
         }
         let mut first = None;
         if self.response.body == leg::Body::Same && before > 0 {
-            let attempt = self.attempts.last();
-            let Some(front) = attempt.and_then(|attempt| attempt.frames.front(before)) else {
+            let frames = self.attempts.last().map(|attempt| &attempt.frames);
+            let front = frames.and_then(|frames| Some((frames.front(before)?, frames)));
+            let Some((front, frames)) = front else {
                 // A body with a hole in it is none.
-                self.response.body = leg::Body::Shed;
+                self.response.shed();
                 return;
             };
+            self.response.arrivals = frames.arrivals(before);
             first = Some(Bytes::from(front));
         }
         let more = data.len() + first.as_ref().map_or(0, Bytes::len);
         if !self.share.grow(more) {
-            self.response.body = leg::Body::Shed;
+            self.response.shed();
             return;
         }
         if let Some(first) = first {
             self.response.note_body(&first);
         }
+        self.response.arrivals.push(at_us, data.len());
         self.response.note_body(data);
+    }
+
+    /// Notes what the client was sent before there was an answer, if anything was; true then. From there on its answer is
+    /// one of its own.
+    pub fn note_opened(&mut self) -> bool {
+        let Some((head, pieces)) = self.opened.as_ref().and_then(|opened| opened.take()) else {
+            return false;
+        };
+        self.status = Some(StatusCode::OK);
+        self.response.note_headers(self.keep, &head);
+        for (at, piece) in pieces {
+            let at_us = clock::us_between(self.started, at);
+            self.note_own_answer(self.response_bytes, at_us, &piece);
+            self.response_bytes += piece.len() as u64;
+        }
+        true
     }
 
     /// The attempt whose answer went to the client, or the last one tried.
     pub fn last_attempt(&self) -> Option<&Attempt> {
         self.attempts.last()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::leg::Body;
+    use crate::exchange::room::Room;
+
+    #[test]
+    fn edited_bodies_take_their_share_and_parts_of_the_clients_take_none() {
+        let room = Room::new(256 * 1024);
+        let mut exchange = fixture::exchange();
+        (exchange.keep, exchange.share) = (Keep::Bodies, Share::new(&room));
+        let body = Bytes::from(vec![b'x'; 200 * 1024]);
+        exchange.note_request(&body);
+        let held = room.held_bytes();
+        assert!(held >= body.len());
+        let mut leg = Leg::default();
+        let pieces = [Bytes::from_static(b"{\"model\":\"m\""), body.slice(10..)];
+        exchange.note_edited(&mut leg, pieces.iter());
+        assert!(matches!(&leg.body, Body::Pieces(own) if own.bytes as usize == body.len() + 2));
+        assert!(room.held_bytes() - held <= 4 * 1024, "a part is a reference");
+        let mut other = Leg::default();
+        exchange.note_edited(&mut other, [Bytes::from(vec![b'y'; 100 * 1024])].iter());
+        assert_eq!(other.body, Body::Shed, "there is no room for it");
+        assert_eq!(room.refused(), 1);
+    }
+
+    #[test]
+    fn what_was_sent_before_the_answer_begins_the_clients_leg() {
+        let mut exchange = fixture::exchange();
+        (exchange.keep, exchange.response_bytes) = (Keep::Bodies, 0);
+        exchange.share = Share::new(&Room::new(1 << 20));
+        let opened = Opened::new();
+        exchange.opened = Some(Arc::clone(&opened));
+        assert!(!exchange.note_opened(), "not opened");
+        opened.open(http::HeaderMap::new());
+        opened.sent(exchange.started, Bytes::from_static(b": one\n\n"));
+        opened.sent(exchange.started, Bytes::from_static(b": two\n\n"));
+        assert!(exchange.note_opened() && !exchange.note_opened(), "once");
+        exchange.note_own_answer(exchange.response_bytes, 70, &Bytes::from_static(b"data\n\n"));
+        let Body::Pieces(own) = &exchange.response.body else { panic!("no bytes") };
+        assert_eq!(&own.concat()[..], b": one\n\n: two\n\ndata\n\n");
+        assert_eq!(exchange.response.arrivals.table, [(0, 7), (0, 7), (70, 6)]);
+        assert_eq!((exchange.status, exchange.response_bytes), (Some(StatusCode::OK), 14));
     }
 }

@@ -50,6 +50,17 @@ pub struct Tally {
     pub cost: Option<Cost>,
     /// Why there is no cost, though there was usage.
     pub unpriced: bool,
+    /// The usage comes with a later exchange.
+    pub awaits: Option<Awaits>,
+}
+
+/// An answer whose usage comes later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Awaits {
+    /// The provider's id of it.
+    pub response_id: String,
+    /// Billed by the price of batches.
+    pub batch: bool,
 }
 
 /// An estimate of what an answer costs.

@@ -19,17 +19,11 @@ pub struct Owner {
     pub batch: bool,
 }
 
-/// What changed, for the store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
-    Expected(String, Owner),
-    Settled(String),
-}
+/// Limit: ids settled that the store has not heard of; further ones are not told, and a restart waits for them in vain.
+const SETTLED_MAX: usize = 65_536;
 
-/// Limit: changes the store has not heard of; further ones are not told, and a restart forgets them.
-const NEWS_MAX: usize = 65_536;
-
-/// The ids waited for. Written and read by the observer's thread; kept over restarts by the store.
+/// The ids waited for. Written and read by the observer's thread. Those that came with an exchange that is stored are
+/// kept over restarts by the store, which finds them in the exchange's summary; the others live here alone.
 #[derive(Debug, Default)]
 pub struct Awaited(Mutex<Waiting>);
 
@@ -40,29 +34,21 @@ struct Waiting {
     order: VecDeque<String>,
     forgotten: u64,
     /// Emptied by the store's sink; not filled where there is none.
-    news: Vec<News>,
+    settled: Vec<String>,
     is_told: bool,
 }
 
-impl Waiting {
-    fn tell(&mut self, news: impl FnOnce() -> News) {
-        if self.is_told && self.news.len() < NEWS_MAX {
-            self.news.push(news());
-        }
-    }
-}
-
 impl Awaited {
-    /// Waits for the usage of `id`. A second call for one id changes nothing: the first knows the model.
-    pub fn expect(&self, id: &str, owner: Owner) {
+    /// Waits for the usage of `id`; false where it is no id. A second call for one id changes nothing: the first knows the
+    /// model.
+    pub fn expect(&self, id: &str, owner: Owner) -> bool {
         if id.is_empty() || id.len() > ID_BYTES_MAX {
-            return;
+            return false;
         }
         let mut waiting = self.lock();
         if waiting.owners.contains_key(id) {
-            return;
+            return true;
         }
-        waiting.tell(|| News::Expected(id.to_owned(), owner.clone()));
         waiting.owners.insert(id.to_owned(), owner);
         waiting.order.push_back(id.to_owned());
         while waiting.order.len() > AWAITED_MAX {
@@ -72,6 +58,7 @@ impl Awaited {
                 waiting.forgotten += 1;
             }
         }
+        true
     }
 
     /// Whose `id` is, when it is waited for from this provider; taken out when its usage is told.
@@ -83,7 +70,9 @@ impl Awaited {
         }
         waiting.owners.remove(id);
         waiting.order.retain(|other| other != id);
-        waiting.tell(|| News::Settled(id.to_owned()));
+        if waiting.is_told && waiting.settled.len() < SETTLED_MAX {
+            waiting.settled.push(id.to_owned());
+        }
         Some(owner)
     }
 
@@ -92,7 +81,7 @@ impl Awaited {
         self.lock().forgotten
     }
 
-    /// Takes up what an earlier run of the gateway waited for, and from now on keeps news for the store.
+    /// Takes up what an earlier run of the gateway waited for, and from now on tells the store what is settled.
     pub fn take_up(&self, known: impl IntoIterator<Item = (String, Owner)>) {
         for (id, owner) in known {
             self.expect(&id, owner);
@@ -100,9 +89,9 @@ impl Awaited {
         self.lock().is_told = true;
     }
 
-    /// What changed since the last time.
-    pub fn news(&self) -> Vec<News> {
-        std::mem::take(&mut self.lock().news)
+    /// What was settled since the last time.
+    pub fn settled(&self) -> Vec<String> {
+        std::mem::take(&mut self.lock().settled)
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -139,7 +128,7 @@ mod tests {
             "a stranger's id of the same name"
         );
         assert!(awaited.settle("resp_2", "openai", true).is_some());
-        assert!(awaited.news().is_empty(), "nobody keeps them");
+        assert!(awaited.settled().is_empty(), "nobody keeps them");
     }
 
     #[test]
@@ -156,14 +145,12 @@ mod tests {
     }
 
     #[test]
-    fn a_store_hears_of_each_change_once() {
+    fn a_store_hears_once_of_what_is_settled() {
         let awaited = Awaited::default();
         awaited.take_up([("resp_old".to_owned(), owner("gpt-4"))]);
-        assert!(awaited.news().is_empty(), "the store knows that one");
         awaited.expect("resp_1", owner("gpt-5"));
         assert_eq!(awaited.settle("resp_old", "openai", true), Some(owner("gpt-4")));
-        let expected = News::Expected("resp_1".to_owned(), owner("gpt-5"));
-        assert_eq!(awaited.news(), [expected, News::Settled("resp_old".to_owned())]);
-        assert!(awaited.news().is_empty());
+        assert_eq!(awaited.settled(), ["resp_old"]);
+        assert!(awaited.settled().is_empty());
     }
 }

@@ -12,6 +12,7 @@ use crate::base::id::ExchangeId;
 use crate::dialect::outline::outline;
 use crate::exchange::Exchange;
 use crate::exchange::attempt::Attempt;
+use crate::exchange::frames::Arrivals;
 use crate::exchange::leg::{Body, Leg};
 use crate::exchange::level::Level;
 use crate::exchange::outcome::Outcome;
@@ -23,11 +24,11 @@ use crate::store::text::{NAME_MAX, fit_bytes};
 
 /// What is kept of an exchange that is over.
 pub fn level(exchange: &Exchange, rules: &Rules) -> Level {
-    let attempt = exchange.last_attempt();
+    let (provider, model) = destination(exchange);
     rules.decide(&Facts {
         key: exchange.key_label.as_deref(),
-        provider: attempt.map(|attempt| &*attempt.provider),
-        model: attempt.and_then(|attempt| attempt.model.as_deref()),
+        provider,
+        model,
         path: &exchange.path,
         asked: exchange.asked,
         dice: dice(exchange),
@@ -41,6 +42,18 @@ pub fn level(exchange: &Exchange, rules: &Rules) -> Level {
         ),
         empty: exchange.summary.signals.has(Signal::EmptyReply),
     })
+}
+
+/// The provider and the model there, of the last attempt or of the one that was to be made; before that, the model as
+/// the client named it.
+fn destination(exchange: &Exchange) -> (Option<&str>, Option<&str>) {
+    if let Some(attempt) = exchange.last_attempt() {
+        return (Some(&attempt.provider), attempt.model.as_deref());
+    }
+    match &exchange.chosen {
+        Some((provider, model)) => (Some(provider), model.as_deref()),
+        None => (None, exchange.model_requested.as_deref()),
+    }
 }
 
 /// The same number for all exchanges of a session: a sample has sessions whole. A session that was found by its messages is
@@ -69,6 +82,11 @@ pub fn captured(exchange: &Exchange, level: Level) -> Option<Captured> {
     if bodies && let Some(last) = attempts.last_mut() {
         complete(exchange, last);
     }
+    let response_body = if bodies { answer(exchange) } else { NOT_KEPT };
+    let sent = match &response_body {
+        BodyIn::Content(_) => exchange.response.arrivals.clone(),
+        BodyIn::Same | BodyIn::Nothing(_) => Arrivals::default(),
+    };
     Some(Captured {
         request: LegIn {
             line: exchange.request.line.as_deref().map(str::to_owned),
@@ -82,8 +100,10 @@ pub fn captured(exchange: &Exchange, level: Level) -> Option<Captured> {
         response: LegIn {
             line: exchange.status.map(|status| status.as_u16().to_string()),
             headers: exchange.response.headers.as_ref().map(pairs),
-            body: if bodies { answer(exchange) } else { NOT_KEPT },
+            body: response_body,
         },
+        response_frames: sent.table,
+        response_untabled: sent.untabled,
         headers_redacted: false,
         attempts,
     })

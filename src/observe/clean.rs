@@ -139,8 +139,7 @@ mod tests {
                 kind: Kind { events: true, dialect: "openai_chat" },
                 ..AttemptIn::default()
             }],
-            response: LegIn::default(),
-            headers_redacted: false,
+            ..Captured::default()
         };
         redaction.whole_bodies(&mut captured);
         assert_eq!(text(&captured.request), (r#"{"user":"u-1"}"#, false));

@@ -1,12 +1,14 @@
 //! The sink that keeps records: exchanges become rows here, and the store's own thread writes them.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::base::clock;
+use crate::base::id::ExchangeId;
 use crate::exchange::Exchange;
 use crate::exchange::level::Level;
 use crate::exchange::summary::Account;
-use crate::observe::awaited::{Awaited, News};
+use crate::observe::awaited::Awaited;
 use crate::observe::capture;
 use crate::observe::clean::{self, Redaction};
 use crate::observe::rules::RulesInForce;
@@ -54,12 +56,17 @@ impl KeepSink {
             }
             return None;
         }
+        self.keep_awaited(exchange);
         let mut row = Row::of(exchange);
         row.level = level;
         row.headers = capture::indexed(exchange, &rules.indexed);
         row.head_written = is_written(exchange);
         let mut captured = capture::captured(exchange, level).map(Box::new);
         if let Some(captured) = &mut captured {
+            let counters = self.writer.handle().counters();
+            let untabled = captured.attempts.iter().map(|attempt| attempt.untabled).sum();
+            counters.frames_untabled.fetch_add(untabled, Ordering::Relaxed);
+            counters.bodies_cut.fetch_add(u64::from(captured.is_cut()), Ordering::Relaxed);
             redaction.whole_bodies(captured);
         }
         Some(Entry { row, captured })
@@ -72,20 +79,18 @@ impl KeepSink {
         }
     }
 
-    fn keep_awaited(&self) {
-        let noted_at_us = i64::try_from(clock::wall_us()).unwrap_or(i64::MAX);
-        for news in self.awaited.news() {
-            match news {
-                News::Expected(response_id, owner) => self.writer.handle().await_usage(Awaiting {
-                    response_id: fit(&response_id, NAME_MAX).into_owned(),
-                    provider: owner.provider.to_string(),
-                    model: owner.model.as_deref().map(|model| fit(model, NAME_MAX).into_owned()),
-                    model_label: owner.model_label.to_string(),
-                    batch: owner.batch,
-                    noted_at_us,
-                }),
-                News::Settled(id) => self.writer.handle().usage_came(&id),
-            }
+    /// The answers whose usage comes later, of an exchange that is stored.
+    fn keep_awaited(&self, exchange: &Exchange) {
+        for (attempt, tally) in exchange.attempts.iter().zip(&exchange.summary.tallies) {
+            let Some(awaits) = &tally.awaits else { continue };
+            self.writer.handle().await_usage(Awaiting {
+                response_id: fit(&awaits.response_id, NAME_MAX).into_owned(),
+                provider: attempt.provider.to_string(),
+                model: attempt.model.as_deref().map(|model| fit(model, NAME_MAX).into_owned()),
+                model_label: attempt.model_label.to_string(),
+                batch: awaits.batch,
+                noted_at_us: i64::try_from(clock::wall_us()).unwrap_or(i64::MAX),
+            });
         }
     }
 }
@@ -107,7 +112,9 @@ impl Sink for KeepSink {
                 tracing::debug!(%id, "a first turn stays without its session: the store's queue is full");
             }
         }
-        self.keep_awaited();
+        for id in self.awaited.settled() {
+            handle.usage_came(&id);
+        }
         self.keep_late();
     }
 
@@ -120,6 +127,11 @@ impl Sink for KeepSink {
         self.keep_late();
     }
 
+    /// Without its head an exchange of which nothing else is stored is not taken for one that a crash cut.
+    fn lost(&mut self, ids: &[ExchangeId]) {
+        self.writer.handle().heads(Vec::new(), ids.iter().map(|id| id.bytes()).collect());
+    }
+
     fn flush(&mut self) {
         self.writer.stop_with(std::mem::take(&mut self.late));
     }
@@ -127,13 +139,19 @@ impl Sink for KeepSink {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use crate::base::money::Nanodollars;
+    use crate::exchange::fixture;
+    use crate::exchange::frames::{Extent, Frames};
+    use crate::exchange::leg::Body;
     use crate::neutral::usage::Usage;
     use crate::store::inbox::Limits;
     use crate::store::reader::Reader;
     use crate::store::rollup::Measure;
     use crate::store::usage::{Ask, By};
+    use crate::store::vault::{NoClean, Vault};
 
     #[test]
     fn what_lost_records_cost_is_in_the_reports() {
@@ -173,5 +191,58 @@ mod tests {
                 assert_eq!(dearest.sums.get(Measure::Cost), 1_500);
             }
         }
+    }
+
+    /// The gateway makes one attempt at a time; records of more are what later versions and imports have.
+    #[test]
+    fn each_attempt_keeps_its_own_bytes_and_times() {
+        let folder = tempfile::tempdir().unwrap();
+        let bodies = Box::new(Vault::new(Box::new(NoClean), None));
+        let writer = Writer::start_with(folder.path(), Limits::default(), Some(bodies)).unwrap();
+        let rules = RulesInForce::new(Arc::new(Rules::of(Level::Full)));
+        let mut sink = KeepSink::new(writer, Arc::default(), rules);
+        let mut exchange = two_attempts();
+        exchange.outcome = crate::exchange::outcome::Outcome::Complete;
+        let id = exchange.id;
+        sink.take(&[Box::new(exchange)], 0);
+        sink.flush();
+        let reader = Reader::open(folder.path()).unwrap();
+        let stored = reader.exchange(reader.find(&id.to_string()).unwrap()).unwrap();
+        let bytes = |n| &stored.upstream_response(n).unwrap().bytes[..];
+        assert_eq!(bytes(0), b"{\"error\":\"busy\"}");
+        assert_eq!(bytes(1), b"data: 1\n\ndata: 2\n\n");
+        assert_eq!(stored.attempts[0].frames, [(100, 10), (300, 6)]);
+        assert_eq!(stored.attempts[1].frames, [(900, 9), (1_200, 9)]);
+        assert_eq!(stored.upstream_request(0).unwrap().bytes, b"{\"model\":\"a\"}");
+        assert_eq!(stored.upstream_request(1).unwrap().bytes, b"{\"model\":\"b\"}");
+        let statuses: Vec<_> = stored.attempts.iter().map(|attempt| attempt.status).collect();
+        assert_eq!(statuses, [Some(503), Some(200)]);
+        assert_eq!(stored.client_response().unwrap().bytes, bytes(1));
+    }
+
+    /// The first provider was busy, the second answered.
+    fn two_attempts() -> Exchange {
+        let mut exchange = fixture::exchange();
+        let mut first = fixture::exchange().attempts.remove(0);
+        (first.status, first.events) = (Some(http::StatusCode::SERVICE_UNAVAILABLE), false);
+        exchange.request.note_body(&Bytes::from_static(b"{\"model\":\"ask\"}"));
+        exchange.attempts.insert(0, first);
+        let answers: [&[(u64, &'static [u8])]; 2] = [
+            &[(100, b"{\"error\":\""), (300, b"busy\"}")],
+            &[(900, b"data: 1\n\n"), (1_200, b"data: 2\n\n")],
+        ];
+        let sent: [&'static [u8]; 2] = [b"{\"model\":\"a\"}", b"{\"model\":\"b\"}"];
+        exchange.response_bytes = 0;
+        for ((attempt, answer), sent) in exchange.attempts.iter_mut().zip(answers).zip(sent) {
+            attempt.frames = Frames::new(Extent::Body);
+            attempt.response.body = Body::Framed;
+            attempt.request.note_body(&Bytes::from_static(sent));
+            for (at, piece) in answer {
+                attempt.frames.push(*at, &Bytes::from_static(piece));
+            }
+            exchange.response_bytes = attempt.frames.bytes;
+        }
+        exchange.response.body = Body::Same;
+        exchange
     }
 }

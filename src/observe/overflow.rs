@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::base::id::ExchangeId;
 use crate::exchange::Exchange;
 use crate::exchange::summary::Account;
 use crate::observe::digest::Digester;
@@ -16,6 +17,9 @@ pub struct Overflow {
     digester: Digester,
     /// Filled by whoever finds the queue full, emptied by the worker.
     accounts: Mutex<Accounts>,
+    /// The same: those whose heads stand on disk, and are to be deleted. Limit: as many as may run at once between two
+    /// batches.
+    noted: Mutex<Vec<ExchangeId>>,
 }
 
 /// By provider and model label.
@@ -23,11 +27,14 @@ type Accounts = HashMap<(Arc<str>, Arc<str>), Account>;
 
 impl Overflow {
     pub fn new(digester: Digester) -> Self {
-        Self { digester: digester.hurried(), accounts: Mutex::default() }
+        Self { digester: digester.hurried(), accounts: Mutex::default(), noted: Mutex::default() }
     }
 
     /// Adds up what `exchange` cost.
     pub fn add(&self, mut exchange: Box<Exchange>) {
+        if exchange.seat.as_ref().is_some_and(|seat| seat.entry().is_written()) {
+            self.noted.lock().unwrap_or_else(PoisonError::into_inner).push(exchange.id);
+        }
         // A copy each: threads that serve must not wait for each other here.
         let mut digester = self.digester.clone();
         if catch_unwind(AssertUnwindSafe(|| digester.digest(&mut exchange))).is_err() {
@@ -41,6 +48,11 @@ impl Overflow {
                 .or_insert_with(|| Account::new(&attempt.provider, &attempt.model_label))
                 .add(tally);
         }
+    }
+
+    /// Those that are lost and whose heads were written, since the last time.
+    pub fn take_noted(&self) -> Vec<ExchangeId> {
+        std::mem::take(&mut *self.noted.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What came together since the last time.

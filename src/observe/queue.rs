@@ -46,8 +46,9 @@ pub struct Queue {
     overflow: Overflow,
     /// Memory for what is kept of running exchanges.
     room: Arc<Room>,
-    /// What of an exchange is stored.
+    /// What of an exchange is stored, where there is a store.
     rules: Arc<RulesInForce>,
+    stores: bool,
     /// The exchanges that run.
     live: Arc<Live>,
     /// What the store counts, where there is one.
@@ -76,6 +77,7 @@ impl Queue {
             overflow: Overflow::new(digester.clone()),
             room: Arc::clone(sinks.room()),
             rules: Arc::clone(sinks.rules()),
+            stores: sinks.stores(),
             live: Arc::default(),
             store: OnceLock::new(),
             closed: AtomicBool::new(false),
@@ -144,6 +146,9 @@ impl Queue {
 
     /// How much is held of an exchange while it runs whose client asked for that level.
     pub fn keep_of(&self, asked: Option<Level>) -> Keep {
+        if !self.stores {
+            return self.keep;
+        }
         let rules = self.rules.load();
         let stored = match rules.bound(asked) {
             Level::Meta if rules.reads_headers() => Keep::Headers,
@@ -188,6 +193,10 @@ impl Queue {
         let accounts = self.overflow.take();
         if !accounts.is_empty() {
             sinks.account(&accounts);
+        }
+        let noted = self.overflow.take_noted();
+        if !noted.is_empty() {
+            sinks.lost(&noted);
         }
     }
 

@@ -47,6 +47,8 @@ impl Recorder {
     /// Ends the exchange with `outcome`. Only the first end counts.
     pub fn finish(&mut self, outcome: Outcome) {
         if let Some(mut exchange) = self.exchange.take() {
+            // Its client may have been sent something, though no answer came.
+            exchange.note_opened();
             exchange.outcome = outcome;
             exchange.ended_us = exchange.left_us.unwrap_or_else(|| exchange.offset_us());
             if let Some(seat) = &exchange.seat {

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use crate::base::id::ExchangeId;
 use crate::exchange::Exchange;
 use crate::exchange::leg::Keep;
 use crate::exchange::room::Room;
@@ -21,6 +22,8 @@ pub trait Sink: Send {
     fn take(&mut self, batch: &[Box<Exchange>], dropped: u64);
     /// Takes what exchanges cost whose records were lost. They are in no batch.
     fn account(&mut self, _accounts: &[Account]) {}
+    /// Told of exchanges whose records were lost, where something of them was written while they ran.
+    fn lost(&mut self, _ids: &[ExchangeId]) {}
     /// Called once, after the last batch.
     fn flush(&mut self) {}
 }
@@ -37,6 +40,8 @@ pub struct Sinks {
     room: Arc<Room>,
     /// What of an exchange the store wants.
     rules: Arc<RulesInForce>,
+    /// There is somebody who keeps what the rules say.
+    stores: bool,
 }
 
 impl Default for Sinks {
@@ -46,6 +51,7 @@ impl Default for Sinks {
             awaited: Arc::default(),
             room: Room::new(ROOM_BYTES_MAX),
             rules: Arc::default(),
+            stores: false,
         }
     }
 }
@@ -64,10 +70,17 @@ impl Sinks {
         self
     }
 
-    /// With other bounds on memory, and the rules by which the store keeps.
+    /// With another bound on memory.
     #[must_use]
-    pub fn keeping(self, room: Arc<Room>, rules: Arc<RulesInForce>) -> Self {
-        Self { room, rules, ..self }
+    pub fn within(self, room: Arc<Room>) -> Self {
+        Self { room, ..self }
+    }
+
+    /// With the rules by which the store keeps. Without them nothing is held for a store, whatever a later configuration
+    /// says: there is none before the next start.
+    #[must_use]
+    pub fn keeping(self, rules: Arc<RulesInForce>) -> Self {
+        Self { rules, stores: true, ..self }
     }
 
     pub fn room(&self) -> &Arc<Room> {
@@ -76,6 +89,11 @@ impl Sinks {
 
     pub fn rules(&self) -> &Arc<RulesInForce> {
         &self.rules
+    }
+
+    /// Whether there is a store that the rules are for.
+    pub(crate) fn stores(&self) -> bool {
+        self.stores
     }
 
     /// The answers whose usage comes later.
@@ -106,6 +124,12 @@ impl Sinks {
     pub(crate) fn account(&mut self, accounts: &[Account]) {
         for sink in &mut self.list {
             sink.account(accounts);
+        }
+    }
+
+    pub(crate) fn lost(&mut self, ids: &[ExchangeId]) {
+        for sink in &mut self.list {
+            sink.lost(ids);
         }
     }
 

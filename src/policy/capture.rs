@@ -78,7 +78,9 @@ pub struct Tail {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Facts<'a> {
     pub key: Option<&'a str>,
+    /// `None`: no provider was chosen, or none yet. Rules that name one may fit then; see [`Rules::decide`].
     pub provider: Option<&'a str>,
+    /// As it was sent; before a provider was chosen, as it was asked for.
     pub model: Option<&'a str>,
     pub path: &'a str,
     /// The level that the client asked for.
@@ -122,10 +124,19 @@ impl Rules {
         most.max(asked.min(raised)).min(self.cap.0)
     }
 
-    /// What is kept of an exchange that is over.
+    /// What is kept of an exchange that is over. Of one that came to no provider, the least of what the rules might have
+    /// said of it: what was to be kept from the disk is, also where it was refused before anybody knew whose it was.
     pub fn decide(&self, facts: &Facts<'_>) -> Level {
-        let rule = self.rules.iter().find(|rule| rule.fits(facts));
-        let mut level = rule.map_or(self.base, |rule| rule.share).level_for(facts.dice);
+        let decides = self.rules.iter().position(|rule| rule.fits(facts) == Fit::Yes);
+        let share = decides.and_then(|at| self.rules.get(at)).map_or(self.base, |rule| rule.share);
+        let before = self.rules.iter().take(decides.unwrap_or(self.rules.len()));
+        let perhaps = before.filter(|rule| rule.fits(facts) == Fit::Perhaps);
+        let least = perhaps.map(|rule| rule.share.level_for(facts.dice)).min();
+        let mut level = share.level_for(facts.dice);
+        if let Some(least) = least.filter(|least| *least < level) {
+            // Neither the client nor what came of it raises that.
+            return facts.asked.map_or(least, |asked| asked.min(least)).min(self.cap.0);
+        }
         // A client that asks for less gets less, whatever came of it.
         if let Some(asked) = facts.asked.filter(|asked| *asked < level) {
             return asked.min(self.cap.0);
@@ -133,7 +144,9 @@ impl Rules {
         if let Some(asked) = facts.asked {
             level = level.max(asked.min(self.may_raise_to(facts.key)));
         }
-        let lowered = facts.asked.is_some_and(|asked| asked < Level::Full);
+        // Neither a client that asks for less nor a rule that hides an exchange is overruled by what came of it.
+        let lowered = facts.asked.is_some_and(|asked| asked < Level::Full)
+            || (decides.is_some() && level == Level::Off);
         if !lowered && self.tail.takes(facts) {
             level = Level::Full;
         }
@@ -154,15 +167,43 @@ impl Share {
     }
 }
 
+/// Whether a rule is for an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fit {
+    No,
+    /// It names a provider or a model, and the exchange came to none.
+    Perhaps,
+    Yes,
+}
+
 impl Rule {
-    fn fits(&self, facts: &Facts<'_>) -> bool {
-        let fits = |glob: &Option<Glob>, text: Option<&str>| {
-            glob.as_ref().is_none_or(|glob| text.is_some_and(|text| glob.matches(text)))
+    fn fits(&self, facts: &Facts<'_>) -> Fit {
+        let fits = |glob: &Option<Glob>, text: Option<&str>, unknown: Fit| match (glob, text) {
+            (None, _) => Fit::Yes,
+            (Some(_), None) => unknown,
+            (Some(glob), Some(text)) if glob.matches(text) => Fit::Yes,
+            (Some(_), Some(_)) => Fit::No,
         };
-        fits(&self.key, facts.key)
-            && fits(&self.provider, facts.provider)
-            && fits(&self.model, facts.model)
-            && fits(&self.path, Some(facts.path))
+        // An exchange that came to a provider without a model has none; one that came to none might have come to any.
+        let unknown = if facts.provider.is_none() { Fit::Perhaps } else { Fit::No };
+        fits(&self.key, facts.key, Fit::No)
+            .min(fits(&self.provider, facts.provider, unknown))
+            .min(self.fits_model(facts, unknown))
+            .min(fits(&self.path, Some(facts.path), Fit::No))
+    }
+
+    /// A name that was not looked up yet may have the provider before it.
+    fn fits_model(&self, facts: &Facts<'_>, unknown: Fit) -> Fit {
+        match (&self.model, facts.model) {
+            (None, _) => Fit::Yes,
+            (Some(_), None) => unknown,
+            (Some(glob), Some(model)) if glob.matches(model) => Fit::Yes,
+            (Some(glob), Some(model)) => {
+                let mut behind = model.match_indices([':', '/']);
+                let fits = behind.any(|(at, _)| glob.matches(model.get(at + 1..).unwrap_or("")));
+                if fits { unknown } else { Fit::No }
+            }
+        }
     }
 }
 
@@ -197,7 +238,9 @@ mod tests {
         let gpt = Rule { model: Some(Glob::new("gpt-*")), key: None, ..rule("", Level::Full) };
         let path = Rule { path: Some(Glob::new("/v1/**")), key: None, ..rule("", Level::Headers) };
         rules.rules = vec![gpt, path];
-        let decided = |model, path| rules.decide(&Facts { model, path, ..Facts::default() });
+        let provider = Some("openai");
+        let facts = |model, path| Facts { provider, model, path, ..Facts::default() };
+        let decided = |model, path| rules.decide(&facts(model, path));
         assert_eq!(decided(Some("gpt-5"), "/v1/messages"), Level::Full);
         assert_eq!(decided(Some("claude"), "/v1/messages"), Level::Headers);
         assert_eq!(decided(None, "/other"), Level::Meta);
@@ -246,6 +289,30 @@ mod tests {
             let capped = Rules { cap: Cap(Level::Meta), ..rules.clone() };
             assert_eq!(capped.decide(&facts), Level::Meta);
         }
+    }
+
+    #[test]
+    fn what_came_to_no_provider_gets_the_least_of_the_rules_that_might_fit() {
+        let mut rules = Rules::of(Level::Headers);
+        rules.tail.errors = true;
+        let any = Rule { key: None, ..rule("", Level::Off) };
+        let of_provider = Rule { provider: Some(Glob::new("private")), ..any.clone() };
+        let of_model = Rule { model: Some(Glob::new("secret-*")), ..any.clone() };
+        rules.rules = vec![of_model];
+        let refused = Facts { failed: true, key: Some("ann"), ..Facts::default() };
+        let decided = |rules: &Rules, model| rules.decide(&Facts { model, ..refused });
+        for model in [Some("secret-1"), Some("up:secret-1"), Some("up/secret-1"), None] {
+            assert_eq!(decided(&rules, model), Level::Off, "{model:?}");
+        }
+        assert_eq!(decided(&rules, Some("other")), Level::Full);
+        rules.rules = vec![of_provider];
+        let other = Facts { provider: Some("other"), ..refused };
+        assert_eq!(rules.decide(&refused), Level::Off, "it might have gone there");
+        assert_eq!(rules.decide(&other), Level::Full, "it did not");
+        let first = Rule { path: Some(Glob::new("/v1/**")), ..rule("", Level::Meta) };
+        rules.rules.insert(0, Rule { key: None, ..first });
+        let known = Facts { path: "/v1/messages", failed: false, ..refused };
+        assert_eq!(rules.decide(&known), Level::Meta, "a rule before it decides for sure");
     }
 
     #[test]

@@ -2,21 +2,25 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
+use crate::base::clock;
 use crate::base::trace::traceparent;
+use crate::dialect;
 use crate::dialect::openai_chat::usage_filter::UsageFilter;
-use crate::exchange::Blame;
 use crate::exchange::leg::{Body, Keep};
+use crate::exchange::{Blame, Exchange};
 use crate::neutral::failure::{Failure, Source};
 use crate::neutral::kind::Operation;
 use crate::observe::digest::Digester;
 use crate::proxy::gather::Gathered;
 use crate::proxy::ids::Ids;
+use crate::proxy::late::Late;
 use crate::proxy::pipeline::Job;
 use crate::proxy::relay::{Manner, Relay};
 use crate::proxy::reply::{self, ReplyBody};
-use crate::proxy::{attempt, headers, refusal};
+use crate::proxy::{attempt, cors, headers, refusal};
 use crate::route::table::Choice;
 use crate::upstream::client::AnswerBody;
 use crate::upstream::provider::Provider;
@@ -45,10 +49,10 @@ impl Job {
         let writable = clear && !answered.contains_key(header::CONTENT_LENGTH);
         self.sign(&mut answered, Some(provider));
         sign_choice(&mut answered, choice, status);
-        let mut started = None;
-        let mut concern = false;
+        let opened = self.recorder.exchange().is_some_and(Exchange::note_opened);
+        let (mut started, mut concern) = (None, false);
         if let Some(exchange) = self.recorder.exchange() {
-            exchange.status = Some(status);
+            exchange.status = Some(if opened { StatusCode::OK } else { status });
             started = Some(exchange.started);
             concern = Ids::concern(exchange.dialect, exchange.operation);
             if attempt::is_error(status) {
@@ -63,7 +67,10 @@ impl Job {
                 answered.insert(headers::X_CACHE, HeaderValue::from_static("MISS"));
             }
         }
+        let late = opened && !(status == StatusCode::OK && events);
         let manner = Manner {
+            opened,
+            late: late.then(Late::default),
             dialect: self.dialect,
             writable,
             idle: provider.timeouts.idle,
@@ -75,9 +82,9 @@ impl Job {
             digester: self.digester_for_cost(status, events),
         };
         let gathers = manner.digester.is_some();
-        if let Some(exchange) = self.recorder.exchange() {
-            exchange.response.note_headers(exchange.keep, &answered);
-            if exchange.keep == Keep::Bodies {
+        if !opened {
+            self.leave(&mut answered, None);
+            if let Some(exchange) = self.recorder.exchange().filter(|it| it.keep == Keep::Bodies) {
                 exchange.response.body = Body::Same;
             }
         }
@@ -149,34 +156,91 @@ impl Job {
         }
     }
 
-    /// Ends the exchange with the gateway's own answer.
+    /// The last headers of an answer, which is then noted as it leaves. `length`: of a body that is known whole.
+    pub(super) fn leave(&mut self, answered: &mut HeaderMap, length: Option<usize>) {
+        self.last_headers(answered, length);
+        if let Some(exchange) = self.recorder.exchange() {
+            exchange.response.note_headers(exchange.keep, answered);
+        }
+    }
+
+    fn last_headers(&mut self, answered: &mut HeaderMap, length: Option<usize>) {
+        cors::allow(&self.snapshot.settings, self.origin.as_ref(), answered);
+        if let Some(instance) = self.snapshot.instance() {
+            answered.insert(headers::X_PINHOLE_INSTANCE, instance.clone());
+        }
+        if self.recorder.exchange().is_none_or(|exchange| exchange.keep < Keep::Headers) {
+            return;
+        }
+        // The connection would add both; what it adds, no record would have.
+        if let Some(length) = length {
+            answered.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        if !answered.contains_key(header::DATE)
+            && let Some(now) = headers::date(clock::wall_us())
+        {
+            answered.insert(header::DATE, now);
+        }
+    }
+
+    /// The head of a stream that is opened before its answer comes.
+    pub(super) fn early_head(&mut self, provider: &Provider, choice: &Choice) -> HeaderMap {
+        let mut head = HeaderMap::new();
+        head.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        head.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        head.insert(headers::X_CACHE, HeaderValue::from_static("MISS"));
+        self.sign(&mut head, Some(provider));
+        sign_choice(&mut head, choice, StatusCode::OK);
+        self.last_headers(&mut head, None);
+        head
+    }
+
+    /// Ends the exchange with the gateway's own answer; as an event, where a stream has been opened.
     pub(super) fn refuse(&mut self, failure: &Failure) -> Response<ReplyBody> {
         let mut response = reply::failure(self.dialect, failure, self.id);
         let outcome = refusal::outcome(failure);
+        let mut opened = false;
         if let Some(exchange) = self.recorder.exchange() {
-            exchange.status = Some(response.status());
             exchange.failure = Some(Blame::of(failure.code, Some(detail(failure))));
-            exchange.response_bytes =
-                http_body::Body::size_hint(response.body()).exact().unwrap_or_default();
-        }
-        let provider = self.provider.clone();
-        self.sign(response.headers_mut(), provider.as_deref());
-        if let Some(exchange) = self.recorder.exchange() {
-            exchange.response.note_headers(exchange.keep, response.headers());
-            if let ReplyBody::Made(Some(bytes)) = response.body() {
-                exchange.note_own_answer(0, bytes);
+            opened = exchange.note_opened();
+            if !opened {
+                exchange.status = Some(response.status());
             }
         }
+        if let (true, ReplyBody::Made(Some(bytes))) = (opened, response.body_mut()) {
+            *bytes = dialect::error_event(self.dialect, bytes);
+        }
+        let bytes = match response.body() {
+            ReplyBody::Made(bytes) => bytes.clone().unwrap_or_default(),
+            ReplyBody::Relayed(_) | ReplyBody::Gathered(_) => Bytes::new(),
+        };
+        if !opened {
+            let provider = self.provider.clone();
+            self.sign(response.headers_mut(), provider.as_deref());
+            self.leave(response.headers_mut(), Some(bytes.len()));
+        }
+        self.made(&bytes);
         self.recorder.finish(outcome);
         self.places.give_back();
         response
+    }
+
+    /// Notes a body of the gateway's own, in one piece.
+    pub(super) fn made(&mut self, bytes: &Bytes) {
+        let Some(exchange) = self.recorder.exchange() else { return };
+        if exchange.method == Method::HEAD {
+            return;
+        }
+        let at_us = exchange.offset_us();
+        exchange.note_own_answer(exchange.response_bytes, at_us, bytes);
+        exchange.response_bytes += bytes.len() as u64;
     }
 }
 
 /// Waits a moment for the end, and says what it cost.
 async fn gathered(relay: Box<Relay>, answered: &mut HeaderMap) -> ReplyBody {
     let gathered = Gathered::from(relay).await;
-    if let Some(Ok(value)) = gathered.cost().as_deref().map(HeaderValue::from_str) {
+    if let Some(value) = gathered.cost() {
         answered.insert(headers::X_PINHOLE_COST, value);
     }
     ReplyBody::Gathered(Box::new(gathered))

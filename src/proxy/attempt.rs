@@ -11,10 +11,10 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use crate::base::trace::SpanId;
 use crate::config::settings::{IncludeUsage, Settings};
 use crate::dialect::edit::{self, Edit};
-use crate::exchange::Blame;
 use crate::exchange::attempt::{Attempt, Link, RateLimit};
 use crate::exchange::frames::Frames;
 use crate::exchange::leg::{Body, Keep, Leg};
+use crate::exchange::{Blame, Exchange};
 use crate::neutral::failure::{Code, Failure};
 use crate::neutral::kind::{Dialect, Operation};
 use crate::observe::recorder::Recorder;
@@ -284,6 +284,7 @@ pub fn begin(recorder: &mut Recorder, provider: &Provider, choice: &Choice, prep
         return;
     };
     let keep = exchange.keep;
+    let request = request_leg(exchange, provider, prepared);
     let sent_us = exchange.offset_us();
     if let Some(seat) = &exchange.seat {
         seat.learn(|known| {
@@ -305,7 +306,7 @@ pub fn begin(recorder: &mut Recorder, provider: &Provider, choice: &Choice, prep
         edits: prepared.edits.clone(),
         usage_added: prepared.usage_added,
         span: prepared.span,
-        request: request_leg(keep, provider, prepared),
+        request,
         sent_us,
         link: Link::default(),
         head_us: None,
@@ -322,7 +323,8 @@ pub fn begin(recorder: &mut Recorder, provider: &Provider, choice: &Choice, prep
 }
 
 /// The leg to the provider; a body without edits is the client's.
-fn request_leg(keep: Keep, provider: &Provider, prepared: &Prepared) -> Leg {
+fn request_leg(exchange: &mut Exchange, provider: &Provider, prepared: &Prepared) -> Leg {
+    let keep = exchange.keep;
     let mut leg = Leg::default();
     leg.note_headers(keep, &prepared.call.headers);
     if keep >= Keep::Headers {
@@ -338,7 +340,7 @@ fn request_leg(keep: Keep, provider: &Provider, prepared: &Prepared) -> Leg {
     if prepared.call.body.is_whole() {
         leg.body = Body::Same;
     } else {
-        prepared.call.body.remaining().for_each(|piece| leg.note_body(piece));
+        exchange.note_edited(&mut leg, prepared.call.body.remaining());
     }
     leg
 }

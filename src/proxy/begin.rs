@@ -31,8 +31,7 @@ pub(super) fn exchange(
 ) -> Exchange {
     let wall_us = clock::wall_us();
     let id = ExchangeId::new(wall_us);
-    let trace = trace(settings, &parts.headers);
-    let asked = headers::capture(&parts.headers);
+    let (trace, asked) = (trace(settings, &parts.headers), headers::capture(&parts.headers));
     let (session, parent_session) = headers::session(&parts.headers);
     let user_agent = parts.headers.get(header::USER_AGENT);
     let begun = Begun {
@@ -81,9 +80,11 @@ pub(super) fn exchange(
         request_read_us: 0,
         queued_us: 0,
         waited_at_provider: None,
+        chosen: None,
         attempts: Vec::with_capacity(1),
         status: None,
         response: Leg::default(),
+        opened: None,
         response_bytes: 0,
         outcome: Outcome::GatewayError,
         failure: None,

@@ -14,21 +14,19 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
+use crate::base::clock;
 use crate::dialect;
+use crate::exchange::opened::Opened as Sent;
 use crate::neutral::kind::Dialect;
-use crate::proxy::headers::{X_CACHE, X_PINHOLE_ID, X_REQUEST_ID, is_event_stream};
 use crate::proxy::notice::{Notice, Underway};
 use crate::proxy::pipeline::{self, Peer, Worker};
 use crate::proxy::relay::Broken;
-use crate::proxy::reply::{self, ReplyBody};
-
-/// Limit: how much of a late error answer is put into the error event.
-const ERROR_BYTES_MAX: usize = 64 * 1024;
+use crate::proxy::reply::ReplyBody;
 
 /// The pipeline, owning all it needs.
 type Running = Pin<Box<dyn Future<Output = Response<ReplyBody>> + Send>>;
@@ -59,21 +57,17 @@ pub async fn serve(
 }
 
 fn open(underway: &Underway, running: Running, every: Duration) -> Response<Opened> {
+    underway.opened.open(underway.head.clone());
     let waiting = Waiting {
-        running: Some(running),
-        failed: None,
+        running,
+        opened: Arc::clone(&underway.opened),
         dialect: underway.dialect,
         every,
         // The quiet while is over: the first comment is due.
         timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
     };
     let mut response = Response::new(Opened::Early(Box::new(waiting)));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert(X_CACHE, HeaderValue::from_static("MISS"));
-    headers.insert(X_PINHOLE_ID, reply::id_value(underway.id));
-    headers.insert(X_REQUEST_ID, reply::id_value(underway.id));
+    response.headers_mut().clone_from(&underway.head);
     response
 }
 
@@ -102,7 +96,6 @@ impl Body for Opened {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Turn::Data(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
                 Poll::Ready(Turn::Become(body)) => *this = Self::InTime(body),
-                Poll::Ready(Turn::End) => return Poll::Ready(None),
             }
         }
     }
@@ -124,10 +117,9 @@ impl Body for Opened {
 
 /// The body of a stream opened before its answer.
 pub struct Waiting {
-    /// `None` once it has answered.
-    running: Option<Running>,
-    /// An answer that is no stream, being read for its error event.
-    failed: Option<(ReplyBody, Vec<u8>)>,
+    running: Running,
+    /// Told of what is sent meanwhile.
+    opened: Arc<Sent>,
     dialect: Dialect,
     every: Duration,
     timer: Pin<Box<Sleep>>,
@@ -136,25 +128,14 @@ pub struct Waiting {
 /// What a poll of [`Waiting`] leads to.
 enum Turn {
     Data(Bytes),
-    /// The answer's own stream takes over.
+    /// The answer takes over. Whoever made it knows that its stream has been opened: it is one of events.
     Become(ReplyBody),
-    End,
 }
 
 impl Waiting {
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
-        if let Some(running) = &mut self.running
-            && let Poll::Ready(response) = running.as_mut().poll(cx)
-        {
-            self.running = None;
-            let (parts, body) = response.into_parts();
-            if parts.status == StatusCode::OK && is_event_stream(&parts.headers) {
-                return Poll::Ready(Turn::Become(body));
-            }
-            self.failed = Some((body, Vec::new()));
-        }
-        if self.running.is_none() {
-            return self.poll_failed(cx);
+        if let Poll::Ready(response) = self.running.as_mut().poll(cx) {
+            return Poll::Ready(Turn::Become(response.into_body()));
         }
         if self.timer.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
@@ -162,26 +143,8 @@ impl Waiting {
         self.timer = Box::pin(tokio::time::sleep(self.every));
         // Registers the new timer with this task.
         let _not_yet = self.timer.as_mut().poll(cx);
-        Poll::Ready(Turn::Data(dialect::keep_alive(self.dialect)))
-    }
-
-    fn poll_failed(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
-        let Some((body, read)) = &mut self.failed else {
-            return Poll::Ready(Turn::End);
-        };
-        loop {
-            match Pin::new(&mut *body).poll_frame(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Some(Ok(frame))) if read.len() < ERROR_BYTES_MAX => {
-                    let data = frame.into_data().unwrap_or_else(|_: Frame<Bytes>| Bytes::new());
-                    read.extend_from_slice(&data[..data.len().min(ERROR_BYTES_MAX - read.len())]);
-                }
-                Poll::Ready(_) => {
-                    let event = dialect::error_event(self.dialect, read);
-                    self.failed = None;
-                    return Poll::Ready(Turn::Data(event));
-                }
-            }
-        }
+        let comment = dialect::keep_alive(self.dialect);
+        self.opened.sent(clock::now(), comment.clone());
+        Poll::Ready(Turn::Data(comment))
     }
 }

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http_body::{Frame, SizeHint};
 
 use crate::proxy::relay::{Broken, Relay};
@@ -72,8 +73,8 @@ impl Gathered {
     }
 
     /// The value of `x-pinhole-cost`, when the answer is over and has a price.
-    pub fn cost(&self) -> Option<String> {
-        self.relay.cost().map(|cost| cost.to_string())
+    pub fn cost(&self) -> Option<HeaderValue> {
+        self.relay.cost()
     }
 
     pub fn poll_frame(

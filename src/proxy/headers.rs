@@ -258,6 +258,13 @@ pub fn is_compressed(headers: &HeaderMap) -> bool {
         .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
+/// The value of `date`.
+pub fn date(wall_us: u64) -> Option<HeaderValue> {
+    let now = jiff::Timestamp::from_second(i64::try_from(wall_us / 1_000_000).ok()?).ok()?;
+    let text = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now).ok()?;
+    HeaderValue::from_str(&text).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,7 @@ use crate::base::id::ExchangeId;
 use crate::base::trace::traceparent;
 use crate::exchange::frames::Extent;
 use crate::exchange::leg::Keep;
+use crate::exchange::opened::Opened;
 use crate::exchange::outcome::Outcome;
 use crate::neutral::failure::{Code, Failure};
 use crate::neutral::kind::{Dialect, Operation};
@@ -56,22 +57,24 @@ pub async fn serve(
     if let Some(answer) = cors::preflight(&snapshot.settings, &parts, uri.path()) {
         return answer;
     }
-    let mut response = match endpoint::read(&parts.method, uri.path(), &parts.headers) {
-        Route::Info(asked) => info::answer(asked, &worker.shared, &snapshot, &parts, &uri),
+    match endpoint::read(&parts.method, uri.path(), &parts.headers) {
+        Route::Info(asked) => {
+            let mut response = info::answer(asked, &worker.shared, &snapshot, &parts, &uri);
+            cors::allow(&snapshot.settings, origin.as_ref(), response.headers_mut());
+            if let Some(instance) = snapshot.instance() {
+                response.headers_mut().insert(headers::X_PINHOLE_INSTANCE, instance.clone());
+            }
+            response
+        }
         route => {
-            let mut job = Job::begin(worker, Arc::clone(&snapshot), peer, &parts, &uri, &route);
-            job.notice = notice;
+            let mut job = Job::begin(worker, snapshot, peer, &parts, &uri, &route);
+            (job.notice, job.origin) = (notice, origin);
             match Box::pin(job.run(worker, route, parts, &uri, body)).await {
                 Ok(response) => response,
                 Err(failure) => job.refuse(&failure),
             }
         }
-    };
-    cors::allow(&snapshot.settings, origin.as_ref(), response.headers_mut());
-    if let Some(instance) = snapshot.instance() {
-        response.headers_mut().insert(headers::X_PINHOLE_INSTANCE, instance.clone());
     }
-    response
 }
 
 /// One exchange under way, until its answer is on its way.
@@ -85,6 +88,8 @@ pub(super) struct Job {
     pub(super) provider: Option<Arc<Provider>>,
     /// Answers are read for tokens and times.
     reads: bool,
+    /// The page that asks, where it is one.
+    pub(super) origin: Option<HeaderValue>,
     /// Waits to hear that an event stream was asked for, where streams may be opened early.
     notice: Option<Arc<Notice>>,
 }
@@ -123,7 +128,8 @@ impl Job {
         }
         let reads = recorder.extent() >= Extent::Whole;
         let places = Places { entered: Some(worker.shared.enter()), ..Places::default() };
-        Self { snapshot, recorder, places, id, dialect, provider: None, reads, notice: None }
+        let (provider, origin, notice) = (None, None, None);
+        Self { snapshot, recorder, places, id, dialect, provider, reads, origin, notice }
     }
 
     async fn run(
@@ -161,6 +167,9 @@ impl Job {
         };
         let provider = self.provider_at(choice.provider)?;
         self.provider = Some(Arc::clone(&provider));
+        if let Some(exchange) = self.recorder.exchange() {
+            exchange.chosen = Some((Arc::clone(&provider.id), choice.model.clone()));
+        }
         self.places.counted = self.snapshot.enter_provider(choice.provider);
         self.places.provider = self.wait_at_provider(choice.provider, &provider).await?;
         let label = self.snapshot.table.label(choice.provider, choice.model.as_deref());
@@ -270,16 +279,16 @@ impl Job {
         id: Option<&str>,
         uri: &Uri,
     ) -> Result<Response<ReplyBody>, Failure> {
-        let body = catalogue::answer(&self.snapshot, dialect, id, uri.query())?;
-        let mut response = reply::json(StatusCode::OK, body);
+        let body = Bytes::from(catalogue::answer(&self.snapshot, dialect, id, uri.query())?);
+        let mut response = reply::json(StatusCode::OK, body.clone());
         self.sign(response.headers_mut(), None);
         // Cacheable, and made anew each time: nothing is cached in this version.
         response.headers_mut().insert(headers::X_CACHE, HeaderValue::from_static("MISS"));
-        let length = http_body::Body::size_hint(response.body()).exact();
+        self.leave(response.headers_mut(), Some(body.len()));
         if let Some(exchange) = self.recorder.exchange() {
             exchange.status = Some(StatusCode::OK);
-            exchange.response_bytes = length.unwrap_or_default();
         }
+        self.made(&body);
         self.recorder.finish(Outcome::Complete);
         Ok(response)
     }
@@ -402,12 +411,17 @@ impl Job {
     }
 
     /// Says that an event stream was asked for, to whoever may open it early.
-    fn tell_underway(&mut self, prepared: &Prepared) {
-        let Some(notice) = &self.notice else { return };
+    fn tell_underway(&mut self, provider: &Provider, choice: &Choice, prepared: &Prepared) {
+        let Some(notice) = self.notice.clone() else { return };
         let stream = self.recorder.exchange().is_some_and(|exchange| exchange.stream);
         if stream && wants_events(self.dialect, prepared.call.path.query()) {
+            let (dialect, head) = (self.dialect, self.early_head(provider, choice));
+            let opened = Opened::new();
+            if let Some(exchange) = self.recorder.exchange() {
+                exchange.opened = Some(Arc::clone(&opened));
+            }
             // Set once: there is one attempt.
-            let _told = notice.set(Underway { dialect: self.dialect, id: self.id });
+            let _told = notice.set(Underway { dialect, head, opened });
         }
     }
 
@@ -426,7 +440,7 @@ impl Job {
             )
         })?;
         attempt::begin(&mut self.recorder, provider, &choice, &prepared);
-        self.tell_underway(&prepared);
+        self.tell_underway(provider, &choice, &prepared);
         let usage_added = prepared.usage_added;
         let answer = attempt::send(&client, provider, prepared.call, &mut self.recorder).await?;
         self.places.buffered = None;

@@ -31,13 +31,12 @@ use crate::neutral::kind::Dialect;
 use crate::observe::digest::Digester;
 use crate::observe::recorder::Recorder;
 use crate::proxy::boundary::Boundary;
+use crate::proxy::headers::X_PINHOLE_COST;
 use crate::proxy::ids::Ids;
+use crate::proxy::late::Late;
 use crate::proxy::state::Places;
+use crate::proxy::tail;
 use crate::upstream::client::AnswerBody;
-
-/// Limits on reading the tail of a stream whose client left after the last event.
-const TAIL_WAIT: Duration = Duration::from_secs(1);
-const TAIL_BYTES_MAX: u64 = 64 * 1024;
 
 /// Why a relayed body ends abnormally. Seen by the server codec, which then cuts the client's connection.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +63,10 @@ pub struct Manner {
     pub ids: Option<Arc<Ids>>,
     /// The answer's `content-encoding`.
     pub coding: Option<HeaderValue>,
+    /// The client's stream was opened before the answer came: it gets something else than the provider sends.
+    pub opened: bool,
+    /// … and the answer is no stream: the client gets one event made of it.
+    pub late: Option<Late>,
     /// Reads a short document before its end is told, so that the client can be told what it cost.
     pub digester: Option<Digester>,
 }
@@ -101,6 +104,7 @@ enum Waited {
 impl Relay {
     pub fn new(body: AnswerBody, recorder: Recorder, manner: Manner, places: Places) -> Self {
         let now = clock::now();
+        let own = manner.opened;
         Self {
             body: Some(body),
             recorder,
@@ -109,7 +113,7 @@ impl Relay {
             last_sent: now,
             timer: None,
             boundary: Boundary::default(),
-            own: false,
+            own,
             breaking: None,
             cost: None,
             places,
@@ -136,13 +140,17 @@ impl Relay {
                         }
                     }
                     // A codec that got trailers asks for nothing more. Bytes that a filter holds back go before them.
-                    Err(trailers) if self.manner.filter.is_none() => {
+                    Err(trailers) if self.manner.filter.is_none() && self.manner.late.is_none() => {
                         self.complete();
                         return Poll::Ready(Some(Ok(trailers)));
                     }
                     Err(_trailers) => {}
                 },
                 Poll::Ready(Some(Err(error))) => {
+                    if let Some(event) = self.late_event() {
+                        self.broke(&error);
+                        return Poll::Ready(Some(Ok(Frame::data(event))));
+                    }
                     self.broke(&error);
                     // An error at once would take along what the codec has not written yet, the head perhaps.
                     self.breaking = Some(error.into());
@@ -168,15 +176,16 @@ impl Relay {
     }
 
     pub fn is_end_stream(&self) -> bool {
-        // With a filter the end still owes what it held back.
+        // With a filter the end still owes what it held back, and a late answer all that is made of it.
         self.manner.filter.is_none()
+            && self.manner.late.is_none()
             && self.breaking.is_none()
             && self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     pub fn size_hint(&self) -> SizeHint {
         match &self.body {
-            Some(body) if self.manner.filter.is_none() => body.size_hint(),
+            Some(body) if self.manner.filter.is_none() && !self.manner.opened => body.size_hint(),
             _ => SizeHint::default(),
         }
     }
@@ -188,6 +197,14 @@ impl Relay {
         if let Some(exchange) = self.recorder.exchange() {
             let at = clock::us_between(exchange.started, now);
             exchange.note_frame(at, &data);
+        }
+        if let Some(late) = &mut self.manner.late {
+            // Enough is the end of it, and what comes then is nobody's.
+            return if late.feed(&data) {
+                self.last_bytes().unwrap_or_default()
+            } else {
+                Bytes::new()
+            };
         }
         let Some(filter) = &mut self.manner.filter else {
             self.sent(&data, now);
@@ -206,7 +223,8 @@ impl Relay {
         self.last_sent = now;
         if let Some(exchange) = self.recorder.exchange() {
             if self.own {
-                exchange.note_own_answer(exchange.response_bytes, data);
+                let at_us = clock::us_between(exchange.started, now);
+                exchange.note_own_answer(exchange.response_bytes, at_us, data);
             }
             exchange.response_bytes += data.len() as u64;
         }
@@ -217,6 +235,10 @@ impl Relay {
 
     /// The answer is over: tell it, and hand on what a filter held back.
     fn last_bytes(&mut self) -> Option<Bytes> {
+        if let Some(event) = self.late_event() {
+            self.complete();
+            return Some(event);
+        }
         let held = self
             .manner
             .filter
@@ -228,6 +250,13 @@ impl Relay {
         }
         self.complete();
         held
+    }
+
+    /// What a client whose stream was opened early is sent of an answer that is no stream.
+    fn late_event(&mut self) -> Option<Bytes> {
+        let event = self.manner.late.take()?.event(self.manner.dialect);
+        self.sent(&event, clock::now());
+        Some(event)
     }
 
     fn complete(&mut self) {
@@ -248,6 +277,8 @@ impl Relay {
             }
             if let Some(exchange) = self.recorder.exchange() {
                 self.cost = exchange.summary.cost;
+                // The head waits for it: see `gather`.
+                exchange.response.add_header(&X_PINHOLE_COST, cost_value(self.cost));
                 // Reading may have found that the provider failed inside its 200.
                 outcome = exchange.outcome;
             }
@@ -276,8 +307,9 @@ impl Relay {
         self.recorder.exchange().map(|exchange| exchange.id.to_string()).unwrap_or_default()
     }
 
-    pub fn cost(&self) -> Option<Nanodollars> {
-        self.cost
+    /// The value of `x-pinhole-cost`, when the answer is over and has a price.
+    pub fn cost(&self) -> Option<HeaderValue> {
+        cost_value(self.cost)
     }
 
     fn end_attempt(&mut self) {
@@ -347,9 +379,11 @@ impl Relay {
     /// The event that ends an event stream; none in the middle of an event, whose reader would take it for a part.
     fn error_event(&mut self, failure: &Failure) -> Option<Bytes> {
         let (dialect, writable) = (self.manner.dialect, self.manner.writable);
-        let exchange = self.recorder.exchange().filter(|_| writable)?;
+        // Of a late answer nothing was handed on: what stands before is a comment.
+        let late = self.manner.late.take().is_some();
+        let exchange = self.recorder.exchange().filter(|_| writable || late)?;
         let mut buffer = [0; 36];
-        is_between_events(exchange)
+        (late || is_between_events(exchange))
             .then(|| dialect::stream_error(dialect, failure, exchange.id.encode(&mut buffer)))
     }
 
@@ -399,6 +433,10 @@ impl Relay {
     }
 }
 
+fn cost_value(cost: Option<Nanodollars>) -> Option<HeaderValue> {
+    HeaderValue::from_str(&cost?.to_string()).ok()
+}
+
 /// Whether what came so far ends between two events.
 fn is_between_events(exchange: &Exchange) -> bool {
     let mut boundary = Boundary::default();
@@ -422,7 +460,7 @@ impl Drop for Relay {
             return;
         }
         let Some(body) = self.body.take() else { return };
-        if body.is_end_stream() {
+        if body.is_end_stream() && self.manner.late.is_none() {
             // The codec does not poll again once a body of known length has all its bytes.
             self.complete();
             return;
@@ -445,32 +483,6 @@ impl Drop for Relay {
         }
         let recorder = self.recorder.hand_over();
         let places = std::mem::take(&mut self.places);
-        task::spawn("tail of a finished stream", read_tail(body, recorder, places));
+        task::spawn("tail of a finished stream", tail::read(body, recorder, places));
     }
-}
-
-/// Reads what follows the last event, for the record; the client has had a complete answer.
-async fn read_tail(mut body: AnswerBody, mut recorder: Recorder, places: Places) {
-    let reading = async {
-        let mut read = 0;
-        while let Some(Ok(frame)) =
-            std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
-        {
-            let Some(data) = frame.data_ref() else {
-                continue;
-            };
-            read += data.len() as u64;
-            if let Some(exchange) = recorder.exchange() {
-                let at = exchange.offset_us();
-                exchange.note_frame(at, data);
-            }
-            if read > TAIL_BYTES_MAX {
-                return;
-            }
-        }
-    };
-    // Whether the tail ended or was cut short, the client's answer was complete.
-    let _in_time = tokio::time::timeout(TAIL_WAIT, reading).await;
-    recorder.finish(Outcome::Complete);
-    drop(places);
 }

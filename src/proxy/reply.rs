@@ -63,8 +63,8 @@ pub fn id_value(id: ExchangeId) -> HeaderValue {
 }
 
 /// A JSON answer.
-pub fn json(status: StatusCode, body: Vec<u8>) -> Response<ReplyBody> {
-    with_type(status, "application/json", Bytes::from(body))
+pub fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<ReplyBody> {
+    with_type(status, "application/json", body.into())
 }
 
 /// An answer of one content type.

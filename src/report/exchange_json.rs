@@ -54,6 +54,11 @@ pub fn document(stored: &Stored) -> Value {
     ] {
         document.insert(name.to_owned(), value);
     }
+    if !stored.response_frames.is_empty() {
+        document.insert("response_frames".to_owned(), json!(stored.response_frames));
+        let untabled = json!(stored.response_untabled);
+        document.insert("response_frames_untabled".to_owned(), untabled);
+    }
     Value::Object(document)
 }
 
@@ -220,6 +225,7 @@ mod tests {
                 author: None,
                 at_us: 7,
             }],
+            ..Stored::default()
         }
     }
 

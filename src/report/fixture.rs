@@ -46,8 +46,7 @@ pub(crate) fn exchange(dialect: &str) -> Stored {
         request: Leg { body: whole(b"{\"model\":\"m-1\"}"), ..Leg::default() },
         attempts: vec![attempt],
         response: Leg { body: Body::Same, ..Leg::default() },
-        labels: Vec::new(),
-        damage: Vec::new(),
+        ..Stored::default()
     }
 }
 

@@ -15,8 +15,24 @@ pub struct Captured {
     pub attempts: Vec<AttemptIn>,
     /// What the client got.
     pub response: LegIn,
+    /// When each piece of that went out, where it is not the provider's answer: offset from the exchange's start in µs,
+    /// length.
+    pub response_frames: Vec<(u64, u32)>,
+    /// Pieces that this table had no row for.
+    pub response_untabled: u64,
     /// Redaction changed a header.
     pub headers_redacted: bool,
+}
+
+impl Captured {
+    /// Whether a body went on past what is kept of one.
+    pub fn is_cut(&self) -> bool {
+        let cut = |leg: &LegIn| matches!(&leg.body, BodyIn::Content(own) if own.cut_bytes > 0);
+        let mut tried = self.attempts.iter();
+        cut(&self.request)
+            || cut(&self.response)
+            || tried.any(|attempt| cut(&attempt.request) || cut(&attempt.response))
+    }
 }
 
 /// One try at a provider.

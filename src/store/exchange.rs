@@ -106,6 +106,8 @@ fn never_there(stored: &mut Stored) {
 fn fill(stored: &mut Stored, legs: Legs) {
     stored.request = legs.request;
     stored.response = legs.response;
+    stored.response_frames = legs.response_frames;
+    stored.response_untabled = legs.response_untabled;
     stored.attempts.resize_with(stored.attempts.len().max(legs.attempts.len()), Default::default);
     for (attempt, legs) in stored.attempts.iter_mut().zip(legs.attempts) {
         attempt.request = legs.request;

@@ -79,6 +79,10 @@ pub struct Counters {
     pub bodies_shed_disk: AtomicU64,
     /// Exchanges whose bodies could not be stored, for what is in them; their records were written.
     pub bodies_failed: AtomicU64,
+    /// Exchanges of which a body was longer than what is kept of one.
+    pub bodies_cut: AtomicU64,
+    /// Pieces of their answers that no table had a row for: when they came is not known.
+    pub frames_untabled: AtomicU64,
     /// Bytes of bodies as they were on the wire, and what they take on disk.
     pub raw_bytes: AtomicU64,
     pub stored_bytes: AtomicU64,

@@ -85,6 +85,10 @@ pub struct Stored {
     pub request: Leg,
     pub attempts: Vec<Attempt>,
     pub response: Leg,
+    /// When each piece of the client's answer went out, where that is not the provider's: offset in µs (to 100), length.
+    pub response_frames: Vec<(u64, u32)>,
+    /// Pieces that this table had no row for.
+    pub response_untabled: u64,
     /// Those on the exchange and those on its session, by name.
     pub labels: Vec<Label>,
     /// What is kept of it and cannot be read back, and why; see `Reader::salvage`.

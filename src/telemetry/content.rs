@@ -49,6 +49,7 @@ pub(crate) fn attributes(attributes: &mut Attributes, exchange: &Exchange, bytes
 fn answer(exchange: &Exchange, attempt: &Attempt) -> Vec<Message> {
     let frames = &attempt.frames;
     let mut kept: Vec<u8> = frames.head().flat_map(|(_, piece)| piece.iter().copied()).collect();
+    kept.extend_from_slice(frames.untimed());
     if let Some(coding) = &attempt.coding {
         kept = coding::beginning(coding, &kept, DECODED_MAX);
     }

@@ -27,7 +27,7 @@ impl Outgoing {
     }
 
     /// What is still to be sent.
-    pub fn remaining(&self) -> impl Iterator<Item = &Bytes> {
+    pub fn remaining(&self) -> impl Iterator<Item = &Bytes> + Clone {
         self.first.iter().chain(self.rest.as_slice())
     }
 

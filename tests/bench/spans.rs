@@ -229,6 +229,7 @@ fn attempt() -> Attempt {
         upstream_request_id: Some("req_0123456789abcdef".to_owned()),
         rate_limit: RateLimit::default(),
         response: Leg::default(),
+        opened: None,
         frames: Frames::default(),
         failure: None,
     }
@@ -292,6 +293,7 @@ fn exchange() -> Exchange {
         request_read_us: 40,
         queued_us: 0,
         waited_at_provider: None,
+        chosen: None,
         attempts: vec![attempt()],
         status: Some(StatusCode::OK),
         response: Leg::default(),

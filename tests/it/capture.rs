@@ -18,7 +18,7 @@ use crate::support::raw::{self, Request};
 use crate::support::upstream::{Step, Upstream, answer, chunk, event_stream, stream_of};
 
 /// A gateway that stores in `folder` as its configuration says.
-fn capturing(folder: &Path, url: &str, more: &str) -> Gateway {
+pub fn capturing(folder: &Path, url: &str, more: &str) -> Gateway {
     let provider = format!(
         "[providers.up]\nbaseurl = \"{url}\"\napikey = \"sk-secret\"\nmodels = [\"m\", \"n\"]\n"
     );
@@ -30,8 +30,9 @@ fn capturing(folder: &Path, url: &str, more: &str) -> Gateway {
     let rules = RulesInForce::new(Arc::clone(&settings.capture.rules));
     let sinks = Sinks::default();
     let store = keep::start(&settings, sinks.awaited(), Arc::clone(&rules)).expect("a store");
+    let sinks = sinks.within(room);
     let Some(store) = store else { return Gateway::run_into(settings, sinks) };
-    let sinks = sinks.keeping(room, rules).with(Box::new(store.sink));
+    let sinks = sinks.keeping(rules).with(Box::new(store.sink));
     let gateway = Gateway::run_into(settings, sinks);
     gateway.shared().queue.has_store(store.counters);
     // The lock is given back with the test's folder.
@@ -39,7 +40,7 @@ fn capturing(folder: &Path, url: &str, more: &str) -> Gateway {
     gateway
 }
 
-fn stored(folder: &Path, id: &str) -> Option<Stored> {
+pub fn stored(folder: &Path, id: &str) -> Option<Stored> {
     let reader = Reader::open(folder).expect("a store");
     let row = reader.find(id).ok()?;
     Some(reader.exchange(row).expect("readable"))

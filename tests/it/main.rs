@@ -44,3 +44,4 @@ mod store;
 mod stuck;
 mod support;
 mod trace;
+mod wire;

@@ -148,6 +148,16 @@ impl Digester {
         for (at, piece) in frames.head() {
             reader.feed(at, piece, &mut |at, content| arrivals.push((at, content)));
         }
+        if !frames.untimed().is_empty() {
+            // Times of which nobody knows are none to count gaps by.
+            reader.feed(
+                frames.last_us().unwrap_or_default(),
+                frames.untimed(),
+                &mut |at, content| {
+                    arrivals.push((at, content));
+                },
+            );
+        }
         if frames.tail().is_empty() {
             return;
         }
@@ -161,7 +171,9 @@ impl Digester {
     }
 
     fn decoded(&self, coding: &str, frames: &Frames) -> Vec<u8> {
-        let kept: Vec<u8> = frames.head().flat_map(|(_, piece)| piece.iter().copied()).collect();
+        let mut kept: Vec<u8> =
+            frames.head().flat_map(|(_, piece)| piece.iter().copied()).collect();
+        kept.extend_from_slice(frames.untimed());
         let bytes_max = if self.hurried { DECODED_HURRIED_MAX } else { DECODED_MAX };
         coding::beginning(coding, &kept, bytes_max)
     }

@@ -9,7 +9,7 @@ use crate::dialect;
 use crate::exchange::Exchange;
 use crate::exchange::attempt::Attempt;
 use crate::exchange::outcome::Outcome;
-use crate::exchange::summary::{Cost, Tally};
+use crate::exchange::summary::{Awaits, Cost, Tally};
 use crate::neutral::kind::Operation;
 use crate::neutral::reading::{Billing, Reading};
 use crate::neutral::usage::{Usage, UsageSource};
@@ -29,10 +29,10 @@ impl Digester {
         );
         let answered = attempt.status.is_some_and(|status| status.is_success());
         if reading.billing == Billing::Later {
-            if exchange.method == Method::POST {
-                self.expect(attempt, &reading, exchange.path.contains("/batches"));
-            }
-            return Tally { reading, ..Tally::default() };
+            let awaits = (exchange.method == Method::POST)
+                .then(|| self.expect(attempt, &reading, exchange.path.contains("/batches")))
+                .flatten();
+            return Tally { reading, awaits, ..Tally::default() };
         }
         // A provider that answers with nothing but an error bills nothing.
         let failed_empty = reading.error.is_some() && self.arrivals.is_empty();
@@ -106,16 +106,16 @@ impl Digester {
         }
     }
 
-    fn expect(&self, attempt: &Attempt, reading: &Reading, batch: bool) {
-        if let Some(id) = &reading.response_id {
-            let owner = Owner {
-                provider: Arc::clone(&attempt.provider),
-                model: attempt.model.clone(),
-                model_label: Arc::clone(&attempt.model_label),
-                batch,
-            };
-            self.awaited.expect(id, owner);
-        }
+    /// Waits for the usage; gives what the store is to know of that.
+    fn expect(&self, attempt: &Attempt, reading: &Reading, batch: bool) -> Option<Awaits> {
+        let id = reading.response_id.as_deref()?;
+        let owner = Owner {
+            provider: Arc::clone(&attempt.provider),
+            model: attempt.model.clone(),
+            model_label: Arc::clone(&attempt.model_label),
+            batch,
+        };
+        self.awaited.expect(id, owner).then(|| Awaits { response_id: id.to_owned(), batch })
     }
 
     /// An answer fetched by its id: its tokens count when they were waited for, once, for the model that made them.

@@ -277,7 +277,7 @@ impl Page {
     fn cut(&mut self, whole: &Whole) {
         if whole.cut_bytes > 0 {
             let more = words::bytes(whole.cut_bytes);
-            let told = format!("✂ {more} more were not kept: the body is over what is kept of one");
+            let told = format!("✂ {more} more were not kept: of a body the first 64 MiB are");
             self.lines.push(self.indented(Tone::Odd, &told));
         }
     }

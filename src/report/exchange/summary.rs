@@ -239,7 +239,9 @@ fn size(whole: &crate::store::stored::Whole) -> String {
         told = format!("{told} in {coding}, {} clear", words::bytes(clear));
     }
     if whole.cut_bytes > 0 {
-        told = format!("{told} and {} more that were not kept", words::bytes(whole.cut_bytes));
+        let more = words::bytes(whole.cut_bytes);
+        told =
+            format!("{told} and {more} more that were not kept (of a body the first 64 MiB are)");
     }
     told
 }

@@ -33,7 +33,7 @@ pub(super) fn chat(n: u8) -> Stored {
             body: Body::Same,
         },
         labels: vec![label],
-        damage: Vec::new(),
+        ..Stored::default()
     }
 }
 

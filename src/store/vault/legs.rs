@@ -94,7 +94,10 @@ pub(super) fn encode<'a>(
         });
     }
     let before = captured.attempts.last().map(|attempt| &attempt.response.body);
-    let (response, _) = response(&captured.response, before, clean, sum, places);
+    let (response, stored) = response(&captured.response, before, clean, sum, places);
+    if !matches!(response.body, At::Same | At::Absent(_)) && !captured.response_frames.is_empty() {
+        frames::write(&captured.response_frames, captured.response_untabled, &stored, &mut tables);
+    }
     if matches!((&response.body, before), (At::Same, Some(BodyIn::Content(_)))) {
         sum.flags |= flags::ANSWER_SAME;
     }

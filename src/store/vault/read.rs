@@ -25,6 +25,10 @@ pub struct Legs {
     pub request: Leg,
     pub attempts: Vec<AttemptLegs>,
     pub response: Leg,
+    /// When the pieces of the client's answer went out, where it is one of its own.
+    pub response_frames: Vec<(u64, u32)>,
+    /// Pieces that this table had no row for.
+    pub response_untabled: u64,
 }
 
 /// One try at a provider.
@@ -103,11 +107,24 @@ impl Shelf {
             let edits = attempt.edits.into_iter().map(Cow::into_owned).collect();
             legs.attempts.push(AttemptLegs { request, response, edits, frames, untabled });
         }
+        legs.response = self.leg(connection, (seq, 0, ANSWER), rest.response, on)?;
+        if are_tables_read
+            && let (true, Some(own)) = (tables.left() > 0, legs.response.body.whole())
+        {
+            match frames::read(&mut tables, &own.bytes) {
+                Ok(table) => (legs.response_frames, legs.response_untabled) = table,
+                Err(reason) => {
+                    are_tables_read = false;
+                    on("the times of the client's answer".to_owned(), damaged(reason))?;
+                }
+            }
+        }
+        // Of a body that is damaged itself the table is not read.
+        are_tables_read &= !matches!(legs.response.body, Body::Absent(Absent::Damaged));
         if are_tables_read && tables.left() > 0 {
             let more = damaged(Bad("there is more than there should be"));
             on("the times of the answers".to_owned(), more)?;
         }
-        legs.response = self.leg(connection, (seq, 0, ANSWER), rest.response, on)?;
         Ok(Some(legs))
     }
 

@@ -48,7 +48,7 @@ fn exchange(request: impl AsRef<[u8]>, answer: impl AsRef<[u8]>) -> Captured {
             ..AttemptIn::default()
         }],
         response: leg("200 OK", &[("x-pinhole-id", "1")], BodyIn::Same),
-        headers_redacted: false,
+        ..Captured::default()
     }
 }
 
@@ -86,6 +86,30 @@ pub(super) fn assert_same(read: &Legs, given: &Captured) {
         assert_eq!(read.edits, given.edits);
         assert_eq!((&read.frames, read.untabled), (&given.frames, given.untabled));
     }
+    let own = (&read.response_frames, read.response_untabled);
+    assert_eq!(own, (&given.response_frames, given.response_untabled));
+}
+
+#[test]
+fn an_answer_of_the_clients_own_has_its_times() {
+    let connection = connection();
+    let mut vault = vault();
+    let comment = ": keep-alive\n\n";
+    let event = "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n";
+    let mut captured = exchange("{}", event);
+    let own = format!("{comment}{comment}{event}");
+    captured.response = LegIn {
+        body: BodyIn::Content(Content { bytes: own.into(), ..Content::default() }),
+        ..captured.response
+    };
+    captured.response_frames = vec![
+        (1_000, comment.len() as u32),
+        (2_000, comment.len() as u32),
+        (2_500, event.len() as u32),
+    ];
+    captured.response_untabled = 3;
+    put(&mut vault, &connection, 1, &captured);
+    assert_same(&vault::read(&connection, 1).unwrap().unwrap(), &captured);
 }
 
 pub(super) fn vault() -> Vault {

@@ -180,6 +180,7 @@ fn attempt(provider: &Arc<str>, model: &Arc<str>) -> Attempt {
             retry_after_s: None,
         },
         response: Leg::default(),
+        opened: None,
         frames,
         failure: None,
     }
@@ -217,6 +218,7 @@ fn exchange(stream: bool, attempt: Attempt) -> Exchange {
         request_read_us: 40,
         queued_us: 1,
         waited_at_provider: None,
+        chosen: None,
         attempts: vec![attempt],
         status: Some(StatusCode::OK),
         response: Leg::default(),
