@@ -352,14 +352,7 @@ pub(super) fn left() -> Stored {
         ..Attempt::default()
     };
     let response = Leg { headers: attempt.response.headers.clone(), body: Body::Same, line: None };
-    Stored {
-        row,
-        request,
-        attempts: vec![attempt],
-        response,
-        labels: Vec::new(),
-        damage: Vec::new(),
-    }
+    Stored { row, request, attempts: vec![attempt], response, ..Stored::default() }
 }
 
 /// Refused by the gateway, at level meta.
@@ -416,14 +409,7 @@ pub(super) fn failed() -> Stored {
     };
     let request = Leg { body: Body::Absent(Absent::ShedMemory), ..Leg::default() };
     let response = Leg { body: Body::Same, ..Leg::default() };
-    Stored {
-        row,
-        request,
-        attempts: vec![attempt],
-        response,
-        labels: Vec::new(),
-        damage: Vec::new(),
-    }
+    Stored { row, request, attempts: vec![attempt], response, ..Stored::default() }
 }
 
 /// Bytes that are no words.
@@ -459,14 +445,7 @@ pub(super) fn speech() -> Stored {
         body: whole(r#"{"model":"tts-1","input":"It's me","voice":"alloy"}"#),
     };
     let response = Leg { body: Body::Same, ..Leg::default() };
-    Stored {
-        row,
-        request,
-        attempts: vec![attempt],
-        response,
-        labels: Vec::new(),
-        damage: Vec::new(),
-    }
+    Stored { row, request, attempts: vec![attempt], response, ..Stored::default() }
 }
 
 pub(super) fn all() -> [(&'static str, Stored); 5] {
