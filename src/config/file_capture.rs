@@ -27,7 +27,7 @@ pub struct Capture {
     pub sample: f64,
     /// Levels for some keys, providers, models or paths; the first rule that fits decides.
     pub rules: Vec<CaptureRule>,
-    /// What is kept whole whatever its level, once it is seen what came of it: `error`, `slow`, `retried`, `cut`, `empty`.
+    /// What is kept whole whatever its level (but for what a rule sets to `off`), once it is seen what came of it: `error`, `slow`, `retried`, `cut`, `empty`.
     pub tail: Vec<Tail>,
     /// From this duration on an exchange is slow.
     pub slow_after: Span,

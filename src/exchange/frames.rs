@@ -5,8 +5,6 @@
 
 use bytes::Bytes;
 
-use crate::exchange::leg::Arrivals;
-
 /// Limit: rows of the table; later pieces are only counted.
 pub const TABLE_MAX: usize = 65_536;
 /// Limit: bytes kept from the front. The piece that goes over it is still kept whole.
@@ -51,6 +49,25 @@ impl Extent {
         match self {
             Self::Body | Self::Whole => TAIL_MAX,
             Self::Ends => ENDING,
+        }
+    }
+}
+
+/// When pieces came or went, and how long they were.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Arrivals {
+    /// (offset from the exchange's start in µs, length). Limit: [`TABLE_MAX`] rows.
+    pub table: Vec<(u64, u32)>,
+    /// Pieces that the table had no row for.
+    pub untabled: u64,
+}
+
+impl Arrivals {
+    pub fn push(&mut self, at_us: u64, length: usize) {
+        if self.table.len() < TABLE_MAX {
+            self.table.push((at_us, u32::try_from(length).unwrap_or(u32::MAX)));
+        } else {
+            self.untabled += 1;
         }
     }
 }

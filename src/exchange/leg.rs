@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::exchange::frames::{BODY_MAX, TABLE_MAX};
+use crate::exchange::frames::{Arrivals, BODY_MAX};
 use crate::exchange::redact;
 
 /// How much of an exchange's legs the sinks want. The more the costlier; with `Numbers` nothing is copied.
@@ -32,25 +32,6 @@ pub struct Leg {
     pub body: Body,
     /// When the pieces of a client's answer went out, where they are not those that the provider sent.
     pub arrivals: Arrivals,
-}
-
-/// When pieces came or went, and how long they were.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Arrivals {
-    /// (offset from the exchange's start in µs, length). Limit: [`TABLE_MAX`] rows.
-    pub table: Vec<(u64, u32)>,
-    /// Pieces that the table had no row for.
-    pub untabled: u64,
-}
-
-impl Arrivals {
-    pub fn push(&mut self, at_us: u64, length: usize) {
-        if self.table.len() < TABLE_MAX {
-            self.table.push((at_us, u32::try_from(length).unwrap_or(u32::MAX)));
-        } else {
-            self.untabled += 1;
-        }
-    }
 }
 
 /// The bytes of one leg's body.

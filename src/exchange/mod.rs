@@ -270,7 +270,7 @@ mod tests {
         let mut leg = Leg::default();
         let pieces = [Bytes::from_static(b"{\"model\":\"m\""), body.slice(10..)];
         exchange.note_edited(&mut leg, pieces.iter());
-        assert!(matches!(&leg.body, Body::Pieces(own) if own.bytes as usize == body.len() + 3));
+        assert!(matches!(&leg.body, Body::Pieces(own) if own.bytes as usize == body.len() + 2));
         assert!(room.held_bytes() - held <= 4 * 1024, "a part is a reference");
         let mut other = Leg::default();
         exchange.note_edited(&mut other, [Bytes::from(vec![b'y'; 100 * 1024])].iter());

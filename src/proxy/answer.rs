@@ -50,12 +50,9 @@ impl Job {
         self.sign(&mut answered, Some(provider));
         sign_choice(&mut answered, choice, status);
         let opened = self.recorder.exchange().is_some_and(Exchange::note_opened);
-        let mut started = None;
-        let mut concern = false;
+        let (mut started, mut concern) = (None, false);
         if let Some(exchange) = self.recorder.exchange() {
-            if !opened {
-                exchange.status = Some(status);
-            }
+            exchange.status = Some(if opened { StatusCode::OK } else { status });
             started = Some(exchange.started);
             concern = Ids::concern(exchange.dialect, exchange.operation);
             if attempt::is_error(status) {

@@ -31,8 +31,7 @@ pub(super) fn exchange(
 ) -> Exchange {
     let wall_us = clock::wall_us();
     let id = ExchangeId::new(wall_us);
-    let trace = trace(settings, &parts.headers);
-    let asked = headers::capture(&parts.headers);
+    let (trace, asked) = (trace(settings, &parts.headers), headers::capture(&parts.headers));
     let (session, parent_session) = headers::session(&parts.headers);
     let user_agent = parts.headers.get(header::USER_AGENT);
     let begun = Begun {

@@ -25,3 +25,4 @@ pub mod reply;
 pub mod server;
 pub mod socket;
 pub mod state;
+mod tail;

@@ -35,11 +35,8 @@ use crate::proxy::headers::X_PINHOLE_COST;
 use crate::proxy::ids::Ids;
 use crate::proxy::late::Late;
 use crate::proxy::state::Places;
+use crate::proxy::tail;
 use crate::upstream::client::AnswerBody;
-
-/// Limits on reading the tail of a stream whose client left after the last event.
-const TAIL_WAIT: Duration = Duration::from_secs(1);
-const TAIL_BYTES_MAX: u64 = 64 * 1024;
 
 /// Why a relayed body ends abnormally. Seen by the server codec, which then cuts the client's connection.
 #[derive(Debug, thiserror::Error)]
@@ -486,32 +483,6 @@ impl Drop for Relay {
         }
         let recorder = self.recorder.hand_over();
         let places = std::mem::take(&mut self.places);
-        task::spawn("tail of a finished stream", read_tail(body, recorder, places));
+        task::spawn("tail of a finished stream", tail::read(body, recorder, places));
     }
-}
-
-/// Reads what follows the last event, for the record; the client has had a complete answer.
-async fn read_tail(mut body: AnswerBody, mut recorder: Recorder, places: Places) {
-    let reading = async {
-        let mut read = 0;
-        while let Some(Ok(frame)) =
-            std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
-        {
-            let Some(data) = frame.data_ref() else {
-                continue;
-            };
-            read += data.len() as u64;
-            if let Some(exchange) = recorder.exchange() {
-                let at = exchange.offset_us();
-                exchange.note_frame(at, data);
-            }
-            if read > TAIL_BYTES_MAX {
-                return;
-            }
-        }
-    };
-    // Whether the tail ended or was cut short, the client's answer was complete.
-    let _in_time = tokio::time::timeout(TAIL_WAIT, reading).await;
-    recorder.finish(Outcome::Complete);
-    drop(places);
 }

@@ -338,7 +338,6 @@ async fn a_hundred_megabytes_pass_and_what_is_not_kept_is_told() {
         assert!(began.elapsed().as_secs() < 120, "{store:?}");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    eprintln!("stored after {:?}", began.elapsed());
     gateway.drain().await;
     eventually("the memory back", || (room.held_bytes() == 0).then_some(())).await;
     assert_eq!(store.bodies_cut.load(std::sync::atomic::Ordering::Relaxed), 1, "it is counted");
