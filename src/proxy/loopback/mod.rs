@@ -6,6 +6,7 @@
 //!  Outcome ◄── hearing (hearing.rs) ◄── pieces with their arrivals
 //! ```
 
+pub mod captured;
 mod hearing;
 mod request;
 
@@ -14,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, header};
+use http::{HeaderMap, HeaderValue, Response, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -105,7 +106,8 @@ impl Loopback {
         outcome: &mut Outcome,
     ) -> Result<(), Fault> {
         let (head, mut body) = answer.into_parts();
-        let mut hearing = Hearing::new(&order.recording, &head.headers);
+        let kind = head.headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+        let mut hearing = Hearing::new(&order.recording, kind.starts_with(b"text/event-stream"));
         let mut fault = None;
         while let Some(frame) = body.frame().await {
             match frame {
@@ -125,7 +127,8 @@ impl Loopback {
         let model = text(&head.headers, &headers::X_PINHOLE_MODEL);
         let price =
             provider.zip(model).and_then(|(provider, model)| self.prices.lookup(&provider, &model));
-        let said = hearing.end(&head, price.as_deref(), outcome);
+        let from_provider = head.headers.contains_key(&headers::X_PINHOLE_UPSTREAM_STATUS);
+        let said = hearing.end(head.status, from_provider, price.as_deref(), outcome);
         fault.or(said).map_or(Ok(()), Err)
     }
 }
