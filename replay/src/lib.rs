@@ -12,10 +12,12 @@
 
 pub mod bundle;
 pub mod dice;
+pub mod measure;
 pub mod outcome;
 pub mod recording;
 pub mod report;
 pub mod row;
+pub mod stats;
 
 use std::sync::Arc;
 

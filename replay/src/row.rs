@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::outcome::{Arrival, Outcome};
+use crate::outcome::{Answer, Arrival, Outcome};
 use crate::recording::{Fault, Usage};
 
 /// The name of the column that was captured and not sent.
@@ -157,11 +157,15 @@ impl Row {
         self.error.is_none() && self.status.is_some_and(|status| (200..300).contains(&status))
     }
 
+    /// Characters of an answer, of its reasoning and of its tools' arguments.
+    pub fn chars(answer: &Answer) -> u64 {
+        let calls: usize = answer.calls.iter().map(|call| call.arguments.chars().count()).sum();
+        (answer.text.chars().count() + answer.reasoning.chars().count() + calls) as u64
+    }
+
     /// What of an outcome needs no formula; metrics and likeness are filled by [`crate::measure`] and [`crate::answers`].
     pub fn begin(job: Job, of: &str, session: Option<&str>, outcome: &Outcome) -> Self {
         let answer = &outcome.answer;
-        let calls: usize = answer.calls.iter().map(|call| call.arguments.chars().count()).sum();
-        let words = answer.text.chars().count() + answer.reasoning.chars().count();
         let step = outcome.contents.len().div_ceil(ARRIVALS_MAX).max(1);
         Self {
             pair: job.pair,
@@ -177,7 +181,7 @@ impl Row {
             ended_us: outcome.ended_us,
             usage: outcome.usage.clone(),
             reference_tokens: outcome.reference_tokens,
-            chars: (words + calls) as u64,
+            chars: Self::chars(answer),
             cost_nanousd: outcome.cost_nanousd,
             finish: answer.finish.clone(),
             losses: outcome.losses.clone(),
