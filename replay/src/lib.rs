@@ -12,6 +12,7 @@
 
 pub mod bundle;
 pub mod dice;
+pub mod elsewhere;
 pub mod measure;
 pub mod outcome;
 pub mod recording;

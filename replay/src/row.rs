@@ -61,9 +61,36 @@ pub struct Row {
     /// Against the baseline's answer of the same pair and repeat; `None`: this is the baseline, or one of them has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub likeness: Option<Likeness>,
+    /// What other tools' formulas need beside the metrics; only of streams with content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marks: Option<Marks>,
     /// Arrivals of content, thinned to at most [`ARRIVALS_MAX`], for timelines.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub arrivals: Vec<Arrival>,
+}
+
+/// The ends of a stream, from the run's zero, and how many pieces it came in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Marks {
+    /// The first event of the answer, with content or not; `None`: not known, or the first content itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_event_us: Option<u64>,
+    pub first_us: u64,
+    pub last_us: u64,
+    pub contents: u32,
+}
+
+impl Marks {
+    fn of(outcome: &Outcome) -> Option<Self> {
+        let (first, last) = (outcome.contents.first()?, outcome.contents.last()?);
+        outcome.streamed.then(|| Self {
+            first_event_us: outcome.first_event_us,
+            first_us: first.at_us,
+            last_us: last.at_us,
+            contents: u32::try_from(outcome.contents.len()).unwrap_or(u32::MAX),
+        })
+    }
 }
 
 /// Limit: arrivals kept of one answer.
@@ -185,6 +212,7 @@ impl Row {
             cost_nanousd: outcome.cost_nanousd,
             finish: answer.finish.clone(),
             losses: outcome.losses.clone(),
+            marks: Marks::of(outcome),
             arrivals: outcome.contents.iter().copied().step_by(step).collect(),
             ..Self::default()
         }

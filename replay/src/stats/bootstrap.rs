@@ -163,6 +163,8 @@ fn weigh(weights: &[f64], block: &[[f64; LANES]]) -> [f64; LANES] {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::float_cmp, reason = "these numbers are exact")]
+
     use super::*;
 
     fn clusters(errors: &[f64], counts: &[f64]) -> Clusters {

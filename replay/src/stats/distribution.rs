@@ -174,6 +174,8 @@ fn fraction(first: f64, step: impl Fn(f64) -> (f64, f64)) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::float_cmp, reason = "these numbers are exact")]
+
     use super::*;
 
     fn check(name: &str, got: f64, scipy: f64) {

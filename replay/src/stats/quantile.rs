@@ -1,5 +1,7 @@
 //! Quantiles of what was measured, and when a tail may be named.
 
+#![expect(clippy::cast_sign_loss, reason = "places are never negative")]
+
 use crate::report::Summary;
 
 /// The quantile of sorted values by linear interpolation between the two nearest (type 7 of Hyndman and Fan: what numpy, R

@@ -1,5 +1,7 @@
 //! What can be said from ranks alone: Wilcoxon's signed-rank test, and the shift of Hodges and Lehmann.
 
+#![expect(clippy::cast_sign_loss, reason = "ranks and places are never negative")]
+
 use super::distribution::{normal_cdf, normal_quantile, subset_sum_shares, t_quantile};
 
 /// Up to this many differences p is exact.
@@ -200,6 +202,8 @@ impl Ranked {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::float_cmp, reason = "what is selected is one of the values")]
+
     use super::*;
     use crate::dice::Dice;
 

@@ -1,5 +1,8 @@
 //! Comparisons as wholes: words for intervals, what is resampled, and simulations of how often they err.
 
+#![expect(clippy::float_cmp, reason = "what is compared comes from the same steps")]
+#![expect(clippy::cast_sign_loss, reason = "lengths are never negative")]
+
 use super::*;
 use crate::dice::Dice;
 

@@ -203,3 +203,6 @@ fn output_tokens(outcome: &Outcome) -> Option<f64> {
 fn seconds(from_us: u64, to_us: u64) -> f64 {
     to_us.saturating_sub(from_us) as f64 / 1e6
 }
+
+#[cfg(test)]
+mod tests;
