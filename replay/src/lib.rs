@@ -11,10 +11,14 @@
 //! pipeline, so a replayed exchange takes the same path as live traffic.
 
 pub mod bundle;
+pub mod dice;
+pub mod elsewhere;
+pub mod measure;
 pub mod outcome;
 pub mod recording;
 pub mod report;
 pub mod row;
+pub mod stats;
 
 use std::sync::Arc;
 
