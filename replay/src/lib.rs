@@ -13,9 +13,11 @@
 pub mod bundle;
 pub mod dice;
 pub mod outcome;
+pub mod pace;
 pub mod recording;
 pub mod report;
 pub mod row;
+pub mod schedule;
 
 use std::sync::Arc;
 
