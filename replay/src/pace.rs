@@ -30,13 +30,24 @@ const IN_FLIGHT: u32 = 4;
 #[serde(try_from = "String", into = "String")]
 pub enum Pace {
     /// As it happened; a greater speed is faster.
-    Recorded { speed: f64 },
+    Recorded {
+        speed: f64,
+    },
     /// Requests of the whole run a second, whatever is in flight.
-    Rate { per_s: f64, shape: Shape },
+    Rate {
+        per_s: f64,
+        shape: Shape,
+    },
     /// From one rate to another, evenly, then staying there.
-    Ramp { from: f64, to: f64, over: Duration },
+    Ramp {
+        from: f64,
+        to: f64,
+        over: Duration,
+    },
     /// As many as this in flight, over all targets.
-    Closed { in_flight: u32 },
+    Closed {
+        in_flight: u32,
+    },
     OneByOne,
 }
 
@@ -57,9 +68,13 @@ pub enum PaceError {
         "`{0}` is no pace; use recorded, closed, one-by-one, constant, poisson, gamma:K or ramp"
     )]
     Unknown(String),
-    #[error("`{0}` is no speed; write a factor from {SPEED_MIN}x to {SPEED_MAX}x, greater is faster")]
+    #[error(
+        "`{0}` is no speed; write a factor from {SPEED_MIN}x to {SPEED_MAX}x, greater is faster"
+    )]
     Speed(String),
-    #[error("`{0}` is no rate; write requests a second or minute, such as 10/s or 90/m, up to {RATE_MAX}/s")]
+    #[error(
+        "`{0}` is no rate; write requests a second or minute, such as 10/s or 90/m, up to {RATE_MAX}/s"
+    )]
     Rate(String),
     #[error("`{0}` is no ramp; write it as `1/s..50/s over 60s`")]
     Ramp(String),

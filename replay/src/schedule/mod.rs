@@ -309,7 +309,8 @@ impl Schedule {
         while self.cursor < self.total() && self.blocked.is_empty() {
             let group = self.cursor;
             if !self.skip.contains(group) && self.is_root(group) {
-                let key = (self.key(self.trace_us(group)), group * u64::from(self.settings.targets));
+                let key =
+                    (self.key(self.trace_us(group)), group * u64::from(self.settings.targets));
                 let comes_later = |(_, best): (usize, Entry)| (best.key, best.order) < key;
                 if self.best(now_us).is_some_and(comes_later) {
                     return;

@@ -204,7 +204,8 @@ mod tests {
 
     #[test]
     fn recordings_are_ordered_by_their_start_and_clocks_that_ran_back_do_no_harm() {
-        let outline = Outline::of([beat(7, "a", 50, 20), beat(8, "a", 10, 45), beat(9, "", 30, 31)]);
+        let outline =
+            Outline::of([beat(7, "a", 50, 20), beat(8, "a", 10, 45), beat(9, "", 30, 31)]);
         let pairs: Vec<u32> = outline.cues().iter().map(|cue| cue.pair).collect();
         assert_eq!(pairs, [8, 9, 7]);
         assert_eq!(outline.cues()[2].after(), Some(0));

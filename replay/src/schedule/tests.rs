@@ -87,10 +87,9 @@ fn recorded_waits_for_the_answer_and_the_thinking() {
     let outline = outline(4);
     for speed in [1.0, 0.5, 10.0] {
         let pace = Pace::Recorded { speed };
-        let world = run(
-            plain(&outline, Settings { pace, ..Settings::default() }),
-            |due| if due.job.pair % 3 == 0 { 2_000_000 } else { 1_000 },
-        );
+        let world = run(plain(&outline, Settings { pace, ..Settings::default() }), |due| {
+            if due.job.pair % 3 == 0 { 2_000_000 } else { 1_000 }
+        });
         assert_eq!(world.sent.len(), 12);
         let mut ends = BTreeMap::new();
         for sent in &world.sent {
@@ -224,8 +223,7 @@ fn a_target_that_asked_to_be_left_alone_is_and_the_others_go_on() {
 fn open_groups_are_bounded_however_far_one_target_is_ahead() {
     let outline = outline(2000);
     for pace in ["recorded 100x", "closed 16", "constant 5000/s", "gamma:0.2 5000/s"] {
-        let narrow =
-            Settings { targets: 2, groups_max: 20, in_flight_max: 64, ..settings(pace) };
+        let narrow = Settings { targets: 2, groups_max: 20, in_flight_max: 64, ..settings(pace) };
         let world = run(plain(&outline, narrow), |due| if due.target == 0 { 10 } else { 90_000 });
         assert_eq!(world.sent.len(), 12_000, "{pace}");
         assert!(world.open <= 20 && world.in_flight <= 64, "{pace}: {}", world.open);
