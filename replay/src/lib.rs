@@ -13,6 +13,7 @@
 pub mod bundle;
 pub mod context;
 pub mod dice;
+pub mod engine;
 pub mod outcome;
 pub mod pace;
 pub mod recording;

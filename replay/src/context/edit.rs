@@ -57,7 +57,7 @@ pub(super) fn override_with(dialect: Dialect, body: &mut Value, name: &str, valu
         Dialect::Anthropic if name == "stop" => set(body, &["stop_sequences"], listed(value)),
         Dialect::Gemini => match GEMINI_NAMES.iter().find(|(known, _)| *known == name) {
             Some((_, own @ "stopSequences")) => {
-                set(body, &["generationConfig", own], listed(value))
+                set(body, &["generationConfig", own], listed(value));
             }
             Some((_, own)) => set(body, &["generationConfig", own], value),
             None => set(body, &name.split('.').collect::<Vec<_>>(), value),

@@ -338,10 +338,10 @@ fn said(
                 blocks
                     .push(json!({"type": "tool_use", "id": id, "name": call.name, "input": input}));
             }
-            let mark = recorded
+            let mut mark = recorded
                 .iter()
                 .filter_map(|item| item.get("content")?.as_array()?.last()?.get("cache_control"));
-            if let (Some(mark), Some(last)) = (mark.last(), blocks.last_mut()) {
+            if let (Some(mark), Some(last)) = (mark.next_back(), blocks.last_mut()) {
                 super::edit::set(last, &["cache_control"], mark.clone());
             }
             vec![json!({"role": "assistant", "content": blocks})]
@@ -349,7 +349,8 @@ fn said(
         Dialect::Gemini => {
             let mut parts: Vec<Value> =
                 text.map(|text| json!({"text": text})).into_iter().collect();
-            let has_ids = recorded.iter().flat_map(|item| item.get("parts")?.as_array()).flatten();
+            let has_ids =
+                recorded.iter().filter_map(|item| item.get("parts")?.as_array()).flatten();
             let has_ids = has_ids.filter_map(|part| part.pointer("/functionCall/id")).count() > 0;
             for (call, id) in calls() {
                 let mut made = json!({"name": call.name, "args": arguments(call)?});

@@ -16,6 +16,7 @@ mod slots;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use outline::{Beat, Cue, Outline};
 pub use slots::Slots;
@@ -25,7 +26,7 @@ use crate::pace::Pace;
 use crate::row::Job;
 
 /// What a schedule is made for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Settings {
     pub pace: Pace,
     pub targets: u16,
@@ -249,7 +250,7 @@ impl Schedule {
             let group = self.group(due.job.repeat, place);
             if !self.skip.contains(group) {
                 let think_us = match self.settings.pace {
-                    Pace::Recorded { speed } => (cue.think_us as f64 / speed) as u64,
+                    Pace::Recorded { speed } => at_speed(cue.think_us, speed),
                     _ => 0,
                 };
                 self.offer(due.target.into(), group, ended_us + think_us);
@@ -297,7 +298,7 @@ impl Schedule {
         let span = self.outline.span_us();
         let mean_gap = span / (self.outline.len() as u64).saturating_sub(1).max(1);
         let start = self.outline.get(place).map_or(0, |cue| cue.start_us);
-        ((u64::from(repeat) * (span + mean_gap) + start) as f64 / speed) as u64
+        at_speed(u64::from(repeat) * (span + mean_gap) + start, speed)
     }
 
     fn trace_us(&self, group: u64) -> u64 {
@@ -395,6 +396,12 @@ impl Schedule {
             at_us,
         }
     }
+}
+
+/// A recorded time at another speed; far in the future where that is none.
+fn at_speed(us: u64, speed: f64) -> u64 {
+    let scaled = Duration::try_from_secs_f64(us as f64 / 1e6 / speed);
+    scaled.map_or(u64::from(u32::MAX) * 1_000_000, |time| time.as_micros() as u64)
 }
 
 #[cfg(test)]

@@ -59,9 +59,8 @@ fn run(mut schedule: Schedule, answer_us: impl Fn(&Due) -> u64) -> World {
                 continue;
             }
             Next::Later(at) => Some(at),
-            Next::Wait => None,
             Next::Finished if flying.is_empty() => return world,
-            Next::Finished => None,
+            Next::Wait | Next::Finished => None,
         };
         let end = flying.peek().map(|Reverse((end, _))| *end);
         let next = wake.into_iter().chain(end).min().expect("a schedule that waits for nothing");
@@ -95,8 +94,8 @@ fn recorded_waits_for_the_answer_and_the_thinking() {
         for sent in &world.sent {
             let session = sent.due.session.unwrap();
             let want = match ends.get(&session) {
-                Some(end) => end + (600_000.0 / speed) as u64,
-                None => (f64::from(sent.due.job.pair) * 10_000.0 / speed) as u64,
+                Some(end) => end + at_speed(600_000, speed),
+                None => at_speed(u64::from(sent.due.job.pair) * 10_000, speed),
             };
             assert_eq!(sent.due.at_us, want, "{speed}: {:?}", sent.due);
             ends.insert(session, sent.ended_us);
@@ -183,7 +182,7 @@ fn targets_take_turns_at_random_and_none_is_first_more_often() {
         let world = run(plain(&alone(1000, 5), settings), |_| 1);
         world.sent.iter().map(|sent| sent.due.target).collect::<Vec<u16>>()
     };
-    let drawn = order(three.clone());
+    let drawn = order(three);
     let mut places = [[0_u32; 3]; 3];
     for group in drawn.chunks(3) {
         assert_eq!(group.iter().collect::<BTreeSet<_>>().len(), 3, "a pair is sent to all");
@@ -195,7 +194,7 @@ fn targets_take_turns_at_random_and_none_is_first_more_often() {
         assert_eq!(target[0], target[2], "as often first as last");
         assert!(target.iter().all(|count| (270..400).contains(count)), "{places:?}");
     }
-    assert_eq!(drawn, order(three.clone()), "the seed decides");
+    assert_eq!(drawn, order(three), "the seed decides");
     assert_ne!(drawn, order(Settings { seed: 6, ..three }));
 }
 
@@ -240,7 +239,7 @@ fn ten_thousand_recordings_hold_no_more_than_are_in_flight() {
 #[test]
 fn a_resumed_run_sends_the_rest_in_the_same_order_and_begins_at_once() {
     let two = Settings { targets: 2, seed: 9, ..settings("recorded 10x") };
-    let whole = run(plain(&outline(30), two.clone()), |_| 5_000);
+    let whole = run(plain(&outline(30), two), |_| 5_000);
     let mut skip = Groups::default();
     for group in (0..40).chain([50, 51]) {
         skip.insert(group);
