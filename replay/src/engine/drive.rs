@@ -9,10 +9,12 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
+use super::deeds::{self, Made, Sent, fault, sleep_coarse, sleep_to, stopped};
 use super::ledger::Ledger;
 use super::pacer::Pacer;
+use super::threads::Threads;
 use super::{Crew, Ended, Finish, Group, Judge, Library, Progress, Setup, Sink};
-use crate::context::{self, Ask, Cache, Context, History, Key, Prepared, SOURCE};
+use crate::context::{Cache, Context, Key, Prepared};
 use crate::outcome::Outcome;
 use crate::recording::{Fault, Recording};
 use crate::row::{Job, Row};
@@ -49,21 +51,10 @@ struct Task {
 
 /// What a task gives back.
 enum Event {
-    Loaded {
-        recording: Option<Arc<Recording>>,
-        made: Result<Prepared, Fault>,
-    },
-    /// The due's instant is later than it was where a cache was warmed before.
-    Sent {
-        at_us: u64,
-        warming: Option<Box<Outcome>>,
-        outcome: Box<Outcome>,
-    },
+    Loaded(Made),
+    Sent(Box<Sent>),
     Judged(Vec<Row>),
 }
-
-/// One target's side of one session.
-type Thread = (u32, u16, u16);
 
 pub(super) struct Drive<'a, T, L, J, S> {
     setup: Arc<Setup>,
@@ -91,9 +82,7 @@ pub(super) struct Drive<'a, T, L, J, S> {
     flying: usize,
     groups: HashMap<u64, Group>,
     judging: usize,
-    /// What each target has answered to each session, and the turns that are left of it.
-    threads: HashMap<Thread, (History, u32)>,
-    turns: Vec<u32>,
+    threads: Threads,
     ended: Ended,
     stopped_at: Option<Instant>,
     groups_max: usize,
@@ -119,12 +108,6 @@ where
             ..schedule::Settings::default()
         };
         let head = Arc::new(setup.outline.head(setup.warmup as usize));
-        let mut turns = vec![0; setup.outline.sessions() as usize];
-        for session in setup.outline.cues().iter().filter_map(schedule::Cue::session) {
-            if let Some(turns) = turns.get_mut(session as usize) {
-                *turns += 1;
-            }
-        }
         let each = if setup.cache == Cache::Warm { 2 } else { 1 };
         Self {
             schedule: Schedule::new(head, warmup, Groups::default()),
@@ -133,6 +116,7 @@ where
             ledger: Ledger::new(setup.budget.clone(), 0, each),
             pacer: Pacer::new(setup.limits.fine),
             zero: Instant::now(),
+            threads: Threads::new(&setup),
             held_us: vec![0; setup.targets.len()],
             setup: Arc::new(setup),
             crew: Arc::new(crew),
@@ -149,8 +133,6 @@ where
             flying: 0,
             groups: HashMap::new(),
             judging: 0,
-            threads: HashMap::new(),
-            turns,
             ended: Ended::Whole,
             stopped_at: None,
             groups_max: 0,
@@ -267,37 +249,13 @@ where
         self.taken += 1;
         self.queue.insert(place, Queued { due, ready: None });
         let known = self.groups.entry(due.group).or_default().recording.clone();
-        let history = self.thread(&due).map(|thread| {
-            let turns = thread.0 as usize;
-            let left = self.turns.get(turns).copied().unwrap_or_default();
-            self.threads.entry(thread).or_insert_with(|| (History::default(), left)).0.clone()
-        });
+        let history = if self.is_warmup { None } else { self.threads.history(&due) };
         let (setup, crew) = (Arc::clone(&self.setup), Arc::clone(&self.crew));
         let work = async move {
-            let loaded = if let Some(recording) = known {
-                Ok(recording)
-            } else {
-                let load = crew.library.load(due.job.pair);
-                let late = || fault("not_recorded", "reading the recording did not end");
-                let loaded = tokio::time::timeout(setup.limits.deadline, load).await;
-                loaded.unwrap_or_else(|_| Err(late()))
-            };
-            match loaded {
-                Ok(recording) => {
-                    let made = make(&setup, &due, &recording, history.as_ref());
-                    Event::Loaded { recording: Some(recording), made }
-                }
-                Err(fault) => Event::Loaded { recording: None, made: Err(fault) },
-            }
+            Event::Loaded(deeds::ready(&setup, &crew.library, due, known, history).await)
         };
         let handle = self.tasks.spawn(work);
         self.running.insert(handle.id(), Task { doing: Doing::Load(place), handle });
-    }
-
-    /// The thread that a due belongs to, where answers are fed on.
-    fn thread(&self, due: &Due) -> Option<Thread> {
-        let is_live = self.setup.context == Context::Live && !self.is_warmup;
-        due.session.filter(|_| is_live).map(|session| (session, due.target, due.job.repeat))
     }
 
     /// Sends what is due, in order. When the next is, unless something else has to happen first.
@@ -336,16 +294,9 @@ where
         let (zero, deadline) = (self.zero, self.setup.limits.deadline);
         let crew = Arc::clone(&self.crew);
         let work = async move {
-            let mut order = order;
-            let mut warming = None;
-            if is_warmed {
-                let warm = Order { warmup: true, ..order.clone() };
-                warming = Some(Box::new(send_within(&crew.transport, warm, zero, deadline).await));
-                order.intended_us = zero.elapsed().as_micros() as u64;
-            }
-            let at_us = order.intended_us;
-            let outcome = Box::new(send_within(&crew.transport, order, zero, deadline).await);
-            Event::Sent { at_us, warming, outcome }
+            Event::Sent(Box::new(
+                deeds::send(&crew.transport, order, zero, deadline, is_warmed).await,
+            ))
         };
         self.flying += 1;
         self.ledger.progress.sent += u64::from(!self.is_warmup);
@@ -363,20 +314,21 @@ where
         };
         let Some(task) = self.running.remove(&id) else { return Ok(()) };
         match (task.doing, event) {
-            (Doing::Load(place), Ok(Event::Loaded { recording, made })) => {
+            (Doing::Load(place), Ok(Event::Loaded((recording, made)))) => {
                 self.loaded(place, recording, made)
             }
             (Doing::Load(place), Err(error)) if error.is_panic() => {
                 self.loaded(place, None, Err(fault("library_panicked", "reading it panicked")))
             }
-            (Doing::Send(due, key, _), Ok(Event::Sent { at_us, warming, outcome })) => {
+            (Doing::Send(due, key, _), Ok(Event::Sent(sent))) => {
                 self.flying -= 1;
+                let Sent { at_us, warming, outcome } = *sent;
                 if let Some(warming) = warming {
                     self.ledger.pay(&due, &warming);
                     let row = self.row(due.job, &warming);
                     self.sink.row(&Row { warmup: true, ..row })?;
                 }
-                self.arrived(Due { at_us, ..due }, key, *outcome)
+                self.arrived(Due { at_us, ..due }, key, outcome)
             }
             (Doing::Send(due, key, sent_us), Err(error)) if error.is_panic() => {
                 self.flying -= 1;
@@ -444,16 +396,8 @@ where
                 *held = until.max(*held);
             }
         }
-        if let Some(thread) = self.thread(&due)
-            && let Some((history, left)) = self.threads.get_mut(&thread)
-        {
-            if let Some(key) = key {
-                history.keep(key, &outcome);
-            }
-            *left = left.saturating_sub(1);
-            if *left == 0 {
-                self.threads.remove(&thread);
-            }
+        if !self.is_warmup {
+            self.threads.keep(&due, key, &outcome);
         }
         self.schedule.ended(&due, now);
         let row = self.row(due.job, &outcome);
@@ -530,67 +474,5 @@ where
         let progress = self.ledger.report(self.zero.elapsed(), self.flying, self.planned_end);
         self.watchers.send_replace(progress);
         progress
-    }
-}
-
-/// The request of a due.
-fn make(
-    setup: &Setup,
-    due: &Due,
-    recording: &Recording,
-    history: Option<&History>,
-) -> Result<Prepared, Fault> {
-    let Some(target) = setup.targets.get(usize::from(due.target)) else {
-        return Err(fault("no_target", "there is no target of this number"));
-    };
-    let Job { pair, repeat, .. } = due.job;
-    let marker = format!("{}-{pair}-{}-{repeat}", setup.marker, due.target);
-    let (cache, length) = (setup.cache, setup.length);
-    context::prepare(Ask { recording, target, cache, length, marker: &marker, history })
-}
-
-/// Sends, and gives up after the deadline.
-async fn send_within<T: Transport>(
-    transport: &T,
-    order: Order,
-    zero: Instant,
-    deadline: Duration,
-) -> Outcome {
-    let sent_us = zero.elapsed().as_micros() as u64;
-    let intended_us = order.intended_us;
-    match tokio::time::timeout(deadline, transport.send(order)).await {
-        Ok(outcome) => outcome,
-        Err(_) => Outcome {
-            error: Some(fault(
-                "deadline",
-                &format!("no end of an answer within the limit of {} s", deadline.as_secs()),
-            )),
-            intended_us,
-            sent_us,
-            ended_us: zero.elapsed().as_micros() as u64,
-            ..Outcome::default()
-        },
-    }
-}
-
-fn fault(kind: &str, detail: &str) -> Fault {
-    Fault { source: SOURCE.to_owned(), kind: kind.to_owned(), detail: Some(detail.to_owned()) }
-}
-
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    if stop.wait_for(|is_stopped| *is_stopped).await.is_err() {
-        std::future::pending::<()>().await;
-    }
-}
-
-async fn sleep_to(pacer: &Pacer, at: Option<Instant>) {
-    if let Some(at) = at {
-        pacer.until(at).await;
-    }
-}
-
-async fn sleep_coarse(at: Option<Instant>) {
-    if let Some(at) = at {
-        tokio::time::sleep_until(at).await;
     }
 }

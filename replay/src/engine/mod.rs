@@ -10,9 +10,11 @@
 //! One task decides; loading, sending and judging are tasks beside it, so that nothing slow makes a request late. Times are
 //! tokio's, so that a test can let hours pass at once.
 
+mod deeds;
 mod drive;
 mod ledger;
 mod pacer;
+mod threads;
 
 use std::sync::Arc;
 use std::time::Duration;
