@@ -14,6 +14,7 @@ pub mod bundle;
 pub mod context;
 pub mod dice;
 pub mod engine;
+pub mod journal;
 pub mod outcome;
 pub mod pace;
 pub mod recording;

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::Order;
 use crate::context::{BRANCH_STOPPED, parse_target};
+use crate::journal::Journal;
 use crate::outcome::{Answer, Call};
 use crate::recording::{Body, Leg};
 use crate::row::{Job, Likeness};
@@ -529,4 +530,53 @@ async fn two_hundred_a_second_are_sent_on_time() {
     assert_eq!(run.rows.len(), 1000);
     assert!(p50 < 5_000, "p50 {p50} µs");
     assert!(p99 < 20_000 + 4 * idle[2], "p99 {p99} µs, a thread that only sleeps {idle:?}");
+}
+
+/// A stop, a torn line and a second start come to the same rows as one run without them.
+#[tokio::test(start_paused = true)]
+async fn a_resumed_run_comes_to_what_one_without_a_stop_does() {
+    let made = || {
+        let mut made = bench(40, 5, "closed 4", &["p/a", "p/b"]);
+        made.setup.repeats = 2;
+        made.setup.limits.grace = Duration::from_millis(60);
+        made.script = Box::new(|order| {
+            let mut play = play(20 + u64::from(order.job.pair % 9) * 10, "a");
+            play.outcome.cost_nanousd = Some(i64::from(order.job.pair));
+            play
+        });
+        made
+    };
+    let header = |setup: &Setup| crate::journal::Header {
+        targets: vec!["p/a".into(), "p/b".into()],
+        repeats: setup.repeats,
+        ..crate::journal::Header::of("r", setup.names.iter().map(|(id, _)| id.as_str()))
+    };
+    let whole = made().run().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.ndjson");
+    let mut first = made();
+    first.stop_after = Some(Duration::from_secs(5));
+    let head = header(&first.setup);
+    let mut journal = Journal::create(&path, &head).unwrap();
+    let stopped = first.run_into(&mut journal).await.unwrap();
+    assert_eq!(stopped.finish.ended, Ended::Interrupted);
+    drop(journal);
+    let written = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &written[..written.len() - 20]).unwrap();
+
+    let (mut journal, was) = Journal::resume(&path, &head).unwrap();
+    assert!(was.torn_bytes > 0 && was.rows.len() > 200, "{}", was.rows.len());
+    let mut second = made();
+    second.setup.done = was.done(&second.setup.outline, false);
+    let left = 400 - second.setup.done.len();
+    let resumed = second.run_into(&mut journal).await.unwrap();
+    assert_eq!(resumed.finish.progress.planned, left * 2);
+    let both = crate::journal::read(&path).unwrap();
+    assert_eq!(jobs(&both.rows), jobs(&whole.rows));
+    let outcomes = |rows: &[Row]| {
+        let parts = rows.iter().map(|row| (row.job(), (row.of.clone(), row.cost_nanousd)));
+        parts.collect::<BTreeMap<_, _>>()
+    };
+    assert_eq!(outcomes(&both.rows), outcomes(&whole.rows));
+    assert!(both.rows.iter().all(|row| row.likeness.is_some()), "every answer was compared");
 }
