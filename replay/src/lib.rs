@@ -11,14 +11,19 @@
 //! pipeline, so a replayed exchange takes the same path as live traffic.
 
 pub mod bundle;
+pub mod context;
 pub mod dice;
 pub mod elsewhere;
 pub mod measure;
+pub mod engine;
+pub mod journal;
 pub mod outcome;
+pub mod pace;
 pub mod recording;
 pub mod report;
 pub mod row;
 pub mod stats;
+pub mod schedule;
 
 use std::sync::Arc;
 
