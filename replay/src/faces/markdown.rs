@@ -21,7 +21,7 @@ pub fn draw(report: &Report) -> String {
         words::instant(report.started_at_us)
     );
     let columns = Columns::of(&report);
-    for target in &columns.others {
+    for target in columns.others.iter().filter(|target| view::is_compared(target)) {
         put!(out, "- **{}**: {}\n", plain(&target.target), view::headline(target));
     }
     comparisons(&mut out, &columns);

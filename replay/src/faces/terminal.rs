@@ -27,13 +27,13 @@ pub const WIDTH_MIN: usize = 78;
 const METRIC: usize = 14;
 const NUMBER: usize = 9;
 const VERDICT: usize = 10;
-/// p50, p95.
-const BASELINE: usize = 2 * NUMBER;
+/// p50, p95: the baseline, and what is compared with nothing.
+const PLAIN: usize = 2 * NUMBER;
 /// p50, p95, ratio, interval, verdict.
 const GROUP: usize = 2 * NUMBER + 8 + 12 + 2 + VERDICT;
 /// A column of the table of totals.
-const TOTAL: usize = 17;
-const TOTAL_NAME: usize = 26;
+const TOTAL: usize = 14;
+const TOTAL_NAME: usize = 24;
 
 #[derive(Clone, Copy)]
 enum Ink {
@@ -112,7 +112,7 @@ impl Page {
             let name = words::line(&baseline.target);
             self.wrapped(&format!("compared with {name}"), "", "  ");
         }
-        for target in &columns.others {
+        for target in columns.others.iter().filter(|target| view::is_compared(target)) {
             let name = format!("{}: ", words::line(&target.target));
             self.wrapped(&view::headline(target), &name, "    ");
         }
@@ -127,16 +127,31 @@ impl Page {
             return;
         }
         let columns = Columns::of(report);
-        let taken = METRIC + columns.baseline.map_or(0, |_| BASELINE + 2);
-        let groups = (self.width().saturating_sub(taken) / (GROUP + 2)).max(1);
-        let mut blocks: Vec<&[&Target]> = columns.others.chunks(groups).collect();
-        if blocks.is_empty() {
-            blocks.push(&[]);
-        }
-        for block in blocks {
-            self.block(&metrics, columns.baseline, block);
+        for block in self.blocks(&columns) {
+            self.block(&metrics, columns.baseline, &block);
             self.line("");
         }
+    }
+
+    /// The targets beside the baseline, as many to a table as its width holds, those that are only shown first.
+    fn blocks<'a>(&self, columns: &Columns<'a>) -> Vec<Vec<&'a Target>> {
+        let mut targets = columns.others.clone();
+        targets.sort_by_key(|target| view::is_compared(target));
+        let begin = METRIC + columns.baseline.map_or(0, |_| PLAIN + 2);
+        let mut blocks = vec![Vec::new()];
+        let mut taken = begin;
+        for target in targets {
+            let room = 2 + if view::is_compared(target) { GROUP } else { PLAIN };
+            if taken + room > self.width() && taken > begin {
+                blocks.push(Vec::new());
+                taken = begin;
+            }
+            taken += room;
+            if let Some(block) = blocks.last_mut() {
+                block.push(target);
+            }
+        }
+        blocks
     }
 
     /// One table: the metrics, the baseline, and as many targets as fit.
@@ -144,20 +159,17 @@ impl Page {
         let mut names = " ".repeat(METRIC);
         let mut heads = left("metric", METRIC);
         if let Some(baseline) = baseline {
-            put!(names, "  {}", left(&baseline.target, BASELINE));
+            put!(names, "  {}", left(&baseline.target, PLAIN));
             put!(heads, "  {}{}", right("p50", NUMBER), right("p95", NUMBER));
         }
         for target in targets {
-            put!(names, "  {}", left(&target.target, GROUP));
-            put!(
-                heads,
-                "  {}{}{}{}  {}",
-                right("p50", NUMBER),
-                right("p95", NUMBER),
-                right("ratio", 8),
-                right("95% int.", 12),
-                left("verdict", VERDICT)
-            );
+            let compared = view::is_compared(target);
+            put!(names, "  {}", left(&target.target, if compared { GROUP } else { PLAIN }));
+            put!(heads, "  {}{}", right("p50", NUMBER), right("p95", NUMBER));
+            if compared {
+                let (ratio, interval) = (right("ratio", 8), right("95% int.", 12));
+                put!(heads, "{ratio}{interval}  {}", left("verdict", VERDICT));
+            }
         }
         let names = self.ink(&names, Ink::Bold);
         let heads = self.ink(heads.trim_end(), Ink::Dim);
@@ -170,7 +182,9 @@ impl Page {
             }
             for target in targets {
                 put!(line, "  {}", middle(metric, target.metrics.get(*metric)));
-                line += &self.compared(view::comparison(target, metric));
+                if view::is_compared(target) {
+                    line += &self.compared(view::comparison(target, metric));
+                }
             }
             self.line(&line);
         }
@@ -199,7 +213,8 @@ impl Page {
             let head = self.ink(&head, Ink::Bold);
             self.line(&head);
             for (name, cells) in totals(block) {
-                let mut line = left(&name, TOTAL_NAME);
+                let mut line =
+                    left(&name, if cells.is_empty() { self.width() } else { TOTAL_NAME });
                 for (cell, bad) in cells {
                     let cell = right(&cell, TOTAL);
                     line += &if bad { self.ink(&cell, Ink::Red) } else { cell };
@@ -284,12 +299,16 @@ fn totals(targets: &[&Target]) -> Vec<(String, Vec<(String, bool)>)> {
         .iter()
         .map(|target| target.answers.as_ref().map(view::answers).unwrap_or_default())
         .collect();
-    for name in names_of(&answers) {
+    let names = names_of(&answers);
+    if !names.is_empty() {
+        rows.push(("answers as the baseline's".to_owned(), Vec::new()));
+    }
+    for name in names {
         let cells = answers.iter().map(|known| {
             let value = known.iter().find(|(other, _)| *other == name);
             (value.map_or(NONE.to_owned(), |(_, value)| value.clone()), false)
         });
-        rows.push((format!("answers {name}"), cells.collect()));
+        rows.push((format!("  {name}"), cells.collect()));
     }
     rows
 }

@@ -119,6 +119,11 @@ pub(crate) fn comparison<'a>(target: &'a Target, metric: &str) -> Option<&'a Com
     target.comparisons.iter().find(|comparison| comparison.metric == metric)
 }
 
+/// Whether it is a target of the run and not a column shown beside it.
+pub(crate) fn is_compared(target: &Target) -> bool {
+    target.target != CAPTURED || !target.comparisons.is_empty()
+}
+
 /// One sentence a target: what it is better and worse at.
 pub(crate) fn headline(target: &Target) -> String {
     let sorted = by_regression(target);

@@ -10,7 +10,7 @@ use pinhole_replay::report::{
 };
 use pinhole_replay::row::{CAPTURED, Likeness, Metrics, Row};
 
-pub const TARGETS: [&str; 3] = ["fake/fast", "fake/slow", "fake/twin"];
+pub(crate) const TARGETS: [&str; 3] = ["fake/fast", "fake/slow", "fake/twin"];
 const METRICS: [&str; 8] =
     ["ttft", "ttfo", "tpot", "gap_p99", "e2e", "speed", "cost", "output_tokens"];
 const SESSION_TURNS: u32 = 10;
@@ -33,7 +33,7 @@ impl Dice {
 }
 
 /// Rows of `pairs` recordings to all targets and of the captured originals.
-pub fn rows(pairs: u32) -> Vec<Row> {
+pub(crate) fn rows(pairs: u32) -> Vec<Row> {
     let mut dice = Dice(7);
     let mut rows = Vec::new();
     for pair in 0..pairs {
@@ -154,7 +154,7 @@ fn metric(row: &Row, name: &str) -> Option<f64> {
 }
 
 /// The report of rows made by [`rows`], with rougher statistics than the real ones.
-pub fn report(rows: &[Row]) -> Report {
+pub(crate) fn report(rows: &[Row]) -> Report {
     let columns = [None, Some(0), Some(1), Some(2)];
     let targets = columns.into_iter().map(|column| target(rows, column)).collect();
     let recordings = rows.iter().map(|row| row.pair + 1).max().unwrap_or(0);
@@ -325,7 +325,7 @@ fn worst(row: &Row) -> Worst {
 }
 
 /// The answer of an exchange of [`rows`].
-pub fn answer(id: &str) -> Option<Answer> {
+pub(crate) fn answer(id: &str) -> Option<Answer> {
     let slow = id.starts_with("0193e0b1");
     let city = if slow { "Lyon" } else { "Paris" };
     let sky = if slow { "a little cloudy with some wind" } else { "clear and calm" };

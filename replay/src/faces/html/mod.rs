@@ -103,7 +103,7 @@ fn top(out: &mut String, report: &Report, findings: &[Finding]) {
     }
     out.push_str("<nav aria-label=\"Parts\"><a href=\"#metrics\">Metrics</a><a href=\"#pictures\">Pictures</a><a href=\"#answers\">Answers</a><a href=\"#totals\">Requests, errors, cost</a><a href=\"#notes\">Notes and limits</a><a href=\"#formulas\">Formulas</a><a href=\"#environment\">Environment</a></nav>");
     out.push_str("<ul class=\"verdicts\">");
-    for target in &columns.others {
+    for target in columns.others.iter().filter(|target| view::is_compared(target)) {
         put!(
             out,
             "<li class=\"{}\"><b><bdi>{}</bdi></b>: {}</li>",
