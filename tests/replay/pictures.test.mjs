@@ -18,7 +18,8 @@ const PAGES = ["report", "many", "empty"];
 const VIEWS = {
   light: {},
   dark: { dark: true },
-  print: { media: "print", width: 794, height: 1123 },
+  // A4 without its margins.
+  print: { media: "print", width: 688, height: 1017 },
   narrow: { width: 360, height: 780 },
   "no-script": { script: false },
 };

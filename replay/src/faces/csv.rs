@@ -172,7 +172,8 @@ fn shown(value: Option<impl ToString>) -> String {
 }
 
 fn number(value: Option<f64>) -> String {
-    shown(value.filter(|value| value.is_finite()))
+    // A billionth is finer than any clock.
+    shown(value.filter(|value| value.is_finite()).map(|value| (value * 1e9).round() / 1e9))
 }
 
 fn text(value: &str) -> String {

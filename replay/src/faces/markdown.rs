@@ -22,7 +22,7 @@ pub fn draw(report: &Report) -> String {
     );
     let columns = Columns::of(&report);
     for target in columns.others.iter().filter(|target| view::is_compared(target)) {
-        put!(out, "- **{}**: {}\n", plain(&target.target), view::headline(target));
+        put!(out, "- **{}**: {}\n", plain(&target.target), plain(&view::headline(target)));
     }
     comparisons(&mut out, &columns);
     metrics(&mut out, &report, &columns);
@@ -56,7 +56,7 @@ fn comparisons(out: &mut String, columns: &Columns<'_>) {
             continue;
         }
         put!(out, "\n### {} against {baseline}\n\n", plain(&target.target));
-        out.push_str("| metric | baseline p50 | p50 | ratio | 95% interval | verdict | pairs | smallest seen |\n");
+        out.push_str("| metric | baseline p50 | p50 | ratio | 95% interval | verdict | pairs | detectable |\n");
         out.push_str("|---|---:|---:|---:|---:|---|---:|---:|\n");
         for comparison in view::by_regression(target) {
             let metric = &comparison.metric;

@@ -15,22 +15,24 @@ use crate::report::{Comparison, Report, Summary, Target, Verdict};
 /// How it may be drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct How {
-    /// Columns of characters. Limit: [`WIDTH_MIN`] at least; a narrower terminal wraps.
+    /// Columns of characters. Limit: [`WIDTH_MIN`] at least.
     pub width: usize,
     /// With ANSI escape sequences.
     pub colour: bool,
 }
 
 /// Room for the metric, the baseline and one target.
-pub const WIDTH_MIN: usize = 78;
+pub const WIDTH_MIN: usize = 79;
 
-const METRIC: usize = 14;
+const METRIC: usize = 13;
 const NUMBER: usize = 9;
-const VERDICT: usize = 10;
+const RATIO: usize = 7;
+const INTERVAL: usize = 11;
+const VERDICT: usize = 9;
 /// p50, p95: the baseline, and what is compared with nothing.
 const PLAIN: usize = 2 * NUMBER;
 /// p50, p95, ratio, interval, verdict.
-const GROUP: usize = 2 * NUMBER + 8 + 12 + 2 + VERDICT;
+const GROUP: usize = 2 * NUMBER + RATIO + INTERVAL + 1 + VERDICT;
 /// A column of the table of totals.
 const TOTAL: usize = 14;
 const TOTAL_NAME: usize = 24;
@@ -137,11 +139,11 @@ impl Page {
     fn blocks<'a>(&self, columns: &Columns<'a>) -> Vec<Vec<&'a Target>> {
         let mut targets = columns.others.clone();
         targets.sort_by_key(|target| view::is_compared(target));
-        let begin = METRIC + columns.baseline.map_or(0, |_| PLAIN + 2);
+        let begin = METRIC + columns.baseline.map_or(0, |_| PLAIN + 1);
         let mut blocks = vec![Vec::new()];
         let mut taken = begin;
         for target in targets {
-            let room = 2 + if view::is_compared(target) { GROUP } else { PLAIN };
+            let room = 1 + if view::is_compared(target) { GROUP } else { PLAIN };
             if taken + room > self.width() && taken > begin {
                 blocks.push(Vec::new());
                 taken = begin;
@@ -159,16 +161,16 @@ impl Page {
         let mut names = " ".repeat(METRIC);
         let mut heads = left("metric", METRIC);
         if let Some(baseline) = baseline {
-            put!(names, "  {}", left(&baseline.target, PLAIN));
-            put!(heads, "  {}{}", right("p50", NUMBER), right("p95", NUMBER));
+            put!(names, " {}", left(&baseline.target, PLAIN));
+            put!(heads, " {}{}", right("p50", NUMBER), right("p95", NUMBER));
         }
         for target in targets {
             let compared = view::is_compared(target);
-            put!(names, "  {}", left(&target.target, if compared { GROUP } else { PLAIN }));
-            put!(heads, "  {}{}", right("p50", NUMBER), right("p95", NUMBER));
+            put!(names, " {}", left(&target.target, if compared { GROUP } else { PLAIN }));
+            put!(heads, " {}{}", right("p50", NUMBER), right("p95", NUMBER));
             if compared {
-                let (ratio, interval) = (right("ratio", 8), right("95% int.", 12));
-                put!(heads, "{ratio}{interval}  {}", left("verdict", VERDICT));
+                let (ratio, interval) = (right("ratio", RATIO), right("95% int.", INTERVAL));
+                put!(heads, "{ratio}{interval} {}", left("verdict", VERDICT));
             }
         }
         let names = self.ink(&names, Ink::Bold);
@@ -178,10 +180,10 @@ impl Page {
         for metric in metrics {
             let mut line = left(metric, METRIC);
             if let Some(baseline) = baseline {
-                put!(line, "  {}", middle(metric, baseline.metrics.get(*metric)));
+                put!(line, " {}", middle(metric, baseline.metrics.get(*metric)));
             }
             for target in targets {
-                put!(line, "  {}", middle(metric, target.metrics.get(*metric)));
+                put!(line, " {}", middle(metric, target.metrics.get(*metric)));
                 if view::is_compared(target) {
                     line += &self.compared(view::comparison(target, metric));
                 }
@@ -193,9 +195,9 @@ impl Page {
     fn compared(&self, comparison: Option<&Comparison>) -> String {
         let Some(comparison) = comparison else { return " ".repeat(GROUP - 2 * NUMBER) };
         format!(
-            "{}{}  {}",
-            right(&words::ratio(comparison.ratio), 8),
-            right(&words::interval(comparison.ci95), 12),
+            "{}{} {}",
+            right(&words::ratio(comparison.ratio), RATIO),
+            right(&words::interval(comparison.ci95), INTERVAL),
             self.verdict(comparison.verdict, VERDICT)
         )
     }
@@ -264,7 +266,8 @@ impl Page {
             .filter(|comparison| comparison.verdict == Verdict::Undecided)
             .filter_map(|comparison| {
                 let mde = comparison.mde?;
-                Some(format!("{} {} (n {})", comparison.metric, words::ratio(mde), comparison.n))
+                let metric = words::line(&comparison.metric);
+                Some(format!("{metric} {} (n {})", words::ratio(mde), comparison.n))
             })
             .collect();
         if !smallest.is_empty() {

@@ -131,11 +131,14 @@ pub(crate) fn headline(target: &Target) -> String {
         let names: Vec<String> = sorted
             .iter()
             .filter(|comparison| comparison.verdict == wanted)
-            .map(|comparison| match wanted {
-                Verdict::Slower | Verdict::Faster => {
-                    format!("{} ({})", comparison.metric, words::ratio(comparison.ratio))
+            .map(|comparison| {
+                let metric = words::line(&comparison.metric);
+                match wanted {
+                    Verdict::Slower | Verdict::Faster => {
+                        format!("{metric} ({})", words::ratio(comparison.ratio))
+                    }
+                    Verdict::Same | Verdict::Undecided => metric,
                 }
-                Verdict::Same | Verdict::Undecided => comparison.metric.clone(),
             })
             .collect();
         (!names.is_empty()).then(|| format!("{} in {}", words::verdict(wanted), names.join(", ")))

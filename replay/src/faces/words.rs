@@ -55,10 +55,12 @@ pub fn more_is_better(metric: &str) -> bool {
 
 /// Three significant digits, without trailing noise.
 fn three(value: f64) -> String {
-    let size = value.abs();
     if !value.is_finite() {
         return NONE.to_owned();
     }
+    // 18.000000000000004 is 18.
+    let value = if value.abs() < 1e6 { (value * 1e9).round() / 1e9 } else { value };
+    let size = value.abs();
     let decimals = match size {
         _ if size >= 99.95 => 0,
         _ if size >= 9.995 => 1,

@@ -1,6 +1,8 @@
 //! A made-up run that is the same every time: a baseline, a slower target with wrong arguments, one that is the baseline's twin, and
 //! the captured originals beside them.
 
+#![expect(clippy::cast_sign_loss, reason = "all numbers of the made-up run are positive")]
+
 use std::collections::BTreeMap;
 
 use pinhole_replay::outcome::{Answer, Arrival, Call, What};
@@ -238,7 +240,8 @@ fn target(rows: &[Row], column: Option<u16>) -> Target {
 fn summary(rows: &[&Row], name: &str) -> Option<Summary> {
     let mut values: Vec<f64> = rows.iter().filter_map(|row| metric(row, name)).collect();
     values.sort_by(f64::total_cmp);
-    let at = |share: f64| values.get(((values.len() - 1) as f64 * share) as usize).copied();
+    let at =
+        |share: f64| values.get((values.len().saturating_sub(1) as f64 * share) as usize).copied();
     let n = values.len() as u64;
     Some(Summary {
         n,
@@ -325,6 +328,7 @@ fn worst(row: &Row) -> Worst {
 }
 
 /// The answer of an exchange of [`rows`].
+#[expect(clippy::unnecessary_wraps, reason = "of a store, which may not have it")]
 pub(crate) fn answer(id: &str) -> Option<Answer> {
     let slow = id.starts_with("0193e0b1");
     let city = if slow { "Lyon" } else { "Paris" };

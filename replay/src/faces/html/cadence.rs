@@ -2,7 +2,7 @@
 //! of the arrivals themselves.
 
 use super::data::Data;
-use super::plot::{Frame, Scale, line, marks, thinned};
+use super::plot::{Frame, HALF, Scale, line, marks, thinned};
 use super::table::{Cell, Table};
 use crate::faces::put;
 use crate::faces::words;
@@ -49,8 +49,12 @@ impl<'a> Pair<'a> {
             .flat_map(|(_, row)| arrivals(row))
             .map(|(at, _)| at)
             .fold(0.0, f64::max);
-        let mut frame =
-            Frame::new(270.0 + lanes, Scale::linear(0.0, last * 1.03), Scale::linear(0.0, 1.0));
+        let mut frame = Frame::new(
+            HALF,
+            270.0 + lanes,
+            Scale::linear(0.0, last * 1.03),
+            Scale::linear(0.0, 1.0),
+        );
         frame.bottom = 46.0 + lanes;
         let told = self.rows.iter().filter_map(|(place, row)| {
             let first = arrivals(row).next()?.0;

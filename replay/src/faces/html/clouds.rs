@@ -1,7 +1,7 @@
 //! Pictures of single requests: when they were sent and how long they took, and what they cost for the time they took.
 
 use super::data::{Data, metric_of};
-use super::plot::{Frame, MARKS_MAX, Scale, marks, quantile, thinned};
+use super::plot::{FULL, Frame, HALF, MARKS_MAX, Scale, marks, quantile, thinned};
 use super::table::{Cell, Table};
 use crate::faces::put;
 use crate::faces::words;
@@ -37,6 +37,12 @@ fn sent(row: &Row) -> f64 {
     row.sent_us as f64 / 1e6
 }
 
+/// The columns of the run itself.
+fn places(data: &Data<'_>) -> impl Iterator<Item = usize> + use<> {
+    let captured = data.captured;
+    (0..data.names.len()).filter(move |place| Some(*place) != captured)
+}
+
 /// The rows of the run itself.
 fn of_run<'a>(data: &'a Data<'_>) -> impl Iterator<Item = (usize, &'a Row)> + 'a {
     data.rows.iter().copied().filter(|(place, _)| Some(*place) != data.captured)
@@ -49,10 +55,11 @@ pub(super) fn timeline(data: &Data<'_>) -> Option<Cloud> {
         .fold(None, |last: Option<f64>, now| Some(last.map_or(now, |last| last.max(now))))?;
     let good = || of_run(data).filter(|(_, row)| row.is_good());
     let y = Scale::over(good().filter_map(|(_, row)| metric_of(row, "e2e")));
-    let lanes = data.names.len() as f64 * LANE + 22.0;
+    let lanes = places(data).count() as f64 * LANE + 22.0;
     let floor = 46.0 + lanes;
     let mut frame = Frame::new(
-        230.0 + lanes,
+        FULL,
+        250.0 + lanes,
         Scale::linear(0.0, last * 1.02),
         y.unwrap_or(Scale::linear(0.0, 1.0)),
     );
@@ -97,8 +104,8 @@ fn faults(out: &mut String, frame: &Frame, data: &Data<'_>, lanes: f64) {
         frame.left - 20.0,
         top + 13.0
     );
-    for place in 0..data.names.len() {
-        let y = top + LANE * (place as f64 + 0.6);
+    for (lane, place) in places(data).enumerate() {
+        let y = top + LANE * (lane as f64 + 0.6);
         marks(out, place, 3.0, &[(frame.left - 9.0, y)]);
         let bad = of_run(data).filter(|(of, row)| *of == place && !row.is_good());
         let points = thinned(bad.map(|(_, row)| (frame.x(sent(row)), y)).collect(), 160);
@@ -116,7 +123,7 @@ fn faults(out: &mut String, frame: &Frame, data: &Data<'_>, lanes: f64) {
 /// The run in stretches: requests, errors and the median time of each column.
 pub(super) fn timeline_table(data: &Data<'_>) -> Table {
     let mut table = Table::new(&["since the run began"]);
-    for name in &data.names {
+    for name in places(data).filter_map(|place| data.names.get(place)) {
         table.number_column(&format!("{name}: requests"));
         table.number_column("errors");
         table.number_column("e2e p50");
@@ -129,7 +136,7 @@ pub(super) fn timeline_table(data: &Data<'_>) -> Table {
             break;
         }
         let mut cells = vec![Cell::number(words::micros(from), from as f64)];
-        for place in 0..data.names.len() {
+        for place in places(data) {
             let inside: Vec<&Row> = of_run(data)
                 .filter(|(of, row)| *of == place && (from..from + long).contains(&row.sent_us))
                 .map(|(_, row)| row)
@@ -168,7 +175,7 @@ pub(super) fn scatter(data: &Data<'_>) -> Option<Cloud> {
         .collect();
     let x = Scale::over(found.iter().map(|(_, e2e, _)| *e2e))?;
     let y = Scale::over(found.iter().map(|(_, _, cost)| *cost))?;
-    let frame = Frame::new(300.0, x, y);
+    let frame = Frame::new(HALF, 300.0, x, y);
     let told = format!("{} requests by their e2e time and their cost", found.len());
     let mut out = frame.open("scatter", "Cost against latency", &told);
     frame.grid_y(&mut out, words::usd);

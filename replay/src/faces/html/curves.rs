@@ -1,7 +1,7 @@
 //! How a metric is distributed: all of it as a cumulative curve, and its shape as bars, a column each.
 
 use super::data::Data;
-use super::plot::{Frame, STYLES, Scale, line, marks, quantile};
+use super::plot::{Frame, HALF, STYLES, Scale, line, marks, quantile};
 use super::table::{Cell, Table};
 use crate::faces::put;
 use crate::faces::words;
@@ -14,7 +14,7 @@ const BINS: usize = 48;
 pub(super) fn cumulative(data: &Data<'_>, metric: &str) -> Option<String> {
     let all = data.sorted(metric);
     let x = Scale::over(all.iter().flatten().copied())?;
-    let frame = Frame::new(300.0, x, Scale::linear(0.0, 1.0));
+    let frame = Frame::new(HALF, 290.0, x, Scale::linear(0.0, 1.0));
     let told = told(data, metric, &all);
     let mut out = frame.open(
         &format!("cdf-{metric}"),
@@ -46,7 +46,7 @@ pub(super) fn shape(data: &Data<'_>, metric: &str) -> Option<String> {
         .collect();
     let lane = 64.0;
     let height = lane * lanes.len() as f64 + 56.0;
-    let frame = Frame::new(height, x, Scale::linear(0.0, 1.0));
+    let frame = Frame::new(HALF, height, x, Scale::linear(0.0, 1.0));
     let title = format!("Distribution of {metric}");
     let mut out = frame.open(&format!("shape-{metric}"), &title, &told(data, metric, &all));
     frame.grid_x(&mut out, metric, |value| words::value(metric, value));

@@ -142,7 +142,9 @@ mod tests {
     #[test]
     fn what_is_too_long_for_words_is_compared_by_lines_and_then_not_at_all() {
         let lines = |salt: &str| {
-            (0..500).map(|line| format!("{salt} {line} a b c d e f g\n")).collect::<String>()
+            (0..500)
+                .flat_map(|line| [salt.to_owned(), format!(" {line} a b c d e f g\n")])
+                .collect::<String>()
         };
         let (one, other) = (format!("{}same\n", lines("x")), format!("{}same\nnew\n", lines("y")));
         let pieces = diff(&one, &other);

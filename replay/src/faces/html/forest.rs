@@ -1,6 +1,6 @@
 //! The paired ratios: a row for each metric of each target, its interval, and the band within which they are as good as equal.
 
-use super::plot::{Frame, Scale, marks};
+use super::plot::{FULL, Frame, Scale, marks};
 use crate::faces::put;
 use crate::faces::view::{self, Columns};
 use crate::faces::words::{self, escaped};
@@ -77,7 +77,7 @@ fn frame(lines: &[(usize, &Comparison)], margin: f64) -> Frame {
         .clamp(1.08, FAR);
     let x = Scale::logarithmic(1.0 / far / 1.03, far * 1.03);
     let height = ROW * lines.len() as f64 + 58.0;
-    let frame = Frame::new(height, x, Scale::linear(0.0, 1.0));
+    let frame = Frame::new(FULL, height, x, Scale::linear(0.0, 1.0));
     Frame { left: 136.0, right: 196.0, ..frame }
 }
 
@@ -98,7 +98,7 @@ fn draw_row(
             y + 4.0,
             escaped(&name)
         );
-        put!(out, "<path class=\"grid\" d=\"M8 {:.1}H{:.1}\"/>", y - ROW / 2.0, 712.0);
+        put!(out, "<path class=\"grid\" d=\"M8 {:.1}H{:.1}\"/>", y - ROW / 2.0, FULL - 8.0);
     }
     let (low, high) = (frame.x(comparison.ci95[0]), frame.x(comparison.ci95[1]));
     put!(out, "<path class=\"whisker\" d=\"M{low:.1} {y:.1}H{high:.1}\"/>");

@@ -46,7 +46,7 @@ pub struct Page<'a> {
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("sort.js");
 /// SHA-256 of the two, for the page's policy: no other style or script runs. A browser checks them in tests/replay.
-const STYLE_HASH: &str = "goq20L9Ys5z87AKMR9AzkIskD46OqRI1vKDRGBX7yd0=";
+const STYLE_HASH: &str = "f8r9GStrXHiBtm28u3csT6xRLy37pYTbvWf77x8yO1s=";
 const SCRIPT_HASH: &str = "VPFAeeVGQXshe14qpWEEehtRBWUzytgY3cuvp4MeO8k=";
 
 /// Draws the page.
@@ -156,15 +156,11 @@ struct Figure<'a> {
 
 fn figure(out: &mut String, names: &[&str], figure: Figure<'_>) {
     let class = if figure.full { " class=\"full\"" } else { "" };
-    put!(
-        out,
-        "<figure{class}><figcaption><h3>{}</h3><p>{}</p></figcaption>",
-        escaped(figure.title),
-        escaped(figure.about)
-    );
+    put!(out, "<figure{class}><figcaption><h3>{}</h3>", escaped(figure.title));
     match figure.svg {
-        None => put!(out, "<p>{}</p>", escaped(figure.nothing)),
+        None => put!(out, "</figcaption><p>{}</p>", escaped(figure.nothing)),
         Some(svg) => {
+            put!(out, "<p>{}</p></figcaption>", escaped(figure.about));
             put!(out, "<div class=\"plot\">{svg}</div>{}", plot::legend(names));
             if figure.thinned {
                 out.push_str("<p class=\"dim\">Marks that lie on each other are drawn once.</p>");
@@ -192,7 +188,7 @@ fn pictures(out: &mut String, report: &Report, data: &Data<'_>) {
                 title: &format!("How long {metric} took"),
                 about: "Share of requests that were done by this time; a curve further to the left is faster. Marks at 10, 50 and 90%.",
                 svg: curves::cumulative(data, metric),
-                nothing: &format!("No request has a {metric}."),
+                nothing: &format!("No request has a value of {metric}."),
                 table: Some(curves::table(data, metric)),
                 full: false,
                 thinned: false,
@@ -207,7 +203,7 @@ fn pictures(out: &mut String, report: &Report, data: &Data<'_>) {
                 title: &format!("Distribution of {metric}"),
                 about: "How many requests took how long, each target by itself. Full stroke: median; dashed: 95th percentile.",
                 svg: curves::shape(data, metric),
-                nothing: &format!("No request has a {metric}."),
+                nothing: &format!("No request has a value of {metric}."),
                 table: Some(curves::table(data, metric)),
                 full: false,
                 thinned: false,

@@ -10,7 +10,9 @@ use crate::faces::words::escaped;
 pub(super) const STYLES: usize = 6;
 /// Limit: marks of one picture.
 pub(super) const MARKS_MAX: usize = 4000;
-const WIDTH: f64 = 720.0;
+/// Widths of pictures: one that stands beside another, and one that has the page to itself.
+pub(super) const HALF: f64 = 520.0;
+pub(super) const FULL: f64 = 840.0;
 
 /// From values to shares of an axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -115,6 +117,7 @@ impl Scale {
 
 /// A picture with two axes.
 pub(super) struct Frame {
+    pub(super) width: f64,
     pub(super) height: f64,
     pub(super) left: f64,
     pub(super) right: f64,
@@ -125,12 +128,12 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    pub(super) fn new(height: f64, x: Scale, y: Scale) -> Self {
-        Self { height, left: 66.0, right: 14.0, top: 10.0, bottom: 46.0, x, y }
+    pub(super) fn new(width: f64, height: f64, x: Scale, y: Scale) -> Self {
+        Self { width, height, left: 62.0, right: 14.0, top: 10.0, bottom: 46.0, x, y }
     }
 
     pub(super) fn x(&self, value: f64) -> f64 {
-        self.left + self.x.share(value) * (WIDTH - self.left - self.right)
+        self.left + self.x.share(value) * (self.width - self.left - self.right)
     }
 
     pub(super) fn y(&self, value: f64) -> f64 {
@@ -142,14 +145,16 @@ impl Frame {
     }
 
     pub(super) fn edge(&self) -> f64 {
-        WIDTH - self.right
+        self.width - self.right
     }
 
     /// The beginning of the picture, with what it is in words for who cannot see it.
     pub(super) fn open(&self, id: &str, title: &str, told: &str) -> String {
         format!(
-            "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
+            "<svg class=\"chart{}\" viewBox=\"0 0 {} {}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
              <title id=\"{id}-t\">{}</title><desc id=\"{id}-d\">{}</desc>",
+            if self.width > HALF { " full" } else { "" },
+            self.width,
             self.height,
             escaped(title),
             escaped(told)
@@ -158,7 +163,7 @@ impl Frame {
 
     pub(super) fn grid_x(&self, out: &mut String, label: &str, shown: impl Fn(f64) -> String) {
         let floor = self.floor();
-        for tick in self.x.ticks(7) {
+        for tick in self.x.ticks(if self.width > HALF { 8 } else { 6 }) {
             let x = self.x(tick);
             put!(out, "<path class=\"grid\" d=\"M{x:.1} {:.1}V{floor:.1}\"/>", self.top);
             put!(
@@ -204,8 +209,10 @@ pub(super) fn marks(out: &mut String, place: usize, size: f64, points: &[(f64, f
         4 | 5 => "cross",
         _ => "solid",
     };
-    put!(out, "<path class=\"mark {kind} k{style}\" d=\"");
     let double = size * 2.0;
+    // A dot is the end of a stroke of no length: the shortest way to write a circle.
+    let stroke = if style == 0 { format!(" stroke-width=\"{double:.1}\"") } else { String::new() };
+    put!(out, "<path class=\"mark {kind} k{style}\"{stroke} d=\"");
     for (x, y) in points {
         match style {
             0 => put!(out, "M{x:.1} {y:.1}h0"),

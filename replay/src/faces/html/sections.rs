@@ -33,7 +33,7 @@ pub(super) fn metrics(report: &Report) -> Table {
         "95% interval",
         "verdict",
         "#pairs",
-        "#smallest seen",
+        "#detectable",
         "#shift",
         "#p (Holm)",
     ]);
@@ -73,8 +73,8 @@ fn compared(metric: &str, comparison: Option<&Comparison>, is_baseline: bool) ->
         return cells;
     };
     let (sign, class) = match comparison.verdict {
-        Verdict::Slower => ("▲ ", "slower"),
-        Verdict::Faster => ("▼ ", "faster"),
+        Verdict::Slower => ("✕ ", "slower"),
+        Verdict::Faster => ("✓ ", "faster"),
         Verdict::Same => ("= ", "same"),
         Verdict::Undecided => ("? ", "undecided"),
     };
@@ -220,7 +220,7 @@ pub(super) fn notes(out: &mut String, report: &Report) {
     );
     for limit in [
         "Intervals say how far the numbers of this run can be trusted for traffic like it, at the hour it was sent; they say nothing of other traffic and other hours.",
-        "“Undecided” means that the interval holds both a difference that matters and none; more pairs would decide it. “Smallest seen” is the ratio that so many pairs would have shown in 80% of runs.",
+        "“Undecided” means that the interval holds both a difference that matters and none; more pairs would decide it. “Detectable” is the ratio that so many pairs would have shown in 80% of runs.",
         "Tails are left out where there are too few values for them to mean anything.",
         "Errors are in no latency. The pictures leave out requests that were sent to warm up.",
         "Tools were not run: recorded results were sent again.",
