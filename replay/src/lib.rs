@@ -14,16 +14,17 @@ pub mod bundle;
 pub mod context;
 pub mod dice;
 pub mod elsewhere;
-pub mod measure;
 pub mod engine;
+pub mod faces;
 pub mod journal;
+pub mod measure;
 pub mod outcome;
 pub mod pace;
 pub mod recording;
 pub mod report;
 pub mod row;
-pub mod stats;
 pub mod schedule;
+pub mod stats;
 
 use std::sync::Arc;
 
