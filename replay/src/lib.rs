@@ -10,6 +10,7 @@
 //! The arrow between this crate and the gateway points here only: the gateway implements [`Transport`] with its own
 //! pipeline, so a replayed exchange takes the same path as live traffic.
 
+pub mod answers;
 pub mod bundle;
 pub mod context;
 pub mod dice;

@@ -144,14 +144,14 @@ pub struct Likeness {
     pub exact: bool,
     /// Text without differences of white space, case and punctuation; calls by canonical arguments.
     pub normalised: bool,
-    /// Paths of the JSON answer that agree, where both are JSON.
+    /// Paths of the JSON answer that agree; where only one of the two is JSON, none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub json: Option<f64>,
     /// Whether the answer keeps to the schema that the request asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema_valid: Option<bool>,
     /// Share of this answer's calls that the baseline made, and of the baseline's that this answer made, by name and
-    /// canonical arguments.
+    /// canonical arguments; each `None` where there is nothing to take a share of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calls_precision: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -168,6 +168,8 @@ pub struct Likeness {
     /// Length of the text, this one's over the baseline's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub length_ratio: Option<f64>,
+    /// It refuses: by the provider's word, or by how it begins.
+    pub refused: bool,
     /// It refuses where the baseline answers, or the other way round.
     pub refusal_differs: bool,
     /// The judge's word on which is better, where one was asked: 1 this one, -1 the baseline, 0 neither or not consistent.
