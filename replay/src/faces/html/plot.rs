@@ -129,7 +129,7 @@ pub(super) struct Frame {
 
 impl Frame {
     pub(super) fn new(width: f64, height: f64, x: Scale, y: Scale) -> Self {
-        Self { width, height, left: 62.0, right: 14.0, top: 10.0, bottom: 46.0, x, y }
+        Self { width, height, left: 72.0, right: 14.0, top: 10.0, bottom: 46.0, x, y }
     }
 
     pub(super) fn x(&self, value: f64) -> f64 {
@@ -169,7 +169,7 @@ impl Frame {
             put!(
                 out,
                 "<text class=\"tick\" text-anchor=\"middle\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>",
-                floor + 16.0,
+                floor + 19.0,
                 escaped(&shown(tick))
             );
         }
@@ -177,7 +177,7 @@ impl Frame {
             out,
             "<text class=\"label\" text-anchor=\"middle\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
             f64::midpoint(self.left, self.edge()),
-            floor + 36.0,
+            floor + 38.0,
             escaped(label)
         );
         put!(out, "<path class=\"axis\" d=\"M{:.1} {floor:.1}H{:.1}\"/>", self.left, self.edge());
