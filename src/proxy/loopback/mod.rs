@@ -7,6 +7,7 @@
 //! ```
 
 pub mod captured;
+pub mod crew;
 mod hearing;
 mod request;
 
