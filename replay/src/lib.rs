@@ -20,6 +20,8 @@ pub mod recording;
 pub mod report;
 pub mod row;
 pub mod stats;
+pub mod summarise;
+pub mod table;
 
 use std::sync::Arc;
 
