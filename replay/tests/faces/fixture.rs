@@ -252,6 +252,7 @@ fn summary(rows: &[&Row], name: &str) -> Option<Summary> {
         p99: at(0.99).filter(|_| n >= 200),
         min: *values.first()?,
         max: *values.last()?,
+        ..Summary::default()
     })
     .filter(|_| n > 0)
 }
@@ -291,6 +292,7 @@ fn comparison(rows: &[Row], column: u16, name: &str) -> Option<Comparison> {
         p_holm: Some(0.032),
         shift: Some(mean * 0.4),
         shift_ci95: Some([mean * 0.3, mean * 0.5]),
+        ..Comparison::default()
     })
 }
 
