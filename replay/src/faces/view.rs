@@ -201,6 +201,21 @@ pub(crate) fn setting(report: &Report) -> String {
     parts.join(", ")
 }
 
+/// What an interval was resampled by, where that is not sessions, and what this means for it.
+const RESAMPLED: &[(&str, &str)] = &[
+    (
+        "exchange",
+        "There are too few sessions to resample by session: intervals are resampled by exchange, \
+         and too narrow if turns of a session are alike.",
+    ),
+    (
+        "repeat",
+        "There are too few exchanges to resample by: intervals are resampled by repeat, \
+         and say nothing of other requests.",
+    ),
+    ("none", "There is too little to resample: intervals are Student's, and rough."),
+];
+
 /// What has to be known to trust the numbers: what the report says of itself, then its own notes.
 pub(crate) fn notes(report: &Report) -> Vec<String> {
     let mut out = Vec::new();
@@ -227,13 +242,11 @@ pub(crate) fn notes(report: &Report) -> Vec<String> {
             words::micros(report.schedule.lag_p99_us)
         ));
     }
-    let by_exchange = report.targets.iter().flat_map(|target| &target.comparisons);
-    if by_exchange.clone().any(|comparison| comparison.resampled_by == "exchange") {
-        out.push(
-            "There are too few sessions to resample by session: intervals are resampled by exchange, \
-             and too narrow if turns of a session are alike."
-                .to_owned(),
-        );
+    let compared = report.targets.iter().flat_map(|target| &target.comparisons);
+    for (unit, note) in RESAMPLED {
+        if compared.clone().any(|comparison| comparison.resampled_by == *unit) {
+            out.push((*note).to_owned());
+        }
     }
     for (reason, n) in &report.left_out {
         out.push(format!(
@@ -278,7 +291,7 @@ fn keep_finite(value: &mut Option<f64>) {
 }
 
 fn tame_summary(summary: &mut Summary) -> bool {
-    for tail in [&mut summary.p90, &mut summary.p95, &mut summary.p99] {
+    for tail in [&mut summary.p90, &mut summary.p95, &mut summary.p99, &mut summary.p999] {
         keep_finite(tail);
     }
     [summary.mean, summary.p50, summary.min, summary.max].iter().all(|value| value.is_finite())

@@ -52,7 +52,7 @@ macro_rules! named {
 }
 
 named!(Stat {
-    P50 = "p50", P90 = "p90", P95 = "p95", P99 = "p99", Mean = "mean", Min = "min", Max = "max",
+    P50 = "p50", P90 = "p90", P95 = "p95", P99 = "p99", P999 = "p999", Mean = "mean", Min = "min", Max = "max",
 });
 named!(Paired {
     Ratio = "ratio", Low = "ci_low", High = "ci_high", Mde = "mde", Shift = "shift", P = "p",
@@ -182,6 +182,7 @@ fn stat_of(summary: &Summary, stat: Stat) -> Option<f64> {
         Stat::P90 => summary.p90,
         Stat::P95 => summary.p95,
         Stat::P99 => summary.p99,
+        Stat::P999 => summary.p999,
         Stat::Mean => Some(summary.mean),
         Stat::Min => Some(summary.min),
         Stat::Max => Some(summary.max),
