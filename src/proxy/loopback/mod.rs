@@ -6,9 +6,12 @@
 //!  Outcome ◄── hearing (hearing.rs) ◄── pieces with their arrivals
 //! ```
 
+mod aim;
 pub mod captured;
+pub mod crew;
 mod hearing;
 mod request;
+pub mod run;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
