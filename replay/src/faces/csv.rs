@@ -56,6 +56,7 @@ pub const COLUMNS: &[(&str, &str)] = &[
     ("tool_calls_in_order", "the same calls in the same order"),
     ("same_finish", "ended for the same reason"),
     ("length_ratio", "length of its text over the baseline's"),
+    ("refused", "it refuses: by the provider's word, or by how it begins"),
     ("refusal_differs", "one of both refuses"),
     ("judged", "1: the judge prefers it; -1: the baseline; 0: neither"),
 ];
@@ -149,7 +150,7 @@ fn times(row: &Row) -> Vec<String> {
 }
 
 fn likeness(row: &Row) -> Vec<String> {
-    let Some(like) = &row.likeness else { return vec![String::new(); 13] };
+    let Some(like) = &row.likeness else { return vec![String::new(); 14] };
     vec![
         like.exact.to_string(),
         like.normalised.to_string(),
@@ -162,6 +163,7 @@ fn likeness(row: &Row) -> Vec<String> {
         shown(like.calls_in_order),
         like.same_finish.to_string(),
         number(like.length_ratio),
+        like.refused.to_string(),
         like.refusal_differs.to_string(),
         shown(like.judged),
     ]

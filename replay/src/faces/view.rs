@@ -107,10 +107,10 @@ pub(crate) fn metrics(report: &Report) -> Vec<&str> {
     compared.sort_by(|(_, one), (_, other)| one.0.cmp(&other.0).then(other.1.total_cmp(&one.1)));
     let mut out: Vec<&str> = compared.into_iter().map(|(metric, _)| metric).collect();
     if out.is_empty() {
-        let measured = |metric: &&&str| {
-            report.targets.iter().any(|target| target.metrics.contains_key(**metric))
+        let measured = |metric: &&str| {
+            report.targets.iter().any(|target| target.metrics.contains_key(*metric))
         };
-        out = words::METRICS.iter().filter(measured).copied().collect();
+        out = words::metrics().filter(measured).collect();
     }
     out
 }

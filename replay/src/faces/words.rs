@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use crate::measure::{self, Better};
 use crate::report::Verdict;
 
 /// What is written where there is no number.
@@ -18,39 +19,23 @@ pub enum Unit {
     Usd,
 }
 
-/// The metrics of a row in the order in which people ask for them.
-pub const METRICS: &[&str] = &[
-    "ttft",
-    "ttfo",
-    "tpot",
-    "gap_p50",
-    "gap_p99",
-    "gap_max",
-    "e2e",
-    "speed",
-    "chars_per_s",
-    "cost",
-    "output_tokens",
-    "reference_tokens",
-    "cached_tokens",
-    "service_ttft",
-    "service_ttfo",
-    "service_e2e",
-    "service_speed",
-];
+/// The names of all metrics, in the order in which they are shown.
+pub fn metrics() -> impl Iterator<Item = &'static str> {
+    measure::METRICS.iter().map(|metric| metric.name)
+}
 
 pub fn unit_of(metric: &str) -> Unit {
-    match metric {
-        "speed" | "service_speed" | "chars_per_s" => Unit::PerSecond,
-        "output_tokens" | "reference_tokens" | "cached_tokens" => Unit::Count,
-        "cost" => Unit::Usd,
+    match measure::metric(metric).map_or("s", |metric| metric.unit) {
+        "tok/s" | "char/s" => Unit::PerSecond,
+        "tok" => Unit::Count,
+        "USD" => Unit::Usd,
         _ => Unit::Seconds,
     }
 }
 
 /// Whether a ratio above 1 is what one wants.
 pub fn more_is_better(metric: &str) -> bool {
-    unit_of(metric) == Unit::PerSecond
+    measure::metric(metric).is_some_and(|metric| metric.better == Better::Higher)
 }
 
 /// Three significant digits, without trailing noise.
@@ -269,28 +254,10 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     let limit = (name.chars().count() / 2).max(1);
     known
         .into_iter()
-        .map(|other| (distance(name, other), other))
+        .map(|other| (strsim::damerau_levenshtein(name, other), other))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, other)| other)
-}
-
-/// Edits from one to the other (Levenshtein). Limit: looks at the first 64 characters.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (place, character) in one.chars().take(64).enumerate() {
-        let mut before = place + 1;
-        let mut next = Vec::with_capacity(row.len());
-        next.push(before);
-        for ((known, left), above) in other.iter().zip(&row).zip(row.iter().skip(1)) {
-            let cost = usize::from(!character.eq_ignore_ascii_case(known));
-            before = (left + cost).min(above + 1).min(before + 1);
-            next.push(before);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -342,9 +309,9 @@ mod tests {
 
     #[test]
     fn the_nearest_name_is_found() {
-        assert_eq!(nearest("tfft", METRICS.iter().copied()), Some("ttft"));
-        assert_eq!(nearest("outputtokens", METRICS.iter().copied()), Some("output_tokens"));
-        assert_eq!(nearest("banana", METRICS.iter().copied()), None);
-        assert_eq!(nearest("", METRICS.iter().copied()), None);
+        assert_eq!(nearest("tfft", metrics()), Some("ttft"));
+        assert_eq!(nearest("outputtokens", metrics()), Some("output_tokens"));
+        assert_eq!(nearest("banana", metrics()), None);
+        assert_eq!(nearest("", metrics()), None);
     }
 }

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use pinhole_replay::faces::gate::{Finding, Gate};
 use pinhole_replay::faces::{csv, html, json, junit, markdown, terminal};
+use pinhole_replay::measure;
 use pinhole_replay::outcome::{Answer, Call};
 use pinhole_replay::recording::Fault;
 use pinhole_replay::report::Report;
@@ -172,6 +173,9 @@ fn a_line_of_the_table_has_a_field_for_each_column() {
     assert_eq!(text.lines().count(), rows.len() + 1);
     for line in text.lines() {
         assert_eq!(line.split(',').count(), csv::COLUMNS.len(), "{line}");
+    }
+    for metric in measure::METRICS {
+        assert!(csv::COLUMNS.iter().any(|(name, _)| *name == metric.name), "{}", metric.name);
     }
 }
 

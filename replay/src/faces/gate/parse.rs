@@ -171,8 +171,8 @@ impl<'a> Reader<'a> {
     fn verdict(&mut self) -> Result<Claim, Fault> {
         self.wants(&What::Open, "`verdict` is followed by (METRIC)")?;
         let (name, at) = self.name("a metric is missing here")?;
-        let metric = quantity::metric(name)
-            .ok_or_else(|| unknown("metric", name, at, words::METRICS.iter().copied()))?;
+        let metric =
+            quantity::metric(name).ok_or_else(|| unknown("metric", name, at, words::metrics()))?;
         self.wants(&What::Close, "`)` is missing here")?;
         let at = self.here();
         let sign = self.sign()?;

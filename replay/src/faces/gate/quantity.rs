@@ -1,7 +1,7 @@
 //! What a condition can ask about: names, what they are counted in, and where a report has them.
 
 use super::lex::Unit as Written;
-use crate::faces::words::{self, METRICS, Unit};
+use crate::faces::words::{self, Unit};
 use crate::report::{Answers, Comparison, Report, Summary, Target};
 
 /// A number of a report.
@@ -77,15 +77,11 @@ named!(Lag { P50 = "lag_p50", P99 = "lag_p99", Max = "lag_max" });
 /// The names a condition can begin with.
 pub(super) fn heads() -> impl Iterator<Item = &'static str> {
     let totals = Total::ALL.iter().map(|total| total.name());
-    METRICS
-        .iter()
-        .copied()
-        .chain(totals)
-        .chain(["answers", "schedule", "left_out", "verdict", "target"])
+    words::metrics().chain(totals).chain(["answers", "schedule", "left_out", "verdict", "target"])
 }
 
 pub(super) fn metric(name: &str) -> Option<&'static str> {
-    METRICS.iter().copied().find(|metric| *metric == name)
+    words::metrics().find(|metric| *metric == name)
 }
 
 /// Why there is no number.

@@ -1,6 +1,7 @@
 //! What the pictures are made of: rows by column, in the order of the report's columns.
 
 use crate::faces::view::{Columns, Places};
+use crate::measure;
 use crate::report::Report;
 use crate::row::{CAPTURED, Row};
 
@@ -49,13 +50,6 @@ impl<'a> Data<'a> {
 
 /// A metric of a row, where it is a number.
 pub(super) fn metric_of(row: &Row, metric: &str) -> Option<f64> {
-    let metrics = &row.metrics;
-    let value = match metric {
-        "ttft" => metrics.ttft,
-        "tpot" => metrics.tpot,
-        "e2e" => metrics.e2e,
-        "cost" => metrics.cost.or_else(|| row.cost_nanousd.map(|cost| cost as f64 / 1e9)),
-        _ => None,
-    };
+    let value = measure::metric(metric).and_then(|metric| (metric.value)(&row.metrics));
     value.filter(|value| value.is_finite())
 }
