@@ -19,9 +19,9 @@ pub(super) type Places = [u16; 4];
 /// Those of a text.
 pub(super) fn places(text: &str) -> Places {
     let hash = blake3::hash(text.to_ascii_lowercase().as_bytes());
-    let [a, b, c, d, e, f, g, h, ..] = *hash.as_bytes();
+    let bits = hash.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
     let mask = (1 << BITS_LOG2) - 1;
-    [[a, b], [c, d], [e, f], [g, h]].map(|pair| u16::from_le_bytes(pair) & mask)
+    [0, 16, 32, 48].map(|shift| u16::try_from(bits >> shift & mask).unwrap_or_default())
 }
 
 /// The filter of one field in one block.

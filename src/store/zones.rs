@@ -330,9 +330,10 @@ impl Zones {
         words: &mut Words,
         (field, text): (Field, &str),
     ) -> rusqlite::Result<()> {
-        let word = match self.has_words_in_filter(field) {
-            true => Word::Text(text.into()),
-            false => words.of(connection, text)?,
+        let word = if self.has_words_in_filter(field) {
+            Word::Text(text.into())
+        } else {
+            words.of(connection, text)?
         };
         self.word(connection, field, (&word, text))
     }
