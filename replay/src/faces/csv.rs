@@ -84,8 +84,7 @@ struct Names(Vec<String>);
 
 impl Names {
     fn of(report: &Report) -> Self {
-        let sent = report.targets.iter().filter(|target| target.target != CAPTURED);
-        Self(sent.map(|target| target.target.clone()).collect())
+        Self(report.sent().into_iter().map(|target| target.target.clone()).collect())
     }
 
     fn name(&self, row: &Row) -> String {

@@ -16,7 +16,7 @@ pub(crate) struct Columns<'a> {
 
 impl<'a> Columns<'a> {
     pub(crate) fn of(report: &'a Report) -> Self {
-        let baseline = report.targets.iter().position(|target| target.target == report.baseline);
+        let baseline = report.baseline_place();
         let others = report.targets.iter().enumerate();
         Self {
             baseline: baseline.and_then(|place| report.targets.get(place)),
@@ -40,7 +40,6 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// A row's `target` counts the targets that were sent to, in the report's order: the captured column is none of them.
     pub(crate) fn of(report: &Report) -> Self {
         let columns = Columns::of(report);
         let place_of =
@@ -48,12 +47,7 @@ impl Places {
         let captured = report.targets.iter().find(|target| target.target == CAPTURED);
         Self {
             captured: captured.and_then(place_of),
-            sent: report
-                .targets
-                .iter()
-                .filter(|target| target.target != CAPTURED)
-                .filter_map(place_of)
-                .collect(),
+            sent: report.sent().into_iter().filter_map(place_of).collect(),
         }
     }
 

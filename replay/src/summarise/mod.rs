@@ -47,6 +47,7 @@ pub fn summarise(table: &Table, names: &[String], options: &Options, mut report:
         .map(|number| {
             let column = table.column(number).unwrap_or(&empty);
             let mut target = describe(table, name(number), column);
+            target.number = number;
             if number != baseline && number.is_some() {
                 let pairs = Paired { base, column, once: baseline.is_none() };
                 target.comparisons = pairs.comparisons(options);

@@ -30,11 +30,6 @@ pub(super) fn plan(args: &ReplayArgs) -> Result<Plan, String> {
         plan.pace = Pace::from_flags(pace, speed, rate, args.concurrency)
             .map_err(|error| error.to_string())?;
     }
-    fn set<T: Copy>(place: &mut T, given: Option<T>) {
-        if let Some(given) = given {
-            *place = given;
-        }
-    }
     set(&mut plan.repeat, args.repeat);
     set(&mut plan.warmup, args.warmup);
     set(&mut plan.seed, args.seed);
@@ -57,6 +52,12 @@ pub(super) fn plan(args: &ReplayArgs) -> Result<Plan, String> {
     }
     plan.check().map_err(|error| error.to_string())?;
     Ok(plan)
+}
+
+fn set<T: Copy>(place: &mut T, given: Option<T>) {
+    if let Some(given) = given {
+        *place = given;
+    }
 }
 
 fn word<T: std::str::FromStr<Err = String>>(

@@ -163,7 +163,7 @@ fn send(
     match finish.ended {
         Ended::Whole => {}
         Ended::MaxCost => {
-            tell("the limit of --max-cost ended the run; the report is of what was sent")
+            tell("the limit of --max-cost ended the run; the report is of what was sent");
         }
         Ended::Interrupted => tell(&format!(
             "interrupted; the report is of what was sent. Go on with: --resume {}",
