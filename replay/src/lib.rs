@@ -10,12 +10,15 @@
 //! The arrow between this crate and the gateway points here only: the gateway implements [`Transport`] with its own
 //! pipeline, so a replayed exchange takes the same path as live traffic.
 
+pub mod answers;
 pub mod bundle;
 pub mod context;
 pub mod dice;
+pub mod elsewhere;
 pub mod engine;
 pub mod estimate;
 pub mod journal;
+pub mod measure;
 pub mod outcome;
 pub mod pace;
 pub mod plan;
@@ -23,6 +26,7 @@ pub mod recording;
 pub mod report;
 pub mod row;
 pub mod schedule;
+pub mod stats;
 
 use std::sync::Arc;
 

@@ -97,6 +97,7 @@ pub struct Summary {
     pub p90: Option<f64>,
     pub p95: Option<f64>,
     pub p99: Option<f64>,
+    pub p999: Option<f64>,
     pub min: f64,
     pub max: f64,
 }
@@ -111,8 +112,10 @@ pub struct Comparison {
     pub ci95: [f64; 2],
     /// Pairs.
     pub n: u64,
+    /// Pairs with a value of zero, which have no ratio.
+    pub left_out: u64,
     pub sessions: u64,
-    /// `session` or `exchange`: what the interval was resampled by.
+    /// `session`, `exchange` or `repeat`: what the interval was resampled by; `none`: under eight of them it is Student's.
     pub resampled_by: String,
     /// The smallest ratio above 1 that this n could have shown, with 80 % power.
     pub mde: Option<f64>,
