@@ -18,6 +18,7 @@ pub mod elsewhere;
 pub mod engine;
 pub mod estimate;
 pub mod journal;
+pub mod judging;
 pub mod measure;
 pub mod outcome;
 pub mod pace;
