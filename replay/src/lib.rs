@@ -28,6 +28,8 @@ pub mod report;
 pub mod row;
 pub mod schedule;
 pub mod stats;
+pub mod summarise;
+pub mod table;
 
 use std::sync::Arc;
 

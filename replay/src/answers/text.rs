@@ -15,7 +15,7 @@ pub(super) fn normalised(text: &str) -> String {
     let mut before = ' ';
     let mut letters = text.chars().peekable();
     while let Some(letter) = letters.next() {
-        let is_digit_next = letters.peek().is_some_and(|next| next.is_ascii_digit());
+        let is_digit_next = letters.peek().is_some_and(char::is_ascii_digit);
         let is_in_number = is_digit_next
             && match letter {
                 '.' | ',' => before.is_ascii_digit(),
