@@ -46,13 +46,13 @@ pub struct Standard<R> {
 
 impl<R: Reader> Judge for Standard<R> {
     async fn judge(&self, group: Group) -> Vec<Row> {
-        self.rows(group)
+        self.rows(&group)
     }
 }
 
 impl<R: Reader> Standard<R> {
     /// The rows of a group, that of the captured original among them: with its first repeat, since it is one.
-    fn rows(&self, group: Group) -> Vec<Row> {
+    fn rows(&self, group: &Group) -> Vec<Row> {
         let recording = group.recording.as_deref();
         let captured = recording.and_then(|recording| self.reader.read(recording));
         let base = match self.baseline {
@@ -122,7 +122,7 @@ mod tests {
         }
     }
 
-    fn rows(baseline: Baseline, group: Group) -> Vec<(Option<u16>, Option<bool>)> {
+    fn rows(baseline: Baseline, group: &Group) -> Vec<(Option<u16>, Option<bool>)> {
         let reader = |_: &Recording| Some(outcome(200, "captured"));
         let judge = Standard { baseline, rules: Arc::default(), reader };
         let rows = judge.rows(group);
@@ -137,25 +137,25 @@ mod tests {
     fn answers_are_compared_with_the_first_targets() {
         let three = [(0, 200, "a"), (1, 200, "a"), (2, 200, "b")];
         let want = [(Some(0), None), (Some(1), Some(true)), (Some(2), Some(false)), (None, None)];
-        assert_eq!(rows(Baseline::First, group(0, &three)), want);
-        assert_eq!(rows(Baseline::First, group(1, &three)), want[..3], "captured once");
+        assert_eq!(rows(Baseline::First, &group(0, &three)), want);
+        assert_eq!(rows(Baseline::First, &group(1, &three)), want[..3], "captured once");
     }
 
     #[test]
     fn answers_are_compared_with_the_captured_ones() {
         let two = [(0, 200, "captured"), (1, 200, "b")];
         let want = [(Some(0), Some(true)), (Some(1), Some(false)), (None, None)];
-        assert_eq!(rows(Baseline::Captured, group(0, &two)), want);
+        assert_eq!(rows(Baseline::Captured, &group(0, &two)), want);
     }
 
     #[test]
     fn errors_and_gaps_are_compared_with_nothing() {
         let failed = [(0, 500, ""), (1, 200, "b")];
         let want = [(Some(0), None), (Some(1), None), (None, None)];
-        assert_eq!(rows(Baseline::First, group(0, &failed)), want);
-        let half = rows(Baseline::First, group(2, &[(1, 200, "b")]));
+        assert_eq!(rows(Baseline::First, &group(0, &failed)), want);
+        let half = rows(Baseline::First, &group(2, &[(1, 200, "b")]));
         assert_eq!(half, [(Some(1), None)], "a run that was broken off");
         let unread = Group { recording: None, ..group(0, &[(0, 200, "a"), (1, 200, "a")]) };
-        assert_eq!(rows(Baseline::First, unread), [(Some(0), None), (Some(1), Some(true))]);
+        assert_eq!(rows(Baseline::First, &unread), [(Some(0), None), (Some(1), Some(true))]);
     }
 }

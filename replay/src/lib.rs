@@ -27,6 +27,7 @@ pub mod recording;
 pub mod report;
 pub mod row;
 pub mod schedule;
+pub mod shelf;
 pub mod stats;
 pub mod summarise;
 pub mod table;
