@@ -17,6 +17,7 @@ pub mod dice;
 pub mod elsewhere;
 pub mod engine;
 pub mod estimate;
+pub mod faces;
 pub mod journal;
 pub mod judging;
 pub mod measure;
