@@ -4,7 +4,7 @@
 //! answer was; words, arrivals and bodies are never here. A second row of the same job takes the place of the first: a run
 //! that was resumed may have written it twice.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::elsewhere::Stream;
 use crate::measure::METRICS;
@@ -13,6 +13,8 @@ use crate::row::{Likeness, Metrics, Row};
 
 /// The kind of fault of a turn that was not sent, because its branch had no way on.
 pub const STOPPED: &str = "branch_stopped";
+/// Kinds of faults of what could not be sent at all: none of them is the target's.
+pub const UNSENT: &[&str] = &[STOPPED, "not_recorded", "not_editable"];
 
 /// All rows of a run but those of its warm-up.
 #[derive(Debug, Default)]
@@ -77,9 +79,25 @@ impl Table {
         self.columns.get(&target)
     }
 
-    /// Whether the turn was sent: its branch was not stopped before.
+    /// Whether there was anything to send.
     pub(crate) fn is_sent(&self, cell: &Cell) -> bool {
-        cell.fault.is_none_or(|fault| self.kind(fault) != STOPPED)
+        cell.fault.is_none_or(|fault| !UNSENT.contains(&self.kind(fault)))
+    }
+
+    /// Recordings that could not be sent to some target, by the kind of what stood in the way.
+    pub(crate) fn unsent(&self) -> BTreeMap<String, u64> {
+        let mut pairs: BTreeSet<(&str, u32)> = BTreeSet::new();
+        for column in self.columns.values() {
+            for ((pair, _), cell) in column {
+                let kind = cell.fault.map(|fault| self.kind(fault));
+                pairs.extend(kind.filter(|kind| UNSENT.contains(kind)).map(|kind| (kind, *pair)));
+            }
+        }
+        let mut counts = BTreeMap::new();
+        for (kind, _) in pairs.into_iter().filter(|(kind, _)| *kind != STOPPED) {
+            *counts.entry(kind.to_owned()).or_default() += 1;
+        }
+        counts
     }
 
     /// All rows that were sent.

@@ -1,5 +1,6 @@
 //! Golden requests: what was recorded, what the target answered, what it is sent.
 
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -333,5 +334,96 @@ fn what_cannot_be_changed_is_refused_by_name() {
         let fault = prepare(ask(&recording, &target)).unwrap_err();
         assert_eq!(fault.kind, kind);
         assert!(fault.detail.as_ref().unwrap().contains(part), "{fault:?}");
+    }
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let words = proptest::sample::select(vec![
+        "assistant",
+        "user",
+        "model",
+        "tool",
+        "text",
+        "tool_use",
+        "tool_result",
+        "function_call",
+        "function_call_output",
+        "reasoning",
+        "i",
+        "",
+    ]);
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        words.prop_map(Value::from),
+    ];
+    let names = proptest::sample::select(vec![
+        "role",
+        "type",
+        "content",
+        "parts",
+        "id",
+        "call_id",
+        "tool_calls",
+        "tool_call_id",
+        "tool_use_id",
+        "name",
+        "function",
+        "functionCall",
+        "functionResponse",
+        "cache_control",
+        "system",
+        "tools",
+        "generationConfig",
+        "thinking",
+        "budget_tokens",
+    ]);
+    leaf.prop_recursive(4, 48, 6, move |inner| {
+        let object = proptest::collection::vec((names.clone(), inner.clone()), 0..6);
+        prop_oneof![
+            proptest::collection::vec(inner, 0..5).prop_map(Value::Array),
+            object.prop_map(|members| {
+                members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_body_breaks_the_editing_and_without_answers_none_is_changed(
+        items in any_json(),
+        tail in any_json(),
+        dialect in proptest::sample::select(vec!["openai_chat", "openai_responses", "anthropic", "gemini"]),
+    ) {
+        let list = match dialect {
+            "openai_responses" => "input",
+            "gemini" => "contents",
+            _ => "messages",
+        };
+        let body = json!({list: items, "tools": tail, "system": tail, "generationConfig": tail});
+        let mut history = History::default();
+        let target = Target::default();
+        let asked = recording(dialect, &body);
+        let made = prepare(Ask { history: Some(&history), ..ask(&asked, &target) }).unwrap();
+        prop_assert_eq!(serde_json::from_slice::<Value>(&made.body.unwrap()).unwrap(), body.clone());
+
+        // Whatever was said first is answered, and everything else is changed at once.
+        history.keep(made.key.unwrap(), &answer("a", &[("i", "{}")]));
+        let target = parse_target("p/m?max_tokens=3&stop=x&a.b=1").unwrap();
+        let mut longer = body.clone();
+        if let Some(Value::Array(items)) = longer.get_mut(list) {
+            items.push(json!({"role": if dialect == "gemini" { "model" } else { "assistant" }}));
+            items.push(tail);
+        }
+        let longer = recording(dialect, &longer);
+        for (cache, length) in [(Cache::AsIs, Length::Capped), (Cache::Cold, Length::Matched)] {
+            let asked = Ask { history: Some(&history), cache, length, ..ask(&longer, &target) };
+            if let Ok(made) = prepare(asked) {
+                let made: Value = serde_json::from_slice(&made.body.unwrap()).unwrap();
+                prop_assert!(made.is_object());
+            }
+        }
     }
 }

@@ -114,7 +114,7 @@ pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
     }
 }
 
-pub(super) async fn sleep_to(pacer: &Pacer, at: Option<Instant>) {
+pub(super) async fn sleep_to(pacer: &mut Pacer, at: Option<Instant>) {
     if let Some(at) = at {
         pacer.until(at).await;
     }

@@ -205,7 +205,7 @@ where
                         self.take(done)?;
                     }
                 }
-                () = sleep_to(&self.pacer, wake), if wake.is_some() => {}
+                () = sleep_to(&mut self.pacer, wake), if wake.is_some() => {}
                 () = sleep_coarse(give_up), if give_up.is_some() => self.abandon(),
             }
         }

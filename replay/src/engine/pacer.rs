@@ -15,6 +15,8 @@ const LAST: Duration = Duration::from_millis(3);
 pub(super) struct Pacer {
     thread: Option<SyncSender<Duration>>,
     ring: Arc<Notify>,
+    /// What the thread waits for now: to be asked for the same again costs nothing.
+    armed: Option<Instant>,
 }
 
 impl Pacer {
@@ -30,11 +32,11 @@ impl Pacer {
                 .ok()
                 .map(|_| sender)
         });
-        Self { thread: thread.flatten(), ring }
+        Self { thread: thread.flatten(), ring, armed: None }
     }
 
     /// Returns at the instant, or somewhat before it: the caller looks at the clock.
-    pub(super) async fn until(&self, at: Instant) {
+    pub(super) async fn until(&mut self, at: Instant) {
         let Some(thread) = &self.thread else {
             tokio::time::sleep_until(at).await;
             return;
@@ -47,10 +49,15 @@ impl Pacer {
         if left.is_zero() {
             return;
         }
-        match thread.try_send(left) {
-            Ok(()) => self.ring.notified().await,
-            Err(_) => tokio::time::sleep(left).await,
+        if self.armed != Some(at) {
+            if thread.try_send(left).is_err() {
+                tokio::time::sleep(left).await;
+                return;
+            }
+            self.armed = Some(at);
         }
+        self.ring.notified().await;
+        self.armed = None;
     }
 }
 

@@ -5,6 +5,8 @@ mod money;
 mod sweep;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, DeValue};
@@ -13,7 +15,10 @@ pub use money::Money;
 pub use sweep::{Step, StopRule, Sweep};
 
 use crate::context::{Cache, Context, Length, TargetError, parse_target};
+use crate::engine::{Limits, Setup};
+use crate::journal::Header;
 use crate::pace::Pace;
+use crate::schedule::{Groups, Outline};
 
 /// The keys of a plan, and of the tables in it.
 const KEYS: &[&str] = &[
@@ -194,6 +199,46 @@ impl Plan {
         }
     }
 
+    /// The run that the plan describes, over these recordings: all but what is known only when it begins (budget, what is
+    /// done already).
+    pub fn setup(
+        &self,
+        outline: Arc<Outline>,
+        names: Arc<[(String, Option<String>)]>,
+        marker: String,
+    ) -> Result<Setup, PlanError> {
+        let targets: Result<Vec<_>, _> =
+            self.to.iter().map(|target| parse_target(target)).collect();
+        Ok(Setup {
+            outline,
+            names,
+            targets: targets?,
+            pace: self.pace,
+            repeats: self.repeat,
+            warmup: self.warmup,
+            seed: self.seed,
+            context: self.context,
+            cache: self.cache,
+            length: self.length,
+            polite: self.polite,
+            budget: None,
+            done: Groups::default(),
+            marker,
+            limits: Limits { deadline: Duration::from_secs(self.deadline_s), ..Limits::default() },
+        })
+    }
+
+    /// The head of the run's journal.
+    pub fn header<'a>(&self, run_id: &str, ids: impl IntoIterator<Item = &'a str>) -> Header {
+        Header {
+            plan_blake3: self.digest(),
+            repeats: self.repeat,
+            seed: self.seed,
+            targets: self.to.clone(),
+            ..Header::of(run_id, ids)
+        }
+    }
+
     /// The file that `from` names, where it names one.
     pub fn file(&self) -> Option<PathBuf> {
         let beside = self.folder.as_ref().map(|folder| folder.join(&self.from));
@@ -365,6 +410,20 @@ stop = { errors = 0.1, lag_ms = 50, ttft_growth = 3.0 }
         assert_eq!(plan.digest(), cheaper.digest());
         assert_ne!(plan.digest(), Plan { seed: 8, ..plan.clone() }.digest());
         assert_ne!(plan.digest(), Plan { to: Vec::new(), ..plan.clone() }.digest());
+    }
+
+    #[test]
+    fn a_plan_becomes_a_run_and_the_head_of_its_journal() {
+        let plan = Plan::parse("p", WHOLE).unwrap();
+        let setup = plan.setup(Arc::default(), Arc::from([]), "m".into()).unwrap();
+        assert_eq!((setup.targets.len(), setup.repeats, setup.warmup), (2, 3, 4));
+        assert_eq!(setup.targets[1].to_string(), plan.to[1]);
+        assert_eq!(setup.limits.deadline, Duration::from_secs(30));
+        let header = plan.header("r1", ["a", "b"]);
+        assert_eq!((header.recordings, header.repeats, header.seed), (2, 3, 9));
+        assert_eq!((&header.targets, header.plan_blake3), (&plan.to, plan.digest()));
+        let broken = Plan { to: vec!["?".into()], ..plan };
+        assert!(broken.setup(Arc::default(), Arc::from([]), String::new()).is_err());
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use proptest::prelude::*;
+
 use super::*;
 
 const SESSIONS: [&str; 3] = ["a", "b", "c"];
@@ -264,5 +266,98 @@ fn nothing_to_send_is_finished_at_once() {
         let mut schedule = plain(&alone(0, 1), settings(pace));
         assert_eq!(schedule.next(0, 0), Next::Finished);
         assert!(schedule.planned_us().is_none());
+    }
+}
+
+/// A run of anything: recordings as they may come, with limits as narrow as they may be.
+#[derive(Debug, Clone)]
+struct Any {
+    recordings: Vec<(u8, i64, i64)>,
+    pace: usize,
+    settings: Settings,
+    skip: Vec<u64>,
+    answers: Vec<u64>,
+}
+
+fn any_run() -> impl Strategy<Value = Any> {
+    let recordings = proptest::collection::vec((0_u8..5, 0_i64..10_000, 0_i64..2_000), 0..40);
+    let limits = (1_u16..4, 1_u16..3, 1_usize..6, 1_usize..6, any::<bool>(), any::<u64>());
+    let skip = proptest::collection::vec(0_u64..80, 0..20);
+    let answers = proptest::collection::vec(0_u64..5_000, 1..7);
+    (recordings, 0_usize..7, limits, skip, answers).prop_map(
+        |(
+            recordings,
+            pace,
+            (targets, repeats, groups_max, in_flight_max, live, seed),
+            skip,
+            answers,
+        )| {
+            let settings = Settings {
+                targets,
+                repeats,
+                seed,
+                live,
+                groups_max,
+                in_flight_max,
+                ..Settings::default()
+            };
+            Any { recordings, pace, settings, skip, answers }
+        },
+    )
+}
+
+const PACES: [&str; 7] = [
+    "recorded 1x",
+    "recorded 50x",
+    "constant 900/s",
+    "gamma:0.1 300/s",
+    "ramp 1/s..900/s over 1s",
+    "closed 3",
+    "one-by-one",
+];
+
+proptest! {
+    #[test]
+    fn any_run_ends_and_sends_everything_once_within_its_limits(any in any_run()) {
+        const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+        let beats = (0..).zip(&any.recordings).map(|(pair, (session, start, length))| Beat {
+            pair,
+            session: NAMES.get(usize::from(*session)).copied(),
+            started_at_us: *start,
+            ended_at_us: start + length,
+            depends: true,
+        });
+        let outline = Arc::new(Outline::of(beats));
+        let pace: Pace = PACES[any.pace].parse().unwrap();
+        let settings = Settings { pace, ..any.settings };
+        let mut skip = Groups::default();
+        any.skip.iter().for_each(|group| skip.insert(*group));
+        let schedule = Schedule::new(Arc::clone(&outline), settings, skip.clone());
+        let world = run(schedule, |due| {
+            any.answers[(due.job.pair as usize + usize::from(due.target)) % any.answers.len()]
+        });
+
+        let total = outline.len() as u64 * u64::from(settings.repeats);
+        let left = (0..total).filter(|group| !skip.contains(*group)).count();
+        let jobs: BTreeSet<Job> = world.sent.iter().map(|sent| sent.due.job).collect();
+        prop_assert_eq!(world.sent.len(), left * usize::from(settings.targets));
+        prop_assert_eq!(jobs.len(), world.sent.len());
+        let limit = pace.in_flight().map_or(settings.in_flight_max, |limit| limit as usize);
+        prop_assert!(world.in_flight <= limit && world.open <= settings.groups_max);
+        if pace.is_open() && !settings.live && !matches!(pace, Pace::Recorded { .. }) {
+            return Ok(());
+        }
+        let mut ends = BTreeMap::new();
+        for sent in &world.sent {
+            let thread = (sent.due.target, sent.due.job.repeat);
+            let after = outline.get(sent.due.place).and_then(Cue::after);
+            if let Some(end) = after.and_then(|after| ends.get(&(thread, after))) {
+                prop_assert!(sent.due.at_us >= *end, "{:?} did not wait", sent.due);
+            } else if let Some(after) = after {
+                let before = u64::from(sent.due.job.repeat) * outline.len() as u64 + u64::from(after);
+                prop_assert!(skip.contains(before), "{:?} was sent first", sent.due);
+            }
+            ends.insert((thread, sent.due.place), sent.ended_us);
+        }
     }
 }

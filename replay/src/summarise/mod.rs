@@ -34,6 +34,9 @@ pub fn summarise(table: &Table, names: &[String], options: &Options, mut report:
     report.formulas =
         measure::FORMULAS.iter().map(|(n, f)| ((*n).to_owned(), (*f).to_owned())).collect();
     report.schedule = schedule(table);
+    for (kind, count) in table.unsent() {
+        *report.left_out.entry(kind).or_default() += count;
+    }
     // What was compared comes first, then what it was compared with, then what stands beside.
     let numbers = (0..u16::try_from(names.len()).unwrap_or(u16::MAX)).map(Some);
     let mut order: Vec<Option<u16>> = numbers.filter(|number| *number != baseline).collect();
@@ -69,8 +72,8 @@ fn describe(table: &Table, name: String, column: &Column) -> Target {
     let mut cost_nanousd: Option<i64> = None;
     for cell in column.values() {
         let fault = cell.fault.map(|number| table.kind(number));
-        if fault == Some(STOPPED) {
-            target.stopped += 1;
+        target.stopped += u64::from(fault == Some(STOPPED));
+        if !table.is_sent(cell) {
             continue;
         }
         target.n += 1;

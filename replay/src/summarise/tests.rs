@@ -143,6 +143,7 @@ fn errors_are_counted_by_kind_and_stopped_turns_apart() {
             0 => failed(row, "upstream_reset"),
             1 => Row { status: Some(429), metrics: Metrics::default(), cost_nanousd: None, ..row },
             2 => failed(row, STOPPED),
+            4 => failed(row, "not_recorded"),
             3 => Row { cost_nanousd: None, losses: vec!["top_k".to_owned()], ..row },
             _ => row,
         }
@@ -150,13 +151,14 @@ fn errors_are_counted_by_kind_and_stopped_turns_apart() {
     rows.extend((0..1).map(|_| Row { sent_us: 90_000, ..row(0, Some(0), 1.0) }));
     let report = summarised(&rows, &["a", "b"]);
     let b = &report.targets[0];
-    assert_eq!((b.n, b.errors, b.stopped, b.unpriced), (19, 2, 1, 1));
+    assert_eq!((b.n, b.errors, b.stopped, b.unpriced), (18, 2, 1, 1));
     assert_eq!(
         b.errors_by_kind,
         BTreeMap::from([("upstream_reset".into(), 1), ("http_429".into(), 1)])
     );
     assert_eq!(b.losses, BTreeMap::from([("top_k".into(), 1)]));
-    assert_eq!(b.comparisons[0].n, 17, "times of errors are in no pair");
+    assert_eq!(report.left_out, BTreeMap::from([("not_recorded".into(), 1)]));
+    assert_eq!(b.comparisons[0].n, 16, "times of errors are in no pair");
     let answers = b.answers.as_ref().unwrap();
     assert_eq!((answers.only_baseline_good, answers.only_target_good), (2, 0));
     assert!((answers.mcnemar_p.unwrap() - 0.5).abs() < 1e-12);
