@@ -12,13 +12,21 @@
 
 pub mod answers;
 pub mod bundle;
+pub mod context;
 pub mod dice;
 pub mod elsewhere;
+pub mod engine;
+pub mod estimate;
+pub mod faces;
+pub mod journal;
 pub mod measure;
 pub mod outcome;
+pub mod pace;
+pub mod plan;
 pub mod recording;
 pub mod report;
 pub mod row;
+pub mod schedule;
 pub mod stats;
 pub mod summarise;
 pub mod table;

@@ -8,6 +8,7 @@ use clap_complete::Shell;
 
 use crate::cli::captures::args::CapturesCommand;
 use crate::cli::place_args::PlaceArgs;
+use crate::cli::replay::args::ReplayArgs;
 use crate::config::settings::Overrides;
 
 /// Version, commit and features.
@@ -46,6 +47,8 @@ pub enum Command {
         #[command(subcommand)]
         command: PricesCommand,
     },
+    /// Send captured requests to other models and providers, and compare what comes back.
+    Replay(Box<ReplayArgs>),
     /// Run simulated providers that speak all four dialects.
     Simulate(SimulateArgs),
     /// What was captured: list, show, follow, search, label, delete, check, back up.

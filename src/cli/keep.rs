@@ -38,8 +38,8 @@ const HEAD_AFTER_US: u64 = 250_000;
 
 /// A store that is open.
 pub struct Store {
-    /// To be held until the end: one gateway a data directory.
-    pub lock: ServeLock,
+    /// To be held until the end: one gateway a data directory. `None`: this one writes beside another.
+    pub lock: Option<ServeLock>,
     pub counters: Arc<Counters>,
     pub handle: Handle,
     /// Indexes the texts of bodies, where there are any in the clear.
@@ -66,11 +66,7 @@ pub fn start(
     }
     let lock = ServeLock::take(folder)?;
     clean::in_force().start(&settings.redact, digest_key::digest_key(folder)?);
-    let limits = Limits {
-        bounds,
-        bytes_max: settings.capture.memory_bytes_max as u64 / 2,
-        ..Limits::default()
-    };
+    let limits = Limits { bounds, ..limits(settings) };
     recover(folder)?;
     let bodies = bodies(folder, settings.encryption_key.as_ref())?;
     let writer = Writer::start_with(folder, limits, Some(bodies))?;
@@ -79,12 +75,37 @@ pub fn start(
     awaited.take_up(known(folder));
     let indexer = index(settings, &counters);
     Ok(Some(Store {
-        lock,
+        lock: Some(lock),
         counters,
         handle,
         indexer,
         sink: KeepSink::new(writer, Arc::clone(awaited), rules),
     }))
+}
+
+/// As [`start`], to write beside a gateway that may be running: it takes no lock, and what is to be done once a store
+/// (deletions, the index of texts, what a crash left) stays with that one.
+pub fn beside(
+    settings: &Settings,
+    awaited: &Arc<Awaited>,
+    rules: Arc<RulesInForce>,
+) -> Result<Option<Store>, LockError> {
+    clean::in_force().reload(&settings.redact);
+    if settings.capture.rules.most() == Level::Off {
+        return Ok(None);
+    }
+    let folder = &settings.server.data_dir;
+    clean::in_force().start(&settings.redact, digest_key::digest_key(folder)?);
+    let bodies = bodies(folder, settings.encryption_key.as_ref())?;
+    let writer = Writer::start_with(folder, limits(settings), Some(bodies))?;
+    let handle = writer.handle().clone();
+    let counters = Arc::clone(handle.counters());
+    let sink = KeepSink::new(writer, Arc::clone(awaited), rules);
+    Ok(Some(Store { lock: None, counters, handle, indexer: None, sink }))
+}
+
+fn limits(settings: &Settings) -> Limits {
+    Limits { bytes_max: settings.capture.memory_bytes_max as u64 / 2, ..Limits::default() }
 }
 
 fn bounds(settings: &Settings) -> Bounds {

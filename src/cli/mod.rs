@@ -12,6 +12,7 @@ pub mod observers;
 pub mod place;
 pub mod place_args;
 pub mod prices;
+pub mod replay;
 pub mod route;
 pub mod serve;
 pub mod simulate;
@@ -63,6 +64,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Route(args) => route::run(&args),
         Command::Prices { command } => prices::run(&command),
         Command::Captures { command } => captures::run(&command),

@@ -7,6 +7,7 @@ use crate::base::task;
 use crate::cli::{keep, logging};
 use crate::config::settings::{LogLevel, Settings};
 use crate::exchange::room::Room;
+use crate::observe::awaited::Awaited;
 use crate::observe::line::LineSink;
 use crate::observe::pipe::Pipe;
 use crate::observe::prices::PricesInForce;
@@ -42,6 +43,27 @@ pub fn start(
     origins: &Origins,
     log: &Pipe,
 ) -> Result<(Sinks, Observers), LockError> {
+    start_with(settings, origins, log, keep::start)
+}
+
+/// The same beside a gateway that may be running on the data directory.
+pub fn beside(
+    settings: &Settings,
+    origins: &Origins,
+    log: &Pipe,
+) -> Result<(Sinks, Observers), LockError> {
+    start_with(settings, origins, log, keep::beside)
+}
+
+type Open =
+    fn(&Settings, &Arc<Awaited>, Arc<RulesInForce>) -> Result<Option<keep::Store>, LockError>;
+
+fn start_with(
+    settings: &Settings,
+    origins: &Origins,
+    log: &Pipe,
+    open: Open,
+) -> Result<(Sinks, Observers), LockError> {
     let mut observers = Observers {
         exports: None,
         store: None,
@@ -54,12 +76,12 @@ pub fn start(
     let mut sinks = Sinks::default().within(room);
     let rules = RulesInForce::new(Arc::clone(&settings.capture.rules));
     // Where nothing is ever stored, nothing is held for it.
-    if let Some(store) = keep::start(settings, sinks.awaited(), Arc::clone(&rules))? {
+    if let Some(store) = open(settings, sinks.awaited(), Arc::clone(&rules))? {
         let keep::Store { lock, counters, handle, indexer, sink } = store;
         observers.indexer = indexer;
         observers.store = Some(counters);
         observers.handle = Some(handle);
-        observers.lock = Some(lock);
+        observers.lock = lock;
         sinks = sinks.keeping(rules).with(Box::new(sink));
     }
     if !matches!(settings.log.level, LogLevel::Error | LogLevel::Warn) {

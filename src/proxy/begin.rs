@@ -29,8 +29,7 @@ pub(super) fn exchange(
     (parts, uri): (&Parts, &Uri),
     (dialect, operation): (Dialect, Operation),
 ) -> Exchange {
-    let wall_us = clock::wall_us();
-    let id = ExchangeId::new(wall_us);
+    let (id, wall_us) = named();
     let (trace, asked) = (trace(settings, &parts.headers), headers::capture(&parts.headers));
     let (session, parent_session) = headers::session(&parts.headers);
     let user_agent = parts.headers.get(header::USER_AGENT);
@@ -92,6 +91,12 @@ pub(super) fn exchange(
         left_us: None,
         summary: Summary::default(),
     }
+}
+
+/// An id of this instant, and the instant.
+fn named() -> (ExchangeId, u64) {
+    let wall_us = clock::wall_us();
+    (ExchangeId::new(wall_us), wall_us)
 }
 
 /// The caller's trace continued, or a new one.

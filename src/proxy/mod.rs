@@ -16,6 +16,7 @@ pub mod ids;
 pub mod info;
 pub mod intake;
 mod late;
+pub mod loopback;
 pub mod notice;
 pub mod pipeline;
 pub mod places;

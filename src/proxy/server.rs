@@ -50,14 +50,34 @@ struct Listening {
     tls: Option<TlsAcceptor>,
 }
 
-/// Starts `workers` threads that serve `listener`.
+/// Starts `workers` threads that serve `listener`, with TLS where it is configured.
 pub fn start(listener: &TcpListener, shared: &Arc<Shared>, workers: usize) -> io::Result<Server> {
+    let settings = Arc::clone(&shared.snapshot().settings);
+    let tls = settings.server.tls.as_ref().map(acceptor).transpose()?;
+    start_with(listener, shared, workers, tls)
+}
+
+/// The same in the clear, whatever is configured: for the gateway's own requests over loopback.
+pub fn start_plain(
+    listener: &TcpListener,
+    shared: &Arc<Shared>,
+    workers: usize,
+) -> io::Result<Server> {
+    start_with(listener, shared, workers, None)
+}
+
+fn start_with(
+    listener: &TcpListener,
+    shared: &Arc<Shared>,
+    workers: usize,
+    tls: Option<TlsAcceptor>,
+) -> io::Result<Server> {
     let address = listener.local_addr()?;
     listener.set_nonblocking(true)?;
     let settings = Arc::clone(&shared.snapshot().settings);
     let listening = Listening {
         waits: Waits { head: settings.server.header_timeout, take: settings.timeouts.idle },
-        tls: settings.server.tls.as_ref().map(acceptor).transpose()?,
+        tls,
     };
     let (stop, stopped) = watch::channel(false);
     let mut threads = Vec::with_capacity(workers);

@@ -25,15 +25,23 @@ impl Reader {
         let labels = self.labels_of(&row)?;
         let mut damage = Vec::new();
         let mut shelf = self.shelf.borrow_mut();
-        let found = |part, reason: vault::Bad| damage.push((part, reason.to_string()));
+        let mut locked = false;
+        let found = |part, reason: vault::Bad| {
+            locked |= reason == vault::NO_KEY;
+            damage.push((part, reason.to_string()));
+        };
         let legs = match shelf.salvage(&self.connection, row.seq, found) {
-            Err(VaultError::Damaged { reason, .. }) => {
+            Err(VaultError::Damaged { reason, .. }) if reason != vault::NO_KEY => {
                 damage.push(("everything kept of it".to_owned(), reason.to_string()));
                 None
             }
             legs => legs?,
         };
         drop(shelf);
+        if locked {
+            // Nothing is broken: with the key all of it is there.
+            return Err(VaultError::Damaged { seq: row.seq, reason: vault::NO_KEY });
+        }
         let all = legs.is_none() && !damage.is_empty();
         let mut stored = Stored { row, attempts, labels, damage, ..Stored::default() };
         if all {

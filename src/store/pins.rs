@@ -96,7 +96,7 @@ mod tests {
         writer.stop();
         // Everything is far older than any bound; the pinned stay.
         let connection = &mut db::open_writer(folder.path(), db::BUSY).unwrap();
-        while crate::store::retention::delete(connection, u64::MAX >> 16, i64::MAX, 100).unwrap()
+        while crate::store::retention::delete(connection, u64::MAX >> 13, i64::MAX, 100).unwrap()
             > 0
         {}
         assert_eq!(found(folder.path(), ""), [5, 3, 1]);

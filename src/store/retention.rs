@@ -13,7 +13,7 @@ use crate::store::zones::{block_of, clear_empty};
 /// Limit: records of one transaction.
 pub(super) const RECORDS: u32 = 5_000;
 /// Limit: how long one transaction goes on deleting; what is left is for the next.
-const HOLD: Duration = Duration::from_millis(20);
+const HOLD: Duration = Duration::from_millis(8);
 /// Records between two looks at the clock.
 const STEP: usize = 128;
 

@@ -24,7 +24,7 @@ const FINDINGS_MAX: u32 = 100;
 /// Exchanges deleted between two reports of progress.
 const STEP: usize = 512;
 /// Limit: how long one transaction of a deletion goes on.
-const HOLD: std::time::Duration = std::time::Duration::from_millis(20);
+const HOLD: std::time::Duration = std::time::Duration::from_millis(8);
 
 /// What the store holds.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -267,7 +267,7 @@ pub fn prune(
     let (mut pruned, mut done) = (Pruned::default(), 0_u64);
     for some in seqs.chunks(STEP) {
         let removed = vault::prune(&mut connection, some)?;
-        search::forget(folder, some)?;
+        search::forget(&connection, folder, some)?;
         pruned.bodies += removed.exchanges;
         pruned.bytes += removed.bytes;
         if !bodies_only {

@@ -167,6 +167,9 @@ fn losses() -> String {
      | `exchange` | `queue_full` | a finished exchange found the observer's queue full: no line, no record, and of all metrics only its tokens and cost |\n\
      | `exchange` | `unread` | an answer could not be read, by a defect of the gateway: its tokens are not counted |\n\
      | `prompt` | `memory` | parts of a request or answer were not kept, for want of room: usage may be missing or estimated worse |\n\
+     | `body` | `too_long` | an exchange with a body over 64 MiB: the first 64 MiB are kept, and its record says how much more there was |\n\
+     | `body` | `queue_full` `disk_full` `write_failed` | an exchange whose headers and bodies found no room, or could not be stored: its record was written |\n\
+     | `frame` | `table_full` | a piece of an answer after the first 65,536: its bytes are kept, when it came is not |\n\
      | `value` | `implausible` | a number that cannot be true was left out |\n\
      | `row` `span` `log_line` | by the part that lost it | a record, a span or a line was not written |\n\n\
      `pinhole_provider_up` and `pinhole_key_up` know what traffic has shown, nothing more: a provider that nobody calls\n\

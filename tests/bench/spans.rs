@@ -229,7 +229,6 @@ fn attempt() -> Attempt {
         upstream_request_id: Some("req_0123456789abcdef".to_owned()),
         rate_limit: RateLimit::default(),
         response: Leg::default(),
-        opened: None,
         frames: Frames::default(),
         failure: None,
     }
@@ -285,6 +284,8 @@ fn exchange() -> Exchange {
         trace: Trace::begin(None, Incoming::Continue, &Sampler { parent: true, ratio: 1.0 }),
         seat: None,
         keep: Keep::Numbers,
+        replay: None,
+        opened: None,
         asked: None,
         request: Leg::default(),
         request_bytes: 2_048,

@@ -24,11 +24,11 @@ fn database(folder: &Path) -> rusqlite::Connection {
     rusqlite::Connection::open(folder.join("data/pinhole.db")).expect("the store")
 }
 
-/// Changes a byte in the middle of what is the exchange's own, uncompressed or not: one body no longer reads.
+/// Spoils what the newest exchange brought: its request no longer reads, its answer does.
 fn damage(folder: &Path) {
-    let changed = "UPDATE bodies SET rest = substr(rest, 1, length(rest) - 12) || zeroblob(12) \
-                   WHERE seq = (SELECT min(seq) FROM bodies)";
-    assert_eq!(database(folder).execute(changed, []).expect("an update"), 1);
+    let spoiled = "UPDATE bodies SET content = zeroblob(length(content)) \
+                   WHERE seq = (SELECT max(seq) FROM bodies)";
+    assert_eq!(database(folder).execute(spoiled, []).expect("an update"), 1);
 }
 
 #[tokio::test]
@@ -39,26 +39,27 @@ async fn what_is_damaged_is_named_and_the_rest_goes_on() {
     let output = captures(folder.path(), &["export", "-o", "out.ndjson"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let talk = text(&output.stderr);
-    assert!(talk.contains(&all[0]) && talk.contains("2 exchanges written"), "{talk}");
+    assert!(talk.contains(&all[2]) && talk.contains("2 exchanges written"), "{talk}");
     assert!(talk.contains("1 exchange is damaged") && talk.contains("captures verify"), "{talk}");
     let written = std::fs::read_to_string(folder.path().join("out.ndjson")).expect("the file");
     assert_eq!(written.lines().count(), 2);
     let output = captures(folder.path(), &["export", "-o", "out.ndjson", "--json"]);
     let told = lines(&text(&output.stdout));
-    assert_eq!((&told[0]["kind"], &told[0]["id"]), (&"damaged".into(), &all[0].as_str().into()));
+    assert_eq!((&told[0]["kind"], &told[0]["id"]), (&"damaged".into(), &all[2].as_str().into()));
     let total = told.last().expect("a total");
     assert_eq!((&total["exchanges"], &total["damaged"]), (&2.into(), &1.into()));
     // The other two bring the words too.
     let output = captures(folder.path(), &["grep", "of France", "--all"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stdout).lines().count() >= 2, "{output:?}");
-    assert!(text(&output.stderr).contains(&all[0]), "{output:?}");
-    let output = captures(folder.path(), &["show", &all[0]]);
+    assert!(text(&output.stderr).contains(&all[2]), "{output:?}");
+    let output = captures(folder.path(), &["show", &all[2]]);
     let page = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1));
-    assert!(page.contains("session    travel") && page.contains("200 complete"), "{page}");
-    assert!(text(&output.stderr).contains("is damaged"), "{output:?}");
-    let shown = captures(folder.path(), &["show", &all[0], "--json"]);
+    assert!(page.contains("session    travel") && page.contains("slow down"), "{page}");
+    assert!(page.contains("damaged and cannot be read back"), "{page}");
+    assert!(text(&output.stderr).contains("the client's request is damaged"), "{output:?}");
+    let shown = captures(folder.path(), &["show", &all[2], "--json"]);
     let document = &lines(&text(&shown.stdout))[0];
     assert!(!document["damage"].as_array().expect("a list").is_empty(), "{document}");
     valid(document);
@@ -86,7 +87,7 @@ async fn pins_keep_what_retention_and_prune_would_take() {
     told(folder.path(), &["show", &all[0], "--raw", "request"]);
     refused(folder.path(), &["show", &all[1], "--raw", "request"], 1, "removed later");
     let talk = captures(folder.path(), &["diagnose", &all[1]]);
-    assert!(text(&talk.stdout).contains("judged by the record alone"), "{talk:?}");
+    assert!(text(&talk.stdout).contains("they were removed"), "{talk:?}");
     told(folder.path(), &["prune", "--where", "model:*", "--yes"]);
     assert_eq!(ids(folder.path(), ""), [all[0].clone()]);
     told(folder.path(), &["label", &all[0], "--unpin"]);
@@ -255,41 +256,13 @@ fn fits(root: &Value, schema: &Value, value: &Value, place: &str, found: &mut Ve
                     found.push(format!("{place}: {value} is no {told}"));
                 }
             }
-            "required" => {
-                for name in told.as_array().expect("a list") {
-                    let name = name.as_str().expect("a name");
-                    if value.is_object() && value.get(name).is_none() {
-                        found.push(format!("{place}.{name}: is missing"));
-                    }
-                }
-            }
-            "properties" => {
-                for (name, inner) in value.as_object().into_iter().flatten() {
-                    let place = format!("{place}.{name}");
-                    match told.get(name) {
-                        Some(schema) => fits(root, schema, inner, &place, found),
-                        None => found.push(format!("{place}: is not in the schema")),
-                    }
-                }
-            }
-            "additionalProperties" => {
-                for (name, inner) in value.as_object().into_iter().flatten() {
-                    fits(root, told, inner, &format!("{place}.{name}"), found);
-                }
-            }
-            "items" => {
-                for (at, inner) in value.as_array().into_iter().flatten().enumerate() {
-                    fits(root, told, inner, &format!("{place}[{at}]"), found);
-                }
-            }
-            "minItems" | "maxItems" => {
-                let many = value.as_array().map(Vec::len).and_then(|many| u64::try_from(many).ok());
-                let (many, bound) = (many.unwrap_or_default(), told.as_u64().expect("a number"));
-                if value.is_array()
-                    && if keyword == "minItems" { many < bound } else { many > bound }
-                {
-                    found.push(format!("{place}: has {many} items"));
-                }
+            "required"
+            | "properties"
+            | "additionalProperties"
+            | "items"
+            | "minItems"
+            | "maxItems" => {
+                members(root, (keyword, told), value, place, found);
             }
             "oneOf" => {
                 let tried = told.as_array().expect("a list").iter().map(|schema| {
@@ -304,6 +277,53 @@ fn fits(root: &Value, schema: &Value, value: &Value, place: &str, found: &mut Ve
             }
             other => panic!("{place}: the keyword `{other}` is not understood"),
         }
+    }
+}
+
+/// The keywords about what is inside an object or a list.
+fn members(
+    root: &Value,
+    (keyword, told): (&str, &Value),
+    value: &Value,
+    place: &str,
+    found: &mut Vec<String>,
+) {
+    match keyword {
+        "required" => {
+            for name in told.as_array().expect("a list") {
+                let name = name.as_str().expect("a name");
+                if value.is_object() && value.get(name).is_none() {
+                    found.push(format!("{place}.{name}: is missing"));
+                }
+            }
+        }
+        "properties" => {
+            for (name, inner) in value.as_object().into_iter().flatten() {
+                let place = format!("{place}.{name}");
+                match told.get(name) {
+                    Some(schema) => fits(root, schema, inner, &place, found),
+                    None => found.push(format!("{place}: is not in the schema")),
+                }
+            }
+        }
+        "additionalProperties" => {
+            for (name, inner) in value.as_object().into_iter().flatten() {
+                fits(root, told, inner, &format!("{place}.{name}"), found);
+            }
+        }
+        "items" => {
+            for (at, inner) in value.as_array().into_iter().flatten().enumerate() {
+                fits(root, told, inner, &format!("{place}[{at}]"), found);
+            }
+        }
+        "minItems" | "maxItems" => {
+            let many = value.as_array().map(Vec::len).and_then(|many| u64::try_from(many).ok());
+            let (many, bound) = (many.unwrap_or_default(), told.as_u64().expect("a number"));
+            if value.is_array() && if keyword == "minItems" { many < bound } else { many > bound } {
+                found.push(format!("{place}: has {many} items"));
+            }
+        }
+        other => panic!("{place}: `{other}` is about nothing inside"),
     }
 }
 

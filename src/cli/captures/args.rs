@@ -11,7 +11,7 @@ use crate::report::formats::import::Source;
 
 #[derive(Debug, Subcommand)]
 pub enum CapturesCommand {
-    /// List exchanges, the newest first.
+    /// List exchanges, the last to end first.
     Ls(LsArgs),
     /// Show one exchange: summary, conversation, headers, timeline, exact bytes, or as a command.
     Show(Box<ShowArgs>),
@@ -29,7 +29,7 @@ pub enum CapturesCommand {
     Export(Box<ExportArgs>),
     /// Read exchanges of this or another program into the store.
     Import(ImportArgs),
-    /// Put a label, a score or a note on an exchange or a session, or take it off.
+    /// Put a label, a score, a note or a pin on an exchange or a session, or take it off.
     Label(LabelArgs),
     /// Delete exchanges, or only their bodies.
     Prune(PruneArgs),

@@ -1,4 +1,4 @@
-//! `pinhole captures ls`: exchanges as a table or NDJSON, the newest first.
+//! `pinhole captures ls`: exchanges as a table or NDJSON, the last to end first.
 
 use crate::cli::Exit;
 use crate::cli::captures::args::LsArgs;
@@ -54,7 +54,9 @@ pub(super) fn run(args: &LsArgs) -> Result<Exit, Exit> {
         shown += stretch.len();
         if over > 0 {
             if is_watched() && !args.json {
-                tell(&format!("the {shown} newest; more with --limit, fewer with --where"));
+                tell(&format!(
+                    "the {shown} that ended last; more with --limit, fewer with --where"
+                ));
             }
             break;
         }

@@ -259,7 +259,7 @@ fn rate_limit(provider: &str, model: &str, said: &Said<'_>, detail: &str) -> Str
         // Another limit than those of the headers: of a shorter time, of another model, of the account.
         let _ = write!(
             sentence,
-            ", it says, though its headers tell of {} ({name}): it is another limit, or one of a shorter time",
+            ", though its headers tell of {} ({name}): it is another limit, or one of a shorter time",
             limit.words()
         );
     }

@@ -235,14 +235,12 @@ fn judge(prefix: &Prefix, before: &Listed, dialect: &str) -> (Agreement, String)
         );
     }
     if could < CACHED_LEAST_TOKENS && read > 0 {
-        return (
-            Agreement::Agrees,
-            format!(
-                "the provider read {} tokens from its cache; by our count about {} stayed the same, too few to tell more",
-                count(read),
-                count(stayed)
-            ),
+        let told = format!(
+            "the provider read {} tokens from its cache; by our count about {} stayed the same, too few to compare",
+            count(read),
+            count(stayed)
         );
+        return (Agreement::Unknown, told);
     }
     if could < CACHED_LEAST_TOKENS {
         let why = if prefix.holds {
@@ -262,6 +260,20 @@ fn judge(prefix: &Prefix, before: &Listed, dialect: &str) -> (Agreement, String)
             ),
         );
     }
+    let why = why_less(prefix, dialect);
+    (
+        Agreement::ReadLess,
+        format!(
+            "about {} tokens stayed the same, but the provider read only {} from its cache: {}",
+            count(could),
+            count(read),
+            why.join("; ")
+        ),
+    )
+}
+
+/// Why a provider may have read less from its cache than stayed the same.
+fn why_less(prefix: &Prefix, dialect: &str) -> Vec<String> {
     let mut why = Vec::new();
     if prefix.pause_us > CACHE_LIFE_US {
         why.push(format!(
@@ -283,13 +295,5 @@ fn judge(prefix: &Prefix, before: &Listed, dialect: &str) -> (Agreement, String)
     if why.is_empty() {
         why.push("the provider may have sent the call to another machine; a stable `prompt_cache_key` (OpenAI) or session helps".to_owned());
     }
-    (
-        Agreement::ReadLess,
-        format!(
-            "about {} tokens stayed the same, but the provider read only {} from its cache: {}",
-            count(could),
-            count(read),
-            why.join("; ")
-        ),
-    )
+    why
 }

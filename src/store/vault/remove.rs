@@ -13,7 +13,7 @@ use crate::store::vault::{VaultError, seal};
 use crate::store::{erase, flags};
 
 /// Limit: how long one transaction gathers; its commit comes on top.
-const HOLD: Duration = Duration::from_millis(15);
+const HOLD: Duration = Duration::from_millis(8);
 /// Pages given back to the file system in one step.
 const PAGES_STEP: u32 = 256;
 /// Exchanges removed at a time until a store is small enough.

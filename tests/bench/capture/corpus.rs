@@ -553,6 +553,8 @@ impl Corpus {
             }],
             response: leg("200 OK", &given, BodyIn::Same),
             headers_redacted: true,
+            response_frames: Vec::new(),
+            response_untabled: 0,
         }
     }
 }

@@ -383,6 +383,8 @@ fn captured(
         }],
         response: leg("200", &given, BodyIn::Same),
         headers_redacted: true,
+        response_frames: Vec::new(),
+        response_untabled: 0,
     }
 }
 

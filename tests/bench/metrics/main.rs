@@ -180,7 +180,6 @@ fn attempt(provider: &Arc<str>, model: &Arc<str>) -> Attempt {
             retry_after_s: None,
         },
         response: Leg::default(),
-        opened: None,
         frames,
         failure: None,
     }
@@ -210,6 +209,8 @@ fn exchange(stream: bool, attempt: Attempt) -> Exchange {
         trace: Trace::begin(None, Incoming::Continue, &Sampler::OFF),
         seat: None,
         keep: Keep::Numbers,
+        replay: None,
+        opened: None,
         asked: None,
         request: Leg::default(),
         request_bytes: 2_048,

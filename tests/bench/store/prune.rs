@@ -55,7 +55,7 @@ pub(crate) fn measure(folder: &Path, record: impl Fn(u64) -> Row, from: u64) -> 
         n += BATCH;
         let started = clock::now();
         writer.handle().put(rows);
-        assert!(writer.handle().flush(Duration::from_secs(60)), "the writer does not answer");
+        assert!(writer.handle().flush(Duration::from_mins(1)), "the writer does not answer");
         clock::us_between(started, clock::now()) as f64 / 1e3
     };
     let alone: Vec<f64> = (0..500).map(|_| batch()).collect();
@@ -81,12 +81,12 @@ pub(crate) fn measure(folder: &Path, record: impl Fn(u64) -> Row, from: u64) -> 
     let mut worst = 0.0;
     for (what, mut times) in [("alone", alone), ("beside", beside)] {
         times.sort_unstable_by(f64::total_cmp);
-        let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
-        worst = at(1.0);
+        let at = |percent: usize| times[(times.len() - 1) * percent / 100];
+        worst = at(100);
         println!(
             "  {what:<7} median {:>6.2} ms  p99 {:>6.2} ms  worst {worst:>6.2} ms",
-            at(0.5),
-            at(0.99)
+            at(50),
+            at(99)
         );
     }
     println!("  goal: never more than {GOAL} ms{}", if worst > GOAL { "  missed" } else { "" });
