@@ -1,9 +1,10 @@
-//! The statistics as a program, for judges that are written in another language: reads one JSON question a line, writes one
+//! The statistics, and what keeps to a schema, as a program, for judges that are written in another language: reads one JSON question a line, writes one
 //! JSON answer a line. With `bench` it measures what a large run's comparisons cost.
 
 use std::error::Error;
 use std::io::{BufRead, Write};
 
+use pinhole_replay::answers::schema::{Keeps, keeps};
 use pinhole_replay::dice::Dice;
 use pinhole_replay::measure::METRICS;
 use pinhole_replay::stats::{self, Difference, Options, Pair};
@@ -17,6 +18,7 @@ enum Question {
     SignedRanks { values: Vec<f64>, clusters: Vec<u32> },
     Mcnemar { only_base: u64, only_new: u64 },
     Holm { p: Vec<f64> },
+    Keeps { schema: Value, value: Value },
     Compare { metric: String, pairs: Vec<(f64, f64, u32, u32)>, seed: u64 },
 }
 
@@ -47,6 +49,11 @@ fn answer(question: Question) -> serde_json::Result<Value> {
         }
         Question::Mcnemar { only_base, only_new } => json!(stats::mcnemar(only_base, only_new)),
         Question::Holm { p } => json!(stats::holm(&p)),
+        Question::Keeps { schema, value } => match keeps(&schema, &value) {
+            Keeps::Yes => json!(true),
+            Keeps::No => json!(false),
+            Keeps::Unknown => Value::Null,
+        },
         Question::Compare { metric, pairs, seed } => {
             let pair = |(base, new, session, exchange)| Pair { base, new, session, exchange };
             let pairs: Vec<Pair> = pairs.into_iter().map(pair).collect();
