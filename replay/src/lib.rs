@@ -11,6 +11,7 @@
 //! pipeline, so a replayed exchange takes the same path as live traffic.
 
 pub mod bundle;
+pub mod library;
 pub mod outcome;
 pub mod recording;
 pub mod report;
