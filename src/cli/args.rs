@@ -8,6 +8,7 @@ use clap_complete::Shell;
 
 use crate::cli::captures::args::CapturesCommand;
 use crate::cli::place_args::PlaceArgs;
+use crate::cli::playback_args::PlaybackArgs;
 use crate::config::settings::Overrides;
 
 /// Version, commit and features.
@@ -48,6 +49,8 @@ pub enum Command {
     },
     /// Run simulated providers that speak all four dialects.
     Simulate(SimulateArgs),
+    /// Serve recorded answers as a provider, with their recorded timing.
+    Playback(PlaybackArgs),
     /// What was captured: list, show, follow, search, label, delete, check, back up.
     Captures {
         #[command(subcommand)]
