@@ -6,8 +6,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use pinhole::base::{clock, task};
 use pinhole::simulate::playback::{
     Collection, Faults, Handle, OnMiss, Options, Speed, milliseconds,
 };
@@ -197,7 +198,7 @@ async fn frames_come_when_they_came() {
     let recording = stream("a", None, &request, &pieces, 8_000);
     let playing = play(&[recording], After::Last, Options::default());
     let mut connection = raw::connect(playing.addr()).await;
-    let zero = Instant::now();
+    let zero = clock::now();
     connection.send(&ask(&request)).await;
     let head = connection.read_head().await.expect("a head");
     assert!(
@@ -220,7 +221,7 @@ async fn frames_come_when_they_came() {
         After::Last,
         Options { speed: Speed::parse("100x").expect("a speed"), ..Options::default() },
     );
-    let zero = Instant::now();
+    let zero = clock::now();
     let got = raw::send(fast.addr(), &ask(&request)).await;
     assert_eq!(got.body, pieces.concat().as_bytes());
     assert!(zero.elapsed() < Duration::from_millis(200), "{:?}", zero.elapsed());
@@ -254,7 +255,7 @@ async fn agents_side_by_side_get_their_own_sessions_answers() {
             raw::send(address, &ask(&request).header("x-session-id", &session)).await.status
         }
     });
-    let ends: Vec<_> = agents.map(tokio::spawn).collect();
+    let ends: Vec<_> = agents.map(|agent| task::spawn("an agent", agent)).collect();
     for end in ends {
         assert_eq!(end.await.expect("an agent"), 404, "played to the end, and told so");
     }
@@ -347,11 +348,11 @@ async fn faults_are_made_on_purpose_and_only_where_wished() {
     let stall = Duration::from_millis(150);
     let script =
         Fault { stall_after: Some(1), stall: Some(milliseconds(stall)), ..Fault::default() };
-    let zero = Instant::now();
+    let zero = clock::now();
     let got = raw::send(with(of(script)).addr(), &ask(&request)).await;
     assert!(zero.elapsed() >= stall && got.text() == STREAM.concat());
     let slow = Faults { first_token: Some(stall), ..Faults::default() };
-    let zero = Instant::now();
+    let zero = clock::now();
     let got = raw::send(with(slow).addr(), &ask(&request)).await;
     assert!(zero.elapsed() >= stall && got.text() == STREAM.concat());
     let refused =
