@@ -275,15 +275,14 @@ fn banner(collection: &Collection) -> String {
     if models.len() > MODELS_SHOWN {
         shown.push_str(", …");
     }
-    let mut text = format!("({many} of {asked}; models: {shown})");
-    for (reason, count) in collection.left_out() {
-        text.push_str(&format!("\n  {count} left out: {reason}"));
-    }
+    let mut lines = vec![format!("({many} of {asked}; models: {shown})")];
+    let left_out = collection.left_out().iter();
+    lines.extend(left_out.map(|(reason, count)| format!("{count} left out: {reason}")));
     if collection.redacted() > 0 {
         let many = words::things(collection.redacted(), "answer has", "answers have");
-        text.push_str(&format!("\n  {many} placeholders for what was redacted"));
+        lines.push(format!("{many} placeholders for what was redacted"));
     }
-    text
+    lines.join("\n  ")
 }
 
 /// Tells misses and counts until a signal comes.

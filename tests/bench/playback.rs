@@ -128,12 +128,12 @@ fn cadence() {
     let mut late: Vec<u64> =
         clients.into_iter().flat_map(|client| client.join().expect("a client")).collect();
     late.sort_unstable();
-    let at = |share: f64| late.get((share * late.len() as f64) as usize).copied().unwrap_or(0);
+    let at = |percent: usize| late.get(late.len() * percent / 100).copied().unwrap_or(0);
     println!(
         "cadence error at 1x, {STREAMS} streams, a frame each {GAP_US} µs: p50 {} µs, p90 {} µs, p99 {} µs, max {} µs ({} frames; goal p99 < 2000 µs)",
-        at(0.5),
-        at(0.9),
-        at(0.99),
+        at(50),
+        at(90),
+        at(99),
         late.last().copied().unwrap_or(0),
         late.len()
     );

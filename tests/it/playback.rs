@@ -131,7 +131,9 @@ fn stream(
 
 fn play(recordings: &[Recording], after: After, options: Options) -> Handle {
     let mut collection = Collection::new(Library::new(Rules::usual(), after));
-    recordings.iter().for_each(|recording| collection.push(recording));
+    for recording in recordings {
+        collection.push(recording);
+    }
     assert_eq!(collection.recordings(), recordings.len() as u64, "{:?}", collection.left_out());
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     collection.serve(listener, options).expect("a playback")
@@ -211,7 +213,7 @@ async fn frames_come_when_they_came() {
         let due = Duration::from_micros(5_000 + 8_000 * (number + 1));
         let at = zero.elapsed();
         assert!(at >= due, "frame {number} at {at:?}, due {due:?}");
-        errors.push(at - due);
+        errors.push(at.saturating_sub(due));
     }
     errors.sort();
     // The goal is 2 ms; a machine that runs the other tests besides is given more.

@@ -268,8 +268,7 @@ impl Library {
 
 /// Never 0, which is the caller without a session.
 fn digest(session: &str) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = *blake3::hash(session.as_bytes()).as_bytes();
-    u64::from_le_bytes([a, b, c, d, e, f, g, h]).max(1)
+    question::short(&blake3::hash(session.as_bytes())).max(1)
 }
 
 #[cfg(test)]

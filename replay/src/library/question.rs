@@ -123,8 +123,12 @@ pub(super) struct Kin {
 pub(super) fn part(value: &Value, rules: &Rules, watch: &Watch) -> u64 {
     let mut hash = blake3::Hasher::new();
     walk(&mut hash, value, rules, watch);
-    let [a, b, c, d, e, f, g, h, ..] = *hash.finalize().as_bytes();
-    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    short(&hash.finalize())
+}
+
+/// The beginning of a digest.
+pub(super) fn short(hash: &blake3::Hash) -> u64 {
+    hash.as_bytes().first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
 }
 
 fn text(hash: &mut blake3::Hasher, text: &str) {

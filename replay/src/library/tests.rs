@@ -37,7 +37,7 @@ fn an_equal_question_is_exact() {
     let recorded = chat("m", "hello");
     let library = library(&[("a", "", &chat("m", "other")), ("b", "", &recorded)], After::Last);
     assert_eq!(library.find(&asked(&recorded), None), Found::Exact(1));
-    let spaced = recorded.replace(':', " : ").replace("{", "{ ");
+    let spaced = recorded.replace(':', " : ").replace('{', "{ ");
     assert_eq!(library.find(&asked(&spaced), None), Found::Exact(1));
     assert_eq!((library.len(), library.questions()), (2, 2));
 }

@@ -193,16 +193,16 @@ mod tests {
     fn check(speed: &str, cut: Option<CutKind>, faults: &Faults, expected: &str) {
         let speed = Speed::parse(speed).expect("a speed");
         let (head, score) = score(&tape(cut), speed, faults);
-        let mut shown = format!("{}", head.as_millis());
+        let mut shown = vec![head.as_millis().to_string()];
         for (at, act) in score {
             let act = match act {
                 Act::Send(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
                 Act::Cut(kind) => format!("{kind:?}"),
                 Act::End => "end".to_owned(),
             };
-            shown.push_str(&format!(" {}:{act}", at.as_millis()));
+            shown.push(format!("{}:{act}", at.as_millis()));
         }
-        assert_eq!(shown, expected);
+        assert_eq!(shown.join(" "), expected);
     }
 
     #[test]

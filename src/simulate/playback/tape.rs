@@ -146,7 +146,7 @@ fn of_attempt(recording: &Recording, attempt: &Attempt) -> Result<Tape, &'static
     let id = Arc::from(recording.id.as_str());
     let Some(status) = attempt.status else {
         let cut = Some(cut.unwrap_or_default());
-        return Ok(Tape { cut, ended_us, ..empty(id) });
+        return Ok(Tape { ended_us, cut, ..empty(id) });
     };
     let whole = kept(&attempt.response, status)?;
     let (status, headers, declared, body) = head(status, &attempt.response, whole)?;
