@@ -57,7 +57,8 @@ const CONTAINMENT: &[(&str, &[&str])] = &[
 ];
 
 /// Scripts and the shipped provider catalogue are configuration too.
-const CONFIG_FORMATS: &[&str] = &["src/config/", "src/simulate/", "src/upstream/catalog.rs"];
+const CONFIG_FORMATS: &[&str] =
+    &["src/config/", "src/simulate/", "src/upstream/catalog.rs", "replay/src/plan"];
 
 /// Files that are one long table by nature, and may be longer than the cap.
 const REGISTRIES: &[&str] = &[];

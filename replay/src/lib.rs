@@ -10,12 +10,29 @@
 //! The arrow between this crate and the gateway points here only: the gateway implements [`Transport`] with its own
 //! pipeline, so a replayed exchange takes the same path as live traffic.
 
+pub mod answers;
 pub mod bundle;
+pub mod context;
+pub mod dice;
+pub mod elsewhere;
+pub mod engine;
+pub mod estimate;
+pub mod faces;
+pub mod journal;
+pub mod judging;
 pub mod library;
+pub mod measure;
 pub mod outcome;
+pub mod pace;
+pub mod plan;
 pub mod recording;
 pub mod report;
 pub mod row;
+pub mod schedule;
+pub mod shelf;
+pub mod stats;
+pub mod summarise;
+pub mod table;
 
 use std::sync::Arc;
 

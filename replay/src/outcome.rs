@@ -28,6 +28,9 @@ pub struct Outcome {
     pub retry_after_us: Option<u64>,
     /// The first byte of the answer's head, from the run's zero.
     pub head_us: Option<u64>,
+    /// The first event of a streamed answer, even one without content, from the run's zero: what some tools count as the first
+    /// token.
+    pub first_event_us: Option<u64>,
     /// Arrivals of non-empty content, in order.
     pub contents: Vec<Arrival>,
     /// Whether it came as a stream of events: only then do gaps mean anything.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::row::CAPTURED;
+
 pub const SCHEMA: u32 = 1;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -32,6 +34,25 @@ pub struct Report {
     pub notes: Vec<String>,
     /// Metric → formula, as used.
     pub formulas: BTreeMap<String, String>,
+}
+
+impl Report {
+    /// The targets that were sent to, as rows number them: by their numbers, where they have any.
+    pub fn sent(&self) -> Vec<&Target> {
+        let mut sent: Vec<&Target> =
+            self.targets.iter().filter(|target| target.target != CAPTURED).collect();
+        sent.sort_by_key(|target| target.number);
+        sent
+    }
+
+    /// The place of what all others are compared with.
+    pub fn baseline_place(&self) -> Option<usize> {
+        let named = |target: &Target| target.target == self.baseline;
+        let first =
+            |target: &&Target| named(target) && target.number.is_none_or(|number| number == 0);
+        let found = self.targets.iter().find(first)?;
+        self.targets.iter().position(|target| std::ptr::eq(target, found))
+    }
 }
 
 /// What was to be done, as the user would write it again.
@@ -65,6 +86,9 @@ pub struct Schedule {
 #[serde(default)]
 pub struct Target {
     pub target: String,
+    /// Its place in the plan, which rows name it by; two targets may have one name. `None`: what was captured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<u16>,
     /// Outcomes that count, and how many of them are errors.
     pub n: u64,
     pub errors: u64,
@@ -97,6 +121,7 @@ pub struct Summary {
     pub p90: Option<f64>,
     pub p95: Option<f64>,
     pub p99: Option<f64>,
+    pub p999: Option<f64>,
     pub min: f64,
     pub max: f64,
 }
@@ -111,8 +136,10 @@ pub struct Comparison {
     pub ci95: [f64; 2],
     /// Pairs.
     pub n: u64,
+    /// Pairs with a value of zero, which have no ratio.
+    pub left_out: u64,
     pub sessions: u64,
-    /// `session` or `exchange`: what the interval was resampled by.
+    /// `session`, `exchange` or `repeat`: what the interval was resampled by; `none`: under eight of them it is Student's.
     pub resampled_by: String,
     /// The smallest ratio above 1 that this n could have shown, with 80 % power.
     pub mde: Option<f64>,

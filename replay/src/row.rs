@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::outcome::{Arrival, Outcome};
+use crate::outcome::{Answer, Arrival, Outcome};
 use crate::recording::{Fault, Usage};
 
 /// The name of the column that was captured and not sent.
@@ -61,9 +61,36 @@ pub struct Row {
     /// Against the baseline's answer of the same pair and repeat; `None`: this is the baseline, or one of them has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub likeness: Option<Likeness>,
+    /// What other tools' formulas need beside the metrics; only of streams with content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marks: Option<Marks>,
     /// Arrivals of content, thinned to at most [`ARRIVALS_MAX`], for timelines.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub arrivals: Vec<Arrival>,
+}
+
+/// The ends of a stream, from the run's zero, and how many pieces it came in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Marks {
+    /// The first event of the answer, with content or not; `None`: not known, or the first content itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_event_us: Option<u64>,
+    pub first_us: u64,
+    pub last_us: u64,
+    pub contents: u32,
+}
+
+impl Marks {
+    fn of(outcome: &Outcome) -> Option<Self> {
+        let (first, last) = (outcome.contents.first()?, outcome.contents.last()?);
+        outcome.streamed.then(|| Self {
+            first_event_us: outcome.first_event_us,
+            first_us: first.at_us,
+            last_us: last.at_us,
+            contents: u32::try_from(outcome.contents.len()).unwrap_or(u32::MAX),
+        })
+    }
 }
 
 /// Limit: arrivals kept of one answer.
@@ -117,14 +144,14 @@ pub struct Likeness {
     pub exact: bool,
     /// Text without differences of white space, case and punctuation; calls by canonical arguments.
     pub normalised: bool,
-    /// Paths of the JSON answer that agree, where both are JSON.
+    /// Paths of the JSON answer that agree; where only one of the two is JSON, none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub json: Option<f64>,
     /// Whether the answer keeps to the schema that the request asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema_valid: Option<bool>,
     /// Share of this answer's calls that the baseline made, and of the baseline's that this answer made, by name and
-    /// canonical arguments.
+    /// canonical arguments; each `None` where there is nothing to take a share of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calls_precision: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -141,6 +168,8 @@ pub struct Likeness {
     /// Length of the text, this one's over the baseline's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub length_ratio: Option<f64>,
+    /// It refuses: by the provider's word, or by how it begins.
+    pub refused: bool,
     /// It refuses where the baseline answers, or the other way round.
     pub refusal_differs: bool,
     /// The judge's word on which is better, where one was asked: 1 this one, -1 the baseline, 0 neither or not consistent.
@@ -157,11 +186,15 @@ impl Row {
         self.error.is_none() && self.status.is_some_and(|status| (200..300).contains(&status))
     }
 
+    /// Characters of an answer, of its reasoning and of its tools' arguments.
+    pub fn chars(answer: &Answer) -> u64 {
+        let calls: usize = answer.calls.iter().map(|call| call.arguments.chars().count()).sum();
+        (answer.text.chars().count() + answer.reasoning.chars().count() + calls) as u64
+    }
+
     /// What of an outcome needs no formula; metrics and likeness are filled by [`crate::measure`] and [`crate::answers`].
     pub fn begin(job: Job, of: &str, session: Option<&str>, outcome: &Outcome) -> Self {
         let answer = &outcome.answer;
-        let calls: usize = answer.calls.iter().map(|call| call.arguments.chars().count()).sum();
-        let words = answer.text.chars().count() + answer.reasoning.chars().count();
         let step = outcome.contents.len().div_ceil(ARRIVALS_MAX).max(1);
         Self {
             pair: job.pair,
@@ -177,10 +210,11 @@ impl Row {
             ended_us: outcome.ended_us,
             usage: outcome.usage.clone(),
             reference_tokens: outcome.reference_tokens,
-            chars: (words + calls) as u64,
+            chars: Self::chars(answer),
             cost_nanousd: outcome.cost_nanousd,
             finish: answer.finish.clone(),
             losses: outcome.losses.clone(),
+            marks: Marks::of(outcome),
             arrivals: outcome.contents.iter().copied().step_by(step).collect(),
             ..Self::default()
         }

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod coding;
 pub mod fold;
 pub mod glob;
+pub mod headers;
 pub mod id;
 pub mod json;
 pub mod money;

@@ -9,6 +9,7 @@ use clap_complete::Shell;
 use crate::cli::captures::args::CapturesCommand;
 use crate::cli::place_args::PlaceArgs;
 use crate::cli::playback_args::PlaybackArgs;
+use crate::cli::replay::args::ReplayArgs;
 use crate::config::settings::Overrides;
 
 /// Version, commit and features.
@@ -47,6 +48,8 @@ pub enum Command {
         #[command(subcommand)]
         command: PricesCommand,
     },
+    /// Send captured requests to other models and providers, and compare what comes back.
+    Replay(Box<ReplayArgs>),
     /// Run simulated providers that speak all four dialects.
     Simulate(SimulateArgs),
     /// Serve recorded answers as a provider, with their recorded timing.

@@ -14,6 +14,7 @@ pub mod place_args;
 pub mod playback;
 pub mod playback_args;
 pub mod prices;
+pub mod replay;
 pub mod route;
 pub mod serve;
 pub mod simulate;
@@ -65,6 +66,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Route(args) => route::run(&args),
         Command::Prices { command } => prices::run(&command),
         Command::Captures { command } => captures::run(&command),

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
 use crate::base::clock;
+use crate::base::headers::remove_all;
 use crate::base::trace::traceparent;
 use crate::dialect;
 use crate::dialect::openai_chat::usage_filter::UsageFilter;
@@ -43,7 +44,7 @@ impl Job {
         let clear = events && !headers::is_compressed(&answered);
         let filter = (usage_added && clear && status == StatusCode::OK).then(UsageFilter::default);
         if filter.is_some() {
-            answered.remove(header::CONTENT_LENGTH);
+            remove_all(&mut answered, |name| *name == header::CONTENT_LENGTH);
         }
         // Into compressed text, or text of a length already told, nothing can be written.
         let writable = clear && !answered.contains_key(header::CONTENT_LENGTH);

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
+use crate::base::headers::remove_all;
 use crate::base::trace::SpanId;
 use crate::config::settings::{IncludeUsage, Settings};
 use crate::dialect::edit::{self, Edit};
@@ -87,14 +88,19 @@ pub fn prepare(
         edits.push("accept-encoding");
     }
     let outbound = credentials(provider, settings, caller, &outgoing, query);
-    headers::strip_request(&mut outgoing, caller);
+    let edited = !changes.is_empty();
+    if edited && outgoing.contains_key(header::CONTENT_ENCODING) {
+        edits.push("content-encoding");
+    }
+    headers::strip_request(&mut outgoing, caller, |name| {
+        *name == headers::BAGGAGE
+            || (edited && *name == header::CONTENT_ENCODING)
+            || (outbound != Outbound::Client && auth::CREDENTIALS.contains(name))
+    });
     set_headers(&mut outgoing, provider, settings, outbound, query);
     let body = if changes.is_empty() {
         Outgoing::whole(body)
     } else {
-        if outgoing.remove(header::CONTENT_ENCODING).is_some() {
-            edits.push("content-encoding");
-        }
         let readable = understood.decoded.as_ref().unwrap_or(&body);
         Outgoing::pieces(edit::apply(readable, changes).segments)
     };
@@ -272,7 +278,7 @@ fn set_headers(
             keys.any(|key| key.secret.matches(bare))
         });
         if is_ours {
-            outgoing.remove(name);
+            remove_all(outgoing, |other| other == name);
         }
     }
 }

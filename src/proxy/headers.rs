@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crate::base::headers::remove_all;
 use crate::exchange::attempt::RateLimit;
 use crate::exchange::level::Level;
 use crate::policy::identity::{Caller, Place};
@@ -51,7 +52,7 @@ const TAGS_MAX: usize = 16;
 const TAG_BYTES_MAX: usize = 256;
 
 /// Belongs to one connection, never to the next one.
-const HOP_BY_HOP: [HeaderName; 7] = [
+static HOP_BY_HOP: [HeaderName; 7] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
@@ -62,7 +63,7 @@ const HOP_BY_HOP: [HeaderName; 7] = [
 ];
 
 /// Further request headers that never reach a provider.
-const REQUEST_DENIED: [HeaderName; 5] = [
+static REQUEST_DENIED: [HeaderName; 5] = [
     header::HOST,
     header::CONTENT_LENGTH,
     header::COOKIE,
@@ -71,35 +72,48 @@ const REQUEST_DENIED: [HeaderName; 5] = [
 ];
 
 /// Further response headers that never reach a client. `alt-svc` would send it past the gateway.
-const RESPONSE_DENIED: [HeaderName; 3] =
+static RESPONSE_DENIED: [HeaderName; 3] =
     [header::SET_COOKIE, header::PROXY_AUTHENTICATE, header::ALT_SVC];
 
 /// Prefixes of the gateway's own headers.
 const OWN: [&str; 2] = ["x-pinhole-", "x-aperture-"];
 
-/// Takes off what must not go upstream. Credentials are `upstream::auth`'s affair, but for the one that opened the gateway.
-pub fn strip_request(headers: &mut HeaderMap, caller: &Caller) {
-    strip_hops(headers);
-    for name in &REQUEST_DENIED {
-        headers.remove(name);
-    }
-    strip_own(headers);
-    if let Caller::Known { place: Place::Header(name), .. } = caller {
-        headers.remove(name);
-    }
+/// Takes off what must not go upstream, the one credential that opened the gateway among it, and for what `is_gone` says
+/// yes: all at once, because each time the others are put into a new map.
+pub fn strip_request(
+    headers: &mut HeaderMap,
+    caller: &Caller,
+    is_gone: impl Fn(&HeaderName) -> bool,
+) {
+    let named = named_hops(headers);
+    let key = match caller {
+        Caller::Known { place: Place::Header(name), .. } => Some(name),
+        _ => None,
+    };
+    remove_all(headers, |name| {
+        is_hop(name, &named)
+            || REQUEST_DENIED.contains(name)
+            || is_own(name)
+            || key == Some(name)
+            || is_gone(name)
+    });
 }
 
 /// Takes off what must not go back to the client.
 pub fn strip_response(headers: &mut HeaderMap) {
-    strip_hops(headers);
-    for name in &RESPONSE_DENIED {
-        headers.remove(name);
-    }
-    strip_own(headers);
+    let named = named_hops(headers);
+    remove_all(headers, |name| {
+        is_hop(name, &named) || RESPONSE_DENIED.contains(name) || is_own(name)
+    });
 }
 
-fn strip_hops(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
+fn is_hop(name: &HeaderName, named: &[HeaderName]) -> bool {
+    HOP_BY_HOP.contains(name) || named.contains(name)
+}
+
+/// What the connection's own header says belongs to the connection.
+fn named_hops(headers: &HeaderMap) -> Vec<HeaderName> {
+    headers
         .get_all(header::CONNECTION)
         .iter()
         .filter_map(|value| value.to_str().ok())
@@ -109,21 +123,11 @@ fn strip_hops(headers: &mut HeaderMap) {
             !token.eq_ignore_ascii_case("keep-alive") && !token.eq_ignore_ascii_case("close")
         })
         .filter_map(|token| HeaderName::try_from(token).ok())
-        .collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
-        headers.remove(name);
-    }
+        .collect()
 }
 
-fn strip_own(headers: &mut HeaderMap) {
-    let is_own = |name: &HeaderName| OWN.iter().any(|prefix| name.as_str().starts_with(prefix));
-    if !headers.keys().any(is_own) {
-        return;
-    }
-    let own: Vec<HeaderName> = headers.keys().filter(|name| is_own(name)).cloned().collect();
-    for name in own {
-        headers.remove(name);
-    }
+fn is_own(name: &HeaderName) -> bool {
+    OWN.iter().any(|prefix| name.as_str().starts_with(prefix))
 }
 
 /// The id a provider gave its answer, by the names in use.
@@ -213,9 +217,11 @@ pub fn tags(headers: &HeaderMap) -> Vec<(String, String)> {
 
 /// Takes off what would tell a provider of the caller's trace.
 pub fn strip_trace(headers: &mut HeaderMap) {
-    for name in [TRACEPARENT, TRACESTATE, BAGGAGE] {
-        headers.remove(name);
-    }
+    remove_all(headers, is_trace);
+}
+
+fn is_trace(name: &HeaderName) -> bool {
+    [TRACEPARENT, TRACESTATE, BAGGAGE].contains(name)
 }
 
 /// The coding of a body, when it has one.
@@ -354,7 +360,7 @@ mod tests {
             place: Place::Header(header::AUTHORIZATION),
             own_credential: false,
         };
-        strip_request(&mut map, &caller);
+        strip_request(&mut map, &caller, |_| false);
         assert_eq!(names(&map), ["anthropic-beta", "user-agent", "x-stainless-lang"]);
     }
 

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::base::headers::remove_all;
 use crate::base::id::ExchangeId;
 use crate::base::trace::traceparent;
 use crate::exchange::frames::Extent;
@@ -255,7 +256,7 @@ impl Job {
     fn tell_trace(&mut self, provider: &Provider, prepared: &mut Prepared) {
         let Some(exchange) = self.recorder.exchange() else { return };
         let outgoing = &mut prepared.call.headers;
-        outgoing.remove(headers::BAGGAGE);
+        remove_all(outgoing, |name| *name == headers::BAGGAGE);
         if !provider.trace_context {
             headers::strip_trace(outgoing);
             return;
@@ -273,7 +274,7 @@ impl Job {
         }
         if trace.parent.is_none() {
             // It is another trace's state.
-            outgoing.remove(headers::TRACESTATE);
+            remove_all(outgoing, |name| *name == headers::TRACESTATE);
         }
     }
 

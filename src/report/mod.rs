@@ -12,6 +12,7 @@ pub mod formats;
 pub mod look;
 pub mod material;
 pub mod prose;
+pub mod replay;
 pub mod reprice;
 pub mod usage;
 pub mod words;

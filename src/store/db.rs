@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use crate::store::{erase, facts, upgrade};
+use crate::store::{erase, facts, rezone, upgrade};
 
 /// The file inside the data directory.
 pub const FILE: &str = "pinhole.db";
@@ -19,6 +19,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { sql: include_str!("schema/0001_init.sql"), then: None },
     Migration { sql: include_str!("schema/0002_bodies.sql"), then: None },
     Migration { sql: include_str!("schema/0003_records.sql"), then: Some(upgrade::records) },
+    Migration { sql: include_str!("schema/0004_filters.sql"), then: Some(rezone::all) },
 ];
 /// The fact that names the program which last changed the schema.
 const MADE_BY: &str = "schema_made_by";
@@ -323,7 +324,7 @@ mod tests {
         open_writer(folder.path(), BUSY).unwrap().pragma_update(None, "user_version", 99).unwrap();
         let made_by = env!("CARGO_PKG_VERSION");
         refused(&format!(
-            "has schema 99, made by pinhole {made_by}, this program ({made_by}) knows up to 3"
+            "has schema 99, made by pinhole {made_by}, this program ({made_by}) knows up to 4"
         ));
     }
 

@@ -77,6 +77,7 @@ pub(super) fn insert<'b>(
             Err(error) => return Err(error),
         }
     }
+    memory.zones.flush(connection)?;
     batch.write(connection)?;
     Ok(done)
 }
@@ -209,25 +210,29 @@ impl<'a> Spelled<'a> {
         })
     }
 
-    fn zones(&self, connection: &Connection, zones: &mut Zones) -> rusqlite::Result<()> {
-        for (field, word) in [
-            (Field::Dialect, Some(&self.dialect)),
-            (Field::Operation, Some(&self.operation)),
-            (Field::Provider, self.provider.as_ref()),
-            (Field::ModelRequested, self.model_requested.as_ref()),
-            (Field::Model, self.model.as_ref()),
-            (Field::Outcome, Some(&self.outcome)),
-            (Field::UsageSource, self.usage_source.as_ref()),
-            (Field::ErrorSource, self.error_source.as_ref()),
-            (Field::ErrorKind, self.error_kind.as_ref()),
-            (Field::FinishReason, self.finish_reason.as_ref()),
-            (Field::Agent, Some(&self.agent)),
-            (Field::Method, Some(&self.method)),
-            (Field::Path, Some(&self.path)),
-            (Field::KeyLabel, self.key_label.as_ref()),
-            (Field::UserLabel, self.user_label.as_ref()),
+    fn zones(&self, connection: &Connection, zones: &mut Zones, row: &Row) -> rusqlite::Result<()> {
+        let last = row.last();
+        let source = last.and_then(|attempt| attempt.usage_source).map(UsageSource::label);
+        for (field, word, text) in [
+            (Field::Dialect, Some(&self.dialect), Some(&*row.dialect)),
+            (Field::Operation, Some(&self.operation), Some(&*row.operation)),
+            (Field::Provider, self.provider.as_ref(), last.map(|attempt| &*attempt.provider)),
+            (Field::ModelRequested, self.model_requested.as_ref(), row.model_requested.as_deref()),
+            (Field::Model, self.model.as_ref(), last.and_then(|attempt| attempt.model.as_deref())),
+            (Field::Outcome, Some(&self.outcome), Some(row.outcome.label())),
+            (Field::UsageSource, self.usage_source.as_ref(), source),
+            (Field::ErrorSource, self.error_source.as_ref(), row.error_source.as_deref()),
+            (Field::ErrorKind, self.error_kind.as_ref(), row.error_kind.as_deref()),
+            (Field::FinishReason, self.finish_reason.as_ref(), row.finish_reason.as_deref()),
+            (Field::Agent, Some(&self.agent), Some(&*row.agent)),
+            (Field::Method, Some(&self.method), Some(&*row.method)),
+            (Field::Path, Some(&self.path), Some(&*row.path)),
+            (Field::KeyLabel, self.key_label.as_ref(), row.key_label.as_deref()),
+            (Field::UserLabel, self.user_label.as_ref(), row.user_label.as_deref()),
         ] {
-            zones.word(connection, field, word)?;
+            if let Some((word, text)) = word.zip(text) {
+                zones.word(connection, field, (word, text))?;
+            }
         }
         Ok(())
     }
@@ -310,8 +315,8 @@ fn insert_one(
         let sql = "DELETE FROM in_flight WHERE id = ?";
         connection.prepare_cached(sql)?.execute([row.id])?;
     }
-    memory.zones.enter(seq);
-    spelled.zones(connection, &mut memory.zones)?;
+    memory.zones.enter(connection, seq)?;
+    spelled.zones(connection, &mut memory.zones, row)?;
     columns.lists_into_zones(connection, memory)?;
     memory.blob = blob;
     memory.zones.bits(connection, Field::Flag, flags)?;
@@ -415,8 +420,7 @@ impl Columns<'_> {
         let [tools, tags, headers] = self.lists;
         if tools.is_some_and(|list| zones.is_new_list(Field::Tool, list)) {
             for (name, _) in &row.tools {
-                let name = words.of(connection, name)?;
-                zones.word(connection, Field::Tool, Some(&name))?;
+                zones.member(connection, words, (Field::Tool, name))?;
             }
         }
         for (field, list, pairs) in
@@ -424,9 +428,7 @@ impl Columns<'_> {
         {
             if list.is_some_and(|list| zones.is_new_list(field, list)) {
                 for (name, value) in pairs {
-                    let pair = format!("{name}={value}");
-                    let pair = words.of(connection, &pair)?;
-                    zones.word(connection, field, Some(&pair))?;
+                    zones.member(connection, words, (field, &format!("{name}={value}")))?;
                 }
             }
         }

@@ -223,7 +223,7 @@ mod tests {
         let database = read(&folder);
         database
             .pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
-            .map(|version| assert_eq!(version, 3))
+            .map(|version| assert_eq!(version, 4))
             .unwrap();
         let listed = by_seq(&database, &[2, 9, 1]).unwrap();
         assert_eq!(listed.iter().map(|row| row.seq).collect::<Vec<_>>(), [2, 1]);

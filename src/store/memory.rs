@@ -84,6 +84,8 @@ pub(super) fn forget_words(connection: &Connection) -> rusqlite::Result<()> {
     if connection.prepare_cached(any)?.exists([])? {
         return Ok(());
     }
-    connection.execute_batch("DELETE FROM words; DELETE FROM sessions; DELETE FROM zones")?;
+    connection.execute_batch(
+        "DELETE FROM words; DELETE FROM sessions; DELETE FROM zones; DELETE FROM zone_filters",
+    )?;
     facts::put(connection, GENERATION, &id::next_random().to_le_bytes())
 }

@@ -31,6 +31,8 @@ use crate::store::expire::Bounds;
 use crate::store::inbox::{Handle, Limits};
 use crate::store::late::Late;
 use crate::store::listing;
+use crate::store::query::Query;
+use crate::store::query::page::Page;
 use crate::store::reader::Reader;
 use crate::store::reprice::{self, Change, Changes};
 use crate::store::retention;
@@ -978,5 +980,90 @@ fn stores_of_each_released_schema_open_and_go_on() {
         assert_eq!(count(&read(&folder), "exchanges"), signed(records as u64) + 1, "{schema}");
         let tables = "sqlite_master WHERE name IN ('records', 'attempts')";
         assert_eq!(count(&read(&folder), tables), 0, "{schema}");
+    }
+}
+
+/// A store of schema 3: blocks of too many texts were marked as having any, sizes were by whole powers of two.
+#[test]
+fn a_store_of_schema_3_gets_its_skip_index_anew() {
+    let (folder, path) = earlier("schema-3.db");
+    let old = Connection::open(path.join(db::FILE)).unwrap();
+    let before = view(&old);
+    assert_eq!(before.len(), 170);
+    assert!(count(&old, "zones WHERE value = x''") >= 2);
+    drop(old);
+    let writer = writer(&folder);
+    let found = |text: &str| -> usize {
+        let query = Query::parse(text, signed(BASE_US) * 2).unwrap();
+        Reader::open(&path).unwrap().list(&query, &Page::newest(200)).unwrap().len()
+    };
+    let asked = |more: usize| {
+        for (text, expected) in [
+            ("tag.ticket:t-7", 1),
+            ("tag.ticket:T-*", 90),
+            ("tag.ticket:none", 0),
+            ("path:/v1/files/8", 1 + more),
+            ("path:/v1/files/8*", 11 + more),
+            ("ttft:>30s", 39),
+            ("ttft:20s..30s", 51),
+            ("-replay:true", 162 + more),
+            ("replay:true", 8),
+        ] {
+            assert_eq!(found(text), expected, "{text}");
+        }
+    };
+    let migrated = read(&folder);
+    assert_eq!(view(&migrated), before);
+    assert_eq!(count(&migrated, "zones WHERE value = x''"), 0);
+    asked(0);
+    let mut row = plain(900);
+    row.path = "/V1/files/8".to_owned();
+    writer.handle().put(vec![row]);
+    flushed(writer.handle());
+    asked(1);
+}
+
+/// What the writer notes as it goes, and what is made from the records, lead to the same blocks.
+#[test]
+fn the_skip_index_made_anew_is_the_one_that_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rows: Vec<Row> = traffic();
+    rows.extend((0..1_500).map(|n| {
+        let mut row = plain(400_000_000 + n);
+        row.user_label = Some(format!("user-{}", n % 300));
+        row.tags = vec![("ticket".to_owned(), format!("t-{}", n % 700))];
+        row.headers = vec![("x-team".to_owned(), format!("{}", n % 3))];
+        row
+    }));
+    writer(&folder).handle().put(rows);
+    let connection = db::open_writer(folder.path(), db::BUSY).unwrap();
+    let zones = |sql: &str| -> Vec<Vec<Value>> {
+        let mut statement = connection.prepare(sql).unwrap();
+        let count = statement.column_count();
+        let rows = statement.query_map([], |row| (0..count).map(|at| row.get(at)).collect());
+        rows.unwrap().map(Result::unwrap).collect()
+    };
+    // Members of lists became words in the course of it.
+    let rows = "SELECT field, value, block FROM zones WHERE field NOT IN (17, 18, 19)";
+    let filters =
+        "SELECT field, block, words, bits FROM zone_filters WHERE field NOT IN (17, 18, 19)";
+    let before = (zones(rows), zones(filters));
+    assert!(before.1.iter().any(|filter| filter[2] == Value::Integer(1)), "users are many");
+    crate::store::rezone::all(&connection).unwrap();
+    assert_eq!((zones(rows), zones(filters)), before);
+    let others = "exchanges WHERE run_id IS NULL AND user_label NOT GLOB 'user-*' IS NOT FALSE";
+    let others = usize::try_from(count(&connection, others)).unwrap();
+    for (text, expected) in [
+        ("tag.ticket:t-5", 3),
+        ("tag.ticket:t-699", 2),
+        ("user:USER-7", 5),
+        ("user:user-29?", 50),
+        ("header.x-team:2", 500),
+        ("-user:user-*", others),
+    ] {
+        let query = Query::parse(text, 0).unwrap();
+        let reader = Reader::open(folder.path()).unwrap();
+        let found = reader.list(&query, &Page::newest(10_000)).unwrap().len();
+        assert_eq!(found, expected, "{text}");
     }
 }

@@ -1,5 +1,6 @@
 //! From schema 1 to schema 3: every row of `records`, with its rows of `attempts`, becomes one row of `exchange_records`.
-//! Inside the transaction that changes the schema, so that a crash leaves the old file or the new one.
+//! Inside the transaction that changes the schema, so that a crash leaves the old file or the new one. The skip index is
+//! made by a later step, see `store/rezone.rs`.
 
 use std::borrow::Cow;
 
@@ -8,71 +9,66 @@ use rusqlite::{Connection, Row, Statement, ToSql};
 
 use crate::store::detail::{Detail, Part, Tried, Value};
 use crate::store::memory::Memory;
-use crate::store::words::Word;
-use crate::store::zones::{Field, hour};
 
-/// What becomes of a column of `records`, and the zones it is found by.
+/// What becomes of a column of `records`.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
-    Word(Option<Field>),
+    Word,
     Plain,
-    Number(Field),
-    Size(Field),
-    Hour(Field),
 }
 
-use Kind::{Hour, Number, Plain, Size, Word as Text};
+use Kind::{Plain, Word as Text};
 
 /// The columns that schemas 1 and 3 have both, but for those that change their meaning.
 const SHARED: &[(&str, Kind)] = &[
     ("id", Plain),
-    ("started_at_us", Hour(Field::StartedHour)),
-    ("dialect", Text(Some(Field::Dialect))),
-    ("operation", Text(Some(Field::Operation))),
-    ("provider", Text(Some(Field::Provider))),
-    ("model_requested", Text(Some(Field::ModelRequested))),
-    ("model", Text(Some(Field::Model))),
-    ("status", Number(Field::Status)),
-    ("outcome", Text(Some(Field::Outcome))),
-    ("stream", Number(Field::Stream)),
-    ("input_tokens", Size(Field::InputTokens)),
-    ("output_tokens", Size(Field::OutputTokens)),
-    ("cache_read_tokens", Size(Field::CacheReadTokens)),
-    ("cache_write_tokens", Size(Field::CacheWriteTokens)),
-    ("reasoning_tokens", Size(Field::ReasoningTokens)),
-    ("usage_source", Text(Some(Field::UsageSource))),
-    ("cost_nanousd", Size(Field::Cost)),
+    ("started_at_us", Plain),
+    ("dialect", Text),
+    ("operation", Text),
+    ("provider", Text),
+    ("model_requested", Text),
+    ("model", Text),
+    ("status", Plain),
+    ("outcome", Text),
+    ("stream", Plain),
+    ("input_tokens", Plain),
+    ("output_tokens", Plain),
+    ("cache_read_tokens", Plain),
+    ("cache_write_tokens", Plain),
+    ("reasoning_tokens", Plain),
+    ("usage_source", Text),
+    ("cost_nanousd", Plain),
     ("queued_us", Plain),
-    ("ttft_us", Size(Field::Ttft)),
+    ("ttft_us", Plain),
     ("ttfo_us", Plain),
     ("contents_us", Plain),
     ("contents", Plain),
     ("gap_p50_us", Plain),
     ("gap_p99_us", Plain),
-    ("gap_max_us", Size(Field::GapMax)),
+    ("gap_max_us", Plain),
     ("stalls", Plain),
-    ("duration_us", Size(Field::Duration)),
-    ("overhead_us", Size(Field::Overhead)),
-    ("request_bytes", Size(Field::RequestBytes)),
-    ("response_bytes", Size(Field::ResponseBytes)),
-    ("attempts", Size(Field::Attempts)),
-    ("error_source", Text(Some(Field::ErrorSource))),
-    ("error_kind", Text(Some(Field::ErrorKind))),
+    ("duration_us", Plain),
+    ("overhead_us", Plain),
+    ("request_bytes", Plain),
+    ("response_bytes", Plain),
+    ("attempts", Plain),
+    ("error_source", Text),
+    ("error_kind", Text),
     ("error_detail", Plain),
-    ("upstream_status", Number(Field::UpstreamStatus)),
-    ("finish_reason", Text(Some(Field::FinishReason))),
-    ("tools", Text(None)),
-    ("agent", Text(Some(Field::Agent))),
-    ("method", Text(Some(Field::Method))),
-    ("path", Text(Some(Field::Path))),
-    ("key_label", Text(Some(Field::KeyLabel))),
-    ("user_label", Text(Some(Field::UserLabel))),
+    ("upstream_status", Plain),
+    ("finish_reason", Text),
+    ("tools", Text),
+    ("agent", Text),
+    ("method", Text),
+    ("path", Text),
+    ("key_label", Text),
+    ("user_label", Text),
     ("client_request_id", Plain),
     ("upstream_request_id", Plain),
     ("trace_id", Plain),
     ("replay_of", Plain),
     ("run_id", Plain),
-    ("tags", Text(None)),
+    ("tags", Text),
 ];
 
 /// Columns of `exchange_records` that are made anew: of each its value, bound after the shared ones.
@@ -202,37 +198,17 @@ fn copy(
     (old, detail): (&Old, &Detail<'_>),
 ) -> rusqlite::Result<()> {
     let seq = memory.next();
-    memory.zones.enter(seq);
     let mut blob = Vec::new();
     if !detail.is_empty() {
         detail.encode(&mut blob, |text| memory.words.of(connection, text))?;
     }
     let mut values: Vec<Box<dyn ToSql + '_>> = Vec::with_capacity(SHARED.len() + MADE.len());
-    for ((name, kind), cell) in SHARED.iter().zip(&old.shared) {
+    for ((_, kind), cell) in SHARED.iter().zip(&old.shared) {
         match (kind, cell) {
-            (Text(field), Cell::Text(text)) => {
-                let word = memory.words.of(connection, text)?;
-                match field {
-                    Some(field) => memory.zones.word(connection, *field, Some(&word))?,
-                    None => list_into_zones(connection, memory, (name, text), &word)?,
-                }
-                values.push(Box::new(word));
-                continue;
-            }
-            (Number(field), Cell::Integer(number)) => {
-                memory.zones.number(connection, *field, Some(*number))?;
-            }
-            (Size(field), Cell::Integer(number)) => {
-                memory.zones.size(connection, *field, Some(*number))?;
-            }
-            (Hour(field), Cell::Integer(at_us)) => {
-                memory.zones.number(connection, *field, Some(hour(*at_us)))?;
-            }
-            _ => {}
+            (Text, Cell::Text(text)) => values.push(Box::new(memory.words.of(connection, text)?)),
+            _ => values.push(Box::new(cell)),
         }
-        values.push(Box::new(cell));
     }
-    memory.zones.number(connection, Field::Level, Some(META))?;
     let session = match &old.session {
         Some(name) => Some(memory.sessions.id(connection, name, old.parent.as_deref(), false)?),
         None => None,
@@ -252,34 +228,6 @@ fn copy(
     ]);
     let values: Vec<&dyn ToSql> = values.iter().map(|value| &**value).collect();
     write.execute(&values[..]).map(|_| ())
-}
-
-fn list_into_zones(
-    connection: &Connection,
-    memory: &mut Memory,
-    (name, text): (&str, &str),
-    list: &Word<'_>,
-) -> rusqlite::Result<()> {
-    let field = if name == "tools" { Field::Tool } else { Field::Tag };
-    if !memory.zones.is_new_list(field, list) {
-        return Ok(());
-    }
-    let parts: Vec<String> = match serde_json::from_str(text) {
-        Ok(serde_json::Value::Array(tools)) => {
-            tools.iter().filter_map(|tool| tool.as_str().map(str::to_owned)).collect()
-        }
-        Ok(serde_json::Value::Object(tags)) => {
-            let tags = tags.iter();
-            tags.map(|(tag, value)| format!("{tag}={}", value.as_str().unwrap_or_default()))
-                .collect()
-        }
-        _ => Vec::new(),
-    };
-    for part in &parts {
-        let word = memory.words.of(connection, part)?;
-        memory.zones.word(connection, field, Some(&word))?;
-    }
-    Ok(())
 }
 
 /// The parts of `ip:port`.

@@ -267,7 +267,7 @@ pub fn prune(
     let (mut pruned, mut done) = (Pruned::default(), 0_u64);
     for some in seqs.chunks(STEP) {
         let removed = vault::prune(&mut connection, some)?;
-        search::forget(folder, some)?;
+        search::forget(&connection, folder, some)?;
         pruned.bodies += removed.exchanges;
         pruned.bytes += removed.bytes;
         if !bodies_only {

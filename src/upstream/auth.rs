@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crate::base::headers::remove_all;
 use crate::upstream::provider::{AuthMode, AuthScheme, Provider};
 
 pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -10,7 +11,7 @@ pub const API_KEY: HeaderName = HeaderName::from_static("api-key");
 const CF_AIG_AUTHORIZATION: HeaderName = HeaderName::from_static("cf-aig-authorization");
 
 /// The headers a client may put a credential in.
-pub const CREDENTIALS: [HeaderName; 4] =
+pub static CREDENTIALS: [HeaderName; 4] =
     [header::AUTHORIZATION, X_API_KEY, X_GOOG_API_KEY, API_KEY];
 
 /// What the client sent that may be its own credential for the provider.
@@ -67,9 +68,7 @@ pub fn apply(headers: &mut HeaderMap, provider: &Provider, outbound: Outbound) {
     if outbound == Outbound::Client {
         return;
     }
-    for name in &CREDENTIALS {
-        headers.remove(name);
-    }
+    remove_all(headers, |name| CREDENTIALS.contains(name));
     let Outbound::Key(index) = outbound else {
         return;
     };

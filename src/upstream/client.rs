@@ -23,6 +23,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
+use crate::base::headers::remove_all;
 use crate::base::{clock, task};
 use crate::exchange::attempt::Link;
 use crate::upstream::connect::{ConnectError, Origin, Socket};
@@ -342,7 +343,7 @@ pub enum Unsent {
 impl Call {
     fn from_request(request: Request<Outgoing>) -> Self {
         let (mut parts, body) = request.into_parts();
-        parts.headers.remove(header::HOST);
+        remove_all(&mut parts.headers, |name| *name == header::HOST);
         let path =
             parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
         Self { method: parts.method, path, headers: parts.headers, body }

@@ -154,3 +154,75 @@ async fn sinks_that_want_numbers_cost_no_copies() {
     let (_, Legs(all)) = legs(Keep::Numbers, &upstream, "", &chat("m", false)).await;
     assert!(all.iter().all(|leg| leg.headers.is_none() && leg.body == Body::Nothing));
 }
+
+/// `HeaderMap::remove` moves the last header into the gap: forty headers, of which some stay here, told apart by their order.
+#[tokio::test]
+async fn headers_pass_and_are_kept_in_the_order_they_came_in() {
+    const STAYING: [&str; 9] = [
+        "cookie",
+        "te",
+        "x-pinhole-tag",
+        "proxy-authorization",
+        "keep-alive",
+        "x-aperture-fallback",
+        "baggage",
+        "x-only-here",
+        "x-api-key",
+    ];
+    let names: Vec<String> = (0..40)
+        .map(|n| match n % 4 {
+            1 if n / 4 < STAYING.len() => STAYING[n / 4].to_owned(),
+            2 => format!("x-Header-{n}").to_lowercase(),
+            _ => format!("x-other-{}", 97 * n % 40),
+        })
+        .collect();
+    let back: Vec<(String, &str)> = names
+        .iter()
+        .enumerate()
+        .map(|(n, name)| match n {
+            3 => ("set-cookie".to_owned(), "a=b"),
+            8 => ("alt-svc".to_owned(), "h3=\":443\""),
+            15 => ("connection".to_owned(), "x-only-here"),
+            16 => ("keep-alive".to_owned(), "timeout=5"),
+            _ => (name.replace("x-other", "x-answer"), "1"),
+        })
+        .collect();
+    let listed: Vec<(&str, &str)> = back.iter().map(|(name, value)| (&**name, *value)).collect();
+    let upstream = Upstream::always(vec![Step::Send(answer(200, &listed, "{}"))]).await;
+    let mut request = Request::post("/v1/chat/completions").header("connection", "x-only-here");
+    for name in &names {
+        request = request.header(name, "1");
+    }
+    // Another model's name than the provider's: the body is edited, and its coding would be taken off, too.
+    let request = request.json(&json!({"model": "up:m", "messages": []}));
+    let (response, Legs([asked, sent, came, told])) =
+        legs(Keep::Headers, &upstream, "", &request).await;
+    assert_eq!(response.status, 200);
+
+    let of_leg = |leg: &Leg| -> Vec<String> {
+        leg.headers.as_ref().expect("headers").keys().map(ToString::to_string).collect()
+    };
+    let ours = |names: &[String], prefix: &str| -> Vec<String> {
+        names.iter().filter(|name| name.starts_with(prefix)).cloned().collect()
+    };
+    let passing: Vec<String> =
+        names.iter().filter(|name| !STAYING.contains(&&***name)).cloned().collect();
+    assert_eq!(passing.len(), 31);
+    let arrived: Vec<String> =
+        upstream.got()[0].headers.iter().map(|(name, _)| name.to_lowercase()).collect();
+    for (whose, list) in [("provider", &arrived), ("leg", &of_leg(&sent))] {
+        let theirs: Vec<String> =
+            list.iter().filter(|name| names.contains(name)).cloned().collect();
+        assert_eq!(theirs, passing, "{whose}");
+    }
+    assert_eq!(of_leg(&asked).iter().filter(|name| names.contains(name)).count(), 40);
+
+    let answers: Vec<String> = back.iter().map(|(name, _)| name.clone()).collect();
+    let answers = ours(&answers, "x-answer");
+    assert_eq!(answers.len(), 17);
+    let handed_on: Vec<String> =
+        response.head.headers.iter().map(|(name, _)| name.to_lowercase()).collect();
+    for (whose, list) in [("client", handed_on), ("came", of_leg(&came)), ("told", of_leg(&told))] {
+        assert_eq!(ours(&list, "x-answer"), answers, "{whose}");
+    }
+}

@@ -1,8 +1,7 @@
 //! Listening to an answer: when each content came, and at the end what was said, billed and complained of.
 
 use bytes::BytesMut;
-use http::response::Parts;
-use http::{HeaderMap, header};
+use http::StatusCode;
 use pinhole_replay::outcome::{Answer, Arrival, Call, Outcome, What};
 use pinhole_replay::recording::{Fault, Recording, Usage};
 
@@ -13,7 +12,6 @@ use crate::neutral::message::{Message, Part};
 use crate::neutral::reading::{Content, Reading};
 use crate::observe::estimate;
 use crate::price::book::Priced;
-use crate::proxy::headers::X_PINHOLE_UPSTREAM_STATUS;
 
 /// Limit: bytes of an answer that are kept to be compared; the rest is timed and counted.
 const KEPT_BYTES_MAX: usize = 16 << 20;
@@ -27,12 +25,12 @@ pub(super) struct Hearing {
 }
 
 impl Hearing {
-    pub(super) fn new(recording: &Recording, headers: &HeaderMap) -> Self {
+    /// `events`: the answer is a stream of them.
+    pub(super) fn new(recording: &Recording, events: bool) -> Self {
         let dialect = dialect(&recording.dialect);
-        let kind = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
         Self {
             dialect,
-            events: kind.starts_with(b"text/event-stream"),
+            events,
             reader: Reader::new(dialect, operation(&recording.operation), false),
             contents: Vec::new(),
             body: BytesMut::new(),
@@ -53,7 +51,8 @@ impl Hearing {
     /// Fills the outcome; the fault that the answer tells of, if any.
     pub(super) fn end(
         mut self,
-        head: &Parts,
+        status: StatusCode,
+        from_provider: bool,
         price: Option<&Priced>,
         outcome: &mut Outcome,
     ) -> Option<Fault> {
@@ -63,8 +62,8 @@ impl Hearing {
         let reading = self.reader.finish();
         outcome.streamed = self.events;
         outcome.contents = self.contents;
-        if !head.status.is_success() {
-            return Some(refused(head, &reading, &self.body));
+        if !status.is_success() {
+            return Some(refused((status, from_provider), &reading, &self.body));
         }
         outcome.answer = answer(self.dialect, self.events, &self.body, &reading);
         let said = &outcome.answer;
@@ -84,11 +83,11 @@ impl Hearing {
     }
 }
 
-fn refused(head: &Parts, reading: &Reading, body: &[u8]) -> Fault {
-    let status = head.status.as_u16();
+fn refused((status, from_provider): (StatusCode, bool), reading: &Reading, body: &[u8]) -> Fault {
+    let status = status.as_u16();
     let beginning = String::from_utf8_lossy(body.get(..body.len().min(300)).unwrap_or_default());
     let detail = Some(beginning.into_owned());
-    if head.headers.contains_key(&X_PINHOLE_UPSTREAM_STATUS) {
+    if from_provider {
         return upstream(format!("http_{status}"), detail);
     }
     let kind = reading.error.clone().unwrap_or_else(|| format!("http_{status}"));

@@ -6,15 +6,19 @@
 //!  Outcome ◄── hearing (hearing.rs) ◄── pieces with their arrivals
 //! ```
 
+mod aim;
+pub mod captured;
+pub mod crew;
 mod hearing;
 mod request;
+pub mod run;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, header};
+use http::{HeaderMap, HeaderValue, Response, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -105,7 +109,8 @@ impl Loopback {
         outcome: &mut Outcome,
     ) -> Result<(), Fault> {
         let (head, mut body) = answer.into_parts();
-        let mut hearing = Hearing::new(&order.recording, &head.headers);
+        let kind = head.headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+        let mut hearing = Hearing::new(&order.recording, kind.starts_with(b"text/event-stream"));
         let mut fault = None;
         while let Some(frame) = body.frame().await {
             match frame {
@@ -125,7 +130,8 @@ impl Loopback {
         let model = text(&head.headers, &headers::X_PINHOLE_MODEL);
         let price =
             provider.zip(model).and_then(|(provider, model)| self.prices.lookup(&provider, &model));
-        let said = hearing.end(&head, price.as_deref(), outcome);
+        let from_provider = head.headers.contains_key(&headers::X_PINHOLE_UPSTREAM_STATUS);
+        let said = hearing.end(head.status, from_provider, price.as_deref(), outcome);
         fault.or(said).map_or(Ok(()), Err)
     }
 }

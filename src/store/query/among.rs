@@ -6,7 +6,7 @@ use crate::store::query::candidates::{self, Candidates};
 use crate::store::query::column::Column;
 use crate::store::query::part::{Context, Known, Part};
 use crate::store::query::pattern::Pattern;
-use crate::store::zones::ANY;
+use crate::store::zones::Field;
 
 type Found = rusqlite::Result<Part>;
 
@@ -17,7 +17,16 @@ pub(super) fn word(context: &Context<'_>, column: Column, pattern: &Pattern) -> 
         return Ok(Part::new(format!("{} IS NOT NULL", column.name), vec![]).at(blocks));
     }
     let slow = Part::new(format!("lower({}) GLOB ?", column.text()), vec![pattern.glob().into()]);
-    words(context, column, &|text| pattern.matches(text), slow)
+    let passes = |text: &str| pattern.matches(text);
+    match (column.zone, pattern.name()) {
+        (Some(zone), Some(name)) if is_open(zone) => {
+            let ids = context.words_of(name)?;
+            let mut blocks = candidates::with_values(context.connection, zone, &ids)?;
+            blocks.add_all(&candidates::filtered(context.connection, zone, Some(name))?);
+            Ok(ids_or_spelled(column, ids, slow).at(places_of(blocks)))
+        }
+        _ => words(context, column, &passes, slow),
+    }
 }
 
 /// Rows whose word passes; `slow` says the same of a row by itself, for where not all words are known.
@@ -30,17 +39,26 @@ pub(super) fn words(
     let Some(zone) = column.zone else { return Ok(slow) };
     let Some(known) = context.known(zone)? else { return Ok(slow) };
     let mut matching = passing(&known, passes);
-    if !known.any {
-        let blocks = candidates::with_values(context.connection, zone, &matching)?;
+    let mut blocks = candidates::with_values(context.connection, zone, &matching)?;
+    if !is_open(zone) {
         return Ok(among(column.name, matching).at(places_of(blocks)));
     }
-    let mut sought = matching.clone();
-    sought.push(Value::Blob(ANY.to_vec()));
-    let blocks = candidates::with_values(context.connection, zone, &sought)?;
-    matching.retain(|value| matches!(value, Value::Integer(_)));
+    blocks.add_all(&candidates::filtered(context.connection, zone, None)?);
+    if known.is_partial {
+        matching = context.words(passes)?;
+    }
+    Ok(ids_or_spelled(column, matching, slow).at(places_of(blocks)))
+}
+
+/// Whether blocks may have filters of the field with this number.
+fn is_open(zone: i64) -> bool {
+    Field::OPEN.iter().any(|field| i64::from(field.number()) == zone)
+}
+
+fn ids_or_spelled(column: Column, ids: Vec<Value>, slow: Part) -> Part {
     let spelled =
         Part::new(format!("(typeof({}) = 'text' AND {})", column.name, slow.sql), slow.values);
-    Ok(among(column.name, matching).or(spelled).at(places_of(blocks)))
+    among(column.name, ids).or(spelled)
 }
 
 pub(super) fn passing(known: &Known, passes: &dyn Fn(&str) -> bool) -> Vec<Value> {
@@ -57,9 +75,10 @@ pub(super) fn places_of(blocks: candidates::Blocks) -> Candidates {
 pub(super) fn every_block(context: &Context<'_>, column: Column) -> rusqlite::Result<Candidates> {
     let Some(zone) = column.zone else { return Ok(Candidates::All) };
     let Some(known) = context.known(zone)? else { return Ok(Candidates::All) };
-    let mut values: Vec<Value> = known.texts.into_iter().map(|(value, _)| value).collect();
-    values.push(Value::Blob(ANY.to_vec()));
-    Ok(places_of(candidates::with_values(context.connection, zone, &values)?))
+    let values: Vec<Value> = known.texts.into_iter().map(|(value, _)| value).collect();
+    let mut blocks = candidates::with_values(context.connection, zone, &values)?;
+    blocks.add_all(&candidates::filtered(context.connection, zone, None)?);
+    Ok(places_of(blocks))
 }
 
 /// A column that has one of these values.

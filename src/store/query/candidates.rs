@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
+use crate::store::filters;
 use crate::store::zones::block_of;
 
 /// Limit: seqs that are kept one by one; of more, their blocks are.
@@ -104,7 +105,7 @@ impl Blocks {
         self.bits.get(block / 64).is_some_and(|bits| bits >> (block % 64) & 1 == 1)
     }
 
-    fn add_all(&mut self, other: &Self) {
+    pub(super) fn add_all(&mut self, other: &Self) {
         if self.bits.len() < other.bits.len() {
             self.bits.resize(other.bits.len(), 0);
         }
@@ -186,12 +187,32 @@ pub(super) fn between(
     min: i64,
     max: i64,
 ) -> rusqlite::Result<Blocks> {
-    let sql = "SELECT DISTINCT block FROM zones WHERE field = ?1 AND value BETWEEN ?2 AND ?3";
+    let sql = "SELECT block FROM zones WHERE field = ?1 AND value BETWEEN ?2 AND ?3";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query((field, min, max))?;
     let mut blocks = Blocks::default();
     while let Some(row) = rows.next()? {
         blocks.add(row.get(0)?);
+    }
+    Ok(blocks)
+}
+
+/// The blocks whose filter of a field may have a text; without one, all that have a filter.
+pub(super) fn filtered(
+    connection: &Connection,
+    field: i64,
+    text: Option<&str>,
+) -> rusqlite::Result<Blocks> {
+    let sql = "SELECT block, bits FROM zone_filters WHERE field = ?";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([field])?;
+    let places = text.map(filters::places);
+    let mut blocks = Blocks::default();
+    while let Some(row) = rows.next()? {
+        let bits = row.get_ref(1)?.as_blob().unwrap_or_default();
+        if places.is_none_or(|places| filters::has(bits, places)) {
+            blocks.add(row.get(0)?);
+        }
     }
     Ok(blocks)
 }

@@ -18,8 +18,8 @@ pub(super) struct Column {
 pub(super) enum Scale {
     /// Itself.
     Exact,
-    /// How many bits it has.
-    Bits,
+    /// Its size, in quarters of powers of two.
+    Size,
     /// The hour since 1970, of microseconds.
     Hours,
 }
@@ -28,7 +28,7 @@ impl Scale {
     pub(super) fn place(self, number: i64) -> i64 {
         match self {
             Self::Exact => number,
-            Self::Bits => zones::size(number),
+            Self::Size => zones::size(number),
             Self::Hours => zones::hour(number),
         }
     }
@@ -67,7 +67,7 @@ impl Column {
     pub(super) const FLAGS: Self = column("flags", Zone::Flag, Scale::Exact);
     pub(super) const STREAM: Self = column("stream", Zone::Stream, Scale::Exact);
     pub(super) const CACHE_READ: Self =
-        column("cache_read_tokens", Zone::CacheReadTokens, Scale::Bits);
+        column("cache_read_tokens", Zone::CacheReadTokens, Scale::Size);
     pub(super) const CLIENT_IP: Self = unzoned("client_ip");
     pub(super) const STARTED: Self = column("started_at_us", Zone::StartedHour, Scale::Hours);
 
@@ -88,25 +88,25 @@ impl Column {
             F::Key => Self::KEY,
             F::User => Self::USER,
             F::Started => Self::STARTED,
-            F::TokensIn => column("input_tokens", Zone::InputTokens, Scale::Bits),
-            F::TokensOut => column("output_tokens", Zone::OutputTokens, Scale::Bits),
+            F::TokensIn => column("input_tokens", Zone::InputTokens, Scale::Size),
+            F::TokensOut => column("output_tokens", Zone::OutputTokens, Scale::Size),
             F::TokensCache => Self::CACHE_READ,
             F::TokensCacheWrite => {
-                column("cache_write_tokens", Zone::CacheWriteTokens, Scale::Bits)
+                column("cache_write_tokens", Zone::CacheWriteTokens, Scale::Size)
             }
-            F::TokensReasoning => column("reasoning_tokens", Zone::ReasoningTokens, Scale::Bits),
+            F::TokensReasoning => column("reasoning_tokens", Zone::ReasoningTokens, Scale::Size),
             F::Usage => column("usage_source", Zone::UsageSource, Scale::Exact),
-            F::Cost => column("cost_nanousd", Zone::Cost, Scale::Bits),
-            F::Ttft => column("ttft_us", Zone::Ttft, Scale::Bits),
+            F::Cost => column("cost_nanousd", Zone::Cost, Scale::Size),
+            F::Ttft => column("ttft_us", Zone::Ttft, Scale::Size),
             F::Ttfo => unzoned("ttfo_us"),
-            F::Duration => column("duration_us", Zone::Duration, Scale::Bits),
-            F::Overhead => column("overhead_us", Zone::Overhead, Scale::Bits),
+            F::Duration => column("duration_us", Zone::Duration, Scale::Size),
+            F::Overhead => column("overhead_us", Zone::Overhead, Scale::Size),
             F::Queued => unzoned("queued_us"),
-            F::Gap => column("gap_max_us", Zone::GapMax, Scale::Bits),
+            F::Gap => column("gap_max_us", Zone::GapMax, Scale::Size),
             F::Stalls => unzoned("stalls"),
-            F::BytesIn => column("request_bytes", Zone::RequestBytes, Scale::Bits),
-            F::BytesOut => column("response_bytes", Zone::ResponseBytes, Scale::Bits),
-            F::Attempts => column("attempts", Zone::Attempts, Scale::Bits),
+            F::BytesIn => column("request_bytes", Zone::RequestBytes, Scale::Size),
+            F::BytesOut => column("response_bytes", Zone::ResponseBytes, Scale::Size),
+            F::Attempts => column("attempts", Zone::Attempts, Scale::Size),
             F::Method => column("method", Zone::Method, Scale::Exact),
             F::Level => column("level", Zone::Level, Scale::Exact),
             _ => return None,

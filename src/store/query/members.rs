@@ -11,7 +11,6 @@ use crate::store::query::column::Column;
 use crate::store::query::expr::Test;
 use crate::store::query::part::{Context, Part};
 use crate::store::query::pattern::Pattern;
-use crate::store::zones::ANY;
 
 type Found = rusqlite::Result<Part>;
 
@@ -23,13 +22,13 @@ pub(super) fn tool(context: &Context<'_>, test: &Test) -> Found {
         let names = list.as_array().map(Vec::as_slice).unwrap_or_default();
         names.iter().filter_map(Json::as_str).any(|name| pattern.matches(name))
     };
-    list(
-        context,
-        Column::TOOLS,
-        &passes,
-        &|name| pattern.matches(name),
-        quickly(Column::TOOLS, pattern, slow),
-    )
+    let member = Member {
+        list: &passes,
+        zone: &|name| pattern.matches(name),
+        text: pattern.name().map(str::to_owned),
+        pattern,
+    };
+    list(context, Column::TOOLS, &member, slow)
 }
 
 /// `tag.NAME:VALUE`; `tag:NAME` asks whether there is one of that name, `tag:NAME=VALUE` is the same as the first.
@@ -48,7 +47,8 @@ pub(super) fn tag(context: &Context<'_>, name: &str, test: &Test) -> Found {
     let in_zone = |pair: &str| pattern.matches(pair.split_once('=').map_or(pair, |(name, _)| name));
     // A name may hold an equals sign of its own.
     let in_zone = |pair: &str| pair.matches('=').count() > 1 || in_zone(pair);
-    list(context, Column::TAGS, &passes, &in_zone, quickly(Column::TAGS, pattern, slow))
+    let member = Member { list: &passes, zone: &in_zone, text: None, pattern };
+    list(context, Column::TAGS, &member, slow)
 }
 
 /// The member `name` has a value like this.
@@ -68,7 +68,8 @@ pub(super) fn named(context: &Context<'_>, column: Column, name: &str, test: &Te
         let value = pair.strip_prefix(name).and_then(|rest| rest.strip_prefix('='));
         value.is_some_and(|value| pattern.matches(value))
     };
-    list(context, column, &passes, &in_zone, quickly(column, pattern, slow))
+    let text = pattern.name().map(|value| format!("{name}={value}"));
+    list(context, column, &Member { list: &passes, zone: &in_zone, text, pattern }, slow)
 }
 
 /// The condition on a member, after one on the whole text that is much cheaper and false for most.
@@ -84,37 +85,50 @@ fn quickly(column: Column, pattern: &Pattern, member: Part) -> Part {
     Part::new(format!("instr(lower({}), ?) > 0 AND {exists}", column.name), values)
 }
 
+/// What a member has to be.
+struct Member<'a> {
+    /// Whether a list has one.
+    list: &'a dyn Fn(&Json) -> bool,
+    /// Whether this is one, as the skip index has it.
+    zone: &'a dyn Fn(&str) -> bool,
+    /// How the skip index has it, where there is but one way.
+    text: Option<String>,
+    /// What its value or name is like.
+    pattern: &'a Pattern,
+}
+
 /// Lists that are words are looked through once; those spelled out in a row, in that row.
-fn list(
-    context: &Context<'_>,
-    column: Column,
-    passes: &dyn Fn(&Json) -> bool,
-    in_zone: &dyn Fn(&str) -> bool,
-    member: Part,
-) -> Found {
+fn list(context: &Context<'_>, column: Column, member: &Member<'_>, slow: Part) -> Found {
     let name = column.name;
-    let ids = lists(context.connection, passes)?;
-    let spelled = Part::new(format!("(typeof({name}) = 'text' AND {})", member.sql), member.values);
+    let ids = lists(context.connection, member)?;
+    let slow = quickly(column, member.pattern, slow);
+    let spelled = Part::new(format!("(typeof({name}) = 'text' AND {})", slow.sql), slow.values);
     let part = among(name, ids).or(spelled);
     let Some(zone) = column.zone else { return Ok(part.at(Candidates::All)) };
-    let Some(known) = context.known(zone)? else { return Ok(part.at(Candidates::All)) };
-    let mut members = passing(&known, in_zone);
-    members.push(Value::Blob(ANY.to_vec()));
-    let blocks = candidates::with_values(context.connection, zone, &members)?;
+    let members = match &member.text {
+        Some(text) => context.words_of(text)?,
+        None => match context.known(zone)? {
+            Some(known) => passing(&known, member.zone),
+            None => return Ok(part.at(Candidates::All)),
+        },
+    };
+    let mut blocks = candidates::with_values(context.connection, zone, &members)?;
+    blocks.add_all(&candidates::filtered(context.connection, zone, member.text.as_deref())?);
     Ok(part.at(places_of(blocks)))
 }
 
 /// The words that are lists which pass.
-fn lists(connection: &Connection, passes: &dyn Fn(&Json) -> bool) -> rusqlite::Result<Vec<Value>> {
-    // What begins with `[` or `{`, through the index of texts.
-    let sql = "SELECT id, text FROM words WHERE text >= '[' AND text < '\\' \
-               UNION ALL SELECT id, text FROM words WHERE text >= '{' AND text < '|'";
+fn lists(connection: &Connection, member: &Member<'_>) -> rusqlite::Result<Vec<Value>> {
+    // What begins with `[` or `{`, through the index of texts; few are worth reading.
+    let sql = "SELECT id, text FROM words WHERE text >= '[' AND text < '\\' AND instr(lower(text), ?1) > 0
+               UNION ALL
+               SELECT id, text FROM words WHERE text >= '{' AND text < '|' AND instr(lower(text), ?1) > 0";
     let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query([])?;
+    let mut rows = statement.query([member.pattern.piece().unwrap_or_default()])?;
     let mut ids = Vec::new();
     while let Some(row) = rows.next()? {
         let text = row.get_ref(1)?.as_str().unwrap_or_default();
-        if serde_json::from_str(text).is_ok_and(|list| passes(&list)) {
+        if serde_json::from_str(text).is_ok_and(|list| (member.list)(&list)) {
             ids.push(row.get(0)?);
         }
     }

@@ -56,8 +56,8 @@ pub(super) struct Context<'a> {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Known {
     pub texts: Vec<(Value, String)>,
-    /// There are blocks whose texts are not listed.
-    pub any: bool,
+    /// There are blocks with words that are not listed.
+    pub is_partial: bool,
 }
 
 impl<'a> Context<'a> {
@@ -71,17 +71,39 @@ impl<'a> Context<'a> {
             return Ok(known.clone());
         }
         let known = match candidates::values(self.connection, zone)? {
-            Some(values) => Some(self.named(values)?),
+            Some(values) => Some(self.named(values, zone)?),
             None => None,
         };
         self.known.borrow_mut().insert(zone, known.clone());
         Ok(known)
     }
 
-    fn named(&self, values: Vec<Value>) -> rusqlite::Result<Known> {
+    /// The numbers of the words that are this name, in any case.
+    pub(super) fn words_of(&self, name: &str) -> rusqlite::Result<Vec<Value>> {
+        let sql = "SELECT id FROM words WHERE lower(text) = ?";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        statement.query_map([name.to_ascii_lowercase()], |row| row.get(0))?.collect()
+    }
+
+    /// The numbers of the words that pass, of all there are.
+    pub(super) fn words(&self, passes: &dyn Fn(&str) -> bool) -> rusqlite::Result<Vec<Value>> {
+        let mut statement = self.connection.prepare_cached("SELECT id, text FROM words")?;
+        let mut rows = statement.query([])?;
+        let mut ids = Vec::new();
+        while let Some(row) = rows.next()? {
+            if passes(row.get_ref(1)?.as_str().unwrap_or_default()) {
+                ids.push(row.get(0)?);
+            }
+        }
+        Ok(ids)
+    }
+
+    fn named(&self, values: Vec<Value>, zone: i64) -> rusqlite::Result<Known> {
         let sql = "SELECT text FROM words WHERE id = ?1";
         let mut text_of = self.connection.prepare_cached(sql)?;
-        let mut known = Known::default();
+        let partial = "SELECT 1 FROM zone_filters WHERE field = ? AND words LIMIT 1";
+        let is_partial = self.connection.prepare_cached(partial)?.exists([zone])?;
+        let mut known = Known { is_partial, ..Known::default() };
         for value in values {
             match value {
                 Value::Integer(id) => match text_of.query_row([id], |row| row.get(0)) {
@@ -94,7 +116,7 @@ impl<'a> Context<'a> {
                     let text = text.clone();
                     known.texts.push((value, text));
                 }
-                Value::Blob(_) | Value::Null | Value::Real(_) => known.any = true,
+                Value::Blob(_) | Value::Null | Value::Real(_) => {}
             }
         }
         Ok(known)

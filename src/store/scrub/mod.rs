@@ -22,7 +22,7 @@ use crate::store::db::{self, OpenError};
 use crate::store::reader::{ReadError, Reader};
 use crate::store::vault::{self, Shelf, VaultError, seal};
 use crate::store::zones::Field;
-use crate::store::{erase, flags, search};
+use crate::store::{erase, flags, rezone, search};
 
 pub use traces::Trace;
 
@@ -166,6 +166,10 @@ pub fn scrub(
         if todo.is_empty() {
             break;
         }
+    }
+    if done.texts > 0 {
+        // Filters are of texts as they were.
+        rezone::each_block(&mut connection)?;
     }
     let after = redacted(&connection)?;
     done.changed = after.difference(&before).count() as u64;

@@ -2,11 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
+use crate::store::search::file::Whole;
 use crate::store::search::{Limits, file, find};
 use crate::store::vault::vacuum;
-
-/// What an exchange brought, as words. `None`: nothing that can be read.
-pub(super) type Read = Box<dyn FnMut(&Connection, i64, usize) -> Option<String> + Send>;
 
 /// Exchanges read for one transaction.
 pub(super) const BATCH: usize = 64;
@@ -58,44 +56,50 @@ pub(super) fn add(
 ) -> rusqlite::Result<()> {
     let id = id_of(store, upto)?;
     let moment = index.transaction()?;
-    {
-        let mut known =
-            moment.prepare_cached("INSERT OR IGNORE INTO documents (seq) VALUES (?)")?;
-        let mut words = moment.prepare_cached("INSERT INTO texts (rowid, words) VALUES (?, ?)")?;
-        for (seq, text) in documents {
-            if !text.is_empty() && known.execute([seq])? > 0 {
-                words.execute((seq, text))?;
-            }
-        }
+    for (seq, text) in documents {
+        file::add(&moment, (*seq, text), Whole::Yes)?;
     }
     moment.execute("UPDATE progress SET upto = ?, upto_id = ?", (upto, id))?;
     moment.commit()
 }
 
-/// Takes out documents whose bodies are gone: looks at those from `from` on, and says where to go on, or that it is through,
-/// and whether any went.
+/// Takes out documents whose bodies are gone, but for what others are put together of: looks at those from `from` on, and
+/// says where to go on, or that it is through, and whether any went.
 pub(super) fn tidy(
     store: &Connection,
     index: &mut Connection,
+    read: &mut dyn FnMut(&Connection, i64) -> Option<String>,
     from: i64,
 ) -> rusqlite::Result<(Option<i64>, bool)> {
-    let sql = "SELECT seq FROM documents WHERE seq >= ? ORDER BY seq LIMIT ?";
-    let seqs: Vec<i64> = index
+    let sql = "SELECT seq, whole FROM documents WHERE seq >= ? ORDER BY seq LIMIT ?";
+    let documents: Vec<(i64, bool)> = index
         .prepare_cached(sql)?
-        .query_map((from, CHECKED), |row| row.get(0))?
+        .query_map((from, CHECKED), |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
-    let Some(last) = seqs.last() else { return Ok((None, false)) };
-    let mut there =
-        store.prepare_cached("SELECT 1 FROM bodies WHERE seq = ? AND rest IS NOT NULL")?;
-    let mut gone = Vec::new();
-    for seq in &seqs {
-        if !there.exists([seq])? {
-            gone.push(*seq);
+    let Some((mut last, _)) = documents.last().copied() else { return Ok((None, false)) };
+    let mut there = store
+        .prepare_cached("SELECT rest IS NOT NULL, content IS NOT NULL FROM bodies WHERE seq = ?")?;
+    let (mut gone, mut needed) = (Vec::new(), Vec::new());
+    for (seq, whole) in documents {
+        let kept = there.query_row([seq], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        match kept {
+            Some((true, _)) => continue,
+            Some((false, true)) if !whole => continue,
+            Some((false, true)) => needed.push((seq, read(store, seq).unwrap_or_default())),
+            _ => {}
+        }
+        gone.push(seq);
+        if needed.len() >= BATCH {
+            last = seq;
+            break;
         }
     }
     if !gone.is_empty() {
         let moment = index.transaction()?;
         file::remove(&moment, &gone)?;
+        for (seq, words) in &needed {
+            file::add(&moment, (*seq, words), Whole::No)?;
+        }
         merge(&moment)?;
         moment.commit()?;
     }

@@ -7,13 +7,15 @@ use crate::base::coding;
 use crate::dialect::texts::Texts;
 use crate::store::search::SCANNED_MAX;
 use crate::store::search::find::Sought;
-use crate::store::search::index::Read;
 use crate::store::vault::Shelf;
 
 /// Limit: bytes of a body after its coding is undone.
 const CLEAR_BYTES_MAX: usize = 16 << 20;
 /// Limit: bytes of words of one exchange when there is no index.
 const WORDS_MAX: usize = 256 * 1024;
+
+/// What an exchange brought, as words. `None`: nothing that can be read.
+pub(super) type Read = Box<dyn FnMut(&Connection, i64, usize) -> Option<String> + Send>;
 
 /// What the indexer reads with.
 pub(super) fn reader() -> Read {

@@ -14,8 +14,11 @@ use crate::store::vault::{Segments, Shelf, VaultError};
 
 /// Limit: bytes of the words of one message.
 const WORDS_MAX: usize = 1 << 20;
+/// Limit: exchanges that are looked up in one statement.
+const CHECKED: usize = 1_024;
 
-/// Adds to `seqs`, which brought the words, the exchanges that send them again.
+/// Adds to `seqs`, which brought the words, the exchanges that send them again; those whose own bodies are gone are left
+/// out, though their content may be kept for others.
 pub(in crate::store) fn spread(
     store: &Connection,
     shelf: &mut Shelf,
@@ -40,6 +43,22 @@ pub(in crate::store) fn spread(
             walk.session_of(seq)?;
         }
     }
+    keep_whole(store, seqs)
+}
+
+/// Leaves those that have bodies of their own.
+fn keep_whole(store: &Connection, seqs: &mut Vec<i64>) -> rusqlite::Result<()> {
+    let sql =
+        "SELECT seq FROM bodies WHERE rest IS NULL AND seq IN (SELECT value FROM json_each(?))";
+    let mut statement = store.prepare_cached(sql)?;
+    let mut gone: HashSet<i64> = HashSet::new();
+    for some in seqs.chunks(CHECKED) {
+        let mut rows = statement.query([serde_json::json!(some).to_string()])?;
+        while let Some(row) = rows.next()? {
+            gone.insert(row.get(0)?);
+        }
+    }
+    seqs.retain(|seq| !gone.contains(seq));
     Ok(())
 }
 

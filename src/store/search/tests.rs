@@ -18,7 +18,7 @@ use crate::store::query::page::Page;
 use crate::store::reader::Reader;
 use crate::store::search::find::{Sought, State, look_up};
 use crate::store::search::{Indexer, Limits, discard, file, forget, settle};
-use crate::store::vault::{NoClean, Vault};
+use crate::store::vault::{NoClean, Vault, prune};
 
 const QUICK: Limits =
     Limits { size_max: 1 << 30, document_max: 64 * 1024, every: Duration::from_millis(2) };
@@ -201,6 +201,65 @@ fn a_text_is_found_at_every_exchange_whose_messages_have_it() {
 }
 
 #[test]
+fn a_text_is_found_where_it_stays_when_the_exchange_that_brought_it_is_pruned() {
+    let mut store = Store::new();
+    let mut said = Vec::new();
+    for n in 1..=4 {
+        said.push(format!("ask{n} about the things that this conversation is about"));
+        let reply = format!("reply{n}, and some more words, so that it is a part alone");
+        store.put(&turn(&said), &answer(&reply));
+        said.push(reply);
+    }
+    let check = |store: &Store, how: &str, cases: &[(&str, Vec<i64>)]| {
+        for (text, expected) in cases {
+            assert_eq!(store.ask(text), *expected, "{how}: {text}");
+        }
+    };
+    let but_for_the_first = [
+        ("text:ask1", vec![4, 3, 2]),
+        ("text:reply1", vec![4, 3, 2]),
+        ("text:ask4", vec![4]),
+        ("text:marvellous", vec![4, 3, 2]),
+    ];
+    prune(&mut store.connection, &[1]).unwrap();
+    check(&store, "without an index", &but_for_the_first);
+    let mut index = store.index();
+    store.indexed();
+    check(&store, "indexed afterwards", &but_for_the_first);
+    // As `captures prune` does it.
+    prune(&mut store.connection, &[2]).unwrap();
+    forget(&store.connection, store.path(), &[2]).unwrap();
+    check(&store, "pruned", &[("text:ask1", vec![4, 3]), ("text:ask2", vec![4, 3])]);
+    // As retention does it, which leaves the index to the indexer.
+    prune(&mut store.connection, &[3]).unwrap();
+    let but_for_the_last = [
+        ("text:ask1", vec![4]),
+        ("text:ask3", vec![4]),
+        ("text:marvellous", vec![4]),
+        ("-text:ask1", vec![3, 2, 1]),
+    ];
+    check(&store, "not tidied yet", &but_for_the_last);
+    let lessened = || {
+        let connection = file::open_reader(store.path()).unwrap();
+        let sql = "SELECT count(*) FROM documents WHERE whole = 0";
+        connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap() == 3
+    };
+    let until = clock::now() + Duration::from_secs(20);
+    while !lessened() {
+        assert!(clock::now() < until, "the indexer does not tidy");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    check(&store, "tidied", &but_for_the_last);
+    index.stop();
+    // With the last turn goes all that was kept for it.
+    prune(&mut store.connection, &[4]).unwrap();
+    forget(&store.connection, store.path(), &[4]).unwrap();
+    assert_eq!(State::of(store.path()).unwrap().documents, 0);
+    assert_eq!(store.ask("text:marvellous"), Vec::<i64>::new());
+    discard(store.path()).unwrap();
+}
+
+#[test]
 fn what_is_new_is_indexed_and_what_is_gone_is_taken_out() {
     let mut store = Store::new();
     for n in 0..100 {
@@ -213,14 +272,16 @@ fn what_is_new_is_indexed_and_what_is_gone_is_taken_out() {
     assert_eq!(store.ask("text:afterwards"), [last], "indexed or not yet");
     store.indexed();
     assert_eq!(found(store.path(), "quixotic"), Some(vec![3]));
-    let bytes = |end: &str| {
-        std::fs::read(store.path().join(format!("{}{end}", file::FILE))).unwrap_or_default()
-    };
+    let path = store.path().to_owned();
+    let bytes =
+        |end: &str| std::fs::read(path.join(format!("{}{end}", file::FILE))).unwrap_or_default();
     let holds = |word: &str| {
         ["", "-wal"].iter().any(|end| memchr::memmem::find(&bytes(end), word.as_bytes()).is_some())
     };
     assert!(holds("quixotic"));
-    forget(store.path(), &[3, 4, 4_000]).unwrap();
+    let gone = [3, 4, 4_000];
+    prune(&mut store.connection, &gone).unwrap();
+    forget(&store.connection, store.path(), &gone).unwrap();
     settle(store.path()).unwrap();
     assert_eq!(found(store.path(), "n2x"), Some(vec![]));
     assert_eq!(found(store.path(), "n4x"), Some(vec![5]));

@@ -5,8 +5,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use rusqlite::Connection;
+
 use crate::store::db;
-use crate::store::search::index::Read;
+use crate::store::search::scan::Read;
 use crate::store::search::{Limits, file, index};
 
 /// How long it stands aside each time the writer is found at work.
@@ -127,7 +129,9 @@ impl Work {
             quiet += 1;
             if quiet % TIDY_AFTER == 0 || tidied.is_some() {
                 let any;
-                (tidied, any) = index::tidy(&store, &mut index, tidied.unwrap_or(0))?;
+                let most = self.limits.document_max;
+                let mut words = |store: &Connection, seq| (self.read)(store, seq, most);
+                (tidied, any) = index::tidy(&store, &mut index, &mut words, tidied.unwrap_or(0))?;
                 removed |= any;
                 if tidied.is_none() && std::mem::take(&mut removed) {
                     file::settle_index(&index)?;

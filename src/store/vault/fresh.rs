@@ -1,6 +1,6 @@
 //! What an exchange brought that no earlier one had: what full-text search has to read, and no more.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use crate::store::vault::VaultError;
 use crate::store::vault::content::Form;
@@ -17,23 +17,27 @@ pub struct Fresh {
 }
 
 impl Shelf {
-    /// What the exchange `seq` brought; `None`: nothing is kept of it.
+    /// What the exchange `seq` brought; `None`: nothing is kept of it. When its own bodies are gone, that is the content
+    /// which others are put together of.
     pub fn fresh(
         &mut self,
         connection: &Connection,
         seq: i64,
     ) -> Result<Option<Fresh>, VaultError> {
-        // Content without a rest is kept for others: its own exchange is gone.
-        let Some((mut rest, _)) = self.rest(connection, seq)? else { return Ok(None) };
+        let sql = "SELECT content IS NOT NULL FROM bodies WHERE seq = ?1";
+        let has_content: Option<bool> =
+            connection.prepare_cached(sql)?.query_row([seq], |row| row.get(0)).optional()?;
+        let has_content = has_content.unwrap_or_default();
+        let mut rest = self.rest(connection, seq)?;
+        if rest.is_none() && !has_content {
+            return Ok(None);
+        }
         let mut fresh = Fresh::default();
-        for leg in rest.legs_mut() {
+        for leg in rest.iter_mut().flat_map(|(rest, _)| rest.legs_mut()) {
             if let At::Whole(told, bytes) = &leg.body {
                 fresh.wholes.push((bytes.to_vec(), told.coding.clone()));
             }
         }
-        let sql = "SELECT content IS NOT NULL FROM bodies WHERE seq = ?1";
-        let has_content: bool =
-            connection.prepare_cached(sql)?.query_row([seq], |row| row.get(0))?;
         if has_content {
             let content = self.content(connection, seq)?;
             let texts = content.segments().filter(|(_, form)| *form == Form::Text);

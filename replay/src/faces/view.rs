@@ -1,0 +1,325 @@
+//! A report as the faces read it: the baseline apart from the rest, metrics in the order of how bad they look, and nothing in it
+//! that is not a number.
+
+use std::collections::BTreeMap;
+
+use crate::faces::words;
+use crate::report::{Answers, Comparison, Report, Summary, Target, Verdict};
+use crate::row::{CAPTURED, Row};
+
+/// The columns of a report.
+pub(crate) struct Columns<'a> {
+    pub(crate) baseline: Option<&'a Target>,
+    /// All others, in the report's order.
+    pub(crate) others: Vec<&'a Target>,
+}
+
+impl<'a> Columns<'a> {
+    pub(crate) fn of(report: &'a Report) -> Self {
+        let baseline = report.baseline_place();
+        let others = report.targets.iter().enumerate();
+        Self {
+            baseline: baseline.and_then(|place| report.targets.get(place)),
+            others: others
+                .filter(|(place, _)| Some(*place) != baseline)
+                .map(|(_, target)| target)
+                .collect(),
+        }
+    }
+
+    /// The baseline first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &'a Target> + '_ {
+        self.baseline.into_iter().chain(self.others.iter().copied())
+    }
+}
+
+/// Which column a row belongs to: its place in [`Columns::all`].
+pub(crate) struct Places {
+    captured: Option<usize>,
+    sent: Vec<usize>,
+}
+
+impl Places {
+    pub(crate) fn of(report: &Report) -> Self {
+        let columns = Columns::of(report);
+        let place_of =
+            |target: &Target| columns.all().position(|other| std::ptr::eq(other, target));
+        let captured = report.targets.iter().find(|target| target.target == CAPTURED);
+        Self {
+            captured: captured.and_then(place_of),
+            sent: report.sent().into_iter().filter_map(place_of).collect(),
+        }
+    }
+
+    pub(crate) fn place(&self, row: &Row) -> Option<usize> {
+        match row.target {
+            None => self.captured,
+            Some(target) => self.sent.get(usize::from(target)).copied(),
+        }
+    }
+}
+
+/// How much worse than the baseline, as a logarithm: above 0 is worse.
+pub(crate) fn severity(comparison: &Comparison) -> f64 {
+    let log = comparison.ratio.ln();
+    let log = if words::more_is_better(&comparison.metric) { -log } else { log };
+    if log.is_finite() { log } else { 0.0 }
+}
+
+fn rank(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Slower => 0,
+        Verdict::Undecided => 1,
+        Verdict::Same => 2,
+        Verdict::Faster => 3,
+    }
+}
+
+/// A target's comparisons, the biggest regressions first.
+pub(crate) fn by_regression(target: &Target) -> Vec<&Comparison> {
+    let mut all: Vec<&Comparison> = target.comparisons.iter().collect();
+    all.sort_by(|one, other| {
+        rank(one.verdict)
+            .cmp(&rank(other.verdict))
+            .then(severity(other).total_cmp(&severity(one)))
+            .then(one.metric.cmp(&other.metric))
+    });
+    all
+}
+
+/// The metrics worth a row, those with the biggest regressions of any target first; what was only measured comes last.
+pub(crate) fn metrics(report: &Report) -> Vec<&str> {
+    let mut worst: BTreeMap<&str, (u8, f64)> = BTreeMap::new();
+    for comparison in report.targets.iter().flat_map(|target| &target.comparisons) {
+        let new = (rank(comparison.verdict), severity(comparison));
+        let old = worst.entry(&comparison.metric).or_insert(new);
+        if new.0 < old.0 || (new.0 == old.0 && new.1 > old.1) {
+            *old = new;
+        }
+    }
+    let mut compared: Vec<(&str, (u8, f64))> = worst.into_iter().collect();
+    compared.sort_by(|(_, one), (_, other)| one.0.cmp(&other.0).then(other.1.total_cmp(&one.1)));
+    let mut out: Vec<&str> = compared.into_iter().map(|(metric, _)| metric).collect();
+    if out.is_empty() {
+        let measured = |metric: &&str| {
+            report.targets.iter().any(|target| target.metrics.contains_key(*metric))
+        };
+        out = words::metrics().filter(measured).collect();
+    }
+    out
+}
+
+pub(crate) fn comparison<'a>(target: &'a Target, metric: &str) -> Option<&'a Comparison> {
+    target.comparisons.iter().find(|comparison| comparison.metric == metric)
+}
+
+/// Whether it is a target of the run and not a column shown beside it.
+pub(crate) fn is_compared(target: &Target) -> bool {
+    target.target != CAPTURED || !target.comparisons.is_empty()
+}
+
+/// One sentence a target: what it is better and worse at.
+pub(crate) fn headline(target: &Target) -> String {
+    let sorted = by_regression(target);
+    let named = |wanted: Verdict| {
+        let names: Vec<String> = sorted
+            .iter()
+            .filter(|comparison| comparison.verdict == wanted)
+            .map(|comparison| {
+                let metric = words::line(&comparison.metric);
+                match wanted {
+                    Verdict::Slower | Verdict::Faster => {
+                        format!("{metric} ({})", words::ratio(comparison.ratio))
+                    }
+                    Verdict::Same | Verdict::Undecided => metric,
+                }
+            })
+            .collect();
+        (!names.is_empty()).then(|| format!("{} in {}", words::verdict(wanted), names.join(", ")))
+    };
+    let parts: Vec<String> = [Verdict::Slower, Verdict::Faster, Verdict::Same, Verdict::Undecided]
+        .into_iter()
+        .filter_map(named)
+        .collect();
+    if parts.is_empty() { "nothing to compare".to_owned() } else { parts.join("; ") }
+}
+
+/// The shares and counts of a target's answers that are known, by the report's names.
+pub(crate) fn answers(answers: &Answers) -> Vec<(&'static str, String)> {
+    let share = |value: Option<f64>| value.map(words::share);
+    let count = |value: u64| (value > 0).then(|| words::count(value));
+    [
+        ("exact", Some(words::share(answers.exact))),
+        ("normalised", Some(words::share(answers.normalised))),
+        ("json", share(answers.json)),
+        ("schema_valid", share(answers.schema_valid)),
+        ("tool_calls_precision", share(answers.tool_calls_precision)),
+        ("tool_calls_recall", share(answers.tool_calls_recall)),
+        ("tool_calls_f1", share(answers.tool_calls_f1)),
+        ("tool_names_f1", share(answers.tool_names_f1)),
+        ("tool_calls_in_order", share(answers.tool_calls_in_order)),
+        ("same_finish", Some(words::share(answers.same_finish))),
+        ("length_ratio", answers.length_ratio.map(words::ratio)),
+        ("refusals that differ", count(answers.refusals)),
+        ("only the baseline good", count(answers.only_baseline_good)),
+        ("only this one good", count(answers.only_target_good)),
+        ("mcnemar_p", answers.mcnemar_p.map(|p| format!("{p:.3}"))),
+        (
+            "judged won/lost/neither",
+            answers.judged.map(|[won, lost, neither]| format!("{won}/{lost}/{neither}")),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, value?)))
+    .collect()
+}
+
+/// How the run was made, in one line.
+pub(crate) fn setting(report: &Report) -> String {
+    let plan = &report.plan;
+    let mut parts = vec![format!("{} recordings", words::count(report.recordings))];
+    if report.sessions > 0 {
+        parts.push(format!("{} sessions", words::count(report.sessions)));
+    }
+    for part in [&plan.pace, &plan.context] {
+        if !part.is_empty() {
+            parts.push(words::line(part));
+        }
+    }
+    if !plan.cache.is_empty() {
+        parts.push(format!("cache {}", words::line(&plan.cache)));
+    }
+    if plan.repeat > 1 {
+        parts.push(format!("{} repeats", plan.repeat));
+    }
+    parts.join(", ")
+}
+
+/// What an interval was resampled by, where that is not sessions, and what this means for it.
+const RESAMPLED: &[(&str, &str)] = &[
+    (
+        "exchange",
+        "There are too few sessions to resample by session: intervals are resampled by exchange, \
+         and too narrow if turns of a session are alike.",
+    ),
+    (
+        "repeat",
+        "There are too few exchanges to resample by: intervals are resampled by repeat, \
+         and say nothing of other requests.",
+    ),
+    ("none", "There is too little to resample: intervals are Student's, and rough."),
+];
+
+/// What has to be known to trust the numbers: what the report says of itself, then its own notes.
+pub(crate) fn notes(report: &Report) -> Vec<String> {
+    let mut out = Vec::new();
+    match report.ended.as_str() {
+        "" | "whole" => {}
+        "interrupted" => {
+            out.push("The run was interrupted: this is what had come back by then.".to_owned());
+        }
+        "max_cost" => out.push(
+            "The run stopped at its limit of cost: this is what had come back by then.".to_owned(),
+        ),
+        other => out.push(format!("The run ended early: {}.", words::line(other))),
+    }
+    if !report.interleaved && !report.baseline.is_empty() {
+        out.push(format!(
+            "The baseline ({}) is not interleaved: its times are of another hour than the targets'.",
+            words::line(&report.baseline)
+        ));
+    }
+    if report.schedule.degraded {
+        out.push(format!(
+            "The schedule was not kept (lag p99 {}): times from the intended instant show the sender, too; \
+             read the service_* metrics.",
+            words::micros(report.schedule.lag_p99_us)
+        ));
+    }
+    let compared = report.targets.iter().flat_map(|target| &target.comparisons);
+    for (unit, note) in RESAMPLED {
+        if compared.clone().any(|comparison| comparison.resampled_by == *unit) {
+            out.push((*note).to_owned());
+        }
+    }
+    for (reason, n) in &report.left_out {
+        out.push(format!(
+            "{} recordings were left out: {}.",
+            words::count(*n),
+            words::line(reason)
+        ));
+    }
+    for target in report.targets.iter().filter(|target| target.unpriced > 0) {
+        out.push(format!(
+            "{}: {} requests have no price and are in no cost.",
+            words::line(&target.target),
+            words::count(target.unpriced)
+        ));
+    }
+    let said: Vec<String> =
+        report.notes.iter().map(|note| words::harmless(note).into_owned()).collect();
+    out.extend(said);
+    out
+}
+
+/// The report without what is no number: comparisons and distributions that could not be worked out are left out whole.
+pub(crate) fn tame(report: &Report) -> Report {
+    let mut report = report.clone();
+    if !report.plan.margin.is_finite() {
+        report.plan.margin = 0.0;
+    }
+    for target in &mut report.targets {
+        keep_finite(&mut target.cost_usd);
+        target.metrics.retain(|_, summary| tame_summary(summary));
+        target.elsewhere.retain(|_, value| value.is_finite());
+        target.comparisons.retain_mut(tame_comparison);
+        if let Some(answers) = &mut target.answers {
+            tame_answers(answers);
+        }
+    }
+    report
+}
+
+fn keep_finite(value: &mut Option<f64>) {
+    *value = value.filter(|value| value.is_finite());
+}
+
+fn tame_summary(summary: &mut Summary) -> bool {
+    for tail in [&mut summary.p90, &mut summary.p95, &mut summary.p99, &mut summary.p999] {
+        keep_finite(tail);
+    }
+    [summary.mean, summary.p50, summary.min, summary.max].iter().all(|value| value.is_finite())
+}
+
+fn tame_comparison(comparison: &mut Comparison) -> bool {
+    for value in
+        [&mut comparison.mde, &mut comparison.p, &mut comparison.p_holm, &mut comparison.shift]
+    {
+        keep_finite(value);
+    }
+    comparison.shift_ci95 =
+        comparison.shift_ci95.filter(|ends| ends.iter().all(|end| end.is_finite()));
+    comparison.ratio.is_finite() && comparison.ci95.iter().all(|end| end.is_finite())
+}
+
+fn tame_answers(answers: &mut Answers) {
+    for value in [&mut answers.exact, &mut answers.normalised, &mut answers.same_finish] {
+        if !value.is_finite() {
+            *value = 0.0;
+        }
+    }
+    for value in [
+        &mut answers.json,
+        &mut answers.schema_valid,
+        &mut answers.tool_calls_precision,
+        &mut answers.tool_calls_recall,
+        &mut answers.tool_calls_f1,
+        &mut answers.tool_names_f1,
+        &mut answers.tool_calls_in_order,
+        &mut answers.length_ratio,
+        &mut answers.mcnemar_p,
+    ] {
+        keep_finite(value);
+    }
+    answers.worst.retain(|worst| worst.difference.is_finite());
+}

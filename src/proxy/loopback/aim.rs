@@ -1,0 +1,108 @@
+//! Where a target leads, found before anything is sent: which provider and model, by which rule, at what price; and whether
+//! they speak the language of the recordings.
+
+use std::collections::BTreeSet;
+
+use pinhole_replay::context::Target;
+use pinhole_replay::estimate::Price;
+
+use crate::neutral::kind::{Dialect, Flag, Operation};
+use crate::neutral::usage::Usage;
+use crate::price::book::Priced;
+use crate::proxy::endpoint::{Endpoint, ModelPlace};
+use crate::proxy::loopback::hearing;
+use crate::proxy::loopback::run::Unready;
+use crate::proxy::refusal;
+use crate::proxy::state::Shared;
+use crate::report::replay::source::Source;
+use crate::route::table::Ask;
+
+/// Tokens that a price is asked for: few enough that no rate for long prompts applies.
+const ASKED: u64 = 1_000;
+
+/// Where one target leads.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Aim {
+    /// As it was written.
+    pub target: String,
+    /// What stands as `model` in its requests: the gateway decides by it as for any client.
+    pub model: String,
+    pub provider: String,
+    /// The provider's name for the model.
+    pub served: String,
+    pub because: &'static str,
+    /// `None`: it is on no price list.
+    pub price: Option<Price>,
+}
+
+pub(super) fn of(shared: &Shared, target: &Target, source: &Source) -> Result<Aim, Unready> {
+    let snapshot = shared.snapshot();
+    let spoken: BTreeSet<&str> = source.lines().iter().map(|line| line.dialect.as_str()).collect();
+    let mut found = None;
+    for dialect in spoken {
+        let flag = flag(hearing::dialect(dialect));
+        let ask = Ask { model: Some(&target.selector), flag, leaning: flag };
+        let refused = |reason: String| Unready::Target { target: target.to_string(), reason };
+        let choice = snapshot.table.decide(ask).map_err(|why| {
+            let asked = endpoint(hearing::dialect(dialect), flag);
+            refused(refusal::of_route(&why, &asked).message.into_owned())
+        })?;
+        let provider = snapshot
+            .provider(choice.provider)
+            .ok_or_else(|| refused("no provider serves it".to_owned()))?;
+        found.get_or_insert((provider.id.to_string(), choice));
+    }
+    let Some((provider, choice)) = found else {
+        let reason = "there are no recordings".to_owned();
+        return Err(Unready::Target { target: target.to_string(), reason });
+    };
+    let served = choice.model.as_deref().unwrap_or(&target.selector).to_owned();
+    let priced = snapshot.settings.prices.book.lookup(&provider, &served);
+    Ok(Aim {
+        target: target.to_string(),
+        model: target.selector.clone(),
+        provider,
+        served,
+        because: choice.because.label(),
+        price: priced.as_deref().and_then(price),
+    })
+}
+
+/// The compatibility flag of a dialect's own endpoint.
+fn flag(dialect: Dialect) -> Option<Flag> {
+    match dialect {
+        Dialect::OpenAiChat => Some(Flag::OpenAiChat),
+        Dialect::OpenAiResponses => Some(Flag::OpenAiResponses),
+        Dialect::Anthropic => Some(Flag::AnthropicMessages),
+        Dialect::Gemini => Some(Flag::GeminiGenerateContent),
+        Dialect::OpenAiEmbeddings => None,
+    }
+}
+
+fn endpoint(dialect: Dialect, flag: Option<Flag>) -> Endpoint<'static> {
+    Endpoint {
+        dialect,
+        operation: Operation::Chat,
+        flag,
+        leaning: flag,
+        version: None,
+        rest: "",
+        model: ModelPlace::Body,
+        stream: None,
+    }
+}
+
+/// What a token costs, in billionths of a US dollar.
+fn price(priced: &Priced) -> Option<Price> {
+    let each = |usage: &Usage| {
+        let amount = priced.cost(usage, None)?.nanodollars.0;
+        #[expect(clippy::cast_precision_loss, reason = "prices of a thousand tokens are small")]
+        let amount = amount as f64;
+        Some(amount / ASKED as f64)
+    };
+    let (asked, none) = (Some(ASKED), Some(0));
+    let input = each(&Usage { input: asked, output: none, ..Usage::default() })?;
+    let output = each(&Usage { input: none, output: asked, ..Usage::default() })?;
+    let cached = each(&Usage { input: asked, cache_read: asked, output: none, ..Usage::default() });
+    Some(Price { input, cached, output })
+}

@@ -1,0 +1,4 @@
+//! What a replay needs of the gateway's records: the recordings that are to be sent again, from the store or from a file.
+
+pub mod runs;
+pub mod source;

@@ -1,0 +1,317 @@
+//! The recordings of a run, one at a time: a line of each is held (who, when), bodies are read when they are sent. A file is
+//! read once into a file of ours that has no name, so that a run of any length takes little memory.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use pinhole_replay::recording::{Body, Recording, Whole};
+
+use crate::base::coding;
+use crate::report::formats::import::{self, Found};
+use crate::report::formats::recording;
+use crate::store::query::Query;
+use crate::store::query::page::Order;
+use crate::store::reader::{ReadError, Reader};
+use crate::store::stored::Listed;
+use crate::store::vault::VaultError;
+
+/// What can be sent again with any sense; the rest acts on things that are not there any more.
+const OPERATIONS: [&str; 4] = ["chat", "text_completion", "embeddings", "count_tokens"];
+/// Limit: bytes of a request's body once it is decoded.
+const DECODED_MAX: usize = 256 << 20;
+
+/// Recordings in the order in which they were found.
+pub struct Source {
+    lines: Vec<Line>,
+    /// What was found and cannot be sent, by reason.
+    pub left_out: BTreeMap<String, u64>,
+    /// What was said about the file.
+    pub notes: Vec<String>,
+    kept: Kept,
+}
+
+/// What is held of a recording all the time.
+#[derive(Debug, Clone)]
+pub struct Line {
+    pub id: String,
+    pub session: Option<String>,
+    pub started_at_us: i64,
+    pub ended_at_us: i64,
+    pub dialect: String,
+    /// Tokens of the recorded exchange, and its cost: what the next one will take, about.
+    pub input_tokens: Option<i64>,
+    pub output_tokens: Option<i64>,
+    pub model: Option<String>,
+    /// The place in the store, or in the file.
+    at: i64,
+}
+
+enum Kept {
+    Store(Box<Mutex<Reader>>),
+    File(Mutex<File>),
+}
+
+/// Why recordings cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    #[error(transparent)]
+    Store(#[from] ReadError),
+    #[error(transparent)]
+    Body(#[from] VaultError),
+    #[error("{path}: {error}")]
+    File { path: String, error: import::ReadError },
+    #[error("{path}: {error}")]
+    Open { path: String, error: io::Error },
+    #[error(
+        "a recording cannot be put aside: {0}; is there room in the folder for temporary files?"
+    )]
+    Spool(#[from] io::Error),
+    #[error("a recording that was put aside cannot be read back: {0}")]
+    Spoilt(#[from] serde_json::Error),
+    #[error("the recording is not there any more")]
+    Gone,
+}
+
+impl Source {
+    /// Exchanges of the store, the oldest first.
+    pub fn of_store(reader: Reader, asked: &Query, limit: usize) -> Result<Self, SourceError> {
+        let (mut lines, mut left_out) = (Vec::new(), BTreeMap::new());
+        for seq in reader.seqs(asked, Order::Oldest)? {
+            if lines.len() >= limit {
+                break;
+            }
+            for row in reader.listed(&[seq?])? {
+                match unfit(&row) {
+                    None => lines.push(line_of_row(row)),
+                    Some(why) => *left_out.entry(why.to_owned()).or_default() += 1,
+                }
+            }
+        }
+        Ok(Self {
+            lines,
+            left_out,
+            notes: Vec::new(),
+            kept: Kept::Store(Box::new(Mutex::new(reader))),
+        })
+    }
+
+    /// Recordings of a file in any form that can be imported.
+    pub fn of_file(path: &Path, limit: usize) -> Result<Self, SourceError> {
+        let name = || path.display().to_string();
+        let file = File::open(path).map_err(|error| SourceError::Open { path: name(), error })?;
+        let spool = tempfile::tempfile()?;
+        let mut out = BufWriter::new(spool.try_clone()?);
+        let (mut lines, mut left_out, mut notes) = (Vec::new(), BTreeMap::new(), Vec::new());
+        let (mut at, mut failed) = (0_i64, None);
+        let read = import::read(&mut BufReader::new(file), None, &mut |found| {
+            let recording = match found {
+                Found::Recording(recording) => *recording,
+                Found::Damaged { place, reason } => {
+                    *left_out.entry("damaged".to_owned()).or_default() += 1;
+                    notes.push(format!("{}: {place}: {reason}", name()));
+                    return true;
+                }
+                Found::Other => return true,
+                Found::Note(note) => {
+                    notes.push(format!("{}: {note}", name()));
+                    return true;
+                }
+            };
+            if let Some(why) = unsendable(&recording) {
+                *left_out.entry(why.to_owned()).or_default() += 1;
+                return true;
+            }
+            match put(&mut out, &recording) {
+                Ok(length) => {
+                    lines.push(line_of(&recording, at));
+                    at += length;
+                }
+                Err(error) => failed = Some(error),
+            }
+            failed.is_none() && lines.len() < limit
+        });
+        read.map_err(|error| SourceError::File { path: name(), error })?;
+        out.flush()?;
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(Self { lines, left_out, notes, kept: Kept::File(Mutex::new(spool)) }),
+        }
+    }
+
+    pub fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    /// The whole recording at a place, its request's body in the clear.
+    pub fn get(&self, place: usize) -> Result<Recording, SourceError> {
+        let line = self.lines.get(place).ok_or(SourceError::Gone)?;
+        let mut recording = match &self.kept {
+            Kept::Store(reader) => {
+                let reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
+                let row = reader.listed(&[line.at])?.pop().ok_or(SourceError::Gone)?;
+                recording::of(reader.exchange(row)?)
+            }
+            Kept::File(file) => {
+                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                take(&mut file, line.at)?
+            }
+        };
+        decode(&mut recording);
+        Ok(recording)
+    }
+}
+
+/// Why an exchange cannot be sent again; the words stand in reports.
+fn unfit(row: &Listed) -> Option<&'static str> {
+    if !OPERATIONS.contains(&row.operation.as_str()) {
+        return Some("not a call of a model");
+    }
+    match (row.redacted, row.replayable, row.capture_level.as_str()) {
+        (_, true, _) => None,
+        (true, _, _) => Some("redacted: placeholders stand in the request"),
+        (_, _, "full") => Some("the request's body was let go, cut or removed"),
+        _ => Some("captured without bodies: capture.level was below full"),
+    }
+}
+
+fn unsendable(recording: &Recording) -> Option<&'static str> {
+    let operation = recording.operation.as_str();
+    if !operation.is_empty() && !OPERATIONS.contains(&operation) {
+        return Some("not a call of a model");
+    }
+    match recording.client_request() {
+        None => Some("there is no request body"),
+        Some(whole) if whole.redacted => Some("redacted: placeholders stand in the request"),
+        Some(whole) if whole.cut_bytes > 0 => Some("the request's body was let go, cut or removed"),
+        Some(_) => None,
+    }
+}
+
+fn line_of_row(row: Listed) -> Line {
+    Line {
+        ended_at_us: row.started_at_us.saturating_add(row.duration_us),
+        id: row.id,
+        session: row.session_id,
+        started_at_us: row.started_at_us,
+        dialect: row.dialect,
+        input_tokens: row.input_tokens,
+        output_tokens: row.output_tokens,
+        model: row.model_requested,
+        at: row.seq,
+    }
+}
+
+fn line_of(recording: &Recording, at: i64) -> Line {
+    let usage = recording.usage.as_ref();
+    Line {
+        id: recording.id.clone(),
+        session: recording.session.clone(),
+        started_at_us: recording.started_at_us,
+        ended_at_us: recording.started_at_us.saturating_add(recording.duration_us),
+        dialect: recording.dialect.clone(),
+        input_tokens: usage.and_then(|usage| usage.input),
+        output_tokens: usage.and_then(|usage| usage.output),
+        model: recording.model_requested.clone(),
+        at,
+    }
+}
+
+/// Puts a recording aside: its length, then itself. The bytes that were written.
+fn put(out: &mut impl Write, recording: &Recording) -> Result<i64, SourceError> {
+    let bytes = serde_json::to_vec(recording)?;
+    out.write_all(&(bytes.len() as u64).to_le_bytes())?;
+    out.write_all(&bytes)?;
+    Ok(i64::try_from(bytes.len()).unwrap_or(i64::MAX).saturating_add(8))
+}
+
+fn take(file: &mut File, at: i64) -> Result<Recording, SourceError> {
+    file.seek(SeekFrom::Start(at.cast_unsigned()))?;
+    let mut length = [0; 8];
+    file.read_exact(&mut length)?;
+    let mut bytes = Vec::new();
+    file.take(u64::from_le_bytes(length)).read_to_end(&mut bytes)?;
+    Ok(serde_json::from_slice(&bytes)?)
+}
+
+/// A request that the client had compressed is sent in the clear: what is changed in it has to be read.
+fn decode(recording: &mut Recording) {
+    let Body::Whole(whole) = &mut recording.request.body else { return };
+    let Some(coding) = &whole.coding else { return };
+    let bytes = Bytes::from(std::mem::take(&mut whole.bytes));
+    match coding::decode(coding, &bytes, DECODED_MAX) {
+        Ok(decoded) => *whole = Whole { bytes: decoded.to_vec(), ..Whole::default() },
+        Err(_) => whole.bytes = bytes.to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pinhole_replay::bundle::Writer;
+
+    use super::*;
+
+    fn recording(id: &str, text: &str) -> Recording {
+        let mut recording = Recording {
+            id: id.to_owned(),
+            session: Some("s".to_owned()),
+            dialect: "openai_chat".to_owned(),
+            operation: "chat".to_owned(),
+            started_at_us: 1_000,
+            duration_us: 500,
+            ..Recording::default()
+        };
+        recording.request.body = Body::of(text.as_bytes().to_vec());
+        recording
+    }
+
+    #[test]
+    fn a_file_is_read_once_and_given_back_in_any_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.bundle");
+        let mut writer = Writer::begin(File::create(&path).unwrap(), 0, "test").unwrap();
+        for (id, text) in [("a", "{\"n\":1}"), ("b", "{\"n\":2}"), ("c", "{\"n\":3}")] {
+            writer.push(&mut recording(id, text)).unwrap();
+        }
+        let mut redacted = recording("d", "{}");
+        redacted.request.body = Body::Whole(Whole { redacted: true, ..Whole::default() });
+        writer.push(&mut redacted).unwrap();
+        let mut other = recording("e", "{}");
+        other.operation = "models".to_owned();
+        writer.push(&mut other).unwrap();
+        writer.finish().unwrap();
+        let source = Source::of_file(&path, usize::MAX).unwrap();
+        let ids: Vec<&str> = source.lines().iter().map(|line| line.id.as_str()).collect();
+        assert_eq!(ids, ["a", "b", "c"]);
+        for (place, text) in [(2, "{\"n\":3}"), (0, "{\"n\":1}"), (1, "{\"n\":2}")] {
+            let back = source.get(place).unwrap();
+            assert_eq!(back.client_request().unwrap().bytes, text.as_bytes());
+        }
+        assert!(matches!(source.get(3), Err(SourceError::Gone)));
+        let reasons: Vec<(&str, u64)> =
+            source.left_out.iter().map(|(why, count)| (why.as_str(), *count)).collect();
+        let redacted = "redacted: placeholders stand in the request";
+        assert_eq!(reasons, [("not a call of a model", 1), (redacted, 1)]);
+        assert_eq!(Source::of_file(&path, 2).unwrap().lines().len(), 2);
+    }
+
+    #[test]
+    fn what_was_compressed_is_sent_in_the_clear() {
+        let mut one = recording("a", "");
+        let packed = gzip_of(b"{\"model\":\"m\"}");
+        one.request.body =
+            Body::Whole(Whole { bytes: packed, coding: Some("gzip".into()), ..Whole::default() });
+        decode(&mut one);
+        let whole = one.client_request().unwrap();
+        assert_eq!((whole.bytes.as_slice(), &whole.coding), (&b"{\"model\":\"m\"}"[..], &None));
+    }
+
+    fn gzip_of(text: &[u8]) -> Vec<u8> {
+        let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        out.write_all(text).unwrap();
+        out.finish().unwrap()
+    }
+}
