@@ -8,22 +8,16 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use pinhole_replay::faces::gate::Gate;
-use pinhole_replay::faces::words;
-use pinhole_replay::plan::Plan;
 use serde_json::{Map, Value, json};
 
 use crate::admin::read::{Refusal, now_us, with_folder};
-use crate::proxy::loopback::hosted::HostError;
-use crate::proxy::loopback::run::{self, Ready, Unready};
+use crate::proxy::loopback::hosted::{HostError, Wanted};
+use crate::proxy::loopback::run::{Ready, Unready};
 use crate::proxy::state::Shared;
 use crate::report::replay::runs::Place;
 use crate::report::replay::source::Source;
 use crate::store::query::Query;
 use crate::store::reader::Reader;
-
-/// Above this estimate a run wants `"yes": true`, in billionths of a US dollar.
-const CONFIRM_ABOVE: i64 = 1_000_000_000;
 
 /// What stands in the body beside the plan.
 #[derive(Debug, Default, Clone, Copy)]
@@ -36,22 +30,21 @@ struct Wishes {
 pub async fn begin(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     let host = Arc::clone(&shared);
     with_folder(&shared, move |folder| {
-        let (plan, wishes) = plan(&body)?;
-        let gates = gates(&plan)?;
+        let (wanted, wishes) = wanted(&body)?;
         if let Some(running) = host.runs.current().filter(|_| !wishes.dry_run) {
             return Err(HostError::Busy(running.id).into());
         }
-        let source = source(&plan, &folder)?;
-        let ready = run::ready(&host, plan, source).map_err(refused)?;
-        let told = told(&ready);
+        let source = source(&wanted, &folder)?;
+        let hosted = wanted.ready(&host, source).map_err(refused)?;
+        let told = told(&hosted.ready);
         if wishes.dry_run {
             return Ok(Json(told).into_response());
         }
-        confirm(&ready, wishes)?;
-        let place = Place::of(&folder, &ready.id.to_string()).ok_or_else(|| {
+        confirm(&hosted.ready, wishes)?;
+        let place = Place::of(&folder, &hosted.ready.id.to_string()).ok_or_else(|| {
             Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the run has no place")
         })?;
-        host.runs.begin(&host, ready, place, gates)?;
+        hosted.begin(&host, place)?;
         Ok((StatusCode::ACCEPTED, Json(told)).into_response())
     })
     .await
@@ -68,7 +61,7 @@ impl From<HostError> for Refusal {
 }
 
 /// The plan, and what stands beside it.
-fn plan(body: &[u8]) -> Result<(Plan, Wishes), Refusal> {
+fn wanted(body: &[u8]) -> Result<(Wanted, Wishes), Refusal> {
     let mut members: Map<String, Value> = serde_json::from_slice(body).map_err(|error| {
         Refusal::bad(format!(
             "the body is no JSON object: {error}; send a plan, such as {{\"from\": \"since:1d\", \"to\": [\"provider/model\"]}}"
@@ -80,27 +73,13 @@ fn plan(body: &[u8]) -> Result<(Plan, Wishes), Refusal> {
         Some(_) => Err(Refusal::bad(format!("`{name}` is true or false"))),
     };
     let wishes = Wishes { yes: wish("yes")?, dry_run: wish("dry_run")? };
-    let plan = Plan::of_json(members).map_err(|error| Refusal::bad(error.to_string()))?;
-    if !plan.report.is_empty() {
-        return Err(Refusal::bad(
-            "`report` names files, and the operations API writes none; GET /api/runs/{run_id} gives the report",
-        ));
-    }
-    plan.check().map_err(|error| Refusal::bad(error.to_string()))?;
-    Ok((plan, wishes))
-}
-
-fn gates(plan: &Plan) -> Result<Vec<Gate>, Refusal> {
-    let parse = |text: &String| {
-        Gate::parse(text).map_err(|error| Refusal::bad(format!("fail_if: {error}")))
-    };
-    plan.fail_if.iter().map(parse).collect()
+    let wanted = Wanted::read(members).map_err(|error| Refusal::bad(error.to_string()))?;
+    Ok((wanted, wishes))
 }
 
 /// Exchanges of the gateway's own store. What is asked for is never taken for a file: whoever asks sits elsewhere.
-fn source(plan: &Plan, folder: &Path) -> Result<Source, Refusal> {
-    let limit = plan.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-    let asked = Query::parse(&plan.from, now_us()).map_err(|error| {
+fn source(wanted: &Wanted, folder: &Path) -> Result<Source, Refusal> {
+    let asked = Query::parse(wanted.from(), now_us()).map_err(|error| {
         Refusal::bad(format!(
             "`from` is a query over this gateway's store and never a file; as a query: {error}. Files are sent with `pinhole replay`"
         ))
@@ -108,7 +87,7 @@ fn source(plan: &Plan, folder: &Path) -> Result<Source, Refusal> {
     let read = |error: &dyn std::fmt::Display| {
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
     };
-    Source::of_store(Reader::open(folder)?, &asked, limit).map_err(|error| read(&error))
+    Source::of_store(Reader::open(folder)?, &asked, wanted.limit()).map_err(|error| read(&error))
 }
 
 fn refused(error: Unready) -> Refusal {
@@ -139,16 +118,14 @@ fn told(ready: &Ready) -> Value {
 
 /// Dear runs are asked for twice: the second time with `"yes": true`.
 fn confirm(ready: &Ready, wishes: Wishes) -> Result<(), Refusal> {
-    let sum: i64 = ready.estimates.iter().filter_map(|one| one.cost_nanousd).sum();
-    if wishes.yes || sum <= CONFIRM_ABOVE {
+    if wishes.yes || !ready.is_dear() {
         return Ok(());
     }
-    #[expect(clippy::cast_precision_loss, reason = "shown with a few digits")]
-    let usd = words::usd(sum as f64 / 1e9);
     Err(Refusal::new(
         StatusCode::CONFLICT,
         format!(
-            "the run is estimated at about {usd}, over $1; send it with \"yes\": true, and perhaps a max_cost, or look at it first with \"dry_run\": true"
+            "the run is estimated at about {}, over $1; send it with \"yes\": true, and perhaps a max_cost, or look at it first with \"dry_run\": true",
+            ready.about()
         ),
     ))
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::admin::problem::problem;
 use crate::admin::read::{Refusal, with_folder};
 use crate::base::id::ExchangeId;
-use crate::proxy::loopback::hosted::Running;
+use crate::proxy::runs::Running;
 use crate::proxy::state::Shared;
 use crate::report::replay::runs::{self, Place};
 

@@ -12,7 +12,7 @@ use crate::config::settings::Settings;
 use crate::observe::prices::PricesInForce;
 use crate::observe::queue::Queue;
 use crate::proxy::ids::Ids;
-use crate::proxy::loopback::hosted::Runs;
+use crate::proxy::runs::Runs;
 use crate::route::table::{Entry, Served, Table};
 use crate::store::Counters as StoreCounters;
 use crate::telemetry::instruments::{Configured, Gauge, Telemetry, Within};

@@ -11,7 +11,6 @@ use crate::neutral::usage::Usage;
 use crate::price::book::Priced;
 use crate::proxy::endpoint::{Endpoint, ModelPlace};
 use crate::proxy::loopback::hearing;
-use crate::proxy::loopback::run::Unready;
 use crate::proxy::refusal;
 use crate::proxy::state::Shared;
 use crate::report::replay::source::Source;
@@ -42,7 +41,7 @@ pub struct Aim {
 }
 
 /// Where a target leads whatever it is sent, a language that leads there, and whether it is OpenAI's own service.
-pub(super) fn any(shared: &Shared, target: &Target) -> Result<(Aim, Dialect, bool), Unready> {
+pub(super) fn any(shared: &Shared, target: &Target) -> Result<(Aim, Dialect, bool), String> {
     let spoken =
         [Dialect::OpenAiChat, Dialect::Anthropic, Dialect::OpenAiResponses, Dialect::Gemini];
     let mut refused = None;
@@ -55,40 +54,37 @@ pub(super) fn any(shared: &Shared, target: &Target) -> Result<(Aim, Dialect, boo
             Err(error) => refused = refused.or(Some(error)),
         }
     }
-    Err(refused.unwrap_or_else(|| nothing(target)))
+    Err(refused.unwrap_or_default())
 }
 
-pub(super) fn of(shared: &Shared, target: &Target, source: &Source) -> Result<Aim, Unready> {
+/// Where it leads, or why nowhere.
+pub(super) fn of(shared: &Shared, target: &Target, source: &Source) -> Result<Aim, String> {
     let spoken: BTreeSet<&str> = source.lines().iter().map(|line| line.dialect.as_str()).collect();
     by_dialects(shared, target, &spoken).map(|(aim, _)| aim)
-}
-
-fn nothing(target: &Target) -> Unready {
-    Unready::Target { target: target.to_string(), reason: "there are no recordings".to_owned() }
 }
 
 fn by_dialects(
     shared: &Shared,
     target: &Target,
     spoken: &BTreeSet<&str>,
-) -> Result<(Aim, Option<String>), Unready> {
+) -> Result<(Aim, Option<String>), String> {
     let snapshot = shared.snapshot();
     let mut found = None;
     for &dialect in spoken {
         let flag = flag(hearing::dialect(dialect));
         let ask = Ask { model: Some(&target.selector), flag, leaning: flag };
-        let refused = |reason: String| Unready::Target { target: target.to_string(), reason };
         let choice = snapshot.table.decide(ask).map_err(|why| {
             let asked = endpoint(hearing::dialect(dialect), flag);
-            refused(refusal::of_route(&why, &asked).message.into_owned())
+            refusal::of_route(&why, &asked).message.into_owned()
         })?;
-        let provider = snapshot
-            .provider(choice.provider)
-            .ok_or_else(|| refused("no provider serves it".to_owned()))?;
+        let provider =
+            snapshot.provider(choice.provider).ok_or_else(|| "no provider serves it".to_owned())?;
         let preset = provider.preset.as_deref().map(str::to_owned);
         found.get_or_insert((provider.id.to_string(), choice, preset));
     }
-    let Some((provider, choice, preset)) = found else { return Err(nothing(target)) };
+    let Some((provider, choice, preset)) = found else {
+        return Err("there are no recordings".to_owned());
+    };
     let forces_length = preset.as_deref().is_some_and(|preset| FORCED.contains(&preset));
     let served = choice.model.as_deref().unwrap_or(&target.selector).to_owned();
     let priced = snapshot.settings.prices.book.lookup(&provider, &served);

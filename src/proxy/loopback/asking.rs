@@ -21,7 +21,6 @@ use crate::dialect::messages;
 use crate::neutral::kind::Dialect;
 use crate::neutral::message::Part;
 use crate::proxy::loopback::aim::{self, Aim};
-use crate::proxy::loopback::run::Unready;
 use crate::proxy::loopback::{Loopback, hearing};
 use crate::proxy::state::Shared;
 
@@ -45,8 +44,8 @@ pub struct Seat {
 }
 
 /// Finds the judge of a plan, and a language of requests that its provider speaks.
-pub(super) fn seat(shared: &Shared, written: &str) -> Result<Seat, Unready> {
-    let parsed = parse_target(written).map_err(pinhole_replay::plan::PlanError::from)?;
+pub(super) fn seat(shared: &Shared, written: &str) -> Result<Seat, String> {
+    let parsed = parse_target(written).map_err(|error| error.to_string())?;
     let (aim, dialect, is_openai) = aim::any(shared, &parsed)?;
     // OpenAI's own newer models refuse the old name, and other servers do not know the new one.
     let cap = if is_openai { "max_completion_tokens" } else { "max_tokens" };

@@ -1,34 +1,38 @@
-//! Runs that a gateway sends itself, asked for over the operations API: one at a time, each on threads of its own, watched and
-//! stopped from outside, its report written at its end however it ends.
+//! Runs that a gateway sends itself, asked for over the operations API: one at a time, each on threads of its own, its report
+//! written at its end however it ends.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use pinhole_replay::engine::Progress;
 use pinhole_replay::faces::gate::Gate;
-use tokio::sync::watch;
+use pinhole_replay::plan::{Plan, PlanError};
+use serde_json::{Map, Value};
 
 use crate::base::id::ExchangeId;
-use crate::proxy::loopback::account;
-use crate::proxy::loopback::drive;
-use crate::proxy::loopback::run::Ready;
+use crate::proxy::loopback::run::{self, Ready, Unready};
+use crate::proxy::loopback::{account, drive};
+use crate::proxy::runs::{Reins, Running};
 use crate::proxy::state::Shared;
 use crate::report::replay::runs::Place;
-use crate::telemetry::instruments::Gauge;
+use crate::report::replay::source::Source;
 
-/// The runs of one gateway. Limit: one at a time; two would be in each other's times.
-pub struct Runs {
-    current: Mutex<Option<Running>>,
-    gauge: Gauge,
+/// A plan that was asked for, with its conditions read.
+#[derive(Debug)]
+pub struct Wanted {
+    plan: Plan,
+    gates: Vec<Gate>,
 }
 
-/// A run that is being sent.
-#[derive(Debug, Clone)]
-pub struct Running {
-    pub id: ExchangeId,
-    pub recordings: u64,
-    pub targets: Vec<String>,
-    progress: watch::Receiver<Progress>,
-    stop: watch::Sender<bool>,
+/// Why a plan that was asked for is none.
+#[derive(Debug, thiserror::Error)]
+pub enum WantedError {
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error("fail_if: {0}")]
+    Gate(#[from] pinhole_replay::faces::gate::Error),
+    #[error(
+        "`report` names files, and the operations API writes none; GET /api/runs/{{run_id}} gives the report"
+    )]
+    Report,
 }
 
 /// Why a run was not begun.
@@ -44,126 +48,88 @@ pub enum HostError {
     Thread(std::io::Error),
 }
 
-impl Running {
-    pub fn progress(&self) -> Progress {
-        *self.progress.borrow()
+impl Wanted {
+    /// Reads a plan from JSON, whose members are the keys of a plan's file.
+    pub fn read(plan: Map<String, Value>) -> Result<Self, WantedError> {
+        let plan = Plan::of_json(plan)?;
+        if !plan.report.is_empty() {
+            return Err(WantedError::Report);
+        }
+        plan.check()?;
+        let gates = plan.fail_if.iter().map(|text| Gate::parse(text));
+        let gates = gates.collect::<Result<_, _>>()?;
+        Ok(Self { plan, gates })
     }
 
-    pub fn is_stopping(&self) -> bool {
-        *self.stop.borrow()
+    /// What is to be sent: a query, whatever it looks like.
+    pub fn from(&self) -> &str {
+        &self.plan.from
+    }
+
+    /// The most recordings that are to be sent.
+    pub fn limit(&self) -> usize {
+        let limit = self.plan.limit.and_then(|limit| usize::try_from(limit).ok());
+        limit.unwrap_or(usize::MAX)
+    }
+
+    /// Finds out what it comes to, and sends nothing.
+    pub fn ready(self, shared: &Shared, source: Source) -> Result<Hosted, Unready> {
+        Ok(Hosted { ready: run::ready(shared, self.plan, source)?, gates: self.gates })
     }
 }
 
-impl Runs {
-    pub fn new(gauge: Gauge) -> Self {
-        Self { current: Mutex::new(None), gauge }
-    }
+/// A run that can be begun.
+pub struct Hosted {
+    pub ready: Ready,
+    gates: Vec<Gate>,
+}
 
-    fn lock(&self) -> MutexGuard<'_, Option<Running>> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The run that is being sent.
-    pub fn current(&self) -> Option<Running> {
-        self.lock().clone()
-    }
-
-    /// Sends a run, and returns as soon as it is under way.
-    pub fn begin(
-        &self,
-        shared: &Arc<Shared>,
-        ready: Ready,
-        place: Place,
-        gates: Vec<Gate>,
-    ) -> Result<Running, HostError> {
-        let mut current = self.lock();
-        if let Some(running) = &*current {
-            return Err(HostError::Busy(running.id));
-        }
+impl Hosted {
+    /// Sends it, and returns as soon as it is under way.
+    pub fn begin(self, shared: &Arc<Shared>, place: Place) -> Result<(), HostError> {
         if shared.is_draining() {
             return Err(HostError::Draining);
         }
-        let (stop, stopped) = watch::channel(false);
-        let (tell, progress) = watch::channel(Progress::default());
-        let running = Running {
-            id: ready.id,
-            recordings: ready.source.lines().len() as u64,
-            targets: ready.plan.to.clone(),
-            progress,
-            stop,
-        };
+        let ready = &self.ready;
+        let recordings = ready.source.lines().len() as u64;
+        let (running, reins) = Running::new(ready.id, recordings, ready.plan.to.clone());
+        shared.runs.take(running).map_err(HostError::Busy)?;
         let slot = Slot(Arc::clone(shared));
         let thread = std::thread::Builder::new().name("pinhole-run".to_owned());
-        let sending = move || {
-            // Given back whatever happens, also when something panics.
+        // The place is given back whatever happens: also when the thread cannot be had, or panics.
+        let sent = thread.spawn(move || {
             let slot = slot;
-            send(&slot.0, &ready, &place, &gates, stopped, &tell);
+            self.send(&slot.0, &place, reins);
+        });
+        sent.map(drop).map_err(HostError::Thread)
+    }
+
+    /// To the end, and then its report.
+    fn send(&self, shared: &Arc<Shared>, place: &Place, reins: Reins) {
+        let ready = &self.ready;
+        let run = ready.id;
+        let recordings = ready.source.lines().len();
+        tracing::info!(%run, recordings, targets = ?ready.plan.to, "a run of replays begins");
+        let ended = match drive::go(shared, ready, place, reins.stopped, &reins.tell) {
+            Ok(finish) => finish.ended.name(),
+            Err(error) => {
+                tracing::error!(%run, %error, "the run broke off");
+                "broken"
+            }
         };
-        // Before the thread, which may be quick.
-        *current = Some(running.clone());
-        self.gauge.up();
-        drop(current);
-        match thread.spawn(sending) {
-            Ok(_detached) => Ok(running),
-            // The slot was given back with the closure.
-            Err(error) => Err(HostError::Thread(error)),
+        // Also of a run that broke off: what its journal has is what there is.
+        match account::settle(ready, place, &self.gates) {
+            Ok(_kept) => tracing::info!(%run, ended, "the run has ended, its report is kept"),
+            Err(error) => tracing::error!(%run, ended, %error, "the run has no report"),
         }
-    }
-
-    /// Asks the run to end with what it has. False: there is no such run.
-    pub fn stop(&self, id: ExchangeId) -> bool {
-        let current = self.lock();
-        let running = current.as_ref().filter(|running| running.id == id);
-        running.is_some_and(|running| {
-            running.stop.send_replace(true);
-            true
-        })
-    }
-
-    /// Asks whatever run there is to end.
-    pub fn stop_all(&self) {
-        if let Some(running) = &*self.lock() {
-            running.stop.send_replace(true);
-        }
-    }
-
-    pub fn is_idle(&self) -> bool {
-        self.lock().is_none()
     }
 }
 
-/// The gateway's one place for a run.
+/// The gateway's one place for a run, taken.
 struct Slot(Arc<Shared>);
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let runs = &self.0.runs;
-        *runs.lock() = None;
-        runs.gauge.down();
-    }
-}
-
-/// To the end, and then its report.
-fn send(
-    shared: &Arc<Shared>,
-    ready: &Ready,
-    place: &Place,
-    gates: &[Gate],
-    stop: watch::Receiver<bool>,
-    progress: &watch::Sender<Progress>,
-) {
-    let run = ready.id;
-    tracing::info!(%run, recordings = ready.source.lines().len(), targets = ?ready.plan.to, "a run of replays begins");
-    let ended = match drive::go(shared, ready, place, stop, progress) {
-        Ok(finish) => finish.ended.name(),
-        Err(error) => {
-            tracing::error!(%run, %error, "the run broke off");
-            "broken"
-        }
-    };
-    // Also of a run that broke off: what its journal has is what there is.
-    match account::settle(ready, place, gates) {
-        Ok(_kept) => tracing::info!(%run, ended, "the run has ended, its report is kept"),
-        Err(error) => tracing::error!(%run, ended, %error, "the run has no report"),
+        self.0.runs.give_back();
     }
 }

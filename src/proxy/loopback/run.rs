@@ -8,6 +8,7 @@ use pinhole_replay::answers::Rules;
 use pinhole_replay::context::{Context, Target, parse_target};
 use pinhole_replay::engine::{Budget, Limits, Setup};
 use pinhole_replay::estimate::{self, Estimate, Price, Sample};
+use pinhole_replay::faces::words;
 use pinhole_replay::plan::{Plan, PlanError};
 use pinhole_replay::schedule::{Beat, Outline};
 
@@ -20,6 +21,9 @@ use crate::report::replay::source::{Line, Source};
 
 /// Limit: how long an answer may wait for a judge's word; questions wait for one another.
 const JUDGING_MAX: Duration = Duration::from_hours(6);
+
+/// Above this estimate a run is confirmed first, in billionths of a US dollar.
+const CONFIRM_ABOVE: i64 = 1_000_000_000;
 
 /// A plan with its recordings and targets found, and nothing sent.
 pub struct Ready {
@@ -34,6 +38,26 @@ pub struct Ready {
     pub(super) rules: Rules,
 }
 
+impl Ready {
+    /// The estimate of everything that has a price, in billionths of a US dollar.
+    pub fn about_nanousd(&self) -> i64 {
+        let costs = self.estimates.iter().filter_map(|one| one.cost_nanousd);
+        costs.fold(0, i64::saturating_add)
+    }
+
+    /// The same as people read it.
+    pub fn about(&self) -> String {
+        #[expect(clippy::cast_precision_loss, reason = "shown with a few digits")]
+        let nanousd = self.about_nanousd() as f64;
+        words::usd(nanousd / 1e9)
+    }
+
+    /// Whether somebody has to say yes first.
+    pub fn is_dear(&self) -> bool {
+        self.about_nanousd() > CONFIRM_ABOVE
+    }
+}
+
 /// Why nothing can be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum Unready {
@@ -43,6 +67,8 @@ pub enum Unready {
     Empty(String),
     #[error("the target `{target}` cannot be sent these recordings: {reason}")]
     Target { target: String, reason: String },
+    #[error("the judge `{target}` cannot be asked: {reason}")]
+    Judge { target: String, reason: String },
     #[error(
         "--max-cost is given, and `{target}` has no price; add one to the price list (prices.file), or leave --max-cost out"
     )]
@@ -64,12 +90,19 @@ pub fn ready(shared: &Shared, plan: Plan, source: Source) -> Result<Ready, Unrea
     let mut targets = targets(&plan)?;
     let aims = targets
         .iter()
-        .map(|target| aim::of(shared, target, &source))
+        .map(|target| {
+            aim::of(shared, target, &source)
+                .map_err(|reason| Unready::Target { target: target.to_string(), reason })
+        })
         .collect::<Result<Vec<Aim>, Unready>>()?;
     for (target, aim) in targets.iter_mut().zip(&aims) {
         target.forces_length = aim.forces_length;
     }
-    let judge = plan.judge.as_ref().map(|target| asking::seat(shared, target)).transpose()?;
+    let seat = |target: &String| {
+        asking::seat(shared, target)
+            .map_err(|reason| Unready::Judge { target: target.clone(), reason })
+    };
+    let judge = plan.judge.as_ref().map(seat).transpose()?;
     let samples: BTreeMap<u32, Sample> = (0..).zip(source.lines().iter().map(sample)).collect();
     let prices: Vec<Option<Price>> = aims.iter().map(|aim| aim.price).collect();
     let mut setup = setup(&plan, &source, targets);
