@@ -67,6 +67,7 @@ impl Rig {
             let body = json!({"model": "old", "messages": [{"role": "user", "content": format!("question {call}")}]});
             let request = Request::post("/v1/chat/completions")
                 .header("content-type", "application/json")
+                .header("authorization", "Bearer pk")
                 .body(body.to_string());
             assert_eq!(raw::send(rig.serving.address(), &request).await.status, 200);
         }

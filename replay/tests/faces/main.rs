@@ -214,7 +214,7 @@ fn the_page_is_well_formed_and_loads_nothing() {
         .iter()
         .filter(|(_, attributes)| attributes.iter().any(|(_, value)| value.starts_with("chart")));
     assert_eq!(charts.count(), 10);
-    assert_eq!((count("title"), count("desc")), (9, 8));
+    assert_eq!((count("title"), count("desc")), (11, 10));
     assert!(count("del") >= 10 && count("ins") >= 10, "answers are compared");
     assert_eq!(count("caption"), count("table"));
 }
