@@ -368,7 +368,7 @@ class Painter:
 
 
 def draw(prometheus, start, end, folder, providers=()):
-    """All four dashboards, of these providers or of all; the variable says which, as in Grafana."""
+    """All dashboards, of these providers or of all; the variable says which, as in Grafana."""
     filled = boards.variables(rate_window_s=30, range_s=int(end - start), provider="|".join(providers) or ".*")
     values = {"datasource": "Prometheus", "provider": " + ".join(providers) or "All"}
     painter = Painter(prometheus, start, end, filled)

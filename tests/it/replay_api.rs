@@ -12,7 +12,7 @@ use crate::support::upstream::{Got, Step, Upstream, answer};
 
 /// A gateway that keeps everything, its operations port, and one recorded call.
 struct Rig {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     upstream: Upstream,
     serving: Serving,
     operations: SocketAddr,
@@ -37,7 +37,8 @@ fn config(url: &str) -> String {
     format!(
         "[server]\nlisten = \"127.0.0.1:0\"\nops_listen = \"127.0.0.1:0\"\n\
          [providers.up]\nbaseurl = \"{url}\"\napikey = \"env:UP_KEY\"\nmodels = [\"*\"]\n\
-         model_cost_map = [{{ match = \"dear*\", as = \"gpt-5\" }}]\n"
+         model_cost_map = [{{ match = \"dear*\", as = \"gpt-5\" }}]\n\
+         [providers.local]\ntype = \"vllm\"\nbaseurl = \"{url}/v1\"\nmodels = [\"v\"]\n"
     )
 }
 
@@ -62,7 +63,7 @@ impl Rig {
         let operations = serving.said_of("operations");
         let operations = operations.trim_start_matches("http://").trim_end_matches("/health");
         let operations = operations.parse().expect("an address");
-        let rig = Self { _folder: folder, upstream, serving, operations };
+        let rig = Self { folder, upstream, serving, operations };
         for call in 0..calls {
             let body = json!({"model": "old", "messages": [{"role": "user", "content": format!("question {call}")}]});
             let request = Request::post("/v1/chat/completions")
@@ -265,6 +266,42 @@ async fn dear_runs_want_a_yes_and_conditions_are_held() {
     assert_eq!(outcomes, ["pass", "fail"], "{report}");
     let cost = format!("pinhole_replay_cost_usd_total{{target=\"dear\"}} {spent}");
     rig.metric(&cost).await;
+}
+
+#[tokio::test]
+async fn a_server_that_knows_how_is_made_to_write_as_much_as_was_recorded() {
+    let rig = Rig::start(1, |got| vec![Step::Send(said(&model(got)))]).await;
+    let mut matched = plan(&["local/v", "m"]);
+    matched["length"] = json!("matched");
+    rig.run(&matched).await;
+    let body = |name: &str| {
+        let mut got = rig.upstream.got().into_iter();
+        let got = got.find(|got| model(got) == name).expect("a request");
+        serde_json::from_slice::<Value>(&got.body).expect("JSON")
+    };
+    let (forced, capped) = (body("v"), body("m"));
+    assert_eq!((&forced["min_tokens"], &forced["ignore_eos"]), (&json!(100), &json!(true)));
+    assert!(capped["min_tokens"].is_null() && capped["ignore_eos"].is_null(), "{capped}");
+    let cap = |body: &Value| body["max_completion_tokens"].as_i64().or(body["max_tokens"].as_i64());
+    assert_eq!((cap(&forced), cap(&capped)), (Some(100), Some(100)));
+}
+
+#[tokio::test]
+async fn a_gateway_that_drains_ends_its_run_with_a_report() {
+    let rig = Rig::start(3, |got| match model(got).as_str() {
+        "slow" if !got.text().contains("question 0") => vec![Step::Hold],
+        own => vec![Step::Send(said(own))],
+    })
+    .await;
+    let begun = rig.ask("POST", "/api/replays", Some(&plan(&["slow"]))).await.json();
+    let id = begun["run_id"].as_str().expect("an id").to_owned();
+    rig.wait("progress", &format!("/api/runs/{id}"), |run| run["progress"]["done"] == 1).await;
+    let Rig { folder, serving, .. } = rig;
+    serving.end();
+    let kept = folder.path().join("kept/runs").join(&id).with_extension("json");
+    let report: Value =
+        serde_json::from_slice(&std::fs::read(kept).expect("a report")).expect("JSON");
+    assert_eq!((&report["ended"], &report["targets"][0]["n"]), (&json!("interrupted"), &json!(1)));
 }
 
 #[tokio::test]

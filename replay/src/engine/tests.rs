@@ -13,7 +13,7 @@ use crate::context::{BRANCH_STOPPED, parse_target};
 use crate::journal::Journal;
 use crate::outcome::{Answer, Call};
 use crate::recording::{Body, Leg};
-use crate::row::{Job, Likeness};
+use crate::row::{Asking, Job, Likeness};
 use crate::schedule::Beat;
 
 /// What the scripted provider does with a request.
@@ -382,6 +382,53 @@ async fn the_limit_of_cost_is_never_passed() {
         let known = run.rows.len() - unknown;
         let want = 100 + known * 30 + unknown * 50;
         assert_eq!(spent, i64::try_from(want).unwrap(), "what has no price is taken at its worst");
+    }
+}
+
+/// Takes its time over each group, and money.
+struct Dear;
+
+impl Judge for Dear {
+    async fn judge(&self, group: Group) -> Vec<Row> {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        let asking = Asking { asked: 2, cost_nanousd: Some(40), ..Asking::default() };
+        let judged = |(row, _): (Row, Outcome)| {
+            let judge = (row.target != Some(0)).then_some(asking);
+            Row { judge, ..row }
+        };
+        group.outcomes.into_iter().map(judged).collect()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_judge_costs_is_within_the_limit() {
+    for pace in ["constant 100/s", "closed 4", "one-by-one"] {
+        let made = bench(1, 100, pace, &["p/a", "p/b"]);
+        let worst: Arc<dyn Fn(u32, u16) -> i64 + Send + Sync> = Arc::new(|_, _| 50);
+        let budget = Budget { max_nanousd: 1000, worst, judge_nanousd: 60, spent_nanousd: 0 };
+        let setup = Setup { budget: Some(budget), ..made.setup };
+        let script: Box<Script> = Box::new(|_| {
+            let mut play = play(30, "a");
+            play.outcome.cost_nanousd = Some(30);
+            play
+        });
+        let transport = Scripted {
+            script,
+            seen: Arc::default(),
+            flying: Arc::default(),
+            flying_max: Arc::default(),
+        };
+        let crew = Crew { transport, library: Shelf { make: made.make }, judge: Dear };
+        let mut sink = Rows(Vec::new());
+        let (_stop, stopped) = watch::channel(false);
+        let (tell, _told) = watch::channel(Progress::default());
+        let finish = run(setup, crew, &mut sink, stopped, &tell).await.unwrap();
+        assert_eq!(finish.ended, Ended::MaxCost, "{pace}");
+        let spent = finish.progress.spent_nanousd;
+        let paid: i64 =
+            sink.0.iter().map(|row| row.cost_nanousd.unwrap() + row.judge_nanousd()).sum();
+        assert_eq!(spent, paid, "{pace}: what was judged is paid for");
+        assert!((700..=1000).contains(&spent), "{pace}: {spent}");
     }
 }
 

@@ -142,7 +142,7 @@ impl Page {
         let short = ["rate", "target", "answers", "errors", "lag p99", "good/s"];
         let heads = [short.as_slice(), &["ttft p50", "ttft p99", ""]].concat();
         let mut head = [const { String::new() }; 9];
-        head.iter_mut().zip(heads).for_each(|(cell, name)| *cell = name.to_owned());
+        head.iter_mut().zip(heads).for_each(|(cell, name)| name.clone_into(cell));
         let head = self.ink(line(&head).trim_end(), Ink::Dim);
         self.line(&head);
         for cells in &steps {

@@ -359,6 +359,33 @@ mod tests {
     }
 
     #[test]
+    fn a_sweep_is_taken_up_at_what_is_missing() {
+        let beat = |pair| Beat {
+            pair,
+            session: None,
+            started_at_us: i64::from(pair),
+            ended_at_us: i64::from(pair),
+            depends: false,
+        };
+        let outline = Arc::new(Outline::of((0..3).map(beat)));
+        let plan = Plan { from: "x".into(), to: vec!["p/a".into()], ..Plan::default() };
+        let run = plan.setup(outline, Arc::from([]), "m".into()).unwrap();
+        let mut text = serde_json::to_string(&plan.header("r", ["a", "b", "c"])).unwrap();
+        text += "\n{\"part\":{\"started_at_us\":1}}\n";
+        // The first rate whole, of the second one pair.
+        for (pair, repeat) in [(0, 0), (1, 0), (2, 0), (1, 1)] {
+            let row = Row { pair, repeat, target: Some(0), ..Row::default() };
+            text += &(serde_json::to_string(&row).unwrap() + "\n");
+        }
+        let before = crate::journal::read_from("j", &mut text.as_bytes()).unwrap();
+        let left = |at| {
+            let part = sweep(3).part(&run, at, Some(&before)).unwrap();
+            (0..3).filter(|group| !part.done.contains(*group)).collect::<Vec<u64>>()
+        };
+        assert_eq!((left(0), left(1)), (vec![], vec![0, 2]));
+    }
+
+    #[test]
     fn nothing_is_said_of_nothing() {
         let step = Step::of(1.0, &Vec::<Row>::new());
         assert_eq!(step.saturated(&StopRule::default()), None);

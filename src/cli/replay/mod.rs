@@ -191,7 +191,8 @@ fn show(args: &ReplayArgs, ready: &Ready) {
     for (why, count) in &ready.source.left_out {
         say(&format!("  left out: {count} × {why}"));
     }
-    for (estimate, aim) in ready.estimates.iter().zip(&ready.aims) {
+    let aims = ready.aims.iter().chain(ready.judge.as_ref().map(|judge| &judge.aim));
+    for (estimate, aim) in ready.estimates.iter().zip(aims) {
         say(&line(estimate));
         say(&format!("    {} at {} ({})", aim.served, aim.provider, aim.because));
     }

@@ -114,7 +114,8 @@ impl Run<'_> {
             if setup.done.len() < groups {
                 let first = sweep.first_repeat(recordings, at);
                 let mut sink = Kept { journal, first, rows: Some(Vec::new()) };
-                let finish = self.step(setup, &mut sink, sum.progress, each, at, sweep).await?;
+                let left = (sweep.rates.len() - at - 1) as u64 * each;
+                let finish = self.step(setup, &mut sink, sum.progress, left).await?;
                 rows.extend(sink.rows.unwrap_or_default());
                 sum = finish;
                 if let Some(budget) = &mut run.budget {
@@ -129,17 +130,14 @@ impl Run<'_> {
         Ok(sum)
     }
 
-    /// One rate, with the progress of the whole sweep told meanwhile.
+    /// One rate, with the progress of the whole sweep told meanwhile; `left`: requests of the rates to come.
     async fn step(
         &self,
         setup: Setup,
         sink: &mut Kept<'_>,
         before: Progress,
-        each: u64,
-        at: usize,
-        sweep: &Sweep,
+        left: u64,
     ) -> Result<Finish, RunError> {
-        let left = (sweep.rates.len() - at - 1) as u64 * each;
         let is_budgeted = setup.budget.is_some();
         let so_far = |part: Progress| Progress {
             planned: before.done + part.planned + left,
