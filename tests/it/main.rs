@@ -34,6 +34,7 @@ mod otlp;
 mod passthrough;
 mod presets;
 mod prices;
+mod replay;
 mod routing;
 mod scrub;
 mod secrets;

@@ -81,7 +81,8 @@ pub(super) fn deliver(
     Ok(if open { Exit::Done } else { Exit::Failed })
 }
 
-fn report(ready: &Ready, journaled: &Journaled) -> Report {
+/// The report on what a journal has.
+pub(in crate::cli) fn report(ready: &Ready, journaled: &Journaled) -> Report {
     let mut table = Table::default();
     for row in &journaled.rows {
         table.push(row);
@@ -130,9 +131,15 @@ fn environment(ready: &Ready) -> BTreeMap<String, String> {
     all
 }
 
-type Made<'a> = (&'a Report, &'a Journaled, &'a [Finding]);
+/// A report, the rows that it is of, and what the gates found.
+pub(in crate::cli) type Made<'a> = (&'a Report, &'a Journaled, &'a [Finding]);
 
-fn write(file: &str, (report, journaled, findings): Made<'_>, folder: &Path) -> io::Result<()> {
+/// Writes the form that the file's ending names; texts of answers come from the store in `folder`.
+pub(in crate::cli) fn write(
+    file: &str,
+    (report, journaled, findings): Made<'_>,
+    folder: &Path,
+) -> io::Result<()> {
     let mut out = private::create(&path(Path::new(file)))?;
     match form(file) {
         "json" => out.write_all(json::draw(report)?.as_bytes())?,
