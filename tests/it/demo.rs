@@ -53,7 +53,7 @@ fn the_demo_adds_up() {
         "7 failing calls, each diagnosed from the store as what was done to it",
         "nobody told the usage",
         "pinhole usage --data-dir",
-        "replayed requests: each stored under its run, in no metric and on no bill",
+        "replayed requests: each stored under its run",
         "demo-replay.html",
     ] {
         assert!(text.contains(part), "{part:?} is missing in:\n{text}");

@@ -404,7 +404,7 @@ fn verdicts(report: &Report<'_>, page: &mut Page) {
     page.wrapped(
         "  ",
         &format!(
-            "{} requests, {} times to each, by turns, {}: to fake/fast, to fake/fast again and to fake/slow. \
+            "{} requests, {} times to each, by turns ({}): to fake/fast, to fake/fast again and to fake/slow. \
              Ratios are to the first; within {:.0} % counts as the same.",
             whole.recordings,
             whole.plan.repeat,
