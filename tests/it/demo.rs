@@ -77,7 +77,7 @@ fn a_short_demo_in_ascii_says_what_it_left_out() {
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(text.is_ascii(), "{text}");
     assert!(text.contains("stopped by --seconds 1"), "{text}");
-    assert!(text.contains("there was no time left for it"), "{text}");
+    assert!(text.contains("there was too little time for it"), "{text}");
     assert!(text.contains("pinhole usage --data-dir kept --by model"), "{text}");
 }
 

@@ -27,8 +27,6 @@ use super::traffic::{COMPARING, FAST, SESSIONS, SLOW};
 
 /// In less than this nothing can be found out.
 const LEAST: Duration = Duration::from_secs(1);
-/// How long the store may take to have what the agents were answered.
-const STORED_MAX: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// The whole report, in the data directory.
 const PAGE_FILE: &str = "demo-replay.html";
@@ -36,7 +34,8 @@ const PAGE_FILE: &str = "demo-replay.html";
 /// planted lies well outside.
 pub(crate) const MARGIN: f64 = 0.10;
 /// Times of simulated answers are mostly waiting, so that many fit side by side.
-const IN_FLIGHT: u32 = 16;
+const IN_FLIGHT: u32 = 12;
+/// More pairs, for narrower intervals.
 const REPEAT: u16 = 2;
 const WARMUP: u32 = 4;
 
@@ -104,7 +103,7 @@ pub(crate) async fn perform(
         return Ok(None);
     }
     let plan = plan(since_us)?;
-    let source = captured(data_dir, &plan.from, wanted).await?;
+    let source = captured(data_dir, &plan.from, wanted, until).await?;
     if source.lines().is_empty() {
         return Ok(None);
     }
@@ -139,15 +138,19 @@ fn plan(since_us: i64) -> io::Result<Plan> {
     })
 }
 
-/// What the store has of it, as soon as it has it all.
-async fn captured(data_dir: &Path, from: &str, wanted: usize) -> io::Result<Source> {
+/// What the store has of it, as soon as it has it all, or when there is just time left to send some.
+async fn captured(
+    data_dir: &Path,
+    from: &str,
+    wanted: usize,
+    until: Instant,
+) -> io::Result<Source> {
     let now_us = i64::try_from(clock::wall_us()).unwrap_or(i64::MAX);
     let asked = Query::parse(from, now_us).map_err(io::Error::other)?;
-    let until = clock::now() + STORED_MAX;
     loop {
         let reader = Reader::open(data_dir).map_err(io::Error::other)?;
         let source = Source::of_store(reader, &asked, usize::MAX).map_err(io::Error::other)?;
-        if source.lines().len() >= wanted || clock::now() >= until {
+        if source.lines().len() >= wanted || clock::now() + LEAST >= until {
             return Ok(source);
         }
         tokio::time::sleep(LOOK_EVERY).await;

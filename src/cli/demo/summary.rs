@@ -397,7 +397,10 @@ fn dollars(nanodollars: u64) -> String {
 fn verdicts(report: &Report<'_>, page: &mut Page) {
     page.heading("replay: the captured requests, sent again and compared");
     let Some(replayed) = report.replayed else {
-        page.wrapped("  ", "there was no time left for it; it takes about five seconds more");
+        page.wrapped(
+            "  ",
+            "there was too little time for it; --seconds 15 has room, on a busy machine more",
+        );
         return;
     };
     let whole = &replayed.report;
