@@ -157,6 +157,64 @@ fn sum(metrics: &str, name: &str) -> f64 {
     lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
+/// The verdicts: what was planted, and nothing where there is nothing.
+fn planted(report: &Report, count: usize) {
+    let (twin, slower) = (target(report, 1), target(report, 2));
+    let ttft = comparison(slower, "ttft");
+    assert_eq!(ttft.verdict, Verdict::Slower, "{ttft:?}");
+    assert!((1.10..1.20).contains(&ttft.ratio), "{ttft:?}");
+    assert_eq!((ttft.n, ttft.resampled_by.as_str()), ((count * REPEAT) as u64, "session"));
+    for metric in ["ttft", "e2e"] {
+        let found = comparison(twin, metric);
+        assert!(matches!(found.verdict, Verdict::Same | Verdict::Undecided), "{found:?}");
+    }
+    for one in &report.targets {
+        assert_eq!(one.errors, 0, "{one:?}");
+    }
+    let answers = twin.answers.as_ref().expect("answers");
+    assert_eq!((answers.exact, answers.tool_calls_f1), (1.0, Some(1.0)), "{answers:?}");
+    let answers = slower.answers.as_ref().expect("answers");
+    let wrong = 1.0 - answers.tool_calls_f1.expect("calls");
+    assert!((0.01..0.3).contains(&wrong), "one in ten was planted: {answers:?}");
+    assert!(answers.worst.iter().all(|worst| worst.why.contains("other arguments")));
+    assert_eq!(answers.worst.is_empty(), answers.schema_valid == Some(1.0));
+}
+
+/// Each exchange of the run is kept whole, and says what it repeats; how many there are.
+fn kept(place: &Path, run: &str, before: &[Value]) -> usize {
+    let own = format!("run:{run}");
+    let kept =
+        rows(place, &["captures", "ls", "--json", "--limit", "5000", "--where", own.as_str()]);
+    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in &kept {
+        assert_eq!((&row["run_id"], &row["capture_level"]), (&json!(run), &json!("full")), "{row}");
+        *times.entry(row["replay_of"].as_str().expect("what it repeats")).or_default() += 1;
+    }
+    let ids: Vec<&str> = before.iter().filter_map(|row| row["id"].as_str()).collect();
+    assert_eq!(times.len(), before.len());
+    assert!(ids.iter().all(|id| times.get(id) == Some(&(3 * REPEAT))), "{times:?}");
+    let replays = ["captures", "ls", "--json", "--limit", "5000", "--where", "replay:true"];
+    assert_eq!(rows(place, &replays).len(), kept.len());
+    kept.len()
+}
+
+/// Within a session the order is kept, and a turn waits for the answer before it; how many were sent.
+fn in_order(place: &Path, run: &str) -> usize {
+    let mut last: BTreeMap<(String, Option<u16>, u16), (u32, u64)> = BTreeMap::new();
+    let mut sent = journal(place, run).rows;
+    sent.retain(|row| row.target.is_some());
+    sent.sort_by_key(|row| row.pair);
+    let count = sent.len();
+    for row in sent {
+        let key = (row.session.clone().expect("a session"), row.target, row.repeat);
+        if let Some((pair, ended_us)) = last.insert(key, (row.pair, row.ended_us)) {
+            assert!(row.pair > pair && row.sent_us >= ended_us, "{row:?} before {ended_us}");
+        }
+    }
+    assert_eq!(last.len(), 4 * SESSIONS * 3 * REPEAT);
+    count
+}
+
 #[tokio::test]
 async fn what_was_planted_is_found_in_every_dialect_beside_a_running_gateway() {
     let (fast, slow) = (simulator(FAST), simulator(SLOW));
@@ -202,42 +260,9 @@ async fn what_was_planted_is_found_in_every_dialect_beside_a_running_gateway() {
     assert_eq!((report.baseline.as_str(), report.interleaved), ("fake/fast", true));
     assert_eq!((report.recordings, report.sessions), (count as u64, 4 * SESSIONS as u64));
 
-    // The verdicts: what was planted, and nothing where there is nothing.
-    let (twin, slower) = (target(&report, 1), target(&report, 2));
-    let ttft = comparison(slower, "ttft");
-    assert_eq!(ttft.verdict, Verdict::Slower, "{ttft:?}");
-    assert!((1.10..1.20).contains(&ttft.ratio), "{ttft:?}");
-    assert_eq!((ttft.n, ttft.resampled_by.as_str()), ((count * REPEAT) as u64, "session"));
-    for metric in ["ttft", "e2e"] {
-        let found = comparison(twin, metric);
-        assert!(matches!(found.verdict, Verdict::Same | Verdict::Undecided), "{found:?}");
-    }
-    for one in &report.targets {
-        assert_eq!(one.errors, 0, "{one:?}");
-    }
-    let answers = twin.answers.as_ref().expect("answers");
-    assert_eq!((answers.exact, answers.tool_calls_f1), (1.0, Some(1.0)), "{answers:?}");
-    let answers = slower.answers.as_ref().expect("answers");
-    let wrong = 1.0 - answers.tool_calls_f1.expect("calls");
-    assert!((0.01..0.3).contains(&wrong), "one in ten was planted: {answers:?}");
-    assert!(answers.worst.iter().all(|worst| worst.why.contains("other arguments")));
-    assert_eq!(answers.worst.is_empty(), answers.schema_valid == Some(1.0));
-
-    // Each exchange of the run is kept whole, says what it repeats, and stands nowhere else.
-    let own = format!("run:{run}");
-    let kept =
-        rows(place, &["captures", "ls", "--json", "--limit", "5000", "--where", own.as_str()]);
-    assert_eq!(kept.len(), 3 * REPEAT * count);
-    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
-    for row in &kept {
-        assert_eq!((&row["run_id"], &row["capture_level"]), (&json!(run), &json!("full")), "{row}");
-        *times.entry(row["replay_of"].as_str().expect("what it repeats")).or_default() += 1;
-    }
-    let ids: Vec<&str> = before.iter().filter_map(|row| row["id"].as_str()).collect();
-    assert_eq!(times.len(), count);
-    assert!(ids.iter().all(|id| times.get(id) == Some(&(3 * REPEAT))), "{times:?}");
-    let replays = ["captures", "ls", "--json", "--limit", "5000", "--where", "replay:true"];
-    assert_eq!(rows(place, &replays).len(), kept.len());
+    planted(&report, count);
+    let kept = kept(place, run, &before);
+    assert_eq!(kept, 3 * REPEAT * count);
     assert_eq!(listed(), before, "replays stand in no list that does not ask for them");
     let usage = rows(place, &["usage", "--json", "--by", "model"]);
     assert_eq!(usage.last().expect("a total")["requests"], json!(count), "{usage:?}");
@@ -245,24 +270,7 @@ async fn what_was_planted_is_found_in_every_dialect_beside_a_running_gateway() {
     assert_eq!(told["total"]["requests"], json!(count), "{told}");
     let metrics = get(operations, "/metrics").await.text();
     assert!((sum(&metrics, "pinhole_requests_total{") - count as f64).abs() < 0.5, "{metrics}");
-    let runs = get(operations, "/api/runs").await;
-    if runs.status == 200 {
-        assert!(runs.text().contains(run), "{}", runs.text());
-    }
-
-    // Within a session the order is kept, and a turn waits for the answer before it.
-    let mut last: BTreeMap<(String, Option<u16>, u16), (u32, u64)> = BTreeMap::new();
-    let mut sent = journal(place, run).rows;
-    sent.retain(|row| row.target.is_some());
-    sent.sort_by_key(|row| row.pair);
-    assert_eq!(sent.len(), kept.len());
-    for row in sent {
-        let key = (row.session.clone().expect("a session"), row.target, row.repeat);
-        if let Some((pair, ended_us)) = last.insert(key, (row.pair, row.ended_us)) {
-            assert!(row.pair > pair && row.sent_us >= ended_us, "{row:?} before {ended_us}");
-        }
-    }
-    assert_eq!(last.len(), 4 * SESSIONS * 3 * REPEAT);
+    assert_eq!(in_order(place, run), kept);
 
     // What finds nothing, or only replays that nobody asked for, sends nothing.
     for from in ["session:nobody", "model:fake/slow"] {
