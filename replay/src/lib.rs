@@ -20,6 +20,7 @@ pub mod estimate;
 pub mod faces;
 pub mod journal;
 pub mod judging;
+pub mod library;
 pub mod measure;
 pub mod outcome;
 pub mod pace;

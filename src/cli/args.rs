@@ -8,6 +8,7 @@ use clap_complete::Shell;
 
 use crate::cli::captures::args::CapturesCommand;
 use crate::cli::place_args::PlaceArgs;
+use crate::cli::playback_args::PlaybackArgs;
 use crate::cli::replay::args::ReplayArgs;
 use crate::config::settings::Overrides;
 
@@ -51,6 +52,8 @@ pub enum Command {
     Replay(Box<ReplayArgs>),
     /// Run simulated providers that speak all four dialects.
     Simulate(SimulateArgs),
+    /// Serve recorded answers as a provider, with their recorded timing.
+    Playback(PlaybackArgs),
     /// What was captured: list, show, follow, search, label, delete, check, back up.
     Captures {
         #[command(subcommand)]

@@ -11,6 +11,8 @@ pub mod logging;
 pub mod observers;
 pub mod place;
 pub mod place_args;
+pub mod playback;
+pub mod playback_args;
 pub mod prices;
 pub mod replay;
 pub mod route;
@@ -69,6 +71,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Prices { command } => prices::run(&command),
         Command::Captures { command } => captures::run(&command),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Playback(args) => playback::run(&args),
         Command::Usage(args) => usage::run(&args),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man => generate::man(),

@@ -389,7 +389,7 @@ pub fn wait_for_signal() -> io::Result<()> {
     runtime.block_on(end_signal())
 }
 
-async fn end_signal() -> io::Result<()> {
+pub(in crate::cli) async fn end_signal() -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {

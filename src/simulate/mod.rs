@@ -11,6 +11,8 @@
 //!                                  ├─ answer/*   the dialect's object, or its events
 //!                                  └─ fault      events → steps (waits, bytes, cuts), played by wire
 //! ```
+//!
+//! [`playback`] answers from recordings instead of a script, on the same sockets.
 
 mod answer;
 mod ask;
@@ -19,6 +21,7 @@ mod fault;
 mod headers;
 mod magic;
 pub mod pace;
+pub mod playback;
 mod provider;
 pub mod record;
 mod reply;
@@ -31,17 +34,12 @@ mod wire;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
-
-use tokio::sync::watch;
 
 use self::provider::Provider;
 use self::record::{Counts, Log, Seen};
 use self::script::Script;
-
-/// Connections the system queues before they are accepted.
-const BACKLOG: i32 = 4_096;
+use self::serve::{Running, Scripted};
 
 /// Limits of one simulator.
 #[derive(Debug, Clone, Copy)]
@@ -69,25 +67,11 @@ pub struct Simulator;
 impl Simulator {
     /// Serves `listener` (port 0 is fine) on threads of its own until the handle is stopped or dropped.
     pub fn start(listener: TcpListener, script: Script, options: Options) -> io::Result<Handle> {
-        listener.set_nonblocking(true)?;
-        // The standard library queues 128 connections; a thousand clients at once would wait a second for their second try.
-        socket2::SockRef::from(&listener).listen(BACKLOG)?;
-        let addr = listener.local_addr()?;
         let log = Arc::new(Log::new(options.log_entries, options.log_bytes));
         let provider = Arc::new(Provider::new(script, Arc::clone(&log)));
-        let (stop, stopped) = watch::channel(false);
-        let mut handle = Handle { addr, log, stop, threads: Vec::new() };
-        let more = (1..options.threads).map(|_| listener.try_clone());
-        let listeners = more.collect::<io::Result<Vec<_>>>()?;
-        for listener in listeners.into_iter().chain([listener]) {
-            let provider = Arc::clone(&provider);
-            let stopped = stopped.clone();
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let serve = move || serve::run(&runtime, listener, &provider, options, stopped);
-            let thread = std::thread::Builder::new().name("simulate".into());
-            handle.threads.push(thread.spawn(serve)?);
-        }
-        Ok(handle)
+        let scripted = Arc::new(Scripted { provider, body_max: options.body_max });
+        let running = Running::start(listener, options.threads, &scripted)?;
+        Ok(Handle { running, log })
     }
 
     /// Starts on a free loopback port with default limits.
@@ -99,21 +83,18 @@ impl Simulator {
 /// A running simulator. Dropped, it stops: the port is closed and every connection ends.
 #[derive(Debug)]
 pub struct Handle {
-    addr: SocketAddr,
+    running: Running,
     log: Arc<Log>,
-    stop: watch::Sender<bool>,
-    /// Emptied when stopped.
-    threads: Vec<JoinHandle<()>>,
 }
 
 impl Handle {
     pub fn addr(&self) -> SocketAddr {
-        self.addr
+        self.running.addr
     }
 
     /// `http://ADDR`, without a slash at the end.
     pub fn url(&self) -> String {
-        format!("http://{}", self.addr)
+        format!("http://{}", self.running.addr)
     }
 
     /// What the log holds, oldest first.
@@ -137,22 +118,6 @@ impl Handle {
 
     /// Closes the port and every connection, and waits until that is done.
     pub fn stop(mut self) {
-        self.shut();
-    }
-
-    fn shut(&mut self) {
-        // Without receivers all threads have ended already.
-        let _ = self.stop.send(true);
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the simulator panicked");
-            }
-        }
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.shut();
+        self.running.shut();
     }
 }

@@ -18,8 +18,14 @@ use crate::base::glob::Glob;
 /// Limit: sessions whose position is remembered; past it all start again.
 const SESSIONS_MAX: usize = 1 << 16;
 /// Headers by which clients name their session, the most telling first.
-const SESSION_HEADERS: [&str; 4] =
-    ["x-session-id", "x-claude-code-session-id", "session-id", "thread-id"];
+pub(crate) const SESSION_HEADERS: [&str; 6] = [
+    "x-session-id",
+    "x-claude-code-session-id",
+    "session-id",
+    "x-opencode-session",
+    "session_id",
+    "thread-id",
+];
 /// 2026-01-01, the day on which everything made without a clock was made.
 const EPOCH: u64 = 1_767_225_600;
 

@@ -1,8 +1,9 @@
 //! The accept loop and the connections, on hyper directly: axum's `serve` gives no hand on the socket.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,21 +16,87 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use super::Options;
 use super::provider::Provider;
 use super::respond::{self, Content, Prepared};
 use super::wire::{Answer, Line, Wire};
 use crate::base::task;
 
+/// Connections the system queues before they are accepted.
+const BACKLOG: i32 = 4_096;
 /// Pause after a failed accept, as when file descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
+/// What answers the requests of all connections.
+pub(crate) trait Service: Send + Sync + 'static {
+    type Body: http_body::Body<Data = Bytes, Error = io::Error> + Send + 'static;
+
+    /// The number of a new connection.
+    fn connect(&self) -> u64;
+
+    /// The life of one request. An error ends the connection without an answer.
+    fn answer(
+        self: Arc<Self>,
+        line: Arc<Line>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = io::Result<Response<Self::Body>>> + Send;
+}
+
+/// A listener being served on threads of its own, until it is shut.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) addr: SocketAddr,
+    stop: watch::Sender<bool>,
+    /// Emptied when shut.
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    pub(crate) fn start<S: Service>(
+        listener: TcpListener,
+        threads: usize,
+        service: &Arc<S>,
+    ) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        // The standard library queues 128 connections; a thousand clients at once would wait a second for their second try.
+        socket2::SockRef::from(&listener).listen(BACKLOG)?;
+        let (stop, stopped) = watch::channel(false);
+        let mut running = Self { addr: listener.local_addr()?, stop, threads: Vec::new() };
+        let more = (1..threads).map(|_| listener.try_clone());
+        let listeners = more.collect::<io::Result<Vec<_>>>()?;
+        for listener in listeners.into_iter().chain([listener]) {
+            let service = Arc::clone(service);
+            let stopped = stopped.clone();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let serve = move || run(&runtime, listener, &service, stopped);
+            let thread = std::thread::Builder::new().name("simulate".into());
+            running.threads.push(thread.spawn(serve)?);
+        }
+        Ok(running)
+    }
+
+    /// Closes the port and every connection, and waits until that is done.
+    pub(crate) fn shut(&mut self) {
+        // Without receivers all threads have ended already.
+        let _ = self.stop.send(true);
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the simulator panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shut();
+    }
+}
+
 /// Serves until `stopped` turns true; then the runtime goes, and every connection with it.
-pub(crate) fn run(
+fn run<S: Service>(
     runtime: &Runtime,
     listener: TcpListener,
-    provider: &Arc<Provider>,
-    options: Options,
+    service: &Arc<S>,
     mut stopped: watch::Receiver<bool>,
 ) {
     let accepting = async {
@@ -41,7 +108,7 @@ pub(crate) fn run(
             }
         };
         loop {
-            accept(&listener, provider, options).await;
+            accept(&listener, service).await;
         }
     };
     runtime.block_on(async {
@@ -53,7 +120,7 @@ pub(crate) fn run(
     });
 }
 
-async fn accept(listener: &tokio::net::TcpListener, provider: &Arc<Provider>, options: Options) {
+async fn accept<S: Service>(listener: &tokio::net::TcpListener, service: &Arc<S>) {
     let socket = match listener.accept().await {
         Ok((socket, _)) => socket,
         Err(error) => {
@@ -65,21 +132,42 @@ async fn accept(listener: &tokio::net::TcpListener, provider: &Arc<Provider>, op
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%error, "the connection ended before it began");
     }
-    let line = Arc::new(Line::new(provider.log.connect()));
+    let line = Arc::new(Line::new(service.connect()));
     let wire = TokioIo::new(Wire::new(socket, Arc::clone(&line)));
-    let provider = Arc::clone(provider);
+    let service = Arc::clone(service);
     task::spawn("simulated connection", async move {
-        let service = service_fn(|request| {
-            answer(Arc::clone(&provider), Arc::clone(&line), request, options.body_max)
-        });
+        let answering =
+            service_fn(|request| Arc::clone(&service).answer(Arc::clone(&line), request));
         let mut builder = Builder::new(TokioExecutor::new());
         // No date: the same seed is to give the same bytes.
         builder.http1().auto_date_header(false).timer(TokioTimer::new());
         builder.http2().auto_date_header(false).timer(TokioTimer::new());
-        if let Err(error) = builder.serve_connection(wire, service).await {
+        if let Err(error) = builder.serve_connection(wire, answering).await {
             tracing::debug!(%error, connection = line.number, "connection ended abnormally");
         }
     });
+}
+
+/// Answers by a script.
+pub(crate) struct Scripted {
+    pub(crate) provider: Arc<Provider>,
+    pub(crate) body_max: usize,
+}
+
+impl Service for Scripted {
+    type Body = Answer;
+
+    fn connect(&self) -> u64 {
+        self.provider.log.connect()
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        line: Arc<Line>,
+        request: Request<Incoming>,
+    ) -> io::Result<Response<Answer>> {
+        answer(Arc::clone(&self.provider), line, request, self.body_max).await
+    }
 }
 
 /// The life of one request. An error ends the connection without an answer.

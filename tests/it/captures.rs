@@ -73,19 +73,19 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 /// One call: where, what is asked, what is answered.
 #[derive(Clone)]
-struct Case {
-    path: &'static str,
-    request: Vec<u8>,
+pub(crate) struct Case {
+    pub(crate) path: &'static str,
+    pub(crate) request: Vec<u8>,
     /// As it stands on the wire, perhaps compressed.
-    answer: Vec<u8>,
-    kind: &'static str,
-    coding: Option<&'static str>,
+    pub(crate) answer: Vec<u8>,
+    pub(crate) kind: &'static str,
+    pub(crate) coding: Option<&'static str>,
     /// The provider breaks off at the end of the answer.
-    cut: bool,
+    pub(crate) cut: bool,
 }
 
 impl Case {
-    fn steps(&self) -> Vec<Step> {
+    pub(crate) fn steps(&self) -> Vec<Step> {
         let mut headers = vec![("content-type", self.kind)];
         headers.extend(self.coding.map(|coding| ("content-encoding", coding)));
         let mut steps = vec![Step::Send(chunked(200, &headers))];
@@ -155,7 +155,7 @@ const CALLS: [(&str, &str, &str); 11] = [
 ];
 
 /// Each of the calls clear and compressed, complete and cut; and one that is no words.
-fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (path, request, answer) in CALLS {
         let stream = Path::new(answer).extension().is_some_and(|extension| extension == "sse");

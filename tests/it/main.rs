@@ -32,6 +32,7 @@ mod models;
 mod operations;
 mod otlp;
 mod passthrough;
+mod playback;
 mod presets;
 mod prices;
 mod replay;

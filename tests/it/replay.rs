@@ -21,10 +21,10 @@ use crate::support::raw::{self, Request};
 use crate::support::recordings::{self, Pace};
 
 /// First tokens long enough that a busy machine adds little to them.
-const FAST: &str = "seed = 1\n[default]\nfirst_token = \"100ms\"\ncadence = \"1ms\"\n\
+const FAST: &str = "seed = 1\n[default]\nfirst_token = \"200ms\"\ncadence = \"1ms\"\n\
     output_tokens = 6\ntext = \"All is well.\"\n";
 /// What is planted: 15 % more to the first token, and one in ten calls with wrong arguments.
-const SLOW: &str = "seed = 2\n[default]\nfirst_token = \"115ms\"\ncadence = \"1ms\"\n\
+const SLOW: &str = "seed = 2\n[default]\nfirst_token = \"230ms\"\ncadence = \"1ms\"\n\
     output_tokens = 6\ntext = \"All is well.\"\ntools = { wrong_arguments = 0.1 }\n";
 /// Answers at once.
 const QUICK: &str = "[default]\noutput_tokens = 6\n";
@@ -162,7 +162,7 @@ fn planted(report: &Report, count: usize) {
     let (twin, slower) = (target(report, 1), target(report, 2));
     let ttft = comparison(slower, "ttft");
     assert_eq!(ttft.verdict, Verdict::Slower, "{ttft:?}");
-    assert!((1.10..1.20).contains(&ttft.ratio), "{ttft:?}");
+    assert!((1.05..1.25).contains(&ttft.ratio), "{ttft:?}");
     assert_eq!((ttft.n, ttft.resampled_by.as_str()), ((count * REPEAT) as u64, "session"));
     for metric in ["ttft", "e2e"] {
         let found = comparison(twin, metric);
@@ -248,7 +248,7 @@ async fn what_was_planted_is_found_in_every_dialect_beside_a_running_gateway() {
         "--to",
         "fake/slow",
         "--concurrency",
-        "16",
+        "24",
         "--repeat",
         "3",
         "--margin",

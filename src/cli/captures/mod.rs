@@ -10,7 +10,7 @@ mod grep;
 mod import;
 mod label;
 mod ls;
-mod open;
+pub(in crate::cli) mod open;
 mod progress;
 mod prune;
 mod scrub;

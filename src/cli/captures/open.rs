@@ -23,7 +23,7 @@ pub(super) fn folder(place: &PlaceArgs) -> Result<PathBuf, Exit> {
     place::folder(place.config.as_deref(), place.data_dir.as_deref())
 }
 
-pub(super) fn reader(place: &PlaceArgs) -> Result<Reader, Exit> {
+pub(in crate::cli) fn reader(place: &PlaceArgs) -> Result<Reader, Exit> {
     let folder = folder(place)?;
     unseal(&folder, place)?;
     Reader::open(&folder).map_err(|error| refuse(&error.to_string(), Exit::Environment))
@@ -57,7 +57,7 @@ pub(super) fn unsealed(folder: &Path, place: &PlaceArgs) -> Result<(), Exit> {
 }
 
 /// Says that a query takes long and how far it looks, where texts are looked for without an index of them.
-pub(super) fn forewarn(reader: &Reader, asked: &Query) {
+pub(in crate::cli) fn forewarn(reader: &Reader, asked: &Query) {
     if reader.is_slow(asked) {
         tell(&format!(
             "note: there is no index of texts; text: reads the bodies of the newest {SCANNED_MAX} exchanges"
@@ -65,12 +65,12 @@ pub(super) fn forewarn(reader: &Reader, asked: &Query) {
     }
 }
 
-pub(super) fn now_us() -> i64 {
+pub(in crate::cli) fn now_us() -> i64 {
     i64::try_from(clock::wall_us()).unwrap_or(i64::MAX)
 }
 
 /// A query as it was written; one that cannot be understood is shown with its fault marked.
-pub(super) fn query(text: Option<&str>) -> Result<Query, Exit> {
+pub(in crate::cli) fn query(text: Option<&str>) -> Result<Query, Exit> {
     let Some(text) = text else { return Ok(Query::all()) };
     Query::parse(text, now_us()).map_err(|error| {
         tell(&error.underlined(text));
@@ -87,7 +87,7 @@ pub(super) fn which(which: &WhereArgs) -> Result<Query, Exit> {
     Ok(asked.and(session))
 }
 
-pub(super) fn read<T>(result: Result<T, ReadError>) -> Result<T, Exit> {
+pub(in crate::cli) fn read<T>(result: Result<T, ReadError>) -> Result<T, Exit> {
     result.map_err(|error| refuse(&error.to_string(), Exit::Environment))
 }
 
@@ -136,7 +136,7 @@ pub(super) fn stored(reader: &Reader, row: Listed) -> Result<Stored, Exit> {
 }
 
 /// A line for each part that is damaged.
-pub(super) fn damage(stored: &Stored) -> Vec<String> {
+pub(in crate::cli) fn damage(stored: &Stored) -> Vec<String> {
     let id = &stored.row.id;
     stored.damage.iter().map(|(part, why)| format!("{id}: {part} is damaged: {why}")).collect()
 }

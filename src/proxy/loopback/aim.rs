@@ -11,7 +11,6 @@ use crate::neutral::usage::Usage;
 use crate::price::book::Priced;
 use crate::proxy::endpoint::{Endpoint, ModelPlace};
 use crate::proxy::loopback::hearing;
-use crate::proxy::loopback::run::Unready;
 use crate::proxy::refusal;
 use crate::proxy::state::Shared;
 use crate::report::replay::source::Source;
@@ -35,26 +34,24 @@ pub struct Aim {
     pub price: Option<Price>,
 }
 
-pub(super) fn of(shared: &Shared, target: &Target, source: &Source) -> Result<Aim, Unready> {
+/// Where it leads, or why nowhere.
+pub(super) fn of(shared: &Shared, target: &Target, source: &Source) -> Result<Aim, String> {
     let snapshot = shared.snapshot();
     let spoken: BTreeSet<&str> = source.lines().iter().map(|line| line.dialect.as_str()).collect();
     let mut found = None;
     for dialect in spoken {
         let flag = flag(hearing::dialect(dialect));
         let ask = Ask { model: Some(&target.selector), flag, leaning: flag };
-        let refused = |reason: String| Unready::Target { target: target.to_string(), reason };
         let choice = snapshot.table.decide(ask).map_err(|why| {
             let asked = endpoint(hearing::dialect(dialect), flag);
-            refused(refusal::of_route(&why, &asked).message.into_owned())
+            refusal::of_route(&why, &asked).message.into_owned()
         })?;
-        let provider = snapshot
-            .provider(choice.provider)
-            .ok_or_else(|| refused("no provider serves it".to_owned()))?;
+        let provider =
+            snapshot.provider(choice.provider).ok_or_else(|| "no provider serves it".to_owned())?;
         found.get_or_insert((provider.id.to_string(), choice));
     }
     let Some((provider, choice)) = found else {
-        let reason = "there are no recordings".to_owned();
-        return Err(Unready::Target { target: target.to_string(), reason });
+        return Err("there are no recordings".to_owned());
     };
     let served = choice.model.as_deref().unwrap_or(&target.selector).to_owned();
     let priced = snapshot.settings.prices.book.lookup(&provider, &served);

@@ -74,7 +74,10 @@ pub fn ready(shared: &Shared, plan: Plan, source: Source) -> Result<Ready, Unrea
     let targets = targets(&plan)?;
     let aims = targets
         .iter()
-        .map(|target| aim::of(shared, target, &source))
+        .map(|target| {
+            aim::of(shared, target, &source)
+                .map_err(|reason| Unready::Target { target: target.to_string(), reason })
+        })
         .collect::<Result<Vec<Aim>, Unready>>()?;
     let samples: BTreeMap<u32, Sample> = (0..).zip(source.lines().iter().map(sample)).collect();
     let prices: Vec<Option<Price>> = aims.iter().map(|aim| aim.price).collect();

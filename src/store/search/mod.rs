@@ -14,6 +14,7 @@ mod file;
 mod find;
 mod index;
 mod scan;
+mod sought;
 mod spread;
 mod thread;
 
@@ -24,8 +25,9 @@ use std::time::Duration;
 
 pub use file::{FILE, discard, forget, settle};
 pub use find::State;
-pub(super) use find::{Sought, look_up};
+pub(super) use find::look_up;
 pub(super) use scan::scan;
+pub(super) use sought::Sought;
 pub(super) use spread::spread;
 pub use thread::{Busy, Indexer};
 

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use crate::base::coding;
 use crate::dialect::texts::Texts;
 use crate::store::search::SCANNED_MAX;
-use crate::store::search::find::Sought;
+use crate::store::search::sought::Sought;
 use crate::store::vault::Shelf;
 
 /// Limit: bytes of a body after its coding is undone.

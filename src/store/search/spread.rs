@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::dialect::texts::Texts;
 use crate::store::search::SPREAD_MAX;
-use crate::store::search::find::Sought;
+use crate::store::search::sought::Sought;
 use crate::store::vault::{Segments, Shelf, VaultError};
 
 /// Limit: bytes of the words of one message.

@@ -16,7 +16,8 @@ use crate::store::db;
 use crate::store::query::Query;
 use crate::store::query::page::Page;
 use crate::store::reader::Reader;
-use crate::store::search::find::{Sought, State, look_up};
+use crate::store::search::find::{State, look_up};
+use crate::store::search::sought::Sought;
 use crate::store::search::{Indexer, Limits, discard, file, forget, settle};
 use crate::store::vault::{NoClean, Vault, prune};
 
