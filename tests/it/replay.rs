@@ -2,6 +2,7 @@
 //! what is sent stays apart from traffic, and whatever goes wrong is counted or told.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -43,11 +44,13 @@ fn folder(providers: &[(&str, &str)]) -> tempfile::TempDir {
         [discovery]\nenabled = false\n[capture]\nlevel = \"full\"\n[prices]\nfile = \"prices.json\"\n"
         .to_owned();
     for (id, url) in providers {
-        toml.push_str(&format!(
+        write!(
+            toml,
             "[providers.{id}]\ntype = \"openai-compatible\"\ncost_basis = \"made-up\"\nbaseurl = \"{url}\"\n\
              apikey = \"sk\"\nmodels = [\"fake/{id}\"]\ncompatibility = {{ openai_chat = true, \
              openai_responses = true, anthropic_messages = true, gemini_generate_content = true }}\n"
-        ));
+        )
+        .expect("writing to a string");
     }
     write(folder.path(), &toml);
     folder

@@ -95,17 +95,12 @@ fn refused((status, from_provider): (StatusCode, bool), reading: &Reading, body:
     // The gateway's own word is one in all dialects; what they make of it differs.
     let words = detail.as_deref().unwrap_or_default();
     let own = Code::ALL.iter().find(|code| words.contains(&format!("\"{}\"", code.label())));
-    match own {
-        Some(code) => Fault {
-            source: code.source().label().to_owned(),
-            kind: code.label().to_owned(),
-            detail,
-        },
-        None => {
-            let kind = reading.error.clone().unwrap_or_else(|| format!("http_{status}"));
-            Fault { source: "gateway".to_owned(), kind, detail }
-        }
+    if let Some(code) = own {
+        let (source, kind) = (code.source().label().to_owned(), code.label().to_owned());
+        return Fault { source, kind, detail };
     }
+    let kind = reading.error.clone().unwrap_or_else(|| format!("http_{status}"));
+    Fault { source: "gateway".to_owned(), kind, detail }
 }
 
 fn upstream(kind: String, detail: Option<String>) -> Fault {
