@@ -22,7 +22,7 @@ fn demo(arguments: &[&str], locale: &str) -> Output {
 
 #[test]
 fn the_demo_adds_up() {
-    let output = demo(&["--headless", "--seconds", "5"], "C.UTF-8");
+    let output = demo(&["--headless", "--seconds", "30"], "C.UTF-8");
     let text = String::from_utf8(output.stdout).expect("UTF-8");
     let talk = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{text}\n{talk}");
@@ -53,8 +53,16 @@ fn the_demo_adds_up() {
         "7 failing calls, each diagnosed from the store as what was done to it",
         "nobody told the usage",
         "pinhole usage --data-dir",
+        "replayed requests: each stored under its run",
+        "demo-replay.html",
     ] {
         assert!(text.contains(part), "{part:?} is missing in:\n{text}");
+    }
+    // The identical pair and the planted difference, each by its verdict.
+    for (target, verdict) in [("fake/fast, again", "same"), ("fake/slow", "slower")] {
+        let line = text.lines().find(|line| line.contains(target) && line.contains(" ttft "));
+        let line = line.unwrap_or_else(|| panic!("no {target} in:\n{text}"));
+        assert!(line.ends_with(verdict), "{line}\n{text}");
     }
     for line in text.lines() {
         assert!(line.chars().count() <= 80, "wider than a terminal: {line}");
@@ -69,6 +77,7 @@ fn a_short_demo_in_ascii_says_what_it_left_out() {
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(text.is_ascii(), "{text}");
     assert!(text.contains("stopped by --seconds 1"), "{text}");
+    assert!(text.contains("there was too little time for it"), "{text}");
     assert!(text.contains("pinhole usage --data-dir kept --by model"), "{text}");
 }
 
@@ -104,7 +113,7 @@ fn what_the_demo_kept_can_be_looked_at_and_added_to() {
 fn the_failing_calls_of_the_demo_are_explained() {
     let folder = tempfile::tempdir().expect("a folder");
     let place = folder.path().to_str().expect("UTF-8");
-    let output = demo(&["--headless", "--seconds", "5", "--data-dir", place], "C");
+    let output = demo(&["--headless", "--seconds", "15", "--data-dir", place], "C");
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
     let diagnosed = |more: &[&str]| {
         let mut program = Command::new(env!("CARGO_BIN_EXE_pinhole"));

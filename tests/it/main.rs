@@ -35,6 +35,7 @@ mod passthrough;
 mod playback;
 mod presets;
 mod prices;
+mod replay;
 mod replay_api;
 mod routing;
 mod scrub;

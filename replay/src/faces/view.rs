@@ -240,72 +240,10 @@ pub(crate) fn setting(report: &Report) -> String {
     parts.join(", ")
 }
 
-/// What an interval was resampled by, where that is not sessions, and what this means for it.
-const RESAMPLED: &[(&str, &str)] = &[
-    (
-        "exchange",
-        "There are too few sessions to resample by session: intervals are resampled by exchange, \
-         and too narrow if turns of a session are alike.",
-    ),
-    (
-        "repeat",
-        "There are too few exchanges to resample by: intervals are resampled by repeat, \
-         and say nothing of other requests.",
-    ),
-    ("none", "There is too little to resample: intervals are Student's, and rough."),
-];
-
-/// What has to be known to trust the numbers: what the report says of itself, then its own notes.
+/// What has to be known to trust the numbers, as the report says it.
 pub(crate) fn notes(report: &Report) -> Vec<String> {
-    let mut out = Vec::new();
-    match report.ended.as_str() {
-        "" | "whole" => {}
-        "interrupted" => {
-            out.push("The run was interrupted: this is what had come back by then.".to_owned());
-        }
-        "max_cost" => out.push(
-            "The run stopped at its limit of cost: this is what had come back by then.".to_owned(),
-        ),
-        other => out.push(format!("The run ended early: {}.", words::line(other))),
-    }
-    if !report.interleaved && !report.baseline.is_empty() {
-        out.push(format!(
-            "The baseline ({}) is not interleaved: its times are of another hour than the targets'.",
-            words::line(&report.baseline)
-        ));
-    }
-    if report.schedule.degraded {
-        out.push(format!(
-            "The schedule was not kept (lag p99 {}): times from the intended instant show the sender, too; \
-             read the service_* metrics.",
-            words::micros(report.schedule.lag_p99_us)
-        ));
-    }
-    let compared = report.targets.iter().flat_map(|target| &target.comparisons);
-    for (unit, note) in RESAMPLED {
-        if compared.clone().any(|comparison| comparison.resampled_by == *unit) {
-            out.push((*note).to_owned());
-        }
-    }
-    for (reason, n) in &report.left_out {
-        out.push(format!(
-            "{} recordings were left out: {}.",
-            words::count(*n),
-            words::line(reason)
-        ));
-    }
-    out.extend(report.judge.as_ref().map(judge));
-    for target in report.targets.iter().filter(|target| target.unpriced > 0) {
-        out.push(format!(
-            "{}: {} requests have no price and are in no cost.",
-            words::line(&target.target),
-            words::count(target.unpriced)
-        ));
-    }
-    let said: Vec<String> =
-        report.notes.iter().map(|note| words::harmless(note).into_owned()).collect();
-    out.extend(said);
-    out
+    let said = report.notes.iter().map(|note| words::harmless(note).into_owned());
+    said.chain(report.judge.as_ref().map(judge)).collect()
 }
 
 /// The report without what is no number: comparisons and distributions that could not be worked out are left out whole.

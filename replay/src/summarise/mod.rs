@@ -4,7 +4,7 @@
 //! The baseline is the first target, or with only one target what was captured. Pairs are formed by captured exchange and
 //! repeat; the captured answer stands against every repeat.
 
-use std::collections::BTreeSet;
+mod notes;
 
 use crate::answers;
 use crate::elsewhere::Sums;
@@ -63,8 +63,9 @@ pub fn summarise(table: &Table, names: &[String], options: &Options, mut report:
         })
         .collect();
     correct_family(&mut report.targets);
-    let found = notes(&report);
-    report.notes.extend(found);
+    let mut said = notes::of(&report);
+    said.append(&mut report.notes);
+    report.notes = said;
     report
 }
 
@@ -273,52 +274,6 @@ fn schedule(table: &Table) -> Schedule {
 #[expect(clippy::cast_sign_loss, reason = "lags are never negative")]
 fn whole(value: f64) -> u64 {
     value as u64
-}
-
-/// What a reader has to know, from the numbers themselves.
-fn notes(report: &Report) -> Vec<String> {
-    let mut notes = Vec::new();
-    if !report.interleaved {
-        notes.push(
-            "the baseline was captured earlier and is not interleaved with the targets: its times are of another hour, \
-             and perhaps of warmer caches"
-                .to_owned(),
-        );
-    }
-    let by: BTreeSet<&str> = report
-        .targets
-        .iter()
-        .flat_map(|target| &target.comparisons)
-        .map(|comparison| comparison.resampled_by.as_str())
-        .collect();
-    for by in by {
-        let note = match by {
-            "exchange" => {
-                "fewer than 8 sessions: intervals are resampled by exchange, and are too narrow if exchanges of a session are alike"
-            }
-            "repeat" => {
-                "one exchange, repeated: intervals say how much it varies, nothing about other exchanges"
-            }
-            "none" => "fewer than 8 pairs of something: its interval is Student's, not resampled",
-            _ => continue,
-        };
-        notes.push(note.to_owned());
-    }
-    if report.schedule.degraded {
-        notes.push(format!(
-            "the schedule was not kept (lag p99 {} µs): compare service times, which count from the actual send",
-            report.schedule.lag_p99_us
-        ));
-    }
-    for target in &report.targets {
-        if target.unpriced > 0 {
-            notes.push(format!(
-                "{}: {} answers have no price, its cost leaves them out",
-                target.target, target.unpriced
-            ));
-        }
-    }
-    notes
 }
 
 #[cfg(test)]

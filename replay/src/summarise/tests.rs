@@ -165,8 +165,8 @@ fn errors_are_counted_by_kind_and_stopped_turns_apart() {
     let worst: Vec<&str> = answers.worst.iter().map(|worst| worst.why.as_str()).collect();
     assert_eq!(worst, ["error: upstream_reset", "error: http_429"]);
     assert_eq!((report.schedule.lag_max_us, report.schedule.degraded), (89_000, true));
-    assert!(report.notes.iter().any(|note| note.contains("b: 1 answers have no price")));
-    assert!(report.notes.iter().any(|note| note.contains("service times")));
+    assert!(report.notes.iter().any(|note| note.contains("b: 1 requests have no price")));
+    assert!(report.notes.iter().any(|note| note.contains("service_*")));
 }
 
 #[test]

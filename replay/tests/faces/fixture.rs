@@ -222,7 +222,10 @@ pub(crate) fn report(rows: &[Row]) -> Report {
             ("pinhole".to_owned(), "0.1.0".to_owned()),
             ("system".to_owned(), "linux x86_64, 2 cores".to_owned()),
         ]),
-        notes: vec!["Prices are those of the catalogue of 2026-11-01.".to_owned()],
+        notes: vec![
+            "3 recordings were left out: redacted.".to_owned(),
+            "Prices are those of the catalogue of 2026-11-01.".to_owned(),
+        ],
         formulas: BTreeMap::from([
             ("ttft".to_owned(), "c1 − t0".to_owned()),
             ("tpot".to_owned(), "(cm − c1)/(N − 1), N ≥ 2".to_owned()),

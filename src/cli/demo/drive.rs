@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Response, header};
+use http::{HeaderMap, HeaderValue, Method, Response, header};
 use http_body_util::BodyExt;
 
 use crate::base::sse::Splitter;
@@ -251,7 +251,14 @@ impl Agent {
             Story::WrongKey => "pk-demo-of-last-year".to_owned(),
             _ => self.session.key(),
         };
-        let letter = talk.letter(self.session, turn, &key);
+        let mut letter = talk.letter(self.session, turn, &key);
+        if let Some(pair) = pair {
+            // Each prompt is a conversation of its own: none waits for another when they are sent again.
+            let name = HeaderValue::try_from(format!("{}-{pair}", self.session.name));
+            if let Ok(name) = name {
+                letter.headers.insert(talk::SESSION, name);
+            }
+        }
         let mut call = Call {
             session: self.at,
             dialect,

@@ -4,10 +4,13 @@
 //!  traffic ── what the agents do      stage ── simulated providers, the gateway on a free port, its store, and the records
 //!     │                                 │
 //!  drive ─── sends, reads (talk, answer) ─── audit ── calls, records, providers' logs and bills compared: the exit code
+//!     │                                        │
+//!  again ─── a slice of it replayed ───────────┤
 //!                                              │
 //!                                           summary (page, figures, timeline) ── the text
 //! ```
 
+mod again;
 mod answer;
 mod audit;
 mod bill;
@@ -27,6 +30,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pinhole_replay::engine::Progress;
+
 use crate::base::{clock, task};
 use crate::cli::Exit;
 use crate::cli::args::DemoArgs;
@@ -34,6 +39,7 @@ use crate::cli::terminal::{say, tell};
 use crate::config::env::Environment;
 use crate::upstream::provider::Provider;
 
+use again::Replayed;
 use audit::Arrival;
 use bill::Bill;
 use drive::{Call, Ledger};
@@ -44,6 +50,9 @@ use summary::Report;
 
 /// No call starts in the last part of the time that `--seconds` gives, so that those under way can end.
 const LAST_CALLS: Duration = Duration::from_millis(1_500);
+/// The part of the time that is kept for the replay, and the most of it.
+const REPLAY_SHARE: f64 = 0.4;
+const REPLAY_MAX: Duration = Duration::from_secs(6);
 /// How often the progress line is drawn.
 const PROGRESS: Duration = Duration::from_millis(100);
 /// How long a provider may take to see that its client is gone.
@@ -59,6 +68,8 @@ struct Traces {
     elapsed: Duration,
     origin: String,
     played_out: bool,
+    /// `None`: there was no time for it.
+    replayed: Option<Replayed>,
 }
 
 pub fn run(args: &DemoArgs) -> Exit {
@@ -85,6 +96,7 @@ pub fn run(args: &DemoArgs) -> Exit {
     let mut audit = audit::audit(&rows, &traces.records, &traces.arrivals);
     audit.bills(&bill, &traces.metrics, traces.store.as_ref());
     audit.findings(&rows, findings::of(&data_dir, &rows));
+    audit.differences.extend(traces.replayed.as_ref().and_then(Replayed::difference));
     let report = Report {
         rows: &rows,
         audit: &audit,
@@ -92,6 +104,7 @@ pub fn run(args: &DemoArgs) -> Exit {
         origin: &traces.origin,
         seconds: (!traces.played_out).then_some(args.seconds),
         bill: &bill,
+        replayed: traces.replayed.as_ref(),
         data_dir: &data_dir,
         temporary: args.data_dir.is_none(),
     };
@@ -110,35 +123,56 @@ fn is_utf8(environment: &Environment) -> bool {
     )
 }
 
-/// Sets the stage, plays, clears up.
+/// Sets the stage, plays, sends a slice of it again, clears up.
 async fn perform(limit: Duration, data_dir: &Path) -> io::Result<Traces> {
     let stage = stage::start(data_dir)?;
     let origin = format!("http://{}", stage.gateway.server.address);
     let gateway = as_provider(&stage, &origin)?;
-    let begun = clock::now();
-    let ledger = Ledger::new(begun, begun + limit.saturating_sub(LAST_CALLS).max(limit / 2));
-    let progress = io::stderr()
-        .is_terminal()
-        .then(|| task::spawn("progress line", progress(Arc::clone(&ledger))));
+    let (begun, begun_us) = (clock::now(), clock::wall_us());
+    let kept = LAST_CALLS + limit.mul_f64(REPLAY_SHARE).min(REPLAY_MAX);
+    let ledger = Ledger::new(begun, begun + limit.saturating_sub(kept).max(limit.mul_f64(0.3)));
+    let is_watched = io::stderr().is_terminal();
+    let progress = is_watched.then(|| task::spawn("progress line", progress(Arc::clone(&ledger))));
     let played_out = drive::play(&gateway, &ledger).await;
     let elapsed = clock::now().saturating_duration_since(begun);
     if let Some(progress) = progress {
         progress.abort();
+    }
+    let calls = ledger.calls();
+    // What arrives from here on is the replay's.
+    let met: Vec<usize> = stage.providers.iter().map(|one| one.handle.requests().len()).collect();
+    let since_us = i64::try_from(begun_us).unwrap_or(i64::MAX);
+    let shared = Arc::clone(&stage.gateway.shared);
+    let told = |progress: &Progress| {
+        if is_watched {
+            draw(&format!("{} of {} requests sent again", progress.done, progress.planned));
+        }
+    };
+    let mut replayed =
+        again::perform(&shared, data_dir, &calls, since_us, begun + limit, told).await?;
+    drop(shared);
+    if is_watched {
         draw("");
     }
     let Remains { providers, records, metrics, store } = stage.end().await;
     let mut arrivals = Vec::new();
-    for provider in providers {
+    let mut again = 0;
+    for (provider, met) in providers.into_iter().zip(met) {
         let handle = provider.handle;
         // The last connection that was given up may not have been seen as closed yet.
         let ended = |seen: &[crate::simulate::record::Seen]| seen.iter().all(|s| s.end.is_some());
         handle.wait(CLOSE_MAX, ended).await;
         let seen = handle.requests();
-        arrivals.extend(seen.iter().map(|seen| Arrival::of(provider.id, seen)));
+        again += seen.len().saturating_sub(met);
+        arrivals.extend(seen.iter().take(met).map(|seen| Arrival::of(provider.id, seen)));
         handle.stop();
     }
-    let calls = ledger.calls();
-    Ok(Traces { calls, records, arrivals, metrics, store, elapsed, origin, played_out })
+    if let Some(replayed) = &mut replayed {
+        replayed.arrived = again;
+        replayed.stored =
+            again::stored(data_dir, &replayed.report.run_id).map_err(io::Error::other)?;
+    }
+    Ok(Traces { calls, records, arrivals, metrics, store, elapsed, origin, played_out, replayed })
 }
 
 /// The gateway as its clients see it: a provider at another address.

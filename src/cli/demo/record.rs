@@ -70,6 +70,8 @@ pub(crate) struct Keep(pub(crate) Arc<Mutex<Vec<Record>>>);
 impl Sink for Keep {
     fn take(&mut self, batch: &[Box<Exchange>], _dropped: u64) {
         let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        records.extend(batch.iter().map(|exchange| Record::of(exchange)));
+        // What a run sends again is no traffic: it is in the store alone.
+        let traffic = batch.iter().filter(|exchange| exchange.replay.is_none());
+        records.extend(traffic.map(|exchange| Record::of(exchange)));
     }
 }

@@ -26,7 +26,7 @@ const FAST: &str = r#"
 seed = 8
 [default]
 expect_key = "sk-provider-fast"
-first_token = { lognormal = { median = "110ms", sigma = 0.08 } }
+first_token = { lognormal = { median = "200ms", sigma = 0.06 } }
 cadence = { exponential = { mean = "7ms" } }
 output_tokens = { uniform = [24, 56] }
 cached = 0.4
@@ -35,7 +35,7 @@ const SLOW: &str = r#"
 seed = 7
 [default]
 expect_key = "sk-provider-slow"
-first_token = { lognormal = { median = "126.5ms", sigma = 0.08 } }
+first_token = { lognormal = { median = "230ms", sigma = 0.06 } }
 cadence = { exponential = { mean = "7ms" } }
 output_tokens = { uniform = [24, 56] }
 cached = 0.4

@@ -3,9 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
+use pinhole_replay::faces::words;
+
 use crate::exchange::outcome::Outcome;
 use crate::neutral::kind::Dialect;
 
+use super::again::{self, Replayed};
 use super::audit::{Audit, Row};
 use super::bill::{Bill, Item};
 use super::figures::{self, Comparison, quantile};
@@ -24,6 +27,8 @@ pub(crate) struct Report<'a> {
     pub(crate) seconds: Option<u64>,
     /// What the records add up to.
     pub(crate) bill: &'a Bill,
+    /// What came of the slice that was sent again.
+    pub(crate) replayed: Option<&'a Replayed>,
     pub(crate) data_dir: &'a Path,
     /// Nobody chose the directory.
     pub(crate) temporary: bool,
@@ -41,6 +46,7 @@ pub(crate) fn render(report: &Report<'_>, mut page: Page) -> String {
     comparison(report, &mut page);
     troubles(report, &mut page);
     sums(report, &mut page);
+    verdicts(report, &mut page);
     next(report, &mut page);
     page.into_text()
 }
@@ -259,7 +265,7 @@ fn comparison(report: &Report<'_>, page: &mut Page) {
     page.line(&format!(
         "  geometric mean of the pairs; the middle half lie within {low:.2}x{to}{high:.2}x"
     ));
-    page.line("  (scripted: 1.15x; a verdict needs the statistics of replay, not built yet)");
+    page.line("  (scripted: 1.15x; the replay at the end has the verdict)");
 }
 
 fn troubles(report: &Report<'_>, page: &mut Page) {
@@ -365,8 +371,14 @@ fn sums(report: &Report<'_>, page: &mut Page) {
             dollars(report.bill.total(Item::Cost))
         ),
     ];
-    for line in lines {
-        page.wrapped(&fine, &line);
+    let again = report.replayed.map(|replayed| {
+        format!(
+            "{} replayed requests: each stored under its run, in no metric and on no bill",
+            grouped(replayed.stored as u64)
+        )
+    });
+    for line in lines.iter().chain(&again) {
+        page.wrapped(&fine, line);
     }
 }
 
@@ -381,6 +393,54 @@ fn dollars(nanodollars: u64) -> String {
     format!("${}.{:06}", grouped(micros / 1_000_000), micros % 1_000_000)
 }
 
+/// One model twice and another once, on the same captured requests: what the statistics make of it.
+fn verdicts(report: &Report<'_>, page: &mut Page) {
+    page.heading("replay: the captured requests, sent again and compared");
+    let Some(replayed) = report.replayed else {
+        page.wrapped(
+            "  ",
+            "there was too little time for it; --seconds 15 has room, on a busy machine more",
+        );
+        return;
+    };
+    let whole = &replayed.report;
+    page.wrapped(
+        "  ",
+        &format!(
+            "{} requests, {} times to each, by turns ({}): to fake/fast, to fake/fast again and to fake/slow. \
+             Ratios are to the first; within {:.0} % counts as the same.",
+            whole.recordings,
+            whole.plan.repeat,
+            whole.plan.pace,
+            again::MARGIN * 100.0
+        ),
+    );
+    page.blank();
+    page.line("  target             metric       p50     ratio   95 % interval     n  verdict");
+    for (number, name) in [(1, "fake/fast, again"), (2, "fake/slow")] {
+        for (metric, name) in [("ttft", name), ("e2e", "")] {
+            let Some(found) = replayed.comparison(number, metric) else { continue };
+            let [low, high] = found.ci95;
+            let to = page.marks.to;
+            page.line(&format!(
+                "  {name:<17}  {metric:<6}  {:>8}  {:>7.2}x  {:>14}  {:>4}  {}",
+                replayed.p50_us(number, metric).map(time).unwrap_or_default(),
+                found.ratio,
+                format!("{low:.2}{to}{high:.2}"),
+                found.n,
+                words::verdict(found.verdict),
+            ));
+        }
+    }
+    page.line("  (scripted: fake/slow takes 1.15x as long to its first token)");
+    if whole.ended != "whole" {
+        page.wrapped("  ", "ended early, by --seconds; more time gives narrower intervals");
+    }
+    page.blank();
+    page.line("  the whole report, with pictures:");
+    page.line(&format!("      {}", replayed.page.display()));
+}
+
 fn next(report: &Report<'_>, page: &mut Page) {
     page.heading("what to try next");
     for (command, words) in [
@@ -388,6 +448,7 @@ fn next(report: &Report<'_>, page: &mut Page) {
         ("pinhole simulate", "a provider to play with, faults included"),
         ("pinhole route MODEL", "where a model name goes, and why"),
         ("pinhole check", "what a configuration resolves to"),
+        ("pinhole replay --help", "captured traffic, sent again elsewhere"),
     ] {
         page.line(&format!("  {command:<32}  {words}"));
     }
@@ -404,5 +465,5 @@ fn next(report: &Report<'_>, page: &mut Page) {
     };
     page.wrapped("      ", place);
     page.blank();
-    page.wrapped("  ", "not built yet: the terminal UI, replay");
+    page.wrapped("  ", "not built yet: the terminal UI");
 }

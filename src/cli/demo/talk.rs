@@ -19,6 +19,9 @@ const RESULT: &str = "src/session.rs:118: let expires = clock.now() + TTL;\n\
 /// The smallest PNG there is: one pixel.
 const PICTURE: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
+/// What names a session, of clients that have no name of their own for it.
+pub(crate) const SESSION: HeaderName = HeaderName::from_static("x-session-id");
+
 /// The history of one session in one dialect.
 #[derive(Debug)]
 pub(crate) struct Talk {

@@ -6,7 +6,7 @@ use crate::neutral::kind::Dialect;
 /// Prompts that are sent to both models.
 pub(crate) const PAIRS: usize = 48;
 /// Sessions that share the pairs.
-pub(crate) const LANES: usize = 4;
+pub(crate) const LANES: usize = 8;
 /// The two models compared.
 pub(crate) const FAST: &str = "fake/fast";
 pub(crate) const SLOW: &str = "fake/slow";

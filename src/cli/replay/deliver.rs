@@ -73,9 +73,15 @@ pub(super) fn deliver(
     Ok(if open { Exit::Done } else { Exit::Failed })
 }
 
-type Made<'a> = (&'a Report, &'a Journaled, &'a [Finding]);
+/// A report, the rows that it is of, and what the gates found.
+pub(in crate::cli) type Made<'a> = (&'a Report, &'a Journaled, &'a [Finding]);
 
-fn write(file: &str, (report, journaled, findings): Made<'_>, folder: &Path) -> io::Result<()> {
+/// Writes the form that the file's ending names; texts of answers come from the store in `folder`.
+pub(in crate::cli) fn write(
+    file: &str,
+    (report, journaled, findings): Made<'_>,
+    folder: &Path,
+) -> io::Result<()> {
     let mut out = private::create(&path(Path::new(file)))?;
     match form(file) {
         "json" => out.write_all(json::draw(report)?.as_bytes())?,

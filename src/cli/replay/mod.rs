@@ -6,7 +6,7 @@
 
 pub mod args;
 mod choices;
-mod deliver;
+pub(in crate::cli) mod deliver;
 mod watch;
 
 use std::io::{BufRead, IsTerminal};

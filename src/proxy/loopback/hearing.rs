@@ -8,6 +8,7 @@ use pinhole_replay::recording::{Fault, Recording, Usage};
 use crate::base::sse::Splitter;
 use crate::dialect::messages;
 use crate::dialect::reader::Reader;
+use crate::neutral::failure::Code;
 use crate::neutral::kind::{Dialect, Operation};
 use crate::neutral::message::{Message, Part};
 use crate::neutral::reading::{Content, Reading};
@@ -98,8 +99,9 @@ impl Hearing {
         if let Some(error) = &reading.error {
             return Some(upstream(error.clone(), None));
         }
-        // A stream that broke off is no answer, whatever had come of it.
-        (self.events && !reading.ended).then(|| upstream("truncated".to_owned(), None))
+        // A stream that broke off is no answer, whatever had come of it; nor is a page where a document was due.
+        let kind = if self.events { "truncated" } else { "invalid_answer" };
+        (!reading.ended).then(|| upstream(kind.to_owned(), None))
     }
 }
 
@@ -109,6 +111,13 @@ fn refused((status, from_provider): (StatusCode, bool), reading: &Reading, body:
     let detail = Some(beginning.into_owned());
     if from_provider {
         return upstream(format!("http_{status}"), detail);
+    }
+    // The gateway's own word is one in all dialects; what they make of it differs.
+    let words = detail.as_deref().unwrap_or_default();
+    let own = Code::ALL.iter().find(|code| words.contains(&format!("\"{}\"", code.label())));
+    if let Some(code) = own {
+        let (source, kind) = (code.source().label().to_owned(), code.label().to_owned());
+        return Fault { source, kind, detail };
     }
     let kind = reading.error.clone().unwrap_or_else(|| format!("http_{status}"));
     Fault { source: "gateway".to_owned(), kind, detail }

@@ -88,7 +88,9 @@ pub(crate) fn stream(mut reply: Reply) -> Vec<Event> {
     for (index, block) in blocks(&mut reply).into_iter().enumerate() {
         let start =
             json!({"type": "content_block_start", "index": index, "content_block": block.opening});
-        put("content_block_start", Beat::Now, start);
+        // The name of a tool is something that the model says: it takes the time of a token.
+        let is_call = block.opening["type"] == "tool_use";
+        put("content_block_start", if is_call { Beat::Token } else { Beat::Now }, start);
         if index == 0 {
             put("ping", Beat::Now, json!({"type": "ping"}));
         }

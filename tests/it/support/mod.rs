@@ -4,6 +4,7 @@ pub mod certificates;
 pub mod gateway;
 pub mod proxy;
 pub mod raw;
+pub mod recordings;
 pub mod upstream;
 
 use std::time::Duration;
