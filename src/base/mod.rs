@@ -1,5 +1,6 @@
 //! Ground: knows nothing of LLMs or HTTP servers.
 
+pub mod aside;
 pub mod clock;
 pub mod coding;
 pub mod fold;

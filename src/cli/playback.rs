@@ -56,14 +56,16 @@ fn play(args: &PlaybackArgs) -> Result<Exit, Exit> {
     let running = collection
         .serve(listener, options)
         .map_err(|error| refuse(&format!("playback cannot start: {error}"), Exit::Environment))?;
-    if args.json {
-        let mut serving = serving;
-        serving["url"] = Value::from(running.url());
-        said(&serving.to_string());
-    } else {
-        say(&format!("playback on {} {talk}", running.url()));
-    }
-    watch(&running, args.json).map_err(|error| {
+    let banner = || {
+        if args.json {
+            let mut serving = serving;
+            serving["url"] = Value::from(running.url());
+            said(&serving.to_string());
+        } else {
+            say(&format!("playback on {} {talk}", running.url()));
+        }
+    };
+    watch(&running, args.json, banner).map_err(|error| {
         refuse(&format!("signals cannot be watched: {error}"), Exit::Environment)
     })?;
     let counts = running.counts();
@@ -285,13 +287,19 @@ fn banner(collection: &Collection) -> String {
     lines.join("\n  ")
 }
 
-/// Tells misses and counts until a signal comes.
-fn watch(running: &Handle, is_json: bool) -> io::Result<()> {
+/// Tells misses and counts until a signal comes. `ready` is called when signals are watched: whoever has read that it serves
+/// may send one.
+fn watch(running: &Handle, is_json: bool, ready: impl FnOnce()) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut before = Counts::default();
     runtime.block_on(async {
         let ended = serve::end_signal();
         tokio::pin!(ended);
+        // The first look at it is what begins to watch.
+        if let Ok(stopped) = tokio::time::timeout(std::time::Duration::ZERO, &mut ended).await {
+            return stopped;
+        }
+        ready();
         loop {
             let stopped = tokio::time::timeout(TICK, &mut ended).await;
             told(running, is_json, &mut before);

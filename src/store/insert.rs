@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use rusqlite::{CachedStatement, Connection, ToSql};
 
+use crate::base::aside;
 use crate::neutral::usage::UsageSource;
 use crate::store::apart::alone;
 use crate::store::detail::Detail;
@@ -59,6 +60,7 @@ pub(super) fn insert<'b>(
                     done.without_bodies += 1;
                     Kept { flags: flags::SHED, ..Kept::default() }
                 });
+            aside::let_others_on();
         }
         match insert_one(connection, &mut records, memory, (seq, row, kept)) {
             Ok(()) => {

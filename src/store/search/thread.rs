@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use crate::base::aside;
 use crate::store::db;
 use crate::store::search::scan::Read;
 use crate::store::search::{Limits, file, index};
@@ -42,9 +43,11 @@ impl Indexer {
     ) -> std::io::Result<Self> {
         let (stop, stopped) = sync_channel(1);
         let work = Work { folder: folder.to_owned(), limits, busy, read, stopped };
-        let thread = std::thread::Builder::new()
-            .name("pinhole-search".to_owned())
-            .spawn(move || work.run())?;
+        let thread =
+            std::thread::Builder::new().name("pinhole-search".to_owned()).spawn(move || {
+                aside::stand_aside();
+                work.run();
+            })?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 

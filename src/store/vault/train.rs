@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 
 use rusqlite::{Connection, OpenFlags, params};
 
+use crate::base::aside;
 use crate::base::clock;
 use crate::store::vault::dictionaries::LEVEL;
 use crate::store::vault::dictionaries::{self, Current, Slot, TRAINED_MIN};
@@ -103,6 +104,7 @@ impl Training {
         let path = connection.path().filter(|path| !path.is_empty())?.to_owned();
         let (done, outcome) = sync_channel(1);
         let work = move || {
+            aside::stand_aside();
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let trained = Connection::open_with_flags(path, flags)
                 .map_err(VaultError::from)
