@@ -519,6 +519,11 @@ const NOT_BY_EXCHANGES: &[(Metric, &str)] = &[
     (Metric::InFlight, "the data path, while requests run"),
     (Metric::OtlpExports, "the exporter, where there is one"),
     (Metric::PriceListTimestamp, "the price list, when it is loaded"),
+    (Metric::ReplayRequests, "runs of replays"),
+    (Metric::ReplayCost, "runs of replays"),
+    (Metric::ReplayFirstToken, "runs of replays"),
+    (Metric::ReplayDuration, "runs of replays"),
+    (Metric::ReplayLag, "runs of replays"),
 ];
 
 #[test]
