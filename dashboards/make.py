@@ -13,10 +13,11 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from source import latency, overview, providers, tokens_cost  # noqa: E402  (the path is set above)
+from source import latency, overview, providers, replay, tokens_cost  # noqa: E402  (the path is set above)
 
 HERE = pathlib.Path(__file__).parent
-DASHBOARDS = {"overview": overview, "latency": latency, "tokens-cost": tokens_cost, "providers": providers}
+DASHBOARDS = {"overview": overview, "latency": latency, "tokens-cost": tokens_cost, "providers": providers,
+              "replay": replay}
 BEGIN, END = "<!-- made by make.py: begin -->\n", "<!-- made by make.py: end -->\n"
 METRIC = re.compile(r"\b(?:pinhole|process)_[a-z0-9_]+")
 
@@ -31,8 +32,9 @@ def page(built):
     """The part of README.md that follows from the dashboards: panel, what it shows, metrics."""
     parts = []
     for name, board in built.items():
-        parts.append(f"## {name}\n\n{board['description']} File: [{name}.json]({name}.json).\n\n"
-                     f"![{board['title']}](../docs/img/dashboards-{name}.png)\n\n"
+        picture = f"../docs/img/dashboards-{name}.png"
+        shown = f"![{board['title']}]({picture})\n\n" if (HERE / picture).exists() else ""
+        parts.append(f"## {name}\n\n{board['description']} File: [{name}.json]({name}.json).\n\n{shown}"
                      "| panel | shows | metrics |\n|---|---|---|\n")
         for panel in board["panels"]:
             if panel["type"] != "row":

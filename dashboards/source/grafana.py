@@ -1,6 +1,6 @@
 """The parts a dashboard is made of, as Grafana's classic JSON: selectors, panels, variables, the grid.
 
-Only what our four dashboards use. Every panel gets a unit and a description, every query the data-source variable; the
+Only what our dashboards use. Every panel gets a unit and a description, every query the data-source variable; the
 grid is filled row by row, so that panels can't overlap.
 """
 
@@ -45,6 +45,12 @@ FILTERS = {
     "pinhole_price_list_timestamp_seconds": (),
     "pinhole_start_time_seconds": (),
     "pinhole_build_info": (),
+    "pinhole_replay_running": (),
+    "pinhole_replay_requests_total": (),
+    "pinhole_replay_cost_usd_total": (),
+    "pinhole_replay_time_to_first_token_seconds": (),
+    "pinhole_replay_request_duration_seconds": (),
+    "pinhole_replay_lag_seconds": (),
     "process_cpu_seconds_total": (),
     "process_resident_memory_bytes": (),
 }

@@ -79,7 +79,8 @@ pub struct Price {
 }
 
 impl Price {
-    fn cost(&self, input: u64, cached: u64, output: u64) -> i64 {
+    /// What so many tokens cost; of the input, `cached` are read from a cache.
+    pub fn cost(&self, input: u64, cached: u64, output: u64) -> i64 {
         let cached = cached.min(input);
         let fresh = (input - cached) as f64 * self.input;
         let read = cached as f64 * self.cached.unwrap_or(self.input);
@@ -101,6 +102,19 @@ pub struct Estimate {
     pub worst_nanousd: Option<i64>,
     /// Requests whose tokens are guessed.
     pub guessed: u64,
+}
+
+impl Estimate {
+    /// Adds what another part of the run will come to.
+    pub fn add(&mut self, other: &Self) {
+        let sum = |one: Option<i64>, other: Option<i64>| Some(one?.saturating_add(other?));
+        self.requests += other.requests;
+        self.input_tokens += other.input_tokens;
+        self.output_tokens += other.output_tokens;
+        self.cost_nanousd = sum(self.cost_nanousd, other.cost_nanousd);
+        self.worst_nanousd = sum(self.worst_nanousd, other.worst_nanousd);
+        self.guessed += other.guessed;
+    }
 }
 
 /// All targets' estimates, from samples by the recordings' numbers. Prices are by target.

@@ -192,6 +192,11 @@ pub struct Journaled {
 }
 
 impl Journaled {
+    /// Whether all targets' rows of a pair were written in one part.
+    pub fn is_finished(&self, pair: u32, repeat: u16) -> bool {
+        self.finished.contains(&(pair, repeat))
+    }
+
     /// The groups that need not be sent again: those of which all targets' rows were written in one part. Where answers are
     /// fed on, only those of sessions that are whole: what was answered is not kept.
     pub fn done(&self, outline: &Outline, is_live: bool) -> Groups {
@@ -309,6 +314,7 @@ impl Reading {
     fn row(&mut self, mut row: Row) {
         self.made.spent_nanousd +=
             row.cost_nanousd.filter(|_| row.target.is_some()).unwrap_or_default();
+        self.made.spent_nanousd += row.judge_nanousd();
         row.intended_us += self.shift_us;
         row.sent_us += self.shift_us;
         row.ended_us += self.shift_us;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::plan::Step;
 use crate::row::CAPTURED;
 
 pub const SCHEMA: u32 = 1;
@@ -29,6 +30,15 @@ pub struct Report {
     pub sessions: u64,
     pub targets: Vec<Target>,
     pub schedule: Schedule,
+    /// What came of each rate of a sweep, an entry a target, in the order in which they were tried; empty: it was none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
+    /// What asking a judge came to, where one was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judge: Option<Judge>,
+    /// What the plan's conditions came to, where the run's host held them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<Gated>,
     pub environment: BTreeMap<String, String>,
     /// What the reader has to know to trust the numbers, in sentences.
     pub notes: Vec<String>,
@@ -68,6 +78,31 @@ pub struct Plan {
     pub seed: u64,
     pub margin: f64,
     pub polite: bool,
+}
+
+/// The questions that a judge was asked. Their cost is in no target's.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Judge {
+    pub target: String,
+    /// Requests to the judge: two a pair.
+    pub asked: u64,
+    /// Those that came back without a verdict.
+    pub failed: u64,
+    /// Pairs of which it said another thing in the other order.
+    pub inconsistent: u64,
+    pub cost_usd: Option<f64>,
+}
+
+/// One condition of `fail_if`, held against the report.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Gated {
+    pub condition: String,
+    /// `pass`, `fail`, `cannot tell`.
+    pub outcome: String,
+    /// The numbers that decided it.
+    pub sentences: Vec<String>,
 }
 
 /// How well the schedule was kept.

@@ -61,12 +61,29 @@ pub struct Row {
     /// Against the baseline's answer of the same pair and repeat; `None`: this is the baseline, or one of them has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub likeness: Option<Likeness>,
+    /// What asking a judge about this answer came to; `None`: nobody was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judge: Option<Asking>,
     /// What other tools' formulas need beside the metrics; only of streams with content.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub marks: Option<Marks>,
     /// Arrivals of content, thinned to at most [`ARRIVALS_MAX`], for timelines.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub arrivals: Vec<Arrival>,
+}
+
+/// The questions put to a judge about one pair of answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Asking {
+    pub asked: u8,
+    /// Without a verdict: no answer, or none that could be read.
+    pub failed: u8,
+    /// It changed its mind with the order.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub inconsistent: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_nanousd: Option<i64>,
 }
 
 /// The ends of a stream, from the run's zero, and how many pieces it came in.
@@ -178,6 +195,11 @@ pub struct Likeness {
 }
 
 impl Row {
+    /// What asking a judge about it cost.
+    pub fn judge_nanousd(&self) -> i64 {
+        self.judge.and_then(|judge| judge.cost_nanousd).unwrap_or_default()
+    }
+
     pub fn job(&self) -> Job {
         Job { pair: self.pair, target: self.target, repeat: self.repeat }
     }

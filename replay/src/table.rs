@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::elsewhere::Stream;
 use crate::measure::METRICS;
 use crate::recording::Usage;
+use crate::report::Judge;
 use crate::row::{Likeness, Metrics, Row};
 
 /// The kind of fault of a turn that was not sent, because its branch had no way on.
@@ -23,6 +24,7 @@ pub struct Table {
     sessions: HashMap<String, u32>,
     kinds: Names,
     losses: Names,
+    judge: Judge,
 }
 
 /// One target's rows, or the captured ones, by pair and repeat.
@@ -54,6 +56,7 @@ impl Table {
         if row.warmup {
             return;
         }
+        self.asked(row);
         let usage = row.usage.clone().unwrap_or_default();
         let tokens = |of: fn(&Usage) -> Option<i64>| of(&usage).unwrap_or_default().max(0);
         let cell = Cell {
@@ -72,6 +75,22 @@ impl Table {
             losses: row.losses.iter().map(|loss| self.losses.number(loss)).collect(),
         };
         self.columns.entry(row.target).or_default().insert((row.pair, row.repeat), cell);
+    }
+
+    fn asked(&mut self, row: &Row) {
+        let Some(asking) = row.judge else { return };
+        let judge = &mut self.judge;
+        judge.asked += u64::from(asking.asked);
+        judge.failed += u64::from(asking.failed);
+        judge.inconsistent += u64::from(asking.inconsistent);
+        if let Some(cost) = asking.cost_nanousd {
+            judge.cost_usd = Some(judge.cost_usd.unwrap_or_default() + cost as f64 / 1e9);
+        }
+    }
+
+    /// What asking a judge came to, without its name.
+    pub(crate) fn judge(&self) -> &Judge {
+        &self.judge
     }
 
     /// The rows of a target; `None`: the captured ones.

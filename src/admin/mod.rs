@@ -8,6 +8,7 @@ pub mod metrics;
 pub mod pricing;
 pub mod problem;
 pub mod read;
+pub mod replays;
 pub mod runs;
 pub mod usage;
 pub mod views;
@@ -45,7 +46,8 @@ fn app(shared: Arc<Shared>) -> Router {
         .route("/api/sessions/{id}/labels", post(exchanges::label_session))
         .route("/api/sessions/{id}/labels/{*name}", delete(exchanges::unlabel_session))
         .route("/api/runs", get(runs::list))
-        .route("/api/runs/{id}", get(runs::one))
+        .route("/api/runs/{id}", get(runs::one).delete(runs::stop))
+        .route("/api/replays", post(replays::begin))
         .route("/api/usage", get(usage::json))
         .route("/api/usage.csv", get(usage::csv))
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), guard::admit));

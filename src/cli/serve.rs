@@ -322,6 +322,8 @@ async fn drain_until(gateway: Gateway, hurry: impl Future<Output = ()>) {
     let Gateway { server, shared, observer } = gateway;
     let limit = shared.snapshot().settings.server.drain;
     shared.drain();
+    // A run ends with a report of what came back; what it sends counts as running requests.
+    shared.runs.stop_all();
     let running = shared.in_flight();
     if running > 0 {
         tracing::info!(
@@ -332,7 +334,7 @@ async fn drain_until(gateway: Gateway, hurry: impl Future<Output = ()>) {
     }
     let until = clock::now() + limit;
     let emptied = async {
-        while shared.in_flight() > 0 && clock::now() < until {
+        while (shared.in_flight() > 0 || !shared.runs.is_idle()) && clock::now() < until {
             tokio::time::sleep(DRAIN_LOOK).await;
         }
     };

@@ -24,6 +24,7 @@ pub mod refusal;
 pub mod relay;
 pub mod replays;
 pub mod reply;
+pub mod runs;
 pub mod server;
 pub mod socket;
 pub mod state;

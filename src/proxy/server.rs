@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -54,22 +55,18 @@ struct Listening {
 pub fn start(listener: &TcpListener, shared: &Arc<Shared>, workers: usize) -> io::Result<Server> {
     let settings = Arc::clone(&shared.snapshot().settings);
     let tls = settings.server.tls.as_ref().map(acceptor).transpose()?;
-    start_with(listener, shared, workers, tls)
+    start_with(listener, shared, 0..workers, tls)
 }
 
-/// The same in the clear, whatever is configured: for the gateway's own requests over loopback.
-pub fn start_plain(
-    listener: &TcpListener,
-    shared: &Arc<Shared>,
-    workers: usize,
-) -> io::Result<Server> {
-    start_with(listener, shared, workers, None)
+/// The same in the clear, whatever is configured, by workers of their own: for the gateway's own requests over loopback.
+pub fn start_plain(listener: &TcpListener, shared: &Arc<Shared>) -> io::Result<Server> {
+    start_with(listener, shared, shared.run_workers(), None)
 }
 
 fn start_with(
     listener: &TcpListener,
     shared: &Arc<Shared>,
-    workers: usize,
+    workers: Range<usize>,
     tls: Option<TlsAcceptor>,
 ) -> io::Result<Server> {
     let address = listener.local_addr()?;
@@ -80,8 +77,8 @@ fn start_with(
         tls,
     };
     let (stop, stopped) = watch::channel(false);
-    let mut threads = Vec::with_capacity(workers);
-    for index in 0..workers {
+    let mut threads = Vec::with_capacity(workers.len());
+    for index in workers {
         let listener = listener.try_clone()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let worker = Arc::new(Worker { index, shared: Arc::clone(shared) });

@@ -12,12 +12,16 @@ use crate::config::settings::Settings;
 use crate::observe::prices::PricesInForce;
 use crate::observe::queue::Queue;
 use crate::proxy::ids::Ids;
+use crate::proxy::runs::Runs;
 use crate::route::table::{Entry, Served, Table};
 use crate::store::Counters as StoreCounters;
 use crate::telemetry::instruments::{Configured, Gauge, Telemetry, Within};
 use crate::telemetry::metrics::Metric;
 use crate::upstream::client::Client;
 use crate::upstream::provider::{Model, Provider};
+
+/// Workers that serve a run of replays, beside those that serve traffic.
+pub const RUN_WORKERS: usize = 2;
 
 /// Everything that lives as long as the process.
 pub struct Shared {
@@ -35,6 +39,8 @@ pub struct Shared {
     pub connections: AtomicU64,
     /// What providers handed out, for the calls that come back for it.
     pub ids: Arc<Ids>,
+    /// Runs of replays that were asked for over the operations API.
+    pub runs: Runs,
     /// What the observer prices by; follows the configuration.
     prices: Arc<PricesInForce>,
 }
@@ -84,7 +90,8 @@ impl Snapshot {
                 telemetry.gauge(Metric::InFlight, &[&provider.id])
             }
         });
-        let clients = (0..workers)
+        // A run's connections are its own: they end with it, and no traffic is on them.
+        let clients = (0..workers + RUN_WORKERS)
             .map(|_| settings.providers.iter().map(|one| Arc::new(Client::new(one))).collect())
             .collect();
         let provider_places = settings
@@ -233,6 +240,7 @@ impl Shared {
         telemetry: Arc<Telemetry>,
     ) -> Arc<Self> {
         let snapshot = Snapshot::new(settings, workers, HashMap::new(), &telemetry);
+        let runs = Runs::new(telemetry.gauge(Metric::ReplayRunning, &[]));
         Arc::new(Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             queue,
@@ -244,12 +252,18 @@ impl Shared {
             replaced: Notify::new(),
             connections: AtomicU64::new(0),
             ids: Arc::default(),
+            runs,
             prices,
         })
     }
 
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+
+    /// The numbers of the workers that serve a run of replays.
+    pub fn run_workers(&self) -> std::ops::Range<usize> {
+        self.workers..self.workers + RUN_WORKERS
     }
 
     /// What the store counts; `None`: nothing is kept.

@@ -1,7 +1,7 @@
 //! The budget of time series: one for each metric, one for all. Past it, label values collapse to `other`.
 //!
 //! ```text
-//!  as asked ──full──► model=other ──full──► provider, model, status, key = other
+//!  as asked ──full──► model=other ──full──► provider, model, status, key, target = other
 //! ```
 //!
 //! Limit: `series_max`, plus the last step's series, which are few: closed sets alone.
@@ -14,7 +14,7 @@ use crate::telemetry::metrics::{Metric, TABLE};
 pub const OTHER: &str = "other";
 
 /// Labels whose values come from the configuration or from a provider, in the order in which they are given up.
-const STEPS: [&[&str]; 2] = [&["model"], &["provider", "model", "status", "key"]];
+const STEPS: [&[&str]; 2] = [&["model"], &["provider", "model", "status", "key", "target"]];
 
 /// What has been admitted so far.
 #[derive(Debug)]

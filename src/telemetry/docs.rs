@@ -50,7 +50,7 @@ fn metrics() -> String {
         let Declaration { name, kind, labels, help, origin, .. } = declaration;
         let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
         let live = match origin {
-            Origin::Exchanges => "",
+            Origin::Exchanges | Origin::Runs => "",
             Origin::Watched | Origin::Set => " *live*",
         };
         let row = (kind.word(), labels.join(", "));

@@ -121,7 +121,7 @@ impl Telemetry {
     fn begin(&self) {
         for (metric, values) in FROM_START {
             match metric.declaration().origin {
-                Origin::Exchanges => self.counter(*metric, values).add(0),
+                Origin::Exchanges | Origin::Runs => self.counter(*metric, values).add(0),
                 Origin::Watched | Origin::Set => self.gauge(*metric, values).set(0),
             }
         }
@@ -264,7 +264,7 @@ impl Vector {
                 let options = HistogramOpts::new(name, help).buckets(bounds.to_vec());
                 Self::Histogram(HistogramVec::new(options, labels)?, bounds)
             }
-            (Kind::Counter | Kind::Money, Origin::Exchanges) => {
+            (Kind::Counter | Kind::Money, Origin::Exchanges | Origin::Runs) => {
                 Self::Counter(IntCounterVec::new(Opts::new(name, help), labels)?)
             }
             (Kind::Counter | Kind::Money | Kind::Gauge, _) => {

@@ -47,6 +47,8 @@ pub enum Origin {
     Watched,
     /// Set by whoever knows it, when it changes.
     Set,
+    /// Answers to runs of replays, as each comes to its end.
+    Runs,
 }
 
 /// One row of the table.
@@ -169,6 +171,18 @@ metrics! {
         "Log lines that standard error did not take in time.";
     PriceListTimestamp "pinhole_price_list_timestamp_seconds" Kind::Gauge, Watched [] max 1
         "The date of the price list in force, as seconds since 1970.";
+    ReplayRunning "pinhole_replay_running" Kind::Gauge, Set [] max 1
+        "Runs of replays that this gateway is sending.";
+    ReplayRequests "pinhole_replay_requests_total" Kind::Counter, Runs ["target" "result"] max 200
+        "Requests of runs of replays, which are in no other metric, by how each ended.";
+    ReplayCost "pinhole_replay_cost_usd_total" Kind::Money, Runs ["target"] max 32
+        "What runs of replays cost in US dollars by the price list, warm-ups and a judge's questions included.";
+    ReplayFirstToken "pinhole_replay_time_to_first_token_seconds" Kind::Histogram(buckets::CALL), Runs ["target"] max 32
+        "Streams of runs: from the instant at which the schedule wanted the request sent to the first content.";
+    ReplayDuration "pinhole_replay_request_duration_seconds" Kind::Histogram(buckets::CALL), Runs ["target"] max 32
+        "Good answers to runs: from the instant at which the schedule wanted the request sent to the answer's end.";
+    ReplayLag "pinhole_replay_lag_seconds" Kind::Histogram(buckets::OVERHEAD), Runs ["target"] max 32
+        "How late a run's requests were sent, against its schedule.";
     SeriesCollapsed "pinhole_series_collapsed_total" Kind::Counter, Exchanges [] max 1
         "Exchanges counted under `other`: their model was not known, or the budget of series was spent.";
     Series "pinhole_series" Kind::Gauge, Set [] max 1
@@ -201,6 +215,7 @@ pub const FROM_START: &[(Metric, &[&str])] = &[
     (Metric::ObservationsLost, &["prompt", "memory"]),
     (Metric::ObservationsLost, &["value", "implausible"]),
     (Metric::LogLinesDropped, &[]),
+    (Metric::ReplayRunning, &[]),
     (Metric::SeriesCollapsed, &[]),
     (Metric::Rejections, &["overloaded"]),
     (Metric::Rejections, &["provider_overloaded"]),
@@ -248,7 +263,12 @@ pub const LABELS: &[(&str, &str)] = &[
     (
         "result",
         "of attempts: `ok` `client_error` `rate_limited` `server_error` `unreachable` `timeout` `reset` `invalid` `cancelled`; \
-         of captures: `stored` `shed` `failed`; of exports: `ok` `failed`",
+         of captures: `stored` `shed` `failed`; of exports: `ok` `failed`; of runs: `ok` `rate_limited` (429, 529) `client_error` \
+         `server_error` `broken` (no whole answer)",
+    ),
+    (
+        "target",
+        "of runs: a target as its plan writes it; `judge` for the questions to a judge; `other` past the budget",
     ),
     ("phase", "`queue` `resolve` `connect` `tls` `first_byte`"),
     ("http", "`1.1` `2`"),

@@ -175,6 +175,11 @@ impl Client {
         idle.retain(|entry| entry.until > now);
     }
 
+    /// Drops all idle connections: whoever drove them is gone.
+    pub fn forget(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// A live pooled connection, newest first.
     fn take(&self) -> Option<Connection> {
         let now = clock::now();

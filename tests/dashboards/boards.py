@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("overview", "latency", "tokens-cost", "providers")
+NAMES = ("overview", "latency", "tokens-cost", "providers", "replay")
 METRIC = re.compile(r"\b(?:pinhole|process)_[a-z0-9_]+\b")
 # A metric or a recorded series with or without matchers, as it stands in an expression.
 SELECTOR = re.compile(r"(?<![\w:$.\"])((?:pinhole|process)_[a-z0-9_]+|[a-z_]*:pinhole_[a-z0-9_:]+|pinhole:[a-z0-9_:]+|up)"

@@ -99,6 +99,9 @@ profile.fault = { stall_after = 9, stall = "700ms" }
 """
 
 CONFIG = """
+[capture]
+level = "full"
+
 [timeouts]
 idle = "2s"
 
@@ -324,7 +327,9 @@ class Rig:
         self.load = Load(self.gateway.url)
         self.start = time.time()
         self.load.start()
-        time.sleep(self.seconds)
+        time.sleep(self.seconds / 4)
+        self.replay()
+        time.sleep(self.seconds * 3 / 4)
         self.loaded_until = time.time()
         self.load.stop()
         self.load.settle()
@@ -332,6 +337,15 @@ class Rig:
         counted = "sum(pinhole_requests_total)"
         self.prometheus.wait_until(lambda: self.count(counted) >= self.load.sent, f"see all {self.load.sent} requests")
         self.end = time.time()
+
+    def replay(self):
+        """A run on the gateway's own store, of a good target and of one that always fails."""
+        plan = {"from": "model:gpt-5-mini status:200 stream:true", "limit": 60, "to": ["openai/gpt-5-mini", "lab/sim-error-500"],
+                "pace": "poisson 10/s", "yes": True}
+        request = urllib.request.Request(f"{self.ops}/api/replays", json.dumps(plan).encode(), method="POST")
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.status == 202
+            self.run_id = json.loads(answer.read())["run_id"]
 
     def count(self, query):
         found = self.prometheus.at(query, time.time())

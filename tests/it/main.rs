@@ -36,6 +36,7 @@ mod playback;
 mod presets;
 mod prices;
 mod replay;
+mod replay_api;
 mod routing;
 mod scrub;
 mod secrets;

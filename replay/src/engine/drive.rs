@@ -41,7 +41,7 @@ struct Queued {
 enum Doing {
     Load(Place),
     Send(Due, Option<Key>, u64),
-    Judge(Vec<Row>),
+    Judge(Vec<Row>, usize),
 }
 
 struct Task {
@@ -231,7 +231,7 @@ where
                 },
             };
             if !self.ledger.reserve(&due) {
-                if in_flight == 0 {
+                if in_flight == 0 && self.judging == 0 {
                     self.ended = Ended::MaxCost;
                 } else {
                     self.pending = Some(due);
@@ -340,11 +340,14 @@ where
                 self.ledger.release(&due);
                 Ok(())
             }
-            (Doing::Judge(_), Ok(Event::Judged(rows))) | (Doing::Judge(rows), Err(_)) => {
+            (Doing::Judge(_, answers), Ok(Event::Judged(rows)))
+            | (Doing::Judge(rows, answers), Err(_)) => {
                 self.judging -= 1;
+                self.ledger.judged(answers);
+                self.ledger.pay_judge(&rows);
                 rows.iter().try_for_each(|row| self.sink.row(row))
             }
-            (Doing::Load(_) | Doing::Judge(_), _) => Ok(()),
+            (Doing::Load(_) | Doing::Judge(..), _) => Ok(()),
         }
     }
 
@@ -403,6 +406,7 @@ where
         let row = self.row(due.job, &outcome);
         if self.is_warmup {
             self.groups.remove(&due.group);
+            self.ledger.judged(1);
             return self.sink.row(&Row { warmup: true, ..row });
         }
         self.ledger.count(&outcome);
@@ -422,23 +426,23 @@ where
         Row::begin(job, of, session, outcome)
     }
 
-    /// Has rows made of a group. A judge that takes longer than a request may is not waited for: the rows are written as
-    /// they are.
+    /// Has rows made of a group. A judge that takes too long is not waited for: the rows are written as they are.
     fn judge(&mut self, mut group: Group) {
         if group.outcomes.is_empty() {
             return;
         }
         group.outcomes.sort_by_key(|(row, _)| row.target);
         let rows: Vec<Row> = group.outcomes.iter().map(|(row, _)| row.clone()).collect();
+        let answers = rows.len();
         let (crew, plain) = (Arc::clone(&self.crew), rows.clone());
-        let deadline = self.setup.limits.deadline;
+        let deadline = self.setup.limits.judging;
         let work = async move {
             let judged = tokio::time::timeout(deadline, crew.judge.judge(group)).await;
             Event::Judged(judged.unwrap_or(plain))
         };
         self.judging += 1;
         let handle = self.tasks.spawn(work);
-        self.running.insert(handle.id(), Task { doing: Doing::Judge(rows), handle });
+        self.running.insert(handle.id(), Task { doing: Doing::Judge(rows, answers), handle });
     }
 
     /// Sends nothing more; what is in flight is given a little time.
@@ -459,7 +463,7 @@ where
     }
 
     fn abort_all_but_judges(&self) {
-        let is_judge = |task: &&Task| matches!(task.doing, Doing::Judge(_));
+        let is_judge = |task: &&Task| matches!(task.doing, Doing::Judge(..));
         for task in self.running.values().filter(|task| !is_judge(task)) {
             task.handle.abort();
         }

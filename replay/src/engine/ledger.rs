@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Budget, Progress};
 use crate::outcome::Outcome;
+use crate::row::Row;
 use crate::schedule::Due;
 
 pub(super) struct Ledger {
@@ -30,7 +31,7 @@ impl Ledger {
     /// Whether a request can be paid whatever it and those in flight come to; then that is set aside.
     pub(super) fn reserve(&mut self, due: &Due) -> bool {
         let Some(budget) = &self.budget else { return true };
-        let worst = self.worst(due).saturating_mul(self.each);
+        let worst = self.worst(due).saturating_mul(self.each).saturating_add(budget.judge_nanousd);
         let all = self.progress.spent_nanousd.saturating_add(self.reserved).saturating_add(worst);
         let fits = all <= budget.max_nanousd;
         if fits {
@@ -39,7 +40,7 @@ impl Ledger {
         fits
     }
 
-    /// Gives back what was set aside for a due that has ended, or was never sent.
+    /// Gives back what was set aside for a due that has ended, or was never sent; not what judging its answer may cost.
     pub(super) fn release(&mut self, due: &Due) {
         self.reserved -= self.worst(due).saturating_mul(self.each);
     }
@@ -48,6 +49,18 @@ impl Ledger {
     pub(super) fn pay(&mut self, due: &Due, outcome: &Outcome) {
         let unknown = if outcome.is_good() { self.worst(due) } else { 0 };
         self.progress.spent_nanousd += outcome.cost_nanousd.unwrap_or(unknown);
+    }
+
+    /// Gives back what was set aside for judging so many answers.
+    pub(super) fn judged(&mut self, answers: usize) {
+        let each = self.budget.as_ref().map_or(0, |budget| budget.judge_nanousd);
+        let answers = i64::try_from(answers).unwrap_or(i64::MAX);
+        self.reserved -= each.saturating_mul(answers);
+    }
+
+    /// Adds what asking a judge has cost.
+    pub(super) fn pay_judge(&mut self, rows: &[Row]) {
+        self.progress.spent_nanousd += rows.iter().map(Row::judge_nanousd).sum::<i64>();
     }
 
     pub(super) fn count(&mut self, outcome: &Outcome) {

@@ -85,6 +85,8 @@ pub struct Budget {
     pub max_nanousd: i64,
     /// The most that sending a recording to a target can cost.
     pub worst: Arc<dyn Fn(u32, u16) -> i64 + Send + Sync>,
+    /// The most that a judge's word on one answer can cost; 0: none is asked.
+    pub judge_nanousd: i64,
     /// What an earlier part of the run has cost.
     pub spent_nanousd: i64,
 }
@@ -104,6 +106,8 @@ pub struct Limits {
     pub groups: usize,
     /// How long one request may take.
     pub deadline: Duration,
+    /// How long making rows of one group may take.
+    pub judging: Duration,
     /// How long a target may ask to be left alone.
     pub hold: Duration,
     /// How long requests in flight are waited for after a stop.
@@ -120,6 +124,7 @@ impl Default for Limits {
             in_flight: 4096,
             groups: 4096,
             deadline: Duration::from_mins(10),
+            judging: Duration::from_mins(10),
             hold: Duration::from_mins(2),
             grace: Duration::from_secs(2),
             ahead: Duration::from_millis(100),

@@ -366,7 +366,8 @@ async fn the_limit_of_cost_is_never_passed() {
     for pace in ["constant 100/s", "closed 4", "one-by-one"] {
         let mut made = bench(1, 100, pace, &["p/a", "p/b"]);
         let worst: Arc<dyn Fn(u32, u16) -> i64 + Send + Sync> = Arc::new(|_, _| 50);
-        made.setup.budget = Some(Budget { max_nanousd: 1000, worst, spent_nanousd: 100 });
+        made.setup.budget =
+            Some(Budget { max_nanousd: 1000, worst, judge_nanousd: 0, spent_nanousd: 100 });
         made.script = Box::new(|order| {
             let mut play = play(30, "a");
             play.outcome.cost_nanousd = (order.job.pair != 2).then_some(30);

@@ -24,6 +24,7 @@ pub fn draw(report: &Report) -> String {
     for target in columns.others.iter().filter(|target| view::is_compared(target)) {
         put!(out, "- **{}**: {}\n", plain(&target.target), plain(&view::headline(target)));
     }
+    steps(&mut out, &report);
     comparisons(&mut out, &columns);
     metrics(&mut out, &report, &columns);
     totals(&mut out, &columns);
@@ -47,6 +48,19 @@ pub fn draw(report: &Report) -> String {
         put!(out, "- {}\n", plain(&note));
     }
     out
+}
+
+fn steps(out: &mut String, report: &Report) {
+    let steps = view::steps(report);
+    if steps.is_empty() {
+        return;
+    }
+    put!(out, "\n### Rates\n\n| {} |\n", view::STEP_HEADS.join(" | "));
+    out.push_str("|---:|---|---:|---:|---:|---:|---:|---:|---|\n");
+    for cells in steps {
+        let cells: Vec<String> = cells.iter().map(|cell| plain(cell)).collect();
+        put!(out, "| {} |\n", cells.join(" | "));
+    }
 }
 
 fn comparisons(out: &mut String, columns: &Columns<'_>) {

@@ -33,6 +33,8 @@ const VERDICT: usize = 9;
 const PLAIN: usize = 2 * NUMBER;
 /// p50, p95, ratio, interval, verdict.
 const GROUP: usize = 2 * NUMBER + RATIO + INTERVAL + 1 + VERDICT;
+/// The target of a sweep's step.
+const STEP_TARGET: usize = 15;
 /// A column of the table of totals.
 const TOTAL: usize = 14;
 const TOTAL_NAME: usize = 24;
@@ -51,6 +53,7 @@ pub fn draw(report: &Report, how: How) -> String {
     let report = view::tame(report);
     let mut page = Page { out: String::new(), how };
     page.head(&report);
+    page.steps(&report);
     page.metrics(&report);
     page.totals(&report);
     page.reasons(&report);
@@ -117,6 +120,40 @@ impl Page {
         for target in columns.others.iter().filter(|target| view::is_compared(target)) {
             let name = format!("{}: ", words::line(&target.target));
             self.wrapped(&view::headline(target), &name, "    ");
+        }
+        self.line("");
+    }
+
+    /// A sweep: a line for each rate of each target, and below it why no higher rate was tried.
+    fn steps(&mut self, report: &Report) {
+        let steps = view::steps(report);
+        if steps.is_empty() {
+            return;
+        }
+        let line = |cells: &[String; 9]| {
+            let [rate, target, n, errors, lag, per_s, p50, p99, _] = cells;
+            let mut line = right(rate, NUMBER);
+            put!(line, " {}", left(target, STEP_TARGET));
+            for cell in [n, errors, lag, per_s, p50, p99] {
+                line += &right(cell, NUMBER);
+            }
+            line
+        };
+        let short = ["rate", "target", "answers", "errors", "lag p99", "good/s"];
+        let heads = [short.as_slice(), &["ttft p50", "ttft p99", ""]].concat();
+        let mut head = [const { String::new() }; 9];
+        head.iter_mut().zip(heads).for_each(|(cell, name)| *cell = name.to_owned());
+        let head = self.ink(line(&head).trim_end(), Ink::Dim);
+        self.line(&head);
+        for cells in &steps {
+            self.line(&line(cells));
+            let [.., stopped] = cells;
+            if !stopped.is_empty() {
+                for text in wrap(stopped, self.width(), "          too much: ", "          ") {
+                    let text = self.ink(&text, Ink::Yellow);
+                    self.line(&text);
+                }
+            }
         }
         self.line("");
     }

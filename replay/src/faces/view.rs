@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::faces::words;
+use crate::plan::Step;
 use crate::report::{Answers, Comparison, Report, Summary, Target, Verdict};
 use crate::row::{CAPTURED, Row};
 
@@ -174,6 +175,38 @@ pub(crate) fn answers(answers: &Answers) -> Vec<(&'static str, String)> {
     .collect()
 }
 
+/// The heads of the table of a sweep's steps.
+pub(crate) const STEP_HEADS: [&str; 9] = [
+    "rate",
+    "target",
+    "answers",
+    "errors",
+    "lag p99",
+    "good a second",
+    "ttft p50",
+    "ttft p99",
+    "too much because",
+];
+
+/// A sweep's steps as [`STEP_HEADS`] name their cells.
+pub(crate) fn steps(report: &Report) -> Vec<[String; 9]> {
+    let ttft = |value: Option<f64>| words::optional("ttft", value);
+    let cells = |step: &Step| {
+        [
+            format!("{}/s", step.rate_per_s),
+            words::line(&step.target),
+            words::count(step.n),
+            words::share(step.errors),
+            words::micros(step.lag_p99_us),
+            format!("{:.1}", step.per_s),
+            ttft(step.ttft_p50),
+            ttft(step.ttft_p99),
+            step.stopped.as_deref().map_or_else(String::new, words::line),
+        ]
+    };
+    report.steps.iter().map(cells).collect()
+}
+
 /// How the run was made, in one line.
 pub(crate) fn setting(report: &Report) -> String {
     let plan = &report.plan;
@@ -206,6 +239,10 @@ pub(crate) fn tame(report: &Report) -> Report {
     if !report.plan.margin.is_finite() {
         report.plan.margin = 0.0;
     }
+    report.steps.retain_mut(tame_step);
+    if let Some(judge) = &mut report.judge {
+        keep_finite(&mut judge.cost_usd);
+    }
     for target in &mut report.targets {
         keep_finite(&mut target.cost_usd);
         target.metrics.retain(|_, summary| tame_summary(summary));
@@ -220,6 +257,13 @@ pub(crate) fn tame(report: &Report) -> Report {
 
 fn keep_finite(value: &mut Option<f64>) {
     *value = value.filter(|value| value.is_finite());
+}
+
+fn tame_step(step: &mut Step) -> bool {
+    for value in [&mut step.ttft_p50, &mut step.ttft_p99, &mut step.ttft_growth] {
+        keep_finite(value);
+    }
+    [step.rate_per_s, step.errors, step.per_s].iter().all(|value| value.is_finite())
 }
 
 fn tame_summary(summary: &mut Summary) -> bool {

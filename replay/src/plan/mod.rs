@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
 pub use money::Money;
@@ -132,6 +133,10 @@ pub enum PlanError {
     Io { path: String, error: std::io::Error },
     #[error("{path}, line {line}: `{key}` is no key of {table}{hint}")]
     Unknown { path: String, line: usize, key: String, table: String, hint: String },
+    #[error("`{key}` is no key of {table}{hint}")]
+    UnknownMember { key: String, table: String, hint: String },
+    #[error("the plan cannot be read: {0}")]
+    Json(#[from] serde_json::Error),
     #[error("{path}, line {line}: {reason}")]
     Syntax { path: String, line: usize, reason: String },
     #[error("`{key}` is {value}, the limits are {least} and {most}")]
@@ -164,6 +169,19 @@ impl Plan {
         let table = DeTable::parse(text).map_err(|error| syntax(&error))?;
         check_keys(name, text, table.get_ref())?;
         toml::from_str(text).map_err(|error| syntax(&error))
+    }
+
+    /// The same from JSON: the members are the keys.
+    pub fn of_json(plan: serde_json::Map<String, Value>) -> Result<Self, PlanError> {
+        check_members(&plan, "a plan", KEYS)?;
+        for (inner, keys) in TABLES {
+            let Some(Value::Object(table)) = plan.get(*inner) else { continue };
+            check_members(table, &format!("`{inner}`"), keys)?;
+            if let Some(Value::Object(stop)) = table.get("stop") {
+                check_members(stop, "`sweep.stop`", STOP_KEYS)?;
+            }
+        }
+        Ok(serde_json::from_value(Value::Object(plan))?)
     }
 
     /// As a file. Not every plan that can be made can be written and read again: seeds beyond 2⁶³ have no place in TOML.
@@ -249,7 +267,7 @@ impl Plan {
     /// changed is the same run.
     pub fn digest(&self) -> String {
         let parts = (&self.to, self.pace, self.repeat, self.warmup, self.seed);
-        let parts = (parts, self.context, self.cache, self.length, &self.sweep);
+        let parts = (parts, self.context, self.cache, self.length, &self.sweep, &self.judge);
         let json = serde_json::to_vec(&parts).unwrap_or_default();
         blake3::hash(&json).to_hex().to_string()
     }
@@ -288,19 +306,36 @@ fn known(
         return Ok(());
     };
     let written: &str = key.get_ref().as_ref();
-    let distance = |other: &str| strsim::damerau_levenshtein(&written.to_lowercase(), other);
-    let near = keys.iter().map(|other| (distance(other), *other)).min();
-    let hint = match near.filter(|(distance, _)| *distance <= 1 + written.len() / 4) {
-        Some((_, near)) => format!("; did you mean `{near}`?"),
-        None => format!("; there are {}", keys.join(", ")),
-    };
     Err(PlanError::Unknown {
         path: name.to_owned(),
         line: line_at(text, key.span().start),
         key: written.to_owned(),
         table: what.to_owned(),
-        hint,
+        hint: hint(written, keys),
     })
+}
+
+fn check_members(
+    table: &serde_json::Map<String, Value>,
+    what: &str,
+    keys: &[&str],
+) -> Result<(), PlanError> {
+    let Some(key) = table.keys().find(|key| !keys.contains(&key.as_str())) else { return Ok(()) };
+    Err(PlanError::UnknownMember {
+        key: key.clone(),
+        table: what.to_owned(),
+        hint: hint(key, keys),
+    })
+}
+
+/// The nearest name, or all of them.
+fn hint(written: &str, keys: &[&str]) -> String {
+    let distance = |other: &str| strsim::damerau_levenshtein(&written.to_lowercase(), other);
+    let near = keys.iter().map(|other| (distance(other), *other)).min();
+    match near.filter(|(distance, _)| *distance <= 1 + written.len() / 4) {
+        Some((_, near)) => format!("; did you mean `{near}`?"),
+        None => format!("; there are {}", keys.join(", ")),
+    }
 }
 
 fn line_at(text: &str, offset: usize) -> usize {
@@ -380,6 +415,23 @@ stop = { errors = 0.1, lag_ms = 50, ttft_growth = 3.0 }
             ("context = \"alive\"", "unknown variant `alive`, expected `verbatim` or `live`"),
         ] {
             let error = Plan::parse("p.toml", text).unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_plan_can_be_json_and_its_members_are_held_to_the_same_names() {
+        let plan = Plan::parse("p", WHOLE).unwrap();
+        let Value::Object(json) = serde_json::to_value(&plan).unwrap() else { panic!() };
+        assert_eq!(Plan::of_json(json).unwrap(), plan);
+        for (json, message) in [
+            (r#"{"form": "x"}"#, "`form` is no key of a plan; did you mean `from`?"),
+            (r#"{"answers": {"ignored": []}}"#, "`ignored` is no key of `answers`; did you mean"),
+            (r#"{"sweep": {"stop": {"lag": 1}}}"#, "`lag` is no key of `sweep.stop`; there are"),
+            (r#"{"pace": "often"}"#, "the plan cannot be read: `often` is no pace"),
+            (r#"{"to": 1}"#, "the plan cannot be read: invalid type"),
+        ] {
+            let error = Plan::of_json(serde_json::from_str(json).unwrap()).unwrap_err().to_string();
             assert!(error.contains(message), "{error}");
         }
     }

@@ -7,13 +7,19 @@
 use serde::{Deserialize, Serialize};
 
 use super::PlanError;
-use crate::pace;
+use crate::engine::Setup;
+use crate::journal::Journaled;
+use crate::pace::{self, Pace, Shape};
 use crate::row::Row;
+use crate::schedule::Groups;
+use crate::stats::quantile;
 
 /// A slope counts when it is this many standard errors above nothing: one in a thousand lines of noise is.
 const SLOPE_T: f64 = 3.1;
 /// Fewer answers than this have no slope.
 const SLOPE_N: usize = 20;
+/// Fewer answers than this have no 99th percentile.
+const TAIL_N: usize = 100;
 
 /// Rates to be tried, the lowest first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,6 +62,83 @@ impl Sweep {
         self.rates.iter().map(|rate| pace::rate(rate)).collect()
     }
 
+    /// How often all recordings are sent at each rate, the last time perhaps not all of them. `None`: so often that rows
+    /// cannot number it, over all rates.
+    pub fn repeats(&self, recordings: usize) -> Option<u16> {
+        let each = u16::try_from(self.requests.div_ceil(recordings.max(1) as u64)).ok()?;
+        each.checked_mul(u16::try_from(self.rates.len()).ok()?)?;
+        Some(each)
+    }
+
+    /// The part of a run that is sent at the rate of this number. The shape of the gaps is that of the run's own pace, where
+    /// that is a rate; what is warmed up is warmed up before the first rate.
+    pub fn part(&self, run: &Setup, at: usize, before: Option<&Journaled>) -> Option<Setup> {
+        let rate = self.rates.get(at).and_then(|rate| pace::rate(rate).ok())?;
+        let repeats = self.repeats(run.outline.len())?;
+        let shape = match run.pace {
+            Pace::Rate { shape, .. } => shape,
+            _ => Shape::Constant,
+        };
+        let length = run.outline.len() as u64;
+        let mut done = Groups::default();
+        for group in self.requests..length * u64::from(repeats) {
+            done.insert(group);
+        }
+        let first = self.first_repeat(run.outline.len(), at);
+        for (repeat, begin) in (0..repeats).zip((0..).step_by(run.outline.len().max(1))) {
+            for (place, cue) in (begin..).zip(run.outline.cues()) {
+                if before.is_some_and(|before| before.is_finished(cue.pair, first + repeat)) {
+                    done.insert(place);
+                }
+            }
+        }
+        Some(Setup {
+            pace: Pace::Rate { per_s: rate, shape },
+            repeats,
+            warmup: if at == 0 { run.warmup } else { 0 },
+            seed: run.seed.wrapping_add(at as u64),
+            marker: format!("{}-{at}", run.marker),
+            done,
+            ..run.clone()
+        })
+    }
+
+    /// The repeat that the rows of a rate begin with.
+    pub fn first_repeat(&self, recordings: usize, at: usize) -> u16 {
+        let at = u16::try_from(at).unwrap_or(u16::MAX);
+        self.repeats(recordings).unwrap_or(1).saturating_mul(at)
+    }
+
+    /// What came of the rate of this number, a step a target, from rows that may hold other rates' too. Empty: it was not tried.
+    pub fn steps<'a>(
+        &self,
+        targets: &[String],
+        recordings: usize,
+        at: usize,
+        rows: impl IntoIterator<Item = &'a Row>,
+    ) -> Vec<Step> {
+        let Some(rate) = self.rates.get(at).and_then(|rate| pace::rate(rate).ok()) else {
+            return Vec::new();
+        };
+        let (first, end) =
+            (self.first_repeat(recordings, at), self.first_repeat(recordings, at + 1));
+        let mut by_target: Vec<Vec<&Row>> = vec![Vec::new(); targets.len()];
+        for row in rows.into_iter().filter(|row| !row.warmup && (first..end).contains(&row.repeat))
+        {
+            let place = row.target.map(usize::from);
+            if let Some(rows) = place.and_then(|place| by_target.get_mut(place)) {
+                rows.push(row);
+            }
+        }
+        let steps = targets.iter().zip(by_target).filter(|(_, rows)| !rows.is_empty());
+        steps
+            .map(|(target, rows)| {
+                let step = Step { target: target.clone(), ..Step::of(rate, rows) };
+                Step { stopped: step.saturated(&self.stop), ..step }
+            })
+            .collect()
+    }
+
     pub(super) fn check(
         &self,
         within: impl Fn(&'static str, f64, f64, f64) -> Result<(), PlanError>,
@@ -72,17 +155,25 @@ impl Sweep {
 }
 
 /// What came of one rate.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Step {
+    /// Of all targets together.
     pub rate_per_s: f64,
+    pub target: String,
     pub n: u64,
     /// Share of them.
     pub errors: f64,
     pub lag_p99_us: u64,
     /// Good answers a second, from the first sending to the last end.
     pub per_s: f64,
+    /// Seconds; the tail only where there are answers enough for one.
+    pub ttft_p50: Option<f64>,
+    pub ttft_p99: Option<f64>,
     /// How many times the time to the first token has grown, where it has for certain.
     pub ttft_growth: Option<f64>,
+    /// Why the sweep went no further, where it was this that stopped it.
+    pub stopped: Option<String>,
 }
 
 impl Step {
@@ -102,13 +193,18 @@ impl Step {
             .iter()
             .filter_map(|row| Some((row.intended_us as f64 / 1e6, row.metrics.ttft?)))
             .collect();
+        let mut times: Vec<f64> = points.iter().map(|(_, ttft)| *ttft).collect();
+        times.sort_unstable_by(f64::total_cmp);
         Self {
             rate_per_s,
+            ttft_p50: quantile(&times, 0.5),
+            ttft_p99: quantile(&times, 0.99).filter(|_| times.len() >= TAIL_N),
             n: n as u64,
             errors: if n == 0 { 0.0 } else { 1.0 - good as f64 / n as f64 },
             lag_p99_us: lags.get(n.saturating_sub(1) * 99 / 100).copied().unwrap_or_default(),
             per_s: if seconds > 0.0 { good as f64 / seconds } else { 0.0 },
             ttft_growth: growth(&points),
+            ..Self::default()
         }
     }
 
@@ -161,9 +257,13 @@ fn growth(points: &[(f64, f64)]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::dice::Dice;
+    use crate::plan::Plan;
     use crate::row::Metrics;
+    use crate::schedule::{Beat, Outline};
 
     fn rows(count: u64, ttft: impl Fn(f64, &mut Dice) -> f64) -> Vec<Row> {
         let mut dice = Dice::new(4);
@@ -211,6 +311,51 @@ mod tests {
         let step = Step::of(5.0, &queue);
         assert!((4.0..9.0).contains(&step.ttft_growth.unwrap()), "{step:?}");
         assert!(step.saturated(&rule).unwrap().contains("first token grows"));
+    }
+
+    fn sweep(requests: u64) -> Sweep {
+        let rates = ["5/s", "10/s"].map(str::to_owned).to_vec();
+        Sweep { rates, requests, stop: StopRule::default() }
+    }
+
+    #[test]
+    fn a_sweep_numbers_the_rows_of_each_rate_apart() {
+        let beat = |pair| Beat {
+            pair,
+            session: None,
+            started_at_us: i64::from(pair),
+            ended_at_us: i64::from(pair),
+            depends: false,
+        };
+        let outline = Arc::new(Outline::of((0..4).map(beat)));
+        let plan = Plan { from: "x".into(), to: vec!["p/a".into()], warmup: 2, ..Plan::default() };
+        let run = plan.setup(outline, Arc::from([]), "m".into()).unwrap();
+        let sweep = sweep(6);
+        assert_eq!(sweep.repeats(4), Some(2));
+        let first = sweep.part(&run, 0, None).unwrap();
+        assert_eq!(
+            (first.repeats, first.warmup, first.pace.to_string()),
+            (2, 2, "constant 5/s".into())
+        );
+        let left: Vec<u64> = (0..8).filter(|group| !first.done.contains(*group)).collect();
+        assert_eq!(left, [0, 1, 2, 3, 4, 5], "six of eight are sent");
+        let second = sweep.part(&run, 1, None).unwrap();
+        assert_eq!((second.warmup, sweep.first_repeat(4, 1)), (0, 2));
+        assert_ne!(first.marker, second.marker);
+        assert!(sweep.part(&run, 2, None).is_none());
+        assert_eq!(Sweep { requests: 1_000_000, ..sweep.clone() }.repeats(1), None);
+
+        let mut rows = rows(6, |_, _| 0.2);
+        for (at, row) in (0..).zip(&mut rows) {
+            row.pair = at % 4;
+            row.repeat = 2 + at as u16 / 4;
+        }
+        rows[5].status = Some(500);
+        let steps = sweep.steps(&plan.to, 4, 1, &rows);
+        assert_eq!((steps.len(), steps[0].n, steps[0].target.as_str()), (1, 6, "p/a"));
+        assert_eq!((steps[0].ttft_p50, steps[0].ttft_p99), (Some(0.2), None), "too few for a tail");
+        assert!(steps[0].stopped.as_ref().unwrap().contains("at 10/s 16.7 %"), "{steps:?}");
+        assert!(sweep.steps(&plan.to, 4, 0, &rows).is_empty(), "that rate was not tried");
     }
 
     #[test]

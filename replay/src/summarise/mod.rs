@@ -9,7 +9,7 @@ mod notes;
 use crate::answers;
 use crate::elsewhere::Sums;
 use crate::measure::{self, METRICS};
-use crate::report::{Answers, Comparison, Report, SCHEMA, Schedule, Target, Worst};
+use crate::report::{Answers, Comparison, Judge, Report, SCHEMA, Schedule, Target, Worst};
 use crate::row::{CAPTURED, Likeness};
 use crate::stats::{self, Options, Pair};
 use crate::table::{Cell, Column, STOPPED, Table};
@@ -34,6 +34,9 @@ pub fn summarise(table: &Table, names: &[String], options: &Options, mut report:
     report.formulas =
         measure::FORMULAS.iter().map(|(n, f)| ((*n).to_owned(), (*f).to_owned())).collect();
     report.schedule = schedule(table);
+    if let Some(judge) = &mut report.judge {
+        *judge = Judge { target: std::mem::take(&mut judge.target), ..table.judge().clone() };
+    }
     for (kind, count) in table.unsent() {
         *report.left_out.entry(kind).or_default() += count;
     }

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use pinhole_replay::outcome::{Answer, Arrival, Call, What};
+use pinhole_replay::plan::Step;
 use pinhole_replay::recording::{Fault, Usage};
 use pinhole_replay::report::{
-    Answers, Comparison, Plan, Report, SCHEMA, Schedule, Summary, Target, Verdict, Worst,
+    Answers, Comparison, Judge, Plan, Report, SCHEMA, Schedule, Summary, Target, Verdict, Worst,
 };
 use pinhole_replay::row::{CAPTURED, Likeness, Metrics, Row};
 
@@ -155,12 +156,45 @@ fn metric(row: &Row, name: &str) -> Option<f64> {
     }
 }
 
+/// Three rates, the last of them too much for the slow one.
+fn steps() -> Vec<Step> {
+    let mut steps = Vec::new();
+    for (rate, slow) in [(5.0, 0.47), (10.0, 0.49), (20.0, 2.9)] {
+        for (target, ttft) in [(TARGETS[0], 0.41), (TARGETS[1], slow)] {
+            let is_too_much = ttft > 1.0;
+            let why = "at 20/s the time to the first token grows 6.1 times, over 2";
+            steps.push(Step {
+                rate_per_s: rate,
+                target: target.to_owned(),
+                n: 200,
+                errors: if is_too_much { 0.035 } else { 0.0 },
+                lag_p99_us: 900,
+                per_s: rate / if is_too_much { 3.1 } else { 2.05 },
+                ttft_p50: Some(ttft),
+                ttft_p99: Some(ttft * 2.2),
+                ttft_growth: is_too_much.then_some(6.1),
+                stopped: is_too_much.then(|| why.to_owned()),
+            });
+        }
+    }
+    steps
+}
+
 /// The report of rows made by [`rows`], with rougher statistics than the real ones.
 pub(crate) fn report(rows: &[Row]) -> Report {
     let columns = [None, Some(0), Some(1), Some(2)];
     let targets = columns.into_iter().map(|column| target(rows, column)).collect();
     let recordings = rows.iter().map(|row| row.pair + 1).max().unwrap_or(0);
     Report {
+        steps: steps(),
+        judge: Some(Judge {
+            target: "fake/judge".to_owned(),
+            asked: 480,
+            failed: 3,
+            inconsistent: 21,
+            cost_usd: Some(0.42),
+        }),
+        gates: Vec::new(),
         schema: SCHEMA,
         run_id: "0193e0b0-1111-7000-8000-000000000001".to_owned(),
         started_at_us: 1_795_190_400_000_000,

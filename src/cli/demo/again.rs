@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pinhole_replay::engine::{Finish, Progress};
-use pinhole_replay::journal;
 use pinhole_replay::plan::Plan;
 use pinhole_replay::report::{Comparison, Report};
 use tokio::sync::watch;
@@ -15,6 +14,7 @@ use tokio::sync::watch;
 use crate::base::clock;
 use crate::cli::replay::deliver;
 use crate::proxy::loopback::run::{self, Ready};
+use crate::proxy::loopback::{account, drive};
 use crate::proxy::state::Shared;
 use crate::report::replay::runs::Place;
 use crate::report::replay::source::Source;
@@ -111,9 +111,7 @@ pub(crate) async fn perform(
     let place = Place::of(data_dir, &ready.id.to_string())
         .ok_or_else(|| io::Error::other("the run has no place"))?;
     send(shared, &ready, &place, until, draw).await?;
-    let journaled = journal::read(&place.journal()).map_err(io::Error::other)?;
-    let report = deliver::report(&ready, &journaled);
-    place.keep(&report)?;
+    let (report, journaled) = account::settle(&ready, &place, &[]).map_err(io::Error::other)?;
     let page = data_dir.join(PAGE_FILE);
     deliver::write(&page.to_string_lossy(), (&report, &journaled, &[]), data_dir)?;
     Ok(Some(Replayed { report, page, arrived: 0, stored: 0 }))
@@ -169,7 +167,7 @@ async fn send(
     let (tell, progress) = watch::channel(Progress::default());
     let (shared, ready, place) = (Arc::clone(shared), Arc::clone(ready), place.clone());
     let mut running =
-        tokio::task::spawn_blocking(move || run::go(&shared, &ready, &place, stopped, &tell));
+        tokio::task::spawn_blocking(move || drive::go(&shared, &ready, &place, stopped, &tell));
     let mut every = tokio::time::interval(super::PROGRESS);
     let ended = loop {
         tokio::select! {

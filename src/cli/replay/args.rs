@@ -57,6 +57,9 @@ pub struct ReplayArgs {
     /// How long answers may get: free, capped at the recorded length, matched.
     #[arg(long, value_name = "LENGTH")]
     pub length: Option<String>,
+    /// A target that is asked which of two answers is better, in both orders; its cost is shown apart.
+    #[arg(long, value_name = "SELECTOR")]
+    pub judge: Option<String>,
     /// Waits as long as a provider asks (Retry-After); without it 429 is an outcome like any other.
     #[arg(long)]
     pub polite: bool,

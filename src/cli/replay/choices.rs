@@ -34,6 +34,9 @@ pub(super) fn plan(args: &ReplayArgs) -> Result<Plan, String> {
     set(&mut plan.warmup, args.warmup);
     set(&mut plan.seed, args.seed);
     set(&mut plan.margin, args.margin);
+    if args.judge.is_some() {
+        plan.judge.clone_from(&args.judge);
+    }
     plan.limit = args.limit.or(plan.limit);
     plan.polite |= args.polite;
     word(&mut plan.context, "--context", args.context.as_deref())?;

@@ -1,26 +1,22 @@
 //! From a run's journal to its report, in every form that was asked for, and the gates' word on it.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
 use pinhole_replay::faces::gate::{Finding, Gate};
 use pinhole_replay::faces::{csv, html, json, junit, markdown, terminal};
-use pinhole_replay::journal::{self, Journaled};
+use pinhole_replay::journal::Journaled;
 use pinhole_replay::outcome::Answer;
 use pinhole_replay::plan::Plan;
-use pinhole_replay::report::{self, Report};
-use pinhole_replay::stats;
-use pinhole_replay::summarise::summarise;
-use pinhole_replay::table::Table;
+use pinhole_replay::report::Report;
 
 use crate::base::private;
 use crate::cli::Exit;
 use crate::cli::place::{path, refuse};
 use crate::cli::replay::args::ReplayArgs;
 use crate::cli::terminal::{look, say, tell};
-use crate::proxy::loopback::captured;
 use crate::proxy::loopback::run::Ready;
+use crate::proxy::loopback::{account, captured};
 use crate::proxy::state::Shared;
 use crate::report::formats::recording;
 use crate::report::replay::runs::Place;
@@ -54,12 +50,8 @@ pub(super) fn deliver(
     shared: &Shared,
     gates: &[Gate],
 ) -> Result<Exit, Exit> {
-    let journaled = journal::read(&place.journal())
+    let (report, journaled) = account::settle(ready, place, gates)
         .map_err(|error| refuse(&error.to_string(), Exit::Environment))?;
-    let report = report(ready, &journaled);
-    place.keep(&report).map_err(|error| {
-        refuse(&format!("the report cannot be kept: {error}"), Exit::Environment)
-    })?;
     let findings: Vec<Finding> = gates.iter().map(|gate| gate.judge(&report)).collect();
     for file in &ready.plan.report {
         let folder = &shared.snapshot().settings.server.data_dir;
@@ -79,56 +71,6 @@ pub(super) fn deliver(
     }
     let open = findings.iter().all(|finding| finding.outcome.is_open());
     Ok(if open { Exit::Done } else { Exit::Failed })
-}
-
-/// The report on what a journal has.
-pub(in crate::cli) fn report(ready: &Ready, journaled: &Journaled) -> Report {
-    let mut table = Table::default();
-    for row in &journaled.rows {
-        table.push(row);
-    }
-    let plan = &ready.plan;
-    let begun = Report {
-        run_id: journaled.header.run_id.clone(),
-        started_at_us: journaled.parts.first().map_or(0, |part| part.started_at_us),
-        duration_us: journaled.ended.as_ref().map_or(0, |end| end.at_us),
-        ended: journaled
-            .ended
-            .as_ref()
-            .map_or_else(|| "unfinished".to_owned(), |end| end.why.clone()),
-        plan: report::Plan {
-            from: plan.from.clone(),
-            pace: plan.pace.to_string(),
-            context: plan.context.to_string(),
-            cache: plan.cache.to_string(),
-            repeat: plan.repeat,
-            warmup: plan.warmup,
-            seed: plan.seed,
-            margin: plan.margin,
-            polite: plan.polite,
-        },
-        recordings: ready.source.lines().len() as u64,
-        left_out: ready.source.left_out.clone(),
-        environment: environment(ready),
-        ..Report::default()
-    };
-    let options =
-        stats::Options { margin: plan.margin, seed: plan.seed, ..stats::Options::default() };
-    summarise(&table, &plan.to, &options, begun)
-}
-
-fn environment(ready: &Ready) -> BTreeMap<String, String> {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let mut all = BTreeMap::from([
-        ("program".to_owned(), concat!("pinhole ", env!("CARGO_PKG_VERSION")).to_owned()),
-        ("system".to_owned(), format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
-        ("cores".to_owned(), cores.to_string()),
-    ]);
-    for aim in &ready.aims {
-        let place = format!("{} at {} ({})", aim.served, aim.provider, aim.because);
-        all.insert(format!("target {}", aim.target), place);
-    }
-    all
 }
 
 /// A report, the rows that it is of, and what the gates found.

@@ -37,9 +37,6 @@ use crate::store::reader::Reader;
 use crate::store::vault::seal;
 use args::ReplayArgs;
 
-/// Above this estimate a run is confirmed first, in billionths of a US dollar.
-const CONFIRM_ABOVE: i64 = 1_000_000_000;
-
 pub fn run(args: &ReplayArgs) -> Exit {
     replay(args).unwrap_or_else(|exit| exit)
 }
@@ -221,8 +218,7 @@ fn line(estimate: &Estimate) -> String {
 
 /// Dear runs are confirmed: on a terminal by a word, elsewhere by `--yes`.
 fn confirm(args: &ReplayArgs, ready: &Ready) -> Result<(), Exit> {
-    let sum: i64 = ready.estimates.iter().filter_map(|one| one.cost_nanousd).sum();
-    if args.yes || sum <= CONFIRM_ABOVE {
+    if args.yes || !ready.is_dear() {
         return Ok(());
     }
     for estimate in &ready.estimates {

@@ -8,7 +8,8 @@ use pinhole_replay::engine::{Finish, Progress};
 use pinhole_replay::faces::words;
 use tokio::sync::watch;
 
-use crate::proxy::loopback::run::{self, Ready, RunError};
+use crate::proxy::loopback::drive::{self, RunError};
+use crate::proxy::loopback::run::Ready;
 use crate::proxy::state::Shared;
 use crate::report::replay::runs::Place;
 
@@ -24,7 +25,7 @@ pub(super) fn go(
     let (stop, stopped) = watch::channel(false);
     let (tell, progress) = watch::channel(Progress::default());
     std::thread::scope(|scope| {
-        let running = scope.spawn(move || run::go(shared, ready, place, stopped, &tell));
+        let running = scope.spawn(move || drive::go(shared, ready, place, stopped, &tell));
         runtime.block_on(follow(progress, &stop));
         running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })

@@ -16,6 +16,10 @@ use crate::proxy::state::Shared;
 use crate::report::replay::source::Source;
 use crate::route::table::Ask;
 
+/// Presets of servers that take `ignore_eos`, and `min_tokens` or leave it unread.
+const FORCED: [&str; 2] = ["vllm", "llama.cpp"];
+/// Presets of OpenAI's own models.
+const OPENAI: [&str; 3] = ["openai", "azure", "foundry"];
 /// Tokens that a price is asked for: few enough that no rate for long prompts applies.
 const ASKED: u64 = 1_000;
 
@@ -32,14 +36,41 @@ pub struct Aim {
     pub because: &'static str,
     /// `None`: it is on no price list.
     pub price: Option<Price>,
+    /// It can be made to write as much as was recorded (`min_tokens`, `ignore_eos`).
+    pub forces_length: bool,
+}
+
+/// Where a target leads whatever it is sent, a language that leads there, and whether it is OpenAI's own service.
+pub(super) fn any(shared: &Shared, target: &Target) -> Result<(Aim, Dialect, bool), String> {
+    let spoken =
+        [Dialect::OpenAiChat, Dialect::Anthropic, Dialect::OpenAiResponses, Dialect::Gemini];
+    let mut refused = None;
+    for dialect in spoken {
+        match by_dialects(shared, target, &BTreeSet::from([dialect.label()])) {
+            Ok((aim, preset)) => {
+                let is_openai = preset.is_some_and(|preset| OPENAI.contains(&&*preset));
+                return Ok((aim, dialect, is_openai));
+            }
+            Err(error) => refused = refused.or(Some(error)),
+        }
+    }
+    Err(refused.unwrap_or_default())
 }
 
 /// Where it leads, or why nowhere.
 pub(super) fn of(shared: &Shared, target: &Target, source: &Source) -> Result<Aim, String> {
-    let snapshot = shared.snapshot();
     let spoken: BTreeSet<&str> = source.lines().iter().map(|line| line.dialect.as_str()).collect();
+    by_dialects(shared, target, &spoken).map(|(aim, _)| aim)
+}
+
+fn by_dialects(
+    shared: &Shared,
+    target: &Target,
+    spoken: &BTreeSet<&str>,
+) -> Result<(Aim, Option<String>), String> {
+    let snapshot = shared.snapshot();
     let mut found = None;
-    for dialect in spoken {
+    for &dialect in spoken {
         let flag = flag(hearing::dialect(dialect));
         let ask = Ask { model: Some(&target.selector), flag, leaning: flag };
         let choice = snapshot.table.decide(ask).map_err(|why| {
@@ -48,21 +79,25 @@ pub(super) fn of(shared: &Shared, target: &Target, source: &Source) -> Result<Ai
         })?;
         let provider =
             snapshot.provider(choice.provider).ok_or_else(|| "no provider serves it".to_owned())?;
-        found.get_or_insert((provider.id.to_string(), choice));
+        let preset = provider.preset.as_deref().map(str::to_owned);
+        found.get_or_insert((provider.id.to_string(), choice, preset));
     }
-    let Some((provider, choice)) = found else {
+    let Some((provider, choice, preset)) = found else {
         return Err("there are no recordings".to_owned());
     };
+    let forces_length = preset.as_deref().is_some_and(|preset| FORCED.contains(&preset));
     let served = choice.model.as_deref().unwrap_or(&target.selector).to_owned();
     let priced = snapshot.settings.prices.book.lookup(&provider, &served);
-    Ok(Aim {
+    let aim = Aim {
         target: target.to_string(),
         model: target.selector.clone(),
         provider,
         served,
         because: choice.because.label(),
         price: priced.as_deref().and_then(price),
-    })
+        forces_length,
+    };
+    Ok((aim, preset))
 }
 
 /// The compatibility flag of a dialect's own endpoint.

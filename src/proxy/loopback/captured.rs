@@ -125,6 +125,7 @@ mod tests {
         assert!(outcome.is_good() && outcome.streamed, "{outcome:?}");
         let at: Vec<u64> = outcome.contents.iter().map(|one| one.at_us).collect();
         assert_eq!(at, [200_000, 300_000], "the empty content is none");
+        assert_eq!(outcome.first_event_us, Some(100_000), "and an event all the same");
         assert_eq!(outcome.answer.text, "Two trees.");
         assert_eq!(outcome.answer.finish.as_deref(), Some("stop"));
         assert_eq!((outcome.ended_us, outcome.cost_nanousd), (900_000, Some(7)));

@@ -10,6 +10,7 @@ use pinhole_replay::recording::{Fault, Recording};
 use pinhole_replay::row::{Job, Row};
 use serde_json::Value;
 
+use crate::proxy::loopback::asking::Asker;
 use crate::proxy::loopback::captured;
 use crate::report::replay::source::Source;
 
@@ -37,6 +38,8 @@ pub struct Measure {
     /// With one target the captured originals are the baseline, with several the first target is.
     pub captured_is_base: bool,
     pub rules: Rules,
+    /// Asks a judge about each answer that is compared.
+    pub asker: Option<Asker>,
 }
 
 impl Judge for Measure {
@@ -73,10 +76,36 @@ impl Judge for Measure {
             row.metrics = measure::metrics(&outcome);
             if self.captured_is_base || row.target != Some(0) {
                 row.likeness = like(&outcome);
+                self.ask(&recording, base.as_ref(), &outcome, &mut row).await;
             }
             rows.push(row);
         }
         rows
+    }
+}
+
+impl Measure {
+    /// Has an answer judged, where there are two to compare and somebody to ask.
+    async fn ask(
+        &self,
+        recording: &Recording,
+        base: Option<&Answer>,
+        outcome: &Outcome,
+        row: &mut Row,
+    ) {
+        let (Some(asker), Some(base), Some(new)) = (&self.asker, base, answered(outcome)) else {
+            return;
+        };
+        if let Some(likeness) = row.likeness.as_mut().filter(|likeness| likeness.exact) {
+            // The same to the byte: there is nothing to ask.
+            likeness.judged = Some(0);
+            return;
+        }
+        let (judged, asking) = asker.ask(recording, base, new).await;
+        row.judge = (asking.asked > 0).then_some(asking);
+        if let Some(likeness) = &mut row.likeness {
+            likeness.judged = judged;
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use http::StatusCode;
 use pinhole_replay::outcome::{Answer, Arrival, Call, Outcome, What};
 use pinhole_replay::recording::{Fault, Recording, Usage};
 
+use crate::base::sse::Splitter;
 use crate::dialect::messages;
 use crate::dialect::reader::Reader;
 use crate::neutral::failure::Code;
@@ -14,6 +15,8 @@ use crate::neutral::reading::{Content, Reading};
 use crate::observe::estimate;
 use crate::price::book::Priced;
 
+/// Limit: bytes of an event that is only looked for, not read.
+const EVENT_BYTES_MAX: usize = 1 << 20;
 /// Limit: bytes of an answer that are kept to be compared; the rest is timed and counted.
 const KEPT_BYTES_MAX: usize = 16 << 20;
 
@@ -22,6 +25,9 @@ pub(super) struct Hearing {
     events: bool,
     reader: Reader,
     contents: Vec<Arrival>,
+    /// Looks for the first event until it has come.
+    opening: Option<Splitter>,
+    first_event_us: Option<u64>,
     body: BytesMut,
 }
 
@@ -34,11 +40,24 @@ impl Hearing {
             events,
             reader: Reader::new(dialect, operation(&recording.operation), false),
             contents: Vec::new(),
+            opening: events.then(|| Splitter::new(EVENT_BYTES_MAX)),
+            first_event_us: None,
             body: BytesMut::new(),
         }
     }
 
     pub(super) fn piece(&mut self, at_us: u64, piece: &[u8]) {
+        if let Some(opening) = &mut self.opening {
+            let first = &mut self.first_event_us;
+            opening.feed_borrowed(piece, |event| {
+                if !event.data.is_empty() {
+                    first.get_or_insert(at_us);
+                }
+            });
+            if first.is_some() {
+                self.opening = None;
+            }
+        }
         if self.events {
             let contents = &mut self.contents;
             self.reader.feed(at_us, piece, &mut |at_us, content| {
@@ -62,6 +81,7 @@ impl Hearing {
         }
         let reading = self.reader.finish();
         outcome.streamed = self.events;
+        outcome.first_event_us = self.first_event_us;
         outcome.contents = self.contents;
         if !status.is_success() {
             return Some(refused((status, from_provider), &reading, &self.body));

@@ -6,10 +6,15 @@
 //!  Outcome ◄── hearing (hearing.rs) ◄── pieces with their arrivals
 //! ```
 
+pub mod account;
 mod aim;
+mod asking;
 pub mod captured;
 pub mod crew;
+pub mod drive;
 mod hearing;
+pub mod hosted;
+pub mod meter;
 mod request;
 pub mod run;
 
@@ -33,6 +38,7 @@ use crate::base::{clock, task};
 use crate::price::book::Book;
 use crate::proxy::headers;
 use hearing::Hearing;
+use meter::Meter;
 
 /// Limit: idle connections kept to the gateway's own listener.
 const IDLE_MAX: usize = 1_024;
@@ -44,6 +50,7 @@ pub struct Loopback {
     /// The model to ask each target for: a name or a selector, as a client would write it.
     targets: Vec<String>,
     prices: Arc<Book>,
+    meter: Meter,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -56,8 +63,9 @@ impl Loopback {
         run: ExchangeId,
         targets: Vec<String>,
         prices: Arc<Book>,
+        meter: Meter,
     ) -> Self {
-        Self { address, run, targets, prices, idle: Mutex::default() }
+        Self { address, run, targets, prices, meter, idle: Mutex::default() }
     }
 
     async fn connection(&self) -> Result<Connection, String> {
@@ -147,6 +155,7 @@ impl Transport for Loopback {
             outcome.error = Some(fault);
             outcome.ended_us = outcome.ended_us.max(since(order.zero));
         }
+        self.meter.take(order.target, &outcome);
         outcome
     }
 }

@@ -1,30 +1,29 @@
-//! A run from its plan to its last row: what is to be sent is looked at before anything is, then the engine drives, through
-//! a listener of this process's own.
+//! What a plan comes to, found out before anything is sent: recordings, targets, prices, an estimate.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use pinhole_replay::answers::Rules;
 use pinhole_replay::context::{Context, Target, parse_target};
-use pinhole_replay::engine::{self, Budget, Crew, Finish, Limits, Progress, Setup};
+use pinhole_replay::engine::{Budget, Limits, Setup};
 use pinhole_replay::estimate::{self, Estimate, Price, Sample};
-use pinhole_replay::journal::{Header, Journal, JournalError, Part};
+use pinhole_replay::faces::words;
 use pinhole_replay::plan::{Plan, PlanError};
 use pinhole_replay::schedule::{Beat, Outline};
-use tokio::sync::watch;
 
 use crate::base::clock;
 use crate::base::id::ExchangeId;
-use crate::proxy::loopback::Loopback;
 use crate::proxy::loopback::aim::{self, Aim};
-use crate::proxy::loopback::crew::{Measure, Shelf};
-use crate::proxy::server;
+use crate::proxy::loopback::asking::{self, Seat};
 use crate::proxy::state::Shared;
-use crate::report::replay::runs::Place;
 use crate::report::replay::source::{Line, Source};
+
+/// Limit: how long an answer may wait for a judge's word; questions wait for one another.
+const JUDGING_MAX: Duration = Duration::from_hours(6);
+
+/// Above this estimate a run is confirmed first, in billionths of a US dollar.
+const CONFIRM_ABOVE: i64 = 1_000_000_000;
 
 /// A plan with its recordings and targets found, and nothing sent.
 pub struct Ready {
@@ -34,7 +33,29 @@ pub struct Ready {
     pub setup: Setup,
     pub aims: Vec<Aim>,
     pub estimates: Vec<Estimate>,
-    rules: Rules,
+    /// Who judges answers, where somebody does.
+    pub judge: Option<Seat>,
+    pub(super) rules: Rules,
+}
+
+impl Ready {
+    /// The estimate of everything that has a price, in billionths of a US dollar.
+    pub fn about_nanousd(&self) -> i64 {
+        let costs = self.estimates.iter().filter_map(|one| one.cost_nanousd);
+        costs.fold(0, i64::saturating_add)
+    }
+
+    /// The same as people read it.
+    pub fn about(&self) -> String {
+        #[expect(clippy::cast_precision_loss, reason = "shown with a few digits")]
+        let nanousd = self.about_nanousd() as f64;
+        words::usd(nanousd / 1e9)
+    }
+
+    /// Whether somebody has to say yes first.
+    pub fn is_dear(&self) -> bool {
+        self.about_nanousd() > CONFIRM_ABOVE
+    }
 }
 
 /// Why nothing can be sent.
@@ -46,23 +67,18 @@ pub enum Unready {
     Empty(String),
     #[error("the target `{target}` cannot be sent these recordings: {reason}")]
     Target { target: String, reason: String },
+    #[error("the judge `{target}` cannot be asked: {reason}")]
+    Judge { target: String, reason: String },
     #[error(
         "--max-cost is given, and `{target}` has no price; add one to the price list (prices.file), or leave --max-cost out"
     )]
     Unpriced { target: String },
+    #[error(
+        "`sweep.requests` of {requests} for {recordings} recordings and {rates} rates are more repeats than 65535; send fewer, or from more recordings"
+    )]
+    Sweep { requests: u64, recordings: usize, rates: usize },
     #[error(transparent)]
     Answers(#[from] pinhole_replay::answers::PatternError),
-}
-
-/// Why a run ended before its time.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    #[error("the run's journal cannot be written: {0}; is the disk full?")]
-    Write(io::Error),
-    #[error("no listener for the run: {0}")]
-    Listen(io::Error),
 }
 
 /// Finds out what a plan comes to.
@@ -71,7 +87,7 @@ pub fn ready(shared: &Shared, plan: Plan, source: Source) -> Result<Ready, Unrea
     if source.lines().is_empty() {
         return Err(Unready::Empty(nothing(&plan, &source)));
     }
-    let targets = targets(&plan)?;
+    let mut targets = targets(&plan)?;
     let aims = targets
         .iter()
         .map(|target| {
@@ -79,12 +95,21 @@ pub fn ready(shared: &Shared, plan: Plan, source: Source) -> Result<Ready, Unrea
                 .map_err(|reason| Unready::Target { target: target.to_string(), reason })
         })
         .collect::<Result<Vec<Aim>, Unready>>()?;
+    for (target, aim) in targets.iter_mut().zip(&aims) {
+        target.forces_length = aim.forces_length;
+    }
+    let seat = |target: &String| {
+        asking::seat(shared, target)
+            .map_err(|reason| Unready::Judge { target: target.clone(), reason })
+    };
+    let judge = plan.judge.as_ref().map(seat).transpose()?;
     let samples: BTreeMap<u32, Sample> = (0..).zip(source.lines().iter().map(sample)).collect();
     let prices: Vec<Option<Price>> = aims.iter().map(|aim| aim.price).collect();
     let mut setup = setup(&plan, &source, targets);
-    let estimates = estimate::estimate(&setup, &samples, &prices);
+    let estimates = estimates(&plan, &setup, &samples, &prices, judge.as_ref())?;
     if let Some(max) = plan.max_cost {
-        if let Some(aim) = aims.iter().find(|aim| aim.price.is_none()) {
+        let mut asked = aims.iter().chain(judge.as_ref().map(|judge| &judge.aim));
+        if let Some(aim) = asked.find(|aim| aim.price.is_none()) {
             return Err(Unready::Unpriced { target: aim.target.clone() });
         }
         let (rules, samples) = (setup.clone(), samples);
@@ -94,13 +119,52 @@ pub fn ready(shared: &Shared, plan: Plan, source: Source) -> Result<Ready, Unrea
             let price = prices.get(target).copied().flatten().unwrap_or_default();
             estimate::worst_nanousd(&rules, &sample, target, price)
         };
-        setup.budget =
-            Some(Budget { max_nanousd: max.nanousd, worst: Arc::new(worst), spent_nanousd: 0 });
+        setup.budget = Some(Budget {
+            max_nanousd: max.nanousd,
+            worst: Arc::new(worst),
+            judge_nanousd: judge.as_ref().map_or(0, Seat::worst_nanousd),
+            spent_nanousd: 0,
+        });
     }
     let id = ExchangeId::new(clock::wall_us());
     setup.marker = id.to_string();
     let rules = rules(&plan)?;
-    Ok(Ready { id, plan, source: Arc::new(source), setup, aims, estimates, rules })
+    Ok(Ready { id, plan, source: Arc::new(source), setup, aims, estimates, judge, rules })
+}
+
+/// What each target, and the judge, will be sent and cost; of a sweep, when no rate is too much.
+fn estimates(
+    plan: &Plan,
+    setup: &Setup,
+    samples: &BTreeMap<u32, Sample>,
+    prices: &[Option<Price>],
+    judge: Option<&Seat>,
+) -> Result<Vec<Estimate>, Unready> {
+    let mut all: Vec<Estimate> = match &plan.sweep {
+        None => estimate::estimate(setup, samples, prices),
+        Some(sweep) => {
+            let (rates, recordings) = (sweep.rates.len(), setup.outline.len());
+            let too_many = || Unready::Sweep { requests: sweep.requests, recordings, rates };
+            let mut sum: Vec<Estimate> = Vec::new();
+            for at in 0..rates {
+                let part = sweep.part(setup, at, None).ok_or_else(too_many)?;
+                let step = estimate::estimate(&part, samples, prices);
+                if sum.is_empty() {
+                    sum = step;
+                } else {
+                    sum.iter_mut().zip(&step).for_each(|(sum, step)| sum.add(step));
+                }
+            }
+            sum
+        }
+    };
+    if let Some(judge) = judge {
+        // With several targets the first is the baseline, which is not judged.
+        let compared = all.iter().skip(usize::from(all.len() > 1));
+        let answers = compared.map(|one| one.requests).sum();
+        all.push(judge.estimate(answers));
+    }
+    Ok(all)
 }
 
 /// What does not count when answers are compared.
@@ -167,80 +231,8 @@ fn setup(plan: &Plan, source: &Source, targets: Vec<Target>) -> Setup {
             deadline: Duration::from_secs(plan.deadline_s),
             // Answers that are fed on are held with their groups.
             groups: if plan.context == Context::Live { 1_024 } else { 4_096 },
+            judging: if plan.judge.is_some() { JUDGING_MAX } else { Limits::default().judging },
             ..Limits::default()
         },
-    }
-}
-
-/// Sends everything, on threads of its own; rows go to the journal at `place`. Blocks until the end.
-pub fn go(
-    shared: &Arc<Shared>,
-    ready: &Ready,
-    place: &Place,
-    stop: watch::Receiver<bool>,
-    progress: &watch::Sender<Progress>,
-) -> Result<Finish, RunError> {
-    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(RunError::Listen)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(workers.min(2))
-        .thread_name("pinhole-replay")
-        .enable_all()
-        .build()
-        .map_err(RunError::Listen)?;
-    let server = server::start_plain(&listener, shared, workers).map_err(RunError::Listen)?;
-    let ran = runtime.block_on(drive(shared, ready, place, server.address, (stop, progress)));
-    server.stop();
-    ran
-}
-
-async fn drive(
-    shared: &Arc<Shared>,
-    ready: &Ready,
-    place: &Place,
-    address: std::net::SocketAddr,
-    (stop, progress): (watch::Receiver<bool>, &watch::Sender<Progress>),
-) -> Result<Finish, RunError> {
-    place.prepare().map_err(RunError::Write)?;
-    let mut setup = ready.setup.clone();
-    let header = header(ready);
-    let mut journal = if place.journal().exists() {
-        let (journal, before) = Journal::resume(&place.journal(), &header)?;
-        setup.done = before.done(&setup.outline, setup.context == Context::Live);
-        if let Some(budget) = &mut setup.budget {
-            budget.spent_nanousd = before.spent_nanousd;
-        }
-        journal
-    } else {
-        Journal::create(&place.journal(), &header)?
-    };
-    let started_at_us = i64::try_from(clock::wall_us()).unwrap_or(i64::MAX);
-    journal.begin(Part { started_at_us }).map_err(RunError::Write)?;
-    let models = ready.aims.iter().map(|aim| aim.model.clone()).collect();
-    let prices = Arc::clone(&shared.snapshot().settings.prices.book);
-    let crew = Crew {
-        transport: Loopback::new(address, ready.id, models, prices),
-        library: Shelf(Arc::clone(&ready.source)),
-        judge: Measure {
-            captured_is_base: ready.setup.targets.len() == 1,
-            rules: ready.rules.clone(),
-        },
-    };
-    let finish =
-        engine::run(setup, crew, &mut journal, stop, progress).await.map_err(RunError::Write)?;
-    let elapsed = u64::try_from(finish.progress.elapsed.as_micros()).unwrap_or(u64::MAX);
-    journal.end(finish.ended, elapsed).map_err(RunError::Write)?;
-    Ok(finish)
-}
-
-fn header(ready: &Ready) -> Header {
-    let ids = ready.source.lines().iter().map(|line| line.id.as_str());
-    Header {
-        plan_blake3: ready.plan.digest(),
-        repeats: ready.plan.repeat,
-        seed: ready.plan.seed,
-        targets: ready.plan.to.clone(),
-        producer: concat!("pinhole ", env!("CARGO_PKG_VERSION")).to_owned(),
-        ..Header::of(&ready.id.to_string(), ids)
     }
 }

@@ -18,6 +18,7 @@ mod forest;
 mod pairs;
 mod plot;
 mod sections;
+mod sweep;
 mod table;
 
 pub use pairs::Texts;
@@ -57,6 +58,7 @@ pub fn draw(page: &Page<'_>) -> String {
     head(&mut out, &report);
     top(&mut out, &report, page.findings);
     metrics(&mut out, &report);
+    sweep::draw(&mut out, &report);
     pictures(&mut out, &report, &data);
     out.push_str("<section id=\"answers\"><h2>Answers</h2>");
     sections::answers(&mut out, &report);
@@ -101,7 +103,11 @@ fn top(out: &mut String, report: &Report, findings: &[Finding]) {
         };
         put!(out, "<p>Compared with <b><bdi>{}</bdi></b>, {how}.</p>", escaped(&baseline.target));
     }
-    out.push_str("<nav aria-label=\"Parts\"><a href=\"#metrics\">Metrics</a><a href=\"#pictures\">Pictures</a><a href=\"#answers\">Answers</a><a href=\"#totals\">Requests, errors, cost</a><a href=\"#notes\">Notes and limits</a><a href=\"#formulas\">Formulas</a><a href=\"#environment\">Environment</a></nav>");
+    out.push_str("<nav aria-label=\"Parts\">");
+    if !report.steps.is_empty() {
+        out.push_str("<a href=\"#rates\">Rates</a>");
+    }
+    out.push_str("<a href=\"#metrics\">Metrics</a><a href=\"#pictures\">Pictures</a><a href=\"#answers\">Answers</a><a href=\"#totals\">Requests, errors, cost</a><a href=\"#notes\">Notes and limits</a><a href=\"#formulas\">Formulas</a><a href=\"#environment\">Environment</a></nav>");
     out.push_str("<ul class=\"verdicts\">");
     for target in columns.others.iter().filter(|target| view::is_compared(target)) {
         put!(

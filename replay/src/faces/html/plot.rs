@@ -263,12 +263,17 @@ pub(super) fn thinned(points: Vec<(f64, f64)>, max: usize) -> Vec<(f64, f64)> {
 
 /// The names of the columns with their marks.
 pub(super) fn legend(names: &[&str]) -> String {
+    keys(names, true)
+}
+
+/// The same; the first need not be a baseline.
+pub(super) fn keys(names: &[&str], has_baseline: bool) -> String {
     let mut out = String::from("<ul class=\"legend\">");
     for (place, name) in names.iter().enumerate() {
         out.push_str("<li><svg class=\"key\" viewBox=\"0 0 30 12\" aria-hidden=\"true\">");
         line(&mut out, place, &[(1.0, 6.0), (29.0, 6.0)], false);
         marks(&mut out, place, 3.5, &[(15.0, 6.0)]);
-        let base = if place == 0 { " <small>(baseline)</small>" } else { "" };
+        let base = if place == 0 && has_baseline { " <small>(baseline)</small>" } else { "" };
         put!(out, "</svg><bdi>{}</bdi>{base}</li>", escaped(name));
     }
     out.push_str("</ul>");

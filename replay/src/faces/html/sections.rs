@@ -20,6 +20,36 @@ fn number(value: u64) -> Cell {
     Cell::number(words::count(value), value as f64)
 }
 
+/// A row for each rate of each target of a sweep.
+pub(super) fn steps(report: &Report) -> Table {
+    let mut table = Table::new(&[
+        "#rate",
+        "target",
+        "#answers",
+        "#errors",
+        "#lag p99",
+        "#good a second",
+        "#ttft p50",
+        "#ttft p99",
+        "too much because",
+    ]);
+    for (step, cells) in report.steps.iter().zip(view::steps(report)) {
+        let [rate, target, _, errors, lag, per_s, _, _, stopped] = cells;
+        table.row(vec![
+            Cell::number(rate, step.rate_per_s),
+            Cell::text(&target),
+            number(step.n),
+            Cell::number(errors, step.errors),
+            Cell::number(lag, step.lag_p99_us as f64),
+            Cell::number(per_s, step.per_s),
+            optional("ttft", step.ttft_p50),
+            optional("ttft", step.ttft_p99),
+            Cell::text(stopped).class("words"),
+        ]);
+    }
+    table
+}
+
 /// A row for each metric of each target.
 pub(super) fn metrics(report: &Report) -> Table {
     let mut table = Table::new(&[
