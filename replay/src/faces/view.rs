@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::faces::words;
 use crate::plan::Step;
-use crate::report::{Answers, Comparison, Judge, Report, Summary, Target, Verdict};
+use crate::report::{Answers, Comparison, Report, Summary, Target, Verdict};
 use crate::row::{CAPTURED, Row};
 
 /// The columns of a report.
@@ -207,18 +207,6 @@ pub(crate) fn steps(report: &Report) -> Vec<[String; 9]> {
     report.steps.iter().map(cells).collect()
 }
 
-/// What asking the judge came to, in a sentence.
-fn judge(judge: &Judge) -> String {
-    let cost = judge.cost_usd.map_or_else(|| "what has no price".to_owned(), words::usd);
-    format!(
-        "The judge ({}) was asked {} times, two for each pair: {} questions brought no verdict, {} pairs another one in the          other order. It cost {cost}, which is in no target's cost.",
-        words::line(&judge.target),
-        words::count(judge.asked),
-        words::count(judge.failed),
-        words::count(judge.inconsistent),
-    )
-}
-
 /// How the run was made, in one line.
 pub(crate) fn setting(report: &Report) -> String {
     let plan = &report.plan;
@@ -242,8 +230,7 @@ pub(crate) fn setting(report: &Report) -> String {
 
 /// What has to be known to trust the numbers, as the report says it.
 pub(crate) fn notes(report: &Report) -> Vec<String> {
-    let said = report.notes.iter().map(|note| words::harmless(note).into_owned());
-    said.chain(report.judge.as_ref().map(judge)).collect()
+    report.notes.iter().map(|note| words::harmless(note).into_owned()).collect()
 }
 
 /// The report without what is no number: comparisons and distributions that could not be worked out are left out whole.

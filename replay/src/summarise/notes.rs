@@ -1,7 +1,7 @@
 //! What a reader has to know to trust a report's numbers, in sentences: every form of the report says these, and no others.
 
 use crate::faces::words;
-use crate::report::Report;
+use crate::report::{Judge, Report};
 
 /// What an interval was resampled by, where that is not sessions, and what this means for it.
 const RESAMPLED: &[(&str, &str)] = &[
@@ -56,6 +56,7 @@ pub(super) fn of(report: &Report) -> Vec<String> {
             words::line(reason)
         ));
     }
+    out.extend(report.judge.as_ref().map(judge));
     for target in report.targets.iter().filter(|target| target.unpriced > 0) {
         out.push(format!(
             "{}: {} requests have no price and are in no cost.",
@@ -64,4 +65,17 @@ pub(super) fn of(report: &Report) -> Vec<String> {
         ));
     }
     out
+}
+
+/// What asking the judge came to, in a sentence.
+fn judge(judge: &Judge) -> String {
+    let cost = judge.cost_usd.map_or_else(|| "what has no price".to_owned(), words::usd);
+    format!(
+        "The judge ({}) was asked {} times, two for each pair: {} questions brought no verdict, {} pairs another one in the other \
+         order. It cost {cost}, which is in no target's cost.",
+        words::line(&judge.target),
+        words::count(judge.asked),
+        words::count(judge.failed),
+        words::count(judge.inconsistent),
+    )
 }

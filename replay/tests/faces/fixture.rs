@@ -224,6 +224,9 @@ pub(crate) fn report(rows: &[Row]) -> Report {
         ]),
         notes: vec![
             "3 recordings were left out: redacted.".to_owned(),
+            "The judge (fake/judge) was asked 480 times, two for each pair: 3 questions brought no verdict, 21 pairs another one \
+             in the other order. It cost $0.4200, which is in no target's cost."
+                .to_owned(),
             "Prices are those of the catalogue of 2026-11-01.".to_owned(),
         ],
         formulas: BTreeMap::from([
