@@ -1,4 +1,4 @@
-//! Drives a [`Transport`] over a [`Schedule`]: waits for each instant, sends, gathers what comes back into groups, has them
+//! Drives a [`Transport`] over a [`crate::schedule::Schedule`]: waits for each instant, sends, gathers what comes back into groups, has them
 //! judged and written, and keeps within the limits of cost, time and number.
 //!
 //! ```text

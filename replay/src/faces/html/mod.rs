@@ -7,7 +7,7 @@
 //!  texts ──► pairs (side by side, differences marked)                               cut, and bounded in all
 //! ```
 //!
-//! All foreign text goes through [`words::escaped`]; pictures are drawn by [`plot`].
+//! All foreign text goes through [`words::escaped`]; pictures are drawn by `plot`.
 
 mod cadence;
 mod clouds;
