@@ -22,5 +22,6 @@ pub mod proxy;
 pub mod simulate;
 // 5 surfaces
 pub mod admin;
+pub mod tui;
 // 6 shell
 pub mod cli;

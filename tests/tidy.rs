@@ -33,7 +33,7 @@ const CONTAINMENT: &[(&str, &[&str])] = &[
     ("zstd", &["src/store/", "src/base/coding.rs", "replay/"]),
     ("flate2", &["src/base/coding.rs", "src/simulate/"]),
     ("brotli", &["src/base/coding.rs", "src/simulate/"]),
-    ("reqwest", &["src/upstream/control.rs", "src/telemetry/otlp.rs"]),
+    ("reqwest", &["src/upstream/control.rs", "src/telemetry/otlp.rs", "src/tui/client.rs"]),
     ("hyper", &["src/proxy/", "src/simulate/", "src/upstream/"]),
     ("hyper_util", &["src/proxy/", "src/simulate/", "src/upstream/"]),
     ("axum", &["src/simulate/", "src/admin/", "src/proxy/"]),

@@ -27,7 +27,8 @@ const ROWS_DEFAULT: i64 = 50;
 /// Limit: rows of one answer.
 const ROWS_MAX: i64 = 1_000;
 
-/// A page of exchanges, newest first; `next` is what `before` has to be for the page after it.
+/// A page of exchanges, newest first; `next` is what `before` has to be for the page after it. With `after`, what came
+/// after that seq, oldest first: for whoever follows, and to read on towards the newest.
 pub async fn list(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
     with_reader(&shared, move |reader| {
         let (query, page) = asked(&uri)?;
@@ -176,7 +177,8 @@ fn asked(uri: &Uri) -> Result<(Query, Page), Refusal> {
                 page.limit = usize::try_from(limit).unwrap_or_default();
             }
             "before" => page.before = Some(read::number("before", &value, 0, i64::MAX)?),
-            other => return Err(read::unknown(other, "where, limit, before")),
+            "after" => page.after = Some(read::number("after", &value, 0, i64::MAX)?),
+            other => return Err(read::unknown(other, "where, limit, before, after")),
         }
     }
     Ok((query, page))

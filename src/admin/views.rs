@@ -19,6 +19,7 @@ pub async fn health(State(shared): State<Arc<Shared>>) -> Json<Value> {
     Json(json!({
         "status": "ok",
         "version": env!("CARGO_PKG_VERSION"),
+        "pid": std::process::id(),
         "in_flight": shared.in_flight(),
         "exchanges_not_logged": shared.queue.dropped(),
     }))

@@ -15,6 +15,14 @@ impl Secret {
         Self(Arc::from(text.trim()))
     }
 
+    /// A new one, of 256 bits from the system.
+    pub fn random() -> std::io::Result<Self> {
+        use std::io::Read as _;
+        let mut bytes = [0u8; 32];
+        std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+        Ok(Self::new(&blake3::hash(&bytes).to_hex()))
+    }
+
     /// The text itself, for the wire.
     pub fn reveal(&self) -> &str {
         &self.0

@@ -59,6 +59,8 @@ pub enum Command {
         #[command(subcommand)]
         command: CapturesCommand,
     },
+    /// Browse what was captured, watch what runs, compare, replay: on the terminal.
+    Tui(TuiArgs),
     /// Show tokens, cost and times, by model, provider, key, session, day and more.
     Usage(UsageArgs),
     /// Print a completion script for a shell.
@@ -75,6 +77,25 @@ pub enum Command {
         #[arg(long)]
         check: bool,
     },
+}
+
+#[derive(Debug, clap::Args)]
+pub struct TuiArgs {
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// The operations API of a gateway elsewhere, such as http://127.0.0.1:9464; absent: the data directory, by way of the
+    /// gateway that serves it, if one does.
+    #[arg(long, value_name = "URL", conflicts_with = "data_dir")]
+    pub url: Option<String>,
+    /// The admin key of that gateway.
+    #[arg(long, value_name = "KEY", env = "PINHOLE_ADMIN_KEY", hide_env_values = true)]
+    pub key: Option<String>,
+    /// Draw with ASCII alone.
+    #[arg(long)]
+    pub ascii: bool,
+    /// Read the store, also where a gateway runs on it.
+    #[arg(long, conflicts_with = "url")]
+    pub offline: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -19,6 +19,7 @@ pub mod route;
 pub mod serve;
 pub mod simulate;
 pub mod terminal;
+pub mod tui;
 pub mod usage;
 
 use std::ffi::OsString;
@@ -72,6 +73,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Captures { command } => captures::run(&command),
         Command::Simulate(args) => simulate::run(&args),
         Command::Playback(args) => playback::run(&args),
+        Command::Tui(args) => tui::run(&args),
         Command::Usage(args) => usage::run(&args),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man => generate::man(),

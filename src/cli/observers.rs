@@ -107,6 +107,13 @@ pub fn with_spans(
 }
 
 impl Observers {
+    /// Leaves word in the data directory where the operations API is.
+    pub fn leave_word(&mut self, operations: &str) {
+        if let Some(Err(error)) = self.lock.as_mut().map(|lock| lock.tell(operations)) {
+            tracing::warn!(%error, "`pinhole tui` will not find this gateway by its data directory");
+        }
+    }
+
     /// Lets scrapes and the operations API read what exporters, store and log count themselves.
     pub fn watch(&self, shared: &Shared) {
         let telemetry = &shared.telemetry;

@@ -106,6 +106,17 @@ pub fn start(settings: Settings, listener: &TcpListener, sinks: Sinks) -> io::Re
         .server
         .workers
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
+    let (shared, observer) = assemble(settings, sinks, workers)?;
+    let server = server::start(listener, &shared, workers)?;
+    Ok(Gateway { server, shared, observer })
+}
+
+/// Everything but the listener: what the operations API answers from.
+pub fn assemble(
+    settings: Settings,
+    sinks: Sinks,
+    workers: usize,
+) -> io::Result<(Arc<Shared>, Worker)> {
     let telemetry = Telemetry::new(settings.telemetry.series_max).map_err(io::Error::other)?;
     let meter = MeterSink::new(Arc::clone(&telemetry));
     let prices = PricesInForce::new(Arc::clone(&settings.prices.book));
@@ -117,9 +128,7 @@ pub fn start(settings: Settings, listener: &TcpListener, sinks: Sinks) -> io::Re
     let (queue, observer) = Queue::start(digester, sinks.first(Box::new(meter)))?;
     observers::watch_queue(&telemetry, &queue);
     observers::watch_prices(&telemetry, &prices);
-    let shared = Shared::new(settings, workers, queue, prices, telemetry);
-    let server = server::start(listener, &shared, workers)?;
-    Ok(Gateway { server, shared, observer })
+    Ok((Shared::new(settings, workers, queue, prices, telemetry), observer))
 }
 
 async fn serve(settings: Settings, again: Arc<Again>, log: &Pipe) -> Exit {
@@ -139,7 +148,7 @@ async fn serve(settings: Settings, again: Arc<Again>, log: &Pipe) -> Exit {
         }
     };
     let ops_address = ops_listener.local_addr().unwrap_or(ops_listen);
-    let (sinks, observers) = match observers::start(&settings, &again.origins, log) {
+    let (sinks, mut observers) = match observers::start(&settings, &again.origins, log) {
         Ok(started) => started,
         Err(error) => {
             tell(&format!("error: {error}"));
@@ -154,6 +163,7 @@ async fn serve(settings: Settings, again: Arc<Again>, log: &Pipe) -> Exit {
         }
     };
     observers.watch(&gateway.shared);
+    observers.leave_word(&format!("http://{ops_address}"));
     // Before the banner: whoever has read it may change the file or send a signal.
     let mut calls = match Calls::watch(&gateway.shared) {
         Ok(calls) => calls,

@@ -13,7 +13,7 @@ const FILE: &str = "serve.lock";
 /// Held until dropped.
 #[derive(Debug)]
 pub struct ServeLock {
-    _file: File,
+    file: File,
 }
 
 /// Why the data directory is not ours.
@@ -49,15 +49,29 @@ impl ServeLock {
                 let mut told = String::new();
                 // Who holds it is a courtesy; that it is held is known.
                 let _read = file.read_to_string(&mut told);
-                let holder = told.trim().parse().ok();
+                let holder = told.lines().next().and_then(|pid| pid.trim().parse().ok());
                 return Err(LockError::Held { folder: folder.to_owned(), holder });
             }
             Err(TryLockError::Error(error)) => return Err(of(error).into()),
         }
         file.set_len(0).map_err(of)?;
         writeln!(file, "{}", std::process::id()).map_err(of)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
+
+    /// Leaves word where the operations API of this gateway is, for programs that browse its store.
+    pub fn tell(&mut self, operations: &str) -> std::io::Result<()> {
+        writeln!(self.file, "{operations}")
+    }
+}
+
+/// Where the gateway that serves this directory has its operations API, as it left word: its process and the address. It may
+/// be gone since.
+pub fn told(folder: &Path) -> Option<(u32, String)> {
+    let told = std::fs::read_to_string(folder.join(FILE)).ok()?;
+    let mut lines = told.lines();
+    let pid = lines.next()?.trim().parse().ok()?;
+    Some((pid, lines.next()?.trim().to_owned()))
 }
 
 #[cfg(test)]
@@ -71,6 +85,13 @@ mod tests {
         let told = ServeLock::take(folder.path()).unwrap_err().to_string();
         let pid = std::process::id().to_string();
         assert!(told.contains(&pid) && told.contains("server.data_dir"), "{told}");
+        let mut first = first;
+        assert_eq!(super::told(folder.path()), None);
+        first.tell("http://127.0.0.1:9464").unwrap();
+        let told = ServeLock::take(folder.path()).unwrap_err().to_string();
+        assert!(told.contains(&pid), "{told}");
+        let found = super::told(folder.path());
+        assert_eq!(found, Some((std::process::id(), "http://127.0.0.1:9464".to_owned())));
         drop(first);
         assert!(ServeLock::take(folder.path()).is_ok());
     }

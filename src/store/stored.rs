@@ -1,11 +1,14 @@
 //! One exchange as the store gives it back. `Listed` is a row of the public view, `Stored` is all there is.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::store::capture::Absent;
 
 /// A row of the view `exchanges`; the names are the contract's, and the order is the order of columns in listings.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+///
+/// It reads back what a gateway of another version has written: what is missing is as if unknown, what is new is passed over.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Listed {
     pub id: String,
     pub started_at_us: i64,
@@ -51,6 +54,7 @@ pub struct Listed {
     pub capture_level: String,
     pub redacted: bool,
     pub replayable: bool,
+    #[serde(deserialize_with = "told::pairs")]
     pub tags: Vec<(String, String)>,
     pub labels: Vec<String>,
     // Beyond the contract's list, in this order:
@@ -58,8 +62,10 @@ pub struct Listed {
     pub method: String,
     /// The session was found by the messages; no client named it.
     pub session_inferred: bool,
+    #[serde(deserialize_with = "told::signals")]
     pub signals: Vec<&'static str>,
     /// Values of the headers that the configuration has indexed.
+    #[serde(deserialize_with = "told::pairs")]
     pub headers: Vec<(String, String)>,
     pub ttfo_us: Option<i64>,
     pub gap_p50_us: Option<i64>,
@@ -170,7 +176,7 @@ pub struct Whole {
 }
 
 /// What a label is on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LabelOn {
     Exchange,
@@ -178,7 +184,7 @@ pub enum LabelOn {
 }
 
 /// What somebody put on an exchange or a session.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Label {
     /// What it is on: every exchange of a session has the session's labels.
     pub on: LabelOn,
@@ -223,5 +229,40 @@ impl Body {
             Self::Whole(whole) => Some(whole),
             Self::Absent(_) | Self::Same => None,
         }
+    }
+}
+
+/// Reading rows back from JSON.
+mod told {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer};
+
+    use crate::exchange::signal::Signal;
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Pairs {
+        Object(BTreeMap<String, String>),
+        List(Vec<(String, String)>),
+    }
+
+    /// An object, as rows for people have it, or the list that it is made of.
+    pub(super) fn pairs<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<(String, String)>, D::Error> {
+        Ok(match Pairs::deserialize(from)? {
+            Pairs::Object(object) => object.into_iter().collect(),
+            Pairs::List(list) => list,
+        })
+    }
+
+    /// Signals that this version knows.
+    pub(super) fn signals<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<&'static str>, D::Error> {
+        let told = Vec::<String>::deserialize(from)?;
+        let known = Signal::ALL.map(Signal::label);
+        Ok(known.into_iter().filter(|label| told.iter().any(|told| told == label)).collect())
     }
 }

@@ -449,7 +449,7 @@ pub(super) fn speech() -> Stored {
     Stored { row, request, attempts: vec![attempt], response, ..Stored::default() }
 }
 
-pub(super) fn all() -> [(&'static str, Stored); 5] {
+pub(crate) fn all() -> [(&'static str, Stored); 5] {
     [
         ("retried", retried()),
         ("left", left()),

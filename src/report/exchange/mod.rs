@@ -13,6 +13,6 @@ pub mod summary;
 pub mod timeline;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::store::query::Query;
 use crate::store::query::compile::{Compiled, compile};
@@ -25,7 +25,8 @@ pub const SESSIONS_MAX: usize = 1_000;
 const NAMES_MAX: usize = 16;
 
 /// One session, added up over all its exchanges, also those that the query did not ask for.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Session {
     pub id: String,
     pub parent: Option<String>,

@@ -1,0 +1,94 @@
+//! A table of the rows that are seen, and no others: its cost does not depend on how many there are.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use crate::report::look::Tone;
+use crate::tui::parts::{clip, pad, pad_left};
+use crate::tui::theme::Theme;
+
+/// Blanks between two columns.
+const GAP: usize = 1;
+
+/// One column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    pub head: String,
+    pub width: usize,
+    pub right: bool,
+}
+
+impl Column {
+    pub fn new(head: &str, width: usize) -> Self {
+        Self { head: head.to_owned(), width, right: false }
+    }
+
+    pub fn right(head: &str, width: usize) -> Self {
+        Self { right: true, ..Self::new(head, width) }
+    }
+}
+
+/// One cell: what it is, and its text.
+pub type Cell = (Tone, String);
+
+/// As wide as each is, the last one stretched to the edge; those that do not fit are left out.
+pub fn fit(columns: &[Column], width: usize) -> Vec<Column> {
+    let mut out: Vec<Column> = Vec::new();
+    let mut taken = 0;
+    for column in columns {
+        let needed = column.width + if out.is_empty() { 0 } else { GAP };
+        if taken + needed > width && !out.is_empty() {
+            break;
+        }
+        taken += needed;
+        out.push(column.clone());
+    }
+    if let Some(last) = out.last_mut().filter(|last| !last.right) {
+        last.width += width.saturating_sub(taken);
+    }
+    out
+}
+
+/// The head line.
+pub fn head(columns: &[Column], theme: Theme) -> Line<'static> {
+    let cells: Vec<Cell> = columns.iter().map(|column| (Tone::Dim, column.head.clone())).collect();
+    Line::from(spans(columns, &cells, theme))
+}
+
+fn spans(columns: &[Column], cells: &[Cell], theme: Theme) -> Vec<Span<'static>> {
+    let mut spans = Vec::with_capacity(columns.len() * 2);
+    for (at, (column, (tone, text))) in columns.iter().zip(cells).enumerate() {
+        if at > 0 {
+            spans.push(Span::raw(" ".repeat(GAP)));
+        }
+        let text = clip(text, column.width);
+        let text =
+            if column.right { pad_left(&text, column.width) } else { pad(&text, column.width) };
+        spans.push(Span::styled(text, theme.tone(*tone)));
+    }
+    spans
+}
+
+/// Head and rows into an area; `rows` are those seen, `selected` the place among them.
+pub fn view(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    columns: &[Column],
+    rows: &[Vec<Cell>],
+    selected: Option<usize>,
+    theme: Theme,
+) {
+    if area.height == 0 {
+        return;
+    }
+    let columns = fit(columns, usize::from(area.width));
+    frame.render_widget(head(&columns, theme), Rect { height: 1, ..area });
+    for (at, cells) in rows.iter().take(usize::from(area.height) - 1).enumerate() {
+        let y = area.y + 1 + u16::try_from(at).unwrap_or(0);
+        let style = if selected == Some(at) { theme.selected() } else { Style::new() };
+        let line = Line::from(spans(&columns, cells, theme)).style(style);
+        frame.render_widget(line, Rect { y, height: 1, ..area });
+    }
+}

@@ -1,0 +1,37 @@
+//! What goes on now: rates, latencies, providers, what is captured.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+
+use crate::report::look::Tone;
+use crate::tui::ask::{Answer, Lane, Result};
+use crate::tui::common::{Common, Scene};
+use crate::tui::keys::{Action, Scope};
+use crate::tui::screens::Screen;
+
+/// Its state.
+#[derive(Debug, Default)]
+pub struct Overview {}
+
+impl Scene for Overview {
+    fn entered(&mut self, _common: &mut Common) {}
+
+    fn scopes(&self) -> Vec<Scope> {
+        vec![Scope::On(Screen::Overview)]
+    }
+
+    fn act(&mut self, _action: Action, _common: &mut Common) -> bool {
+        false
+    }
+
+    fn answered(&mut self, _lane: Lane, _answer: Result<Answer>, _common: &mut Common) {}
+
+    fn tick(&mut self, _common: &mut Common) -> bool {
+        false
+    }
+
+    fn view(&self, frame: &mut Frame<'_>, area: Rect, common: &Common) {
+        frame.render_widget(Line::styled("", common.style(Tone::Dim)), area);
+    }
+}
