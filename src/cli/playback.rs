@@ -157,7 +157,7 @@ fn collect(args: &PlaybackArgs) -> Result<Collection, Exit> {
 }
 
 /// A file that is there, or a name that can be nothing else: queries have neither slashes outside of values nor endings.
-fn is_file(from: &str) -> bool {
+pub(in crate::cli) fn is_file(from: &str) -> bool {
     let named = Path::new(from);
     let endings = ["bundle", "har", "ndjson", "jsonl", "json", "flows", "cbor", "zst"];
     let ending = named.extension().and_then(|ending| ending.to_str());

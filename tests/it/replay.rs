@@ -452,6 +452,7 @@ fn what_cannot_be_sent_is_told_before_anything_is() {
         one.url()
     );
     write(place, &narrow);
+    std::fs::create_dir_all(place.join("data")).expect("a folder");
     let whole = std::fs::read(place.join("calls.bundle")).expect("the bundle");
     std::fs::write(place.join("cut.bundle"), &whole[..40]).expect("a file");
     std::fs::write(place.join("noise.bundle"), "this is none").expect("a file");
@@ -464,6 +465,8 @@ fn what_cannot_be_sent_is_told_before_anything_is() {
         (&["--from", "calls.bundle", "--to", "fake/b"], &["fake/b", "fake/a"]),
         (&["--from", "calls.bundle", "--to", "narrow-1"], &["narrow-1"]),
         (&["--from", "calls.bundle", "--to", "narrow-1", "--max-cost", "$1"], &["narrow-1"]),
+        (&["--from", "missing.bundle", "--to", "fake/a"], &["there is no file `missing.bundle`"]),
+        (&["--from", "data", "--to", "fake/a"], &["`data` is a folder"]),
         (&["--from", "noise.bundle", "--to", "fake/a"], &["noise.bundle"]),
         (&["--from", "future.bundle", "--to", "fake/a"], &["version 99", "use a newer one"]),
         (&["--from", "cut.bundle", "--to", "fake/a"], &["cut.bundle"]),
@@ -703,8 +706,8 @@ fn priced(place: &Path) {
 // ---------------------------------------------------------------------------------------------- requests without answers
 
 fn lines(place: &Path, name: &str, lines: &[Value]) {
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    std::fs::write(place.join(name), text).expect("a file");
+    let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+    std::fs::write(place.join(name), lines.join("\n")).expect("a file");
 }
 
 /// What the simulator was sent, in order.

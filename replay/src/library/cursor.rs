@@ -29,13 +29,12 @@ impl Shelf {
     /// Those of one time keep the order in which they are added.
     pub(super) fn add(&mut self, session: u32, at_us: i64, entry: u32) {
         let place = (at_us, entry);
-        let (mut at, is_first) = match self.groups.iter().position(|(own, _)| *own == session) {
-            Some(at) => (at, self.groups.get_mut(at).is_some_and(|group| put(&mut group.1, place))),
-            None => {
-                self.groups.push((session, vec![place]));
-                (self.groups.len() - 1, true)
-            }
-        };
+        let known = self.groups.iter().position(|(own, _)| *own == session);
+        let mut at = known.unwrap_or(self.groups.len());
+        if known.is_none() {
+            self.groups.push((session, Vec::new()));
+        }
+        let is_first = self.groups.get_mut(at).is_some_and(|group| put(&mut group.1, place));
         // A session that began earlier than was known goes before those that began after it.
         let began = |groups: &[(u32, Vec<Place>)], at: usize| {
             groups.get(at).and_then(|group| group.1.first()).map(|first| first.0)

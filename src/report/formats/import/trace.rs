@@ -142,7 +142,7 @@ fn one(
         recording.request.body = Body::default();
         recording.stream = true;
     }
-    recording.started_at_us = started(line.timestamp, line.delay, &line.session_id, clock)?;
+    recording.started_at_us = started(line.timestamp, line.delay, line.session_id.as_ref(), clock)?;
     recording.model_requested = None;
     recording.session = line.session_id;
     let tokens = |tokens: Option<u64>| tokens.and_then(|tokens| i64::try_from(tokens).ok());
@@ -154,7 +154,7 @@ fn one(
 fn started(
     timestamp: Option<f64>,
     delay: Option<f64>,
-    session: &Option<String>,
+    session: Option<&String>,
     clock: &mut HashMap<String, i64>,
 ) -> Result<i64, String> {
     let micros = |ms: f64| {
@@ -163,7 +163,7 @@ fn started(
             format!("{ms} is no time in milliseconds from the beginning of the trace")
         })
     };
-    let before = session.as_ref().and_then(|session| clock.get(session)).copied();
+    let before = session.and_then(|session| clock.get(session)).copied();
     let at = match (timestamp, delay, before) {
         (Some(at), ..) => ZERO_US + micros(at)?,
         (None, Some(delay), Some(before)) => before.saturating_add(micros(delay)?),
