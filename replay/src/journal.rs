@@ -244,7 +244,11 @@ pub fn read_from(name: &str, from: &mut impl BufRead) -> Result<Journaled, Journ
             break;
         }
         number += 1;
-        if line.last() != Some(&b'\n') && number > 1 {
+        if line.last() != Some(&b'\n') {
+            if number == 1 {
+                // What would be appended to it is no line of its own.
+                return Err(JournalError::Foreign { path: name.to_owned() });
+            }
             reading.made.torn_bytes = read as u64;
             break;
         }
@@ -438,6 +442,7 @@ mod tests {
         assert!(why("{\"pair\":1}\n").contains("no header"));
         assert!(why("{\"format\":\"pinhole-run\",\"version\":9}\n").contains("version 9"));
         let start = serde_json::to_string(&header(1)).unwrap();
+        assert!(why(&start).contains("no header"), "its line end is missing");
         assert!(why(&format!("{start}\n{{\"pair\":\n")).contains("j, line 2"));
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.ndjson");

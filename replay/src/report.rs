@@ -9,6 +9,8 @@ use crate::plan::Step;
 use crate::row::CAPTURED;
 
 pub const SCHEMA: u32 = 1;
+/// What stands as the baseline of a run that has none: one target, and recordings without answers.
+pub const NO_BASELINE: &str = "none";
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

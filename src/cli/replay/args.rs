@@ -17,7 +17,8 @@ Requests go through the same pipeline as live traffic, with the keys of the conf
 
 Exit codes: 0 done; 1 a gate of --fail-if failed, or the run was broken off; 2 usage; 3 environment.")]
 pub struct ReplayArgs {
-    /// What is sent: a query over the store, or a file (bundle, HAR, NDJSON and what else `captures import` reads).
+    /// What is sent: a query over the store, or a file (bundle, HAR, NDJSON and what else `captures import` reads; OpenAI
+    /// batch input, AIPerf raw payloads, Mooncake traces).
     #[arg(long, value_name = "QUERY|FILE")]
     pub from: Option<String>,
     /// A target, repeatable: a model, `provider/model`, with parameters `provider/model?temperature=0`. With several the
