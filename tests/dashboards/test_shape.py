@@ -45,6 +45,8 @@ def test_a_dashboard_imports_as_it_is(name):
     for variable in board["templating"]["list"][1:]:
         assert variable["datasource"] == DATASOURCE
         assert variable["multi"] and variable["includeAll"] and variable["allValue"] == ".*"
+        asked = any(f"${variable['name']}" in target["expr"] for panel in boards.panels(board) for target in panel["targets"])
+        assert (variable["hide"] == 0) == asked, f"{variable['name']} is a control that does nothing, or is hidden"
     for annotation in board["annotations"]["list"]:
         assert annotation["datasource"] == DATASOURCE
 

@@ -26,6 +26,9 @@ pub fn draw(report: &Report) -> String {
     }
     steps(&mut out, &report);
     comparisons(&mut out, &columns, Part::Main);
+    if let Some(text) = view::about_amounts(&report) {
+        put!(out, "\n{text}\n");
+    }
     totals(&mut out, &columns);
     answers(&mut out, &columns);
     reasons(&mut out, &columns);

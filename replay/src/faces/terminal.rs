@@ -301,6 +301,9 @@ impl Page {
         );
         let lag = if schedule.degraded { self.ink(&lag, Ink::Yellow) } else { lag };
         self.line(&lag);
+        if let Some(text) = view::about_amounts(report) {
+            self.wrapped(text, "", "    ");
+        }
         for target in &Columns::of(report).others {
             let smallest: Vec<String> = view::by_regression(target, Part::Main)
                 .into_iter()

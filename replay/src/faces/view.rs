@@ -137,13 +137,33 @@ pub(crate) fn is_compared(target: &Target) -> bool {
     target.target != CAPTURED || !target.comparisons.is_empty()
 }
 
+/// Money and lengths: nobody calls a price slow, though a verdict has no other word for it.
+pub(crate) fn is_amount(metric: &str) -> bool {
+    matches!(words::unit_of(metric), words::Unit::Usd | words::Unit::Count)
+}
+
+fn is_sure(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::Slower | Verdict::Faster)
+}
+
+/// What a table of verdicts needs beside it, where one is about money or lengths.
+pub(crate) fn about_amounts(report: &Report) -> Option<&'static str> {
+    report
+        .targets
+        .iter()
+        .flat_map(|target| &target.comparisons)
+        .any(|found| is_amount(&found.metric) && is_sure(found.verdict))
+        .then_some("Of costs and lengths “slower” means more, “faster” less.")
+}
+
 /// One sentence a target: what it is better and worse at.
 pub(crate) fn headline(target: &Target) -> String {
     let sorted = by_regression(target, Part::Main);
-    let named = |wanted: Verdict| {
+    let named = |wanted: Verdict, amounts: bool| {
         let names: Vec<String> = sorted
             .iter()
             .filter(|comparison| comparison.verdict == wanted)
+            .filter(|comparison| is_amount(&comparison.metric) == amounts || !is_sure(wanted))
             .map(|comparison| {
                 let metric = words::line(&comparison.metric);
                 match wanted {
@@ -154,12 +174,24 @@ pub(crate) fn headline(target: &Target) -> String {
                 }
             })
             .collect();
-        (!names.is_empty()).then(|| format!("{} in {}", words::verdict(wanted), names.join(", ")))
+        let word = match wanted {
+            Verdict::Slower if amounts => "more",
+            Verdict::Faster if amounts => "less",
+            other => words::verdict(other),
+        };
+        (!names.is_empty()).then(|| format!("{word} in {}", names.join(", ")))
     };
-    let parts: Vec<String> = [Verdict::Slower, Verdict::Faster, Verdict::Same, Verdict::Undecided]
-        .into_iter()
-        .filter_map(named)
-        .collect();
+    let parts: Vec<String> = [
+        (Verdict::Slower, false),
+        (Verdict::Slower, true),
+        (Verdict::Faster, false),
+        (Verdict::Faster, true),
+        (Verdict::Same, false),
+        (Verdict::Undecided, false),
+    ]
+    .into_iter()
+    .filter_map(|(verdict, amounts)| named(verdict, amounts))
+    .collect();
     if parts.is_empty() { "nothing to compare".to_owned() } else { parts.join("; ") }
 }
 

@@ -98,6 +98,16 @@ fn the_faces_of_a_run_are_these() {
 }
 
 #[test]
+fn a_price_is_not_called_slow_without_a_word_on_it() {
+    let (_, report) = run();
+    let said = "Of costs and lengths “slower” means more, “faster” less.";
+    for face in [narrow(&report), markdown::draw(&report)] {
+        assert!(face.contains("less in cost (0.80x)") && face.contains(said), "{face}");
+        assert!(!face.contains("faster in cost"));
+    }
+}
+
+#[test]
 fn small_costs_are_not_cut_off() {
     let (_, mut report) = run();
     for target in &mut report.targets {
