@@ -23,7 +23,8 @@ pub struct Report {
     pub ended: String,
     /// What all targets are compared with: the name of one, or `captured`.
     pub baseline: String,
-    /// The baseline was captured earlier, so that its times and the targets' are not of the same hour.
+    /// Whether the baseline was sent in turns with the targets. If not, it was captured earlier, and its times and the targets'
+    /// are not of the same hour.
     pub interleaved: bool,
     pub plan: Plan,
     /// Recordings that were to be sent, and those that could not be, by reason.

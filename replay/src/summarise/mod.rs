@@ -37,8 +37,12 @@ pub fn summarise(table: &Table, names: &[String], options: &Options, mut report:
     }
     report.interleaved = baseline.is_some();
     report.sessions = table.sessions() as u64;
-    report.formulas =
-        measure::FORMULAS.iter().map(|(n, f)| ((*n).to_owned(), (*f).to_owned())).collect();
+    let formulas = [measure::SYMBOLS, measure::FORMULAS, measure::COMPARED];
+    report.formulas = formulas
+        .into_iter()
+        .flatten()
+        .map(|(name, formula)| ((*name).to_owned(), (*formula).to_owned()))
+        .collect();
     report.schedule = schedule(table);
     if let Some(judge) = &mut report.judge {
         *judge = Judge { target: std::mem::take(&mut judge.target), ..table.judge().clone() };

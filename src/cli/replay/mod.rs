@@ -74,10 +74,7 @@ fn replay(args: &ReplayArgs) -> Result<Exit, Exit> {
 
 /// All conditions, so that a wrong one is told before anything is sent.
 fn gates(plan: &Plan) -> Result<Vec<Gate>, Exit> {
-    let parse = |text: &String| {
-        Gate::parse(text).map_err(|error| refuse(&format!("--fail-if: {error}"), Exit::Usage))
-    };
-    plan.fail_if.iter().map(parse).collect()
+    Gate::of_plan(plan).map_err(|error| refuse(&format!("--fail-if: {error}"), Exit::Usage))
 }
 
 /// The configuration of `serve`, with everything kept of what the run sends.

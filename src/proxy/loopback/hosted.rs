@@ -56,8 +56,7 @@ impl Wanted {
             return Err(WantedError::Report);
         }
         plan.check()?;
-        let gates = plan.fail_if.iter().map(|text| Gate::parse(text));
-        let gates = gates.collect::<Result<_, _>>()?;
+        let gates = Gate::of_plan(&plan)?;
         Ok(Self { plan, gates })
     }
 
