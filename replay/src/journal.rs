@@ -13,6 +13,7 @@
 //! Lines are only appended. A last line that is not whole was being written when the run died: it is passed over by readers
 //! and taken away before more is written. Where a group was sent again, its later rows count.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek, Write};
@@ -28,6 +29,9 @@ use crate::schedule::{Groups, Outline};
 pub const FORMAT: &str = "pinhole-run";
 /// The version that is written, and the newest that is read.
 pub const VERSION: u32 = 1;
+/// Limit: arrivals held of all rows of a journal that is read; past it only the pairs with the most keep theirs. One pair is
+/// drawn, and a row can have 4 kB of them.
+const TIMELINES_MAX: usize = 1 << 16;
 
 /// The first line.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -298,6 +302,8 @@ struct Reading {
     /// Targets that the part has written of a group.
     open: HashMap<(u32, u16), HashSet<Option<u16>>>,
     shift_us: u64,
+    /// Arrivals in `made.rows`, about.
+    timelines: usize,
 }
 
 impl Reading {
@@ -311,7 +317,13 @@ impl Reading {
                 self.open.clear();
             }
             Line::Ended { ended } => self.made.ended = Some(ended),
-            Line::Row(row) => self.row(*row),
+            Line::Row(row) => {
+                self.timelines += row.arrivals.len();
+                self.row(*row);
+                if self.timelines > TIMELINES_MAX {
+                    self.timelines = thin(&mut self.made.rows, TIMELINES_MAX / 2);
+                }
+            }
         }
     }
 
@@ -325,6 +337,8 @@ impl Reading {
         for arrival in &mut row.arrivals {
             arrival.at_us += self.shift_us;
         }
+        // What a parser made room for beyond that would be held as long.
+        row.arrivals.shrink_to_fit();
         if row.warmup {
             self.made.rows.push(row);
             return;
@@ -347,9 +361,37 @@ impl Reading {
     }
 }
 
+/// Takes the arrivals of all but the pairs that are best to draw, those that most columns have and then the longest, until at
+/// most `most` are left; how many those are.
+fn thin(rows: &mut [Row], most: usize) -> usize {
+    let mut groups: HashMap<(u32, u16), (usize, usize)> = HashMap::new();
+    let drawn = |row: &&Row| !row.warmup && row.is_good() && row.arrivals.len() > 1;
+    for row in rows.iter().filter(drawn) {
+        let (columns, arrivals) = groups.entry((row.pair, row.repeat)).or_default();
+        *columns += 1;
+        *arrivals += row.arrivals.len();
+    }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by_key(|(group, size)| (Reverse(*size), *group));
+    let mut left = 0;
+    let kept = groups.iter().take_while(|(_, (_, arrivals))| {
+        left += arrivals;
+        left <= most
+    });
+    let kept: HashMap<(u32, u16), usize> =
+        kept.map(|(group, (_, count))| (*group, *count)).collect();
+    for row in rows.iter_mut() {
+        if !drawn(&&*row) || !kept.contains_key(&(row.pair, row.repeat)) {
+            row.arrivals = Vec::new();
+        }
+    }
+    kept.values().sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::{Arrival, What};
     use crate::schedule::Beat;
 
     fn row(pair: u32, target: u16) -> Row {
@@ -384,6 +426,35 @@ mod tests {
             ended_at_us: i64::from(pair) * 10 + 5,
             depends: true,
         }))
+    }
+
+    #[test]
+    fn what_is_held_of_a_long_run_are_numbers_and_the_timelines_of_a_few_pairs() {
+        let arrivals = |count: usize| {
+            let at = |at_us| Arrival { at_us, what: What::Text };
+            (0..count as u64).map(at).collect::<Vec<_>>()
+        };
+        let mut reading = Reading::default();
+        reading.made.header = header(2_000);
+        for pair in 0..2_000 {
+            for target in 0..2 {
+                // The longest of two columns is pair 700; that of pair 900 has one column, that of 800 an error.
+                let count = if pair == 700 { 256 } else { 200 };
+                let mut row = Row { arrivals: arrivals(count), ..row(pair, target) };
+                row.status = Some(if pair == 800 { 500 } else { 200 });
+                row.arrivals.truncate(if (pair, target) == (900, 1) { 0 } else { count });
+                reading.take(Line::Row(Box::new(row)));
+            }
+        }
+        let rows = &reading.made.rows;
+        let held: usize = rows.iter().map(|row| row.arrivals.capacity()).sum();
+        assert_eq!((rows.len(), held <= TIMELINES_MAX), (4_000, true), "{held}");
+        assert!(held > TIMELINES_MAX / 4, "{held}: as many as there is room for");
+        let of = |pair: u32| rows.iter().filter(move |row| row.pair == pair);
+        assert_eq!(of(700).map(|row| row.arrivals.len()).collect::<Vec<_>>(), [256, 256]);
+        assert_eq!(of(0).map(|row| row.arrivals.len()).collect::<Vec<_>>(), [200, 200]);
+        assert!(of(900).all(|row| row.arrivals.is_empty()));
+        assert!(of(800).all(|row| row.arrivals.is_empty() && row.ended_us == 200));
     }
 
     #[test]
