@@ -46,6 +46,7 @@ pub(super) fn exchange(
         session: session.clone(),
         trace: trace.id,
         asked,
+        replay: replays::read(&parts.headers),
     };
     Exchange {
         id,
@@ -68,7 +69,7 @@ pub(super) fn exchange(
         user_label: None,
         tags: headers::tags(&parts.headers),
         trace,
-        replay: replays::read(&parts.headers),
+        replay: begun.replay,
         seat: Some(queue.live().enter(worker, begun)),
         keep: queue.keep_of(asked),
         asked,
