@@ -14,6 +14,7 @@ use crate::neutral::message::{Message, Part};
 use crate::neutral::reading::{Content, Reading};
 use crate::observe::estimate;
 use crate::price::book::Priced;
+use crate::proxy::loopback::sealed;
 
 /// Limit: bytes of an event that is only looked for, not read.
 const EVENT_BYTES_MAX: usize = 1 << 20;
@@ -107,6 +108,7 @@ impl Hearing {
         let message = message(self.dialect, self.events, &self.body);
         let says_nothing = says_nothing(&message);
         outcome.answer = answer(message, &reading);
+        outcome.answer.sealed = sealed::of(self.dialect, self.events, &self.body);
         let said = &outcome.answer;
         let calls: String = said.calls.iter().map(|call| call.arguments.as_str()).collect();
         let words = [&said.text, &said.reasoning, &calls].map(|text| estimate::words(text));

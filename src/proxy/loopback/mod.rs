@@ -17,6 +17,7 @@ pub mod hosted;
 pub mod meter;
 mod request;
 pub mod run;
+mod sealed;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
