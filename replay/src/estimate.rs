@@ -32,6 +32,16 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// From what was counted, and guessed from the size of the request where nothing was.
+    pub fn told(input: Option<u64>, output: Option<u64>, request_bytes: u64) -> Self {
+        Self {
+            input: input.unwrap_or(request_bytes.div_ceil(BYTES_PER_TOKEN)),
+            output: output.unwrap_or(OUTPUT_GUESS),
+            guessed: input.is_none() || output.is_none(),
+            ..Self::default()
+        }
+    }
+
     pub fn of(recording: &Recording) -> Self {
         let tokens = |value: Option<i64>| value.and_then(|tokens| u64::try_from(tokens).ok());
         let usage = recording.usage.as_ref();
@@ -39,11 +49,9 @@ impl Sample {
         let output = usage.and_then(|usage| tokens(usage.output));
         let bytes = recording.client_request().map_or(0, |whole| whole.bytes.len() as u64);
         Self {
-            input: input.unwrap_or(bytes.div_ceil(BYTES_PER_TOKEN)),
             cached: usage.and_then(|usage| tokens(usage.cache_read)).unwrap_or_default(),
-            output: output.unwrap_or(OUTPUT_GUESS),
             cap: cap(recording),
-            guessed: input.is_none() || output.is_none(),
+            ..Self::told(input, output, bytes)
         }
     }
 
@@ -268,6 +276,7 @@ mod tests {
         let sample = Sample::of(&recording);
         assert_eq!((sample.input, sample.output, sample.cap), (11, 500, Some(77)));
         assert!(sample.guessed);
+        assert_eq!(Sample::told(None, None, 42), Sample { cap: None, ..sample });
         recording.usage = Some(Usage {
             input: Some(9),
             output: Some(3),

@@ -195,12 +195,11 @@ fn nothing(plan: &Plan, source: &Source) -> String {
 
 fn sample(line: &Line) -> Sample {
     let tokens = |value: Option<i64>| value.and_then(|tokens| u64::try_from(tokens).ok());
-    Sample {
-        input: tokens(line.input_tokens).unwrap_or_default(),
-        output: tokens(line.output_tokens).unwrap_or_default(),
-        guessed: line.input_tokens.is_none() || line.output_tokens.is_none(),
-        ..Sample::default()
-    }
+    Sample::told(
+        tokens(line.input_tokens),
+        tokens(line.output_tokens),
+        tokens(Some(line.request_bytes)).unwrap_or_default(),
+    )
 }
 
 fn setup(plan: &Plan, source: &Source, targets: Vec<Target>) -> Setup {

@@ -43,6 +43,8 @@ pub struct Line {
     pub ended_at_us: i64,
     pub dialect: String,
     /// Tokens of the recorded exchange, and its cost: what the next one will take, about.
+    /// Of the request's body.
+    pub request_bytes: i64,
     pub input_tokens: Option<i64>,
     pub output_tokens: Option<i64>,
     pub model: Option<String>,
@@ -198,6 +200,7 @@ fn line_of_row(row: Listed) -> Line {
         session: row.session_id,
         started_at_us: row.started_at_us,
         dialect: row.dialect,
+        request_bytes: row.request_bytes,
         input_tokens: row.input_tokens,
         output_tokens: row.output_tokens,
         model: row.model_requested,
@@ -213,6 +216,9 @@ fn line_of(recording: &Recording, at: i64) -> Line {
         started_at_us: recording.started_at_us,
         ended_at_us: recording.started_at_us.saturating_add(recording.duration_us),
         dialect: recording.dialect.clone(),
+        request_bytes: recording
+            .client_request()
+            .map_or(0, |whole| i64::try_from(whole.bytes.len()).unwrap_or(i64::MAX)),
         input_tokens: usage.and_then(|usage| usage.input),
         output_tokens: usage.and_then(|usage| usage.output),
         model: recording.model_requested.clone(),
