@@ -342,16 +342,7 @@ fn said(
                     .push(json!({"type": "tool_use", "id": id, "name": call.name, "input": input}));
                 blocks.extend(before(number));
             }
-            let mut mark = recorded
-                .iter()
-                .filter_map(|item| item.get("content")?.as_array()?.last()?.get("cache_control"));
-            // Thinking takes no mark.
-            let mut blocks_with = blocks.iter_mut().rev().filter(|block| {
-                block.get("type").is_some_and(|kind| kind == "text" || kind == "tool_use")
-            });
-            if let (Some(mark), Some(last)) = (mark.next_back(), blocks_with.next()) {
-                super::edit::set(last, &["cache_control"], mark.clone());
-            }
+            remark(recorded, &mut blocks);
             vec![json!({"role": "assistant", "content": blocks})]
         }
         Dialect::Gemini => {
@@ -373,6 +364,20 @@ fn said(
             vec![json!({"role": "model", "parts": parts})]
         }
     })
+}
+
+/// Puts the recorded mark for a cache on the last block that takes one: thinking does not.
+fn remark(recorded: &[Value], blocks: &mut [Value]) {
+    let mut marks = recorded
+        .iter()
+        .filter_map(|item| item.get("content")?.as_array()?.last()?.get("cache_control"));
+    let mut takers = blocks
+        .iter_mut()
+        .rev()
+        .filter(|block| block.get("type").is_some_and(|kind| kind == "text" || kind == "tool_use"));
+    if let (Some(mark), Some(last)) = (marks.next_back(), takers.next()) {
+        super::edit::set(last, &["cache_control"], mark.clone());
+    }
 }
 
 /// What is sealed at a place of the answer.

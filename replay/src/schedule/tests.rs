@@ -382,14 +382,13 @@ proptest! {
             };
             let mut last = None;
             for before in outline.before(sent.due.place) {
-                match ends.get(&(thread, *before)) {
-                    Some(end) => last = last.max(Some(*end)),
-                    None => {
-                        let group = u64::from(sent.due.job.repeat) * outline.len() as u64;
-                        let group = group + u64::from(*before);
-                        prop_assert!(skip.contains(group), "{:?} was sent first", sent.due);
-                    }
+                if let Some(end) = ends.get(&(thread, *before)) {
+                    last = last.max(Some(*end));
+                    continue;
                 }
+                let group = u64::from(sent.due.job.repeat) * outline.len() as u64;
+                let group = group + u64::from(*before);
+                prop_assert!(skip.contains(group), "{:?} was sent first", sent.due);
             }
             if let Some(end) = last {
                 prop_assert!(sent.due.at_us >= end + think_us, "{:?} did not wait", sent.due);

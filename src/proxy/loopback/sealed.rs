@@ -174,7 +174,8 @@ mod tests {
     use super::*;
 
     fn stream(events: &[Value]) -> Vec<u8> {
-        events.iter().map(|event| format!("data: {event}\n\n")).collect::<String>().into_bytes()
+        let lines: Vec<String> = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+        lines.concat().into_bytes()
     }
 
     fn places(sealed: &[Sealed]) -> Vec<(Seal, &Value)> {
