@@ -279,6 +279,7 @@ mod tests {
         let sample = Sample::of(&recording);
         assert_eq!((sample.input, sample.output, sample.cap), (11, 500, Some(77)));
         assert!(sample.guessed);
+        assert_eq!(Sample::known((None, None), 42, "chat"), Sample { cap: None, ..sample });
         recording.usage = Some(Usage {
             input: Some(9),
             output: Some(3),

@@ -15,7 +15,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Seek, Write};
 use std::path::Path;
 
@@ -107,6 +107,8 @@ pub enum JournalError {
         "{path} is of another run: {what} differ; resume with what it was begun with, or begin a new run"
     )]
     Other { path: String, what: &'static str },
+    #[error("{path} is being written by another process; wait for its end, or stop it")]
+    Busy { path: String },
     #[error("{path}, line {line}: {reason}")]
     Damaged { path: String, line: usize, reason: String },
     #[error("{path}: {error}")]
@@ -127,7 +129,9 @@ impl Journal {
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut journal = Self { out: options.open(path).map_err(fail)?, line: Vec::new() };
+        let out = options.open(path).map_err(fail)?;
+        lock(&out, path)?;
+        let mut journal = Self { out, line: Vec::new() };
         journal.write(header).map_err(fail)?;
         Ok(journal)
     }
@@ -135,6 +139,8 @@ impl Journal {
     /// Takes a run up again: the file as it is, ready for more, and what stands in it.
     pub fn resume(path: &Path, expected: &Header) -> Result<(Self, Journaled), JournalError> {
         let fail = |error| JournalError::Io { path: path.display().to_string(), error };
+        let mut out = OpenOptions::new().write(true).open(path).map_err(fail)?;
+        lock(&out, path)?;
         let journaled = read(path)?;
         let own = &journaled.header;
         let differs = [
@@ -147,7 +153,6 @@ impl Journal {
         if let Some((what, _)) = differs.into_iter().find(|(_, differs)| *differs) {
             return Err(JournalError::Other { path: path.display().to_string(), what });
         }
-        let mut out = OpenOptions::new().write(true).open(path).map_err(fail)?;
         out.set_len(journaled.whole_bytes).map_err(fail)?;
         out.seek(io::SeekFrom::End(0)).map_err(fail)?;
         Ok((Self { out, line: Vec::new() }, journaled))
@@ -225,6 +230,17 @@ impl Journaled {
             }
         }
         done
+    }
+}
+
+/// One process writes it: two that take up the same run would send everything twice. Where the system has no such locks
+/// there is none.
+fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            Err(JournalError::Busy { path: path.display().to_string() })
+        }
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
     }
 }
 
@@ -477,6 +493,8 @@ mod tests {
         let (mut journal, was) = Journal::resume(&path, &header(4)).unwrap();
         assert_eq!((was.rows.len(), was.spent_nanousd, was.torn_bytes), (5, 25, 29));
         assert_eq!(was.ended.as_ref().unwrap().why, "interrupted");
+        let busy = Journal::resume(&path, &header(4)).err().unwrap().to_string();
+        assert!(busy.contains("run.ndjson is being written by another process"), "{busy}");
         let done = was.done(&outline(4), false);
         let places: Vec<u64> = (0..4).filter(|group| done.contains(*group)).collect();
         assert_eq!(places, [0, 1], "half a group is sent again");

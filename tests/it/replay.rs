@@ -526,6 +526,7 @@ fn redacted_and_shed_captures_are_left_out_and_counted() {
 fn a_target_that_is_down_or_talks_nonsense_is_counted_and_the_run_survives() {
     let good = simulator(QUICK);
     let page = simulator("[default.error]\nstatus = 200\nbody = \"<html>welcome</html>\"\n");
+    let hollow = simulator("[default.error]\nstatus = 200\nbody = \"{}\"\n");
     let broken = simulator("[default]\noutput_tokens = 6\n[default.fault]\nmalformed_after = 1\n");
     let cut = simulator("[default]\noutput_tokens = 6\n[default.fault]\ncut_after = 1\n");
     // Bound and not listening: refused, and nobody else can have the port.
@@ -539,6 +540,7 @@ fn a_target_that_is_down_or_talks_nonsense_is_counted_and_the_run_survives() {
             ("page", &page.url()),
             ("broken", &broken.url()),
             ("cut", &cut.url()),
+            ("hollow", &hollow.url()),
         ],
         &quick(4, 1),
     );
@@ -555,12 +557,15 @@ fn a_target_that_is_down_or_talks_nonsense_is_counted_and_the_run_survives() {
         "fake/broken",
         "--to",
         "fake/cut",
+        "--to",
+        "fake/hollow",
         "--concurrency",
         "4",
     ];
     let (told, _) = report(folder.path(), &arguments, 0);
     assert_eq!((told.ended.as_str(), target(&told, 0).errors), ("whole", 0));
-    for (number, kind) in [(1, "upstream_unreachable"), (2, "invalid_answer"), (4, "loopback_cut")]
+    for (number, kind) in
+        [(1, "upstream_unreachable"), (2, "invalid_answer"), (4, "loopback_cut"), (5, "no_answer")]
     {
         let bad = target(&told, number);
         assert_eq!((bad.n, bad.errors), (4, 4), "{}: {:?}", bad.target, bad.errors_by_kind);
@@ -569,11 +574,7 @@ fn a_target_that_is_down_or_talks_nonsense_is_counted_and_the_run_survives() {
         assert_eq!(answers.only_baseline_good, 4, "{answers:?}");
     }
     assert_eq!(target(&told, 3).n, 4);
-    assert_eq!(
-        journal(folder.path(), &told.run_id).rows.len(),
-        4 * 6,
-        "five targets, one captured"
-    );
+    assert_eq!(journal(folder.path(), &told.run_id).rows.len(), 4 * 7, "six targets, one captured");
 }
 
 #[test]
