@@ -2,7 +2,7 @@
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use crate::tui::screens::Screen;
+use crate::tui::screen::Screen;
 
 /// Everything a key, the palette or a menu can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
