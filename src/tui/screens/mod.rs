@@ -1,5 +1,6 @@
 //! The screens, one file each.
 
+pub mod deeds;
 pub mod diff;
 pub mod exchange;
 pub mod exchanges;

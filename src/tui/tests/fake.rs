@@ -14,7 +14,9 @@ pub(super) const NOW_US: i64 = 1_795_176_000_000_000;
 /// What it has, and what it was asked.
 pub(in crate::tui) struct Fake {
     pub(super) rows: Vec<Listed>,
-    stored: Vec<Stored>,
+    pub(super) stored: Vec<Stored>,
+    /// What is asked of a single exchange.
+    pub(super) exchange: super::fake_exchange::Own,
     pub(super) asked: Vec<Want>,
     /// Nobody answers.
     pub(super) gone: bool,
@@ -40,7 +42,8 @@ impl Default for Fake {
             row.seq = i64::try_from(at).unwrap() + 1;
             row.started_at_us = NOW_US - (400 - row.seq) * 1_700_000;
         }
-        Self { rows, stored, asked: Vec::new(), gone: false }
+        let exchange = super::fake_exchange::Own::default();
+        Self { rows, stored, exchange, asked: Vec::new(), gone: false }
     }
 }
 
@@ -56,6 +59,10 @@ impl Fake {
             Want::Exchanges { filter, part, limit } => self.exchanges(filter, *part, *limit),
             Want::Sessions { .. } => Ok(Answer::Sessions { rows: sessions(), next: None }),
             Want::Exchange { id } => {
+                if self.exchange.runs(id) {
+                    let detail = format!("no exchange has the id `{id}`");
+                    return Err(Trouble::Refused { status: 404, detail });
+                }
                 let found = self.stored.iter().find(|stored| stored.row.id == *id);
                 let stored = found.or(self.stored.first()).map(document);
                 match stored.map(read::stored) {
@@ -63,7 +70,10 @@ impl Fake {
                     _ => Err(Trouble::Refused { status: 404, detail: "there is none".to_owned() }),
                 }
             }
-            Want::Get { path } => get(path).map(Answer::Json),
+            Want::Get { path } => match self.exchange.get(path) {
+                Some(answer) => answer.map(Answer::Json),
+                None => get(path).map(Answer::Json),
+            },
             Want::Do { .. } => Ok(Answer::Done),
             Want::Health => Ok(Answer::Json(json!({ "status": "ok" }))),
         }
