@@ -42,6 +42,7 @@ pub enum Action {
     Pin,
     Label,
     Capture,
+    Window,
     Stop,
     Suspend,
     Screen(Screen),
@@ -55,6 +56,8 @@ pub enum Scope {
     List,
     /// Text that scrolls.
     Pager,
+    /// Several lists beside each other.
+    Panes,
     On(Screen),
 }
 
@@ -81,12 +84,12 @@ const fn binding(
 }
 
 use Action as A;
-use Scope::{Everywhere, List, On, Pager};
+use Scope::{Everywhere, List, On, Pager, Panes};
 use Screen as S;
 
 /// The key map. Keys that a terminal sends as others (ctrl-m, ctrl-j, ctrl-i, ctrl-h) are not in it, nor tmux's ctrl-b.
 pub const KEYS: &[Binding] = &[
-    binding(A::Open, &["enter"], &[List], "open", "open what is selected"),
+    binding(A::Open, &["enter"], &[List, Panes], "open", "open what is selected"),
     binding(
         A::Fold,
         &["enter", "space"],
@@ -96,6 +99,7 @@ pub const KEYS: &[Binding] = &[
     ),
     binding(A::Filter, &["/"], &[List], "filter", "filter the list"),
     binding(A::Filter, &["/"], &[Pager], "search", "search the text"),
+    binding(A::NextTab, &["tab"], &[Panes], "next pane", "the next list of the screen"),
     binding(A::NextTab, &["tab"], &[Everywhere], "", "next tab or pane"),
     binding(A::PreviousTab, &["backtab"], &[Everywhere], "", "previous tab or pane"),
     binding(
@@ -164,6 +168,13 @@ pub const KEYS: &[Binding] = &[
         &[On(S::Overview), On(S::Tools)],
         "capture",
         "how much is captured from now on",
+    ),
+    binding(
+        A::Window,
+        &["w"],
+        &[On(S::Overview), On(S::Tools)],
+        "window",
+        "another stretch of time: 15 minutes to 7 days",
     ),
     binding(A::Stop, &["x"], &[On(S::Replay)], "stop", "stop the run"),
     binding(A::FoldAll, &["z"], &[Pager], "", "fold or unfold everything"),

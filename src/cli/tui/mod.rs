@@ -26,7 +26,7 @@ pub fn run(args: &TuiArgs) -> Exit {
 }
 
 fn browse(args: &TuiArgs) -> Result<Exit, Exit> {
-    if !(std::io::stdin().is_terminal() && terminal::is_watched()) {
+    if !has_terminal() {
         let told = "the screens need a terminal; `pinhole captures` and `pinhole usage` print the same for programs";
         return Err(refuse(told, Exit::Usage));
     }
@@ -47,6 +47,22 @@ fn browse(args: &TuiArgs) -> Result<Exit, Exit> {
     }
     ran.map_err(|error| refuse(&format!("the terminal: {error}"), Exit::Environment))?;
     Ok(Exit::Done)
+}
+
+/// Whether there is a terminal for the screens.
+pub fn has_terminal() -> bool {
+    std::io::stdin().is_terminal() && terminal::is_watched()
+}
+
+/// The screens on a data directory, until the user quits.
+pub fn on(data_dir: &Path) -> Exit {
+    run(&TuiArgs {
+        place: PlaceArgs { config: None, data_dir: Some(data_dir.to_owned()) },
+        url: None,
+        key: None,
+        ascii: false,
+        offline: false,
+    })
 }
 
 /// A gateway, and how to ask it.
