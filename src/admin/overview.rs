@@ -159,8 +159,11 @@ pub fn providers(shared: &Shared) -> Vec<Value> {
     let mut note = |metric: Metric, name: &str| {
         for (labels, value) in telemetry.standing(metric) {
             let mut labels = labels.into_iter();
-            let Some(provider) = labels.next().filter(|provider| !provider.is_empty()) else { continue };
-            let name = labels.next().map_or_else(|| name.to_owned(), |kind| format!("{name}_{kind}"));
+            let Some(provider) = labels.next().filter(|provider| !provider.is_empty()) else {
+                continue;
+            };
+            let name =
+                labels.next().map_or_else(|| name.to_owned(), |kind| format!("{name}_{kind}"));
             rows.entry(provider).or_default().insert(name, value.into());
         }
     };

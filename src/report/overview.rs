@@ -118,15 +118,21 @@ pub fn overview(recents: &Recents, steps: usize) -> Overview {
     let mut models: HashMap<Option<u32>, Adding> = HashMap::new();
     let mut providers: HashMap<Option<u32>, Adding> = HashMap::new();
     let mut series = Series { step_us: stretch.step_us, ..Series::default() };
-    let lines =
-        [&mut series.exchanges, &mut series.errors, &mut series.output_tokens, &mut series.cost_nanousd];
+    let lines = [
+        &mut series.exchanges,
+        &mut series.errors,
+        &mut series.output_tokens,
+        &mut series.cost_nanousd,
+    ];
     lines.into_iter().for_each(|line| line.resize(stretch.steps, 0));
     let mut signals = [0i64; Signal::ALL.len()];
     for row in &recents.rows {
         let failed = failed(row);
-        for adding in
-            [&mut total, models.entry(row.model).or_default(), providers.entry(row.provider).or_default()]
-        {
+        for adding in [
+            &mut total,
+            models.entry(row.model).or_default(),
+            providers.entry(row.provider).or_default(),
+        ] {
             adding.add(row, failed);
         }
         let step = stretch.step(row);

@@ -131,7 +131,37 @@ fn read(
     }
     drop(rows);
     found.names = names.spelled(connection)?;
+    found.unite();
     Ok(found)
+}
+
+impl Recents {
+    /// A text that came as itself first and as a word later is one name.
+    fn unite(&mut self) {
+        let mut first: HashMap<&str, u32> = HashMap::new();
+        let mut same: Vec<u32> = Vec::with_capacity(self.names.len());
+        for (at, name) in self.names.iter().enumerate() {
+            let at = u32::try_from(at).unwrap_or(u32::MAX);
+            same.push(*first.entry(name).or_insert(at));
+        }
+        if first.len() == self.names.len() {
+            return;
+        }
+        let one = |place: &mut Option<u32>| {
+            *place = place.and_then(|at| same.get(usize::try_from(at).ok()?).copied());
+        };
+        for row in &mut self.rows {
+            for place in [
+                &mut row.provider,
+                &mut row.model,
+                &mut row.outcome,
+                &mut row.agent,
+                &mut row.tools,
+            ] {
+                one(place);
+            }
+        }
+    }
 }
 
 fn one(row: &Row<'_>, names: &mut Names, calls: bool) -> rusqlite::Result<Recent> {
@@ -236,6 +266,7 @@ mod tests {
         assert_eq!((found.name(row.agent), found.name(row.outcome)), ("codex", "complete"));
         assert_eq!((row.input_tokens, row.output_tokens, row.cost_nanousd), (100, 10, 1_000));
         assert_eq!(found.name(None), "");
+        assert_eq!(found.rows[0].model, found.rows[1].model, "spelled out and as a word");
     }
 
     #[test]

@@ -3,7 +3,9 @@
 //! `UPDATE_GOLDEN=1 cargo nextest run tui` writes them and the pictures of docs/tui.md anew, to be looked at.
 
 mod fake;
+mod fake_overview;
 mod golden;
+mod overview;
 mod picture;
 mod walk;
 

@@ -30,8 +30,13 @@ const AGAIN_MS: u64 = 15_000;
 const RUNNING_MAX: usize = 500;
 
 /// The windows that can be looked at, as the API takes them and as people say.
-pub(super) const WINDOWS: [(&str, &str); 5] =
-    [("15m", "15 minutes"), ("1h", "hour"), ("6h", "6 hours"), ("24h", "24 hours"), ("7d", "7 days")];
+pub(super) const WINDOWS: [(&str, &str); 5] = [
+    ("15m", "15 minutes"),
+    ("1h", "hour"),
+    ("6h", "6 hours"),
+    ("24h", "24 hours"),
+    ("7d", "7 days"),
+];
 pub(super) const WINDOW_FIRST: usize = 1;
 
 /// Its state.
@@ -75,14 +80,15 @@ impl Overview {
     /// Asks for all of it.
     fn read(&mut self, common: &mut Common) {
         (self.asked_ms, self.whole_ms) = (common.now_ms, common.now_ms);
-        common.ask(LATELY, Want::Get { path: self.path(None) });
+        common.ask(LATELY, Want::Get { path: self.path(None, common) });
         common.ask(RUNNING, Want::Get { path: "live".to_owned() });
     }
 
-    fn path(&self, seq: Option<i64>) -> String {
+    fn path(&self, seq: Option<i64>, common: &Common) -> String {
         let (window, _) = WINDOWS.get(self.window).copied().unwrap_or(("1h", ""));
         let seq = seq.map_or_else(String::new, |seq| format!("&seq={seq}"));
-        format!("overview?window={window}&steps=120{seq}")
+        let steps = view::bar_columns(common.size);
+        format!("overview?window={window}&steps={steps}{seq}")
     }
 
     fn cursor(&self, pane: Pane) -> usize {
@@ -178,7 +184,9 @@ impl Scene for Overview {
                 return;
             }
         };
-        let odd = |error: serde_json::Error| Some(format!("the gateway's answer cannot be read: {error}"));
+        let odd = |error: serde_json::Error| {
+            Some(format!("the gateway's answer cannot be read: {error}"))
+        };
         if lane == RUNNING {
             match serde_json::from_value::<Live>(value) {
                 Ok(mut live) => {
@@ -206,11 +214,16 @@ impl Scene for Overview {
         self.asked_ms = common.now_ms;
         let whole = common.now_ms >= self.whole_ms + AGAIN_MS;
         let seq = if whole { None } else { self.seq };
-        if common.poll(LATELY, Want::Get { path: self.path(seq) }) && whole {
+        if common.poll(LATELY, Want::Get { path: self.path(seq, common) }) && whole {
             self.whole_ms = common.now_ms;
         }
         common.poll(RUNNING, Want::Get { path: "live".to_owned() });
         false
+    }
+
+    fn resized(&mut self, common: &mut Common) {
+        // As many bars as there is room for.
+        self.read(common);
     }
 
     fn chips(&self, _common: &Common) -> Vec<(Tone, String)> {

@@ -46,17 +46,20 @@ impl Pane {
     pub fn columns(self, width: usize) -> Vec<Column> {
         match self {
             Self::Failures => vec![
-                Column::new("newest failures", 16),
+                Column::new("failures", 16),
                 Column::new("model", 16),
                 Column::right("status", 6),
                 Column::new("what failed", 20),
             ],
-            Self::Signals => vec![Column::new("signals", 22), Column::right("n", 6), Column::new("", 10)],
+            Self::Signals => {
+                vec![Column::new("signals", 22), Column::right("n", 6), Column::new("", 10)]
+            }
             Self::Models | Self::Providers => {
                 let name = if self == Self::Models { "models" } else { "providers" };
                 let wide = (width / 5).clamp(16, 40);
                 let mut columns = vec![
                     Column::new(name, wide),
+                    Column::new("", if self == Self::Models { 7 } else { 10 }),
                     Column::right("n", 6),
                     Column::right("err", 5),
                     Column::right("ttft50", 7),
@@ -66,10 +69,8 @@ impl Pane {
                     Column::right("cost", 8),
                 ];
                 if self == Self::Models {
-                    columns.push(Column::new("", 7));
-                    columns.insert(3, Column::right("out", 6));
+                    columns.push(Column::right("out", 6));
                 } else {
-                    columns.insert(1, Column::new("state", 10));
                     columns.push(Column::new("left of its limits", 18));
                 }
                 columns
@@ -90,7 +91,9 @@ impl Pane {
 pub fn rows(pane: Pane, lately: &Lately, gateway: &Gateway, running: &[Running]) -> Vec<Vec<Cell>> {
     match pane {
         Pane::Failures => lately.failures.iter().map(failure).collect(),
-        Pane::Signals => lately.signals.iter().map(|one| signal(&one.signal, one.exchanges)).collect(),
+        Pane::Signals => {
+            lately.signals.iter().map(|one| signal(&one.signal, one.exchanges)).collect()
+        }
         Pane::Models => lately.models.iter().map(model).collect(),
         Pane::Providers => {
             let known = gateway.providers.iter();
@@ -183,11 +186,11 @@ fn sums(group: &Group) -> Vec<Cell> {
 }
 
 fn model(group: &Group) -> Vec<Cell> {
-    let mut cells = sums(group);
-    cells.insert(2, (Tone::Plain, words::count(group.sums.output_tokens)));
-    cells.insert(0, (Tone::Strong, named(&group.name, "(none)")));
     let mark = if group.slowest { "slowest" } else { "" };
-    cells.push((Tone::Odd, mark.to_owned()));
+    let mut cells =
+        vec![(Tone::Strong, named(&group.name, "(none)")), (Tone::Odd, mark.to_owned())];
+    cells.extend(sums(group));
+    cells.push((Tone::Plain, words::count(group.sums.output_tokens)));
     cells
 }
 

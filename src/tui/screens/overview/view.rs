@@ -8,12 +8,15 @@ use ratatui::text::{Line, Span};
 use crate::report::look::Tone;
 use crate::report::words;
 use crate::tui::common::Common;
-use crate::tui::parts::{chart, table};
+use crate::tui::parts::{chart, pad, pad_left, table};
 use crate::tui::screens::overview::Overview;
 use crate::tui::screens::overview::panes::Pane;
 
 /// From this width on the lists stand in two columns.
 const WIDE: u16 = 150;
+/// Columns of a chart's name and of its figure.
+const NAME: usize = 10;
+const FIGURE: usize = 12;
 /// From this height on bars are taller than a line.
 const TALL: u16 = 36;
 
@@ -40,6 +43,10 @@ impl Overview {
     fn health(&self, common: &Common) -> Line<'static> {
         let gateway = &self.gateway;
         let capture = &gateway.capture;
+        if gateway.store.is_none() && capture.level != "off" {
+            let words = " no gateway runs on this store: nothing is captured now";
+            return Line::styled(words, common.style(Tone::Dim));
+        }
         let mut said: Vec<(Tone, String)> = Vec::new();
         let tone = if capture.level == "off" { Tone::Odd } else { Tone::Good };
         said.push((tone, format!("capture {}", capture.level)));
@@ -52,8 +59,7 @@ impl Overview {
             said.push((Tone::Odd, format!("switched{until}, configured {}", capture.configured)));
         }
         match &gateway.store {
-            None if capture.store => said.push((Tone::Dim, "store not told of".to_owned())),
-            None => said.push((Tone::Dim, "no gateway writes this store here".to_owned())),
+            None => said.push((Tone::Dim, "no store".to_owned())),
             Some(store) => {
                 if store.failing {
                     said.push((Tone::Bad, "THE STORE CANNOT BE WRITTEN".to_owned()));
@@ -102,7 +108,8 @@ impl Overview {
         let lately = &self.lately;
         let series = &lately.series;
         let seconds = series.step_us as f64 / 1e6;
-        let floats = |values: &[i64]| values.iter().map(|value| *value as f64).collect::<Vec<f64>>();
+        let floats =
+            |values: &[i64]| values.iter().map(|value| *value as f64).collect::<Vec<f64>>();
         let span_s = (lately.until_us.saturating_sub(lately.from_us)) as f64 / 1e6;
         let total = &lately.total;
         let a_second = if span_s > 0.0 { total.output_tokens as f64 / span_s } else { 0.0 };
@@ -118,8 +125,8 @@ impl Overview {
             ("errors", floats(&series.errors), errors, 4),
             ("spend", floats(&series.cost_nanousd), words::dollars(total.cost_nanousd), 2),
         ];
-        let across: u16 = if area.width >= WIDE { 4 } else { 2 };
-        let bars: u16 = if area.height >= TALL { 3 } else { 1 };
+        let across = across(area.width);
+        let bars: u16 = if is_tall(common.size.1) { 3 } else { 1 };
         let wide = area.width / across;
         for (at, (name, values, last, colour)) in lines.iter().enumerate() {
             let at = u16::try_from(at).unwrap_or(0);
@@ -129,9 +136,13 @@ impl Overview {
             if room.height < bars {
                 continue;
             }
-            let inner = usize::from(wide.saturating_sub(2));
             if bars == 1 {
-                let spans = chart::labelled(&format!(" {name}"), values, last, inner, *colour, common.theme);
+                let columns = bar_columns(common.size);
+                let spans = vec![
+                    Span::styled(pad(&format!(" {name}"), NAME), common.style(Tone::Dim)),
+                    Span::styled(chart::spark(values, columns), common.theme.series(*colour)),
+                    Span::styled(pad_left(last, FIGURE), common.style(Tone::Strong)),
+                ];
                 frame.render_widget(Line::from(spans), room);
                 continue;
             }
@@ -141,7 +152,8 @@ impl Overview {
             ]);
             frame.render_widget(head, Rect { height: 1, ..room });
             let style = common.theme.series(*colour);
-            for (line, text) in chart::sparks(values, inner.saturating_sub(1), 2).into_iter().enumerate() {
+            let columns = bar_columns(common.size);
+            for (line, text) in chart::sparks(values, columns, 2).into_iter().enumerate() {
                 let y = room.y + 1 + u16::try_from(line).unwrap_or(0);
                 let line = Line::from(vec![Span::raw(" "), Span::styled(text, style)]);
                 frame.render_widget(line, Rect { y, height: 1, ..room });
@@ -164,11 +176,8 @@ impl Overview {
         use Pane::{Failures, Models, Providers, Running, Signals};
         if area.width >= WIDE {
             let left = Rect { width: area.width / 2 - 1, ..area };
-            let right = Rect {
-                x: area.x + area.width / 2,
-                width: area.width - area.width / 2,
-                ..area
-            };
+            let right =
+                Rect { x: area.x + area.width / 2, width: area.width - area.width / 2, ..area };
             let mut places = self.stacked(left, &[&[Models], &[Providers]]);
             places.extend(self.stacked(right, &[&[Failures], &[Signals], &[Running]]));
             return places;
@@ -188,7 +197,9 @@ impl Overview {
         let needed = |heights: &[u16]| heights.iter().map(|height| u32::from(*height)).sum::<u32>();
         let gap = u16::from(needed(&heights) + u32::from(gaps) <= u32::from(area.height));
         while needed(&heights) > u32::from(area.height) {
-            let Some(longest) = heights.iter_mut().max().filter(|height| **height > 2) else { break };
+            let Some(longest) = heights.iter_mut().max().filter(|height| **height > 2) else {
+                break;
+            };
             *longest -= 1;
         }
         let mut places = Vec::new();
@@ -238,12 +249,24 @@ impl Overview {
     }
 }
 
+/// Charts beside each other.
+fn across(width: u16) -> u16 {
+    if width >= WIDE { 4 } else { 2 }
+}
+
+/// Bars of one chart: as many stretches of time are asked for.
+pub(super) fn bar_columns((width, height): (u16, u16)) -> usize {
+    let wide = usize::from(width / across(width));
+    let words = if is_tall(height) { 2 } else { NAME + FIGURE + 1 };
+    wide.saturating_sub(words).max(1)
+}
+
+fn is_tall(height: u16) -> bool {
+    height >= TALL
+}
+
 fn below(area: Rect, lines: u16) -> Rect {
-    Rect {
-        y: area.y.saturating_add(lines),
-        height: area.height.saturating_sub(lines),
-        ..area
-    }
+    Rect { y: area.y.saturating_add(lines), height: area.height.saturating_sub(lines), ..area }
 }
 
 fn count_of(number: u64) -> String {
