@@ -44,6 +44,7 @@ pub enum Action {
     Pin,
     Label,
     Capture,
+    Window,
     Stop,
     Suspend,
     Screen(Screen),
@@ -57,6 +58,8 @@ pub enum Scope {
     List,
     /// Text that scrolls.
     Pager,
+    /// Several lists beside each other.
+    Panes,
     On(Screen),
 }
 
@@ -83,12 +86,12 @@ const fn binding(
 }
 
 use Action as A;
-use Scope::{Everywhere, List, On, Pager};
+use Scope::{Everywhere, List, On, Pager, Panes};
 use Screen as S;
 
 /// The key map. Keys that a terminal sends as others (ctrl-m, ctrl-j, ctrl-i, ctrl-h) are not in it, nor tmux's ctrl-b.
 pub const KEYS: &[Binding] = &[
-    binding(A::Open, &["enter"], &[List], "open", "open what is selected"),
+    binding(A::Open, &["enter"], &[List, Panes], "open", "open what is selected"),
     binding(
         A::Fold,
         &["enter", "space"],
@@ -98,6 +101,7 @@ pub const KEYS: &[Binding] = &[
     ),
     binding(A::Filter, &["/"], &[List], "filter", "filter the list"),
     binding(A::Filter, &["/"], &[Pager], "search", "search the text"),
+    binding(A::NextTab, &["tab"], &[Panes], "next pane", "the next list of the screen"),
     binding(A::NextTab, &["tab"], &[Everywhere], "", "next tab or pane"),
     binding(A::PreviousTab, &["backtab"], &[Everywhere], "", "previous tab or pane"),
     binding(
@@ -169,6 +173,13 @@ pub const KEYS: &[Binding] = &[
     ),
     binding(A::NextAttempt, &["]"], &[On(S::Exchange)], "", "legs of the next attempt"),
     binding(A::PreviousAttempt, &["["], &[On(S::Exchange)], "", "legs of the attempt before"),
+    binding(
+        A::Window,
+        &["w"],
+        &[On(S::Overview), On(S::Tools)],
+        "window",
+        "another stretch of time: 15 minutes to 7 days",
+    ),
     binding(A::Stop, &["x"], &[On(S::Replay)], "stop", "stop the run"),
     binding(A::FoldAll, &["z"], &[Pager], "", "fold or unfold everything"),
     binding(A::NextHit, &["n"], &[Pager, List], "", "next hit"),

@@ -138,7 +138,8 @@ fn sessions() -> Vec<Session> {
 /// What the operations API answers to everything else. Screens add what they ask for.
 fn get(path: &str) -> Result<Value> {
     match path.split('?').next().unwrap_or_default() {
-        "live" => Ok(json!({ "exchanges": [] })),
+        "live" => Ok(super::fake_overview::live()),
+        "overview" => Ok(super::fake_overview::overview(path)),
         "capture" => Ok(
             json!({ "level": "full", "most": "full", "configured": "full", "switched": false, "until_us": null, "store": true }),
         ),

@@ -5,7 +5,9 @@
 mod exchange;
 mod fake;
 mod fake_exchange;
+mod fake_overview;
 mod golden;
+mod overview;
 mod picture;
 mod walk;
 
