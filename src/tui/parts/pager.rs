@@ -53,6 +53,12 @@ impl Pager {
         self.top
     }
 
+    /// Brings a line to the top, as far as the text goes.
+    pub fn go(&mut self, line: usize) {
+        self.top = line;
+        self.clamp();
+    }
+
     pub fn length(&self) -> usize {
         self.lines.len()
     }

@@ -14,8 +14,10 @@ pub(super) const NOW_US: i64 = 1_795_176_000_000_000;
 /// What it has, and what it was asked.
 pub(in crate::tui) struct Fake {
     pub(super) rows: Vec<Listed>,
-    stored: Vec<Stored>,
+    pub(super) stored: Vec<Stored>,
     pub(super) asked: Vec<Want>,
+    /// What `/api/live` answers.
+    pub(super) live: Value,
     /// Nobody answers.
     pub(super) gone: bool,
 }
@@ -40,7 +42,7 @@ impl Default for Fake {
             row.seq = i64::try_from(at).unwrap() + 1;
             row.started_at_us = NOW_US - (400 - row.seq) * 1_700_000;
         }
-        Self { rows, stored, asked: Vec::new(), gone: false }
+        Self { rows, stored, asked: Vec::new(), live: json!({ "exchanges": [] }), gone: false }
     }
 }
 
@@ -63,6 +65,15 @@ impl Fake {
                     _ => Err(Trouble::Refused { status: 404, detail: "there is none".to_owned() }),
                 }
             }
+            Want::Get { path } if path == "live" => Ok(Answer::Json(self.live.clone())),
+            Want::Get { path } if path.starts_with("exchanges/count") => {
+                Ok(Answer::Json(json!({ "count": self.rows.len(), "next": null })))
+            }
+            Want::Get { path } if path.starts_with("exchanges?") => {
+                let rows: Vec<Value> =
+                    self.rows.iter().map(crate::report::exchange::list::json).collect();
+                Ok(Answer::Json(json!({ "exchanges": rows, "next": null, "among": rows.len() })))
+            }
             Want::Get { path } => get(path).map(Answer::Json),
             Want::Do { .. } => Ok(Answer::Done),
             Want::Health => Ok(Answer::Json(json!({ "status": "ok" }))),
@@ -80,7 +91,7 @@ impl Fake {
             filter.is_empty()
                 || model.contains(filter)
                 || row.outcome.contains(filter)
-                || filter.contains(':')
+                || (filter.contains(':') && super::fake_lists::matches(filter, row))
         };
         let found: Vec<Listed> = self.rows.iter().filter(has).cloned().collect();
         let (rows, next) = match part {
@@ -114,6 +125,13 @@ fn sessions() -> Vec<Session> {
         cost_nanousd: exchanges * 1_500_000,
         models: vec!["claude-opus-4-1".to_owned()],
         agents: vec!["claude-code".to_owned()],
+        turns: exchanges - 1,
+        users: vec!["ada".to_owned()],
+        clients: vec!["127.0.0.1".to_owned()],
+        signals: [("prefix_changed".to_owned(), errors)]
+            .into_iter()
+            .filter(|one| one.1 > 0)
+            .collect(),
         seq: 400 - exchanges,
         ..Session::default()
     };

@@ -3,7 +3,9 @@
 //! `UPDATE_GOLDEN=1 cargo nextest run tui` writes them and the pictures of docs/tui.md anew, to be looked at.
 
 mod fake;
+mod fake_lists;
 mod golden;
+mod lists;
 mod picture;
 mod walk;
 
