@@ -13,6 +13,7 @@ use crate::base::clock;
 use crate::base::id::ExchangeId;
 use crate::base::trace::TraceId;
 use crate::exchange::level::Level;
+use crate::exchange::replay::Replay;
 use crate::neutral::kind::{Dialect, Operation};
 
 /// As many locks as there may be workers that do not wait for each other.
@@ -118,6 +119,7 @@ pub struct Begun {
     pub trace: TraceId,
     /// The level that the client asked for by a header.
     pub asked: Option<Level>,
+    pub replay: Option<Replay>,
 }
 
 /// An exchange's place in the table; given back when it is dropped.
@@ -290,6 +292,7 @@ mod tests {
             session: None,
             trace: TraceId([1; 16]),
             asked: None,
+            replay: None,
         }
     }
 

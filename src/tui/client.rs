@@ -10,7 +10,7 @@ use crate::report::exchange_json::read;
 use crate::tui::ask::{Answer, Method, Part, Result, Trouble, Want, escaped};
 
 /// Limit: how long a question may take. A search without an index reads many bodies.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 const CONNECT: Duration = Duration::from_secs(3);
 
 /// A gateway's operations port, with the key that opens it.
@@ -128,9 +128,8 @@ fn understood(want: &Want, mut value: Value) -> Result<Answer> {
             Ok(Answer::Sessions { rows: rows.map_err(|error| odd(error.to_string()))?, next })
         }
         Want::Exchange { .. } => Ok(Answer::Exchange(Box::new(read::stored(value).map_err(odd)?))),
-        Want::Get { .. } | Want::Health => Ok(Answer::Json(value)),
         Want::Do { .. } if value.is_null() => Ok(Answer::Done),
-        Want::Do { .. } => Ok(Answer::Json(value)),
+        Want::Get { .. } | Want::Health | Want::Do { .. } => Ok(Answer::Json(value)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -93,10 +93,7 @@ pub fn run(start: Start) -> io::Result<()> {
 }
 
 fn next(inbox: &Receiver<Msg>, wait: Duration) -> Option<Msg> {
-    match inbox.recv_timeout(wait) {
-        Ok(msg) => Some(msg),
-        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-    }
+    inbox.recv_timeout(wait).ok()
 }
 
 /// Threads that ask and wait.

@@ -149,8 +149,9 @@ impl State {
             Action::Screen(screen) => self.common.go.push(Go::Screen(screen)),
             Action::Help => self.common.go.push(Go::Screen(Screen::Help)),
             Action::Palette => self.common.popup = Some(popup::palette(&self.scopes())),
-            Action::Back | Action::Left if self.stack.len() > 1 => self.common.go.push(Go::Back),
-            Action::Quit if self.stack.len() > 1 => self.common.go.push(Go::Back),
+            Action::Back | Action::Left | Action::Quit if self.stack.len() > 1 => {
+                self.common.go.push(Go::Back);
+            }
             Action::Quit => self.common.effects.push(Effect::Quit),
             Action::Suspend => self.common.effects.push(Effect::Suspend),
             Action::Refresh => {

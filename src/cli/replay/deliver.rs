@@ -14,7 +14,7 @@ use crate::base::private;
 use crate::cli::Exit;
 use crate::cli::place::{path, refuse};
 use crate::cli::replay::args::ReplayArgs;
-use crate::cli::terminal::{look, say, tell};
+use crate::cli::terminal::{look, tell};
 use crate::proxy::loopback::run::Ready;
 use crate::proxy::loopback::{account, captured};
 use crate::proxy::state::Shared;
@@ -32,6 +32,14 @@ pub(super) fn check(plan: &Plan) -> Result<(), String> {
             return Err(format!(
                 "--report: `{file}` ends in none of {}; xml is JUnit's",
                 FORMS.map(|form| format!(".{form}")).join(", ")
+            ));
+        }
+        // A run may take hours and money: that its report has a place is known before.
+        let folder = path(Path::new(file)).parent().map(Path::to_owned).unwrap_or_default();
+        if !folder.as_os_str().is_empty() && !folder.is_dir() {
+            return Err(format!(
+                "--report: there is no folder `{}`; make it first",
+                folder.display()
             ));
         }
     }
@@ -56,21 +64,46 @@ pub(super) fn deliver(
     for file in &ready.plan.report {
         let folder = &shared.snapshot().settings.server.data_dir;
         write(file, (&report, &journaled, &findings), folder).map_err(|error| {
-            refuse(&format!("{file}: the report cannot be written: {error}"), Exit::Environment)
+            let told = format!(
+                "{file}: the report cannot be written: {error}; it is kept as JSON in {}, and --resume {} with another \
+                 --report writes it again",
+                place.report().display(),
+                ready.id
+            );
+            refuse(&told, Exit::Environment)
         })?;
     }
     if args.json {
-        say(json::draw(&report).unwrap_or_default().trim_end());
+        let told = json::draw(&report).map_err(|error| {
+            refuse(&format!("the report cannot be written as JSON: {error}"), Exit::Environment)
+        })?;
+        print(&told, place)?;
     } else {
         let look = look();
         let how = terminal::How { width: look.width.unwrap_or(100), colour: look.colour };
-        say(terminal::draw(&report, how).trim_end());
+        print(&terminal::draw(&report, how), place)?;
     }
     for finding in &findings {
         tell(&finding.line());
     }
     let open = findings.iter().all(|finding| finding.outcome.is_open());
     Ok(if open { Exit::Done } else { Exit::Failed })
+}
+
+/// Says the report on standard output. A program that has read enough (`| head`) is no error, a full disk is.
+fn print(text: &str, place: &Place) -> Result<(), Exit> {
+    let mut out = io::stdout();
+    match writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let kept = place.report();
+            let told = format!(
+                "standard output cannot be written: {error}; the report is kept as JSON in {}",
+                kept.display()
+            );
+            Err(refuse(&told, Exit::Environment))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A report, the rows that it is of, and what the gates found.

@@ -157,7 +157,8 @@ mod tests {
     #[test]
     fn it_scrolls_within_its_text_and_goes_round_its_hits() {
         let mut pager = Pager::default();
-        let text: String = (0..100).map(|n| format!("line \u{1b}[1m{n}\u{1b}[0m\n")).collect();
+        let lines: Vec<String> = (0..100).map(|n| format!("line \u{1b}[1m{n}\u{1b}[0m")).collect();
+        let text = lines.join("\n");
         pager.set(text, false);
         pager.set_height(10);
         pager.act(Action::Bottom);
