@@ -174,7 +174,7 @@ mod tests {
         }
         assert_eq!(at("model:\"a b", &seen).1.len(), 1);
         assert_eq!(
-            at("x -si", &seen),
+            at("x -sig", &seen),
             (3, vec![Offer { text: "signal:".to_owned(), help: "what was found odd about it" }])
         );
     }

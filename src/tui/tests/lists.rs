@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::{SIZES, Stage, fake::Fake, golden};
+use super::fake::{Fake, NOW_US};
+use super::{SIZES, Stage, golden};
 use crate::tui::common::Effect;
 use crate::tui::theme::Theme;
 
@@ -111,7 +112,7 @@ fn columns_are_chosen_and_kept() {
     stage.keys("j enter");
     assert!(stage.text().contains("✓ id"), "{}", stage.text());
     stage.keys("esc");
-    assert!(stage.text().lines().nth(1).unwrap().contains("started      id"), "{}", stage.text());
+    assert!(stage.text().lines().nth(1).unwrap().contains("started  id"), "{}", stage.text());
     assert!(stage.state.common.prefs.columns.contains(&"id".to_owned()));
 }
 
@@ -119,8 +120,8 @@ fn columns_are_chosen_and_kept() {
 fn what_runs_stands_above_the_list_while_it_follows() {
     let mut stage = stage((100, 24));
     stage.fake.live = json!({ "exchanges": [
-        { "id": "run-1", "age_us": 61_000_000, "phase": "streaming", "model": "slow-1" },
-        { "id": "run-2", "age_us": 1_000_000, "phase": "waiting", "model": "fast-1" },
+        { "id": "run-1", "started_at_us": NOW_US - 61_000_000, "age_us": 61_000_000, "phase": "streaming", "model": "slow-1" },
+        { "id": "run-2", "started_at_us": NOW_US - 1_000_000, "age_us": 1_000_000, "phase": "waiting", "model": "fast-1" },
     ]});
     stage.keys("3");
     stage.wait(1_500);
@@ -128,7 +129,7 @@ fn what_runs_stands_above_the_list_while_it_follows() {
     let line = |name: &str| text.lines().position(|line| line.contains(name));
     assert_eq!((line("fast-1"), line("slow-1")), (Some(2), Some(3)), "{text}");
     assert!(text.contains("2 running"));
-    stage.wait(1_000);
+    stage.wait(250);
     assert_ne!(text, stage.text(), "their age grows");
     stage.keys("k enter");
     assert!(stage.fake.asked.iter().any(|want| format!("{want:?}").contains("run-1")));

@@ -289,7 +289,7 @@ fn line(
     common: &Common,
 ) -> Line<'static> {
     let theme = common.theme;
-    let mut spans = vec![Span::styled(format!(" {name:<6}"), theme.tone(tone))];
+    let mut spans = vec![Span::styled(format!(" {name:<7}"), theme.tone(tone))];
     let Some(stored) = stored else {
         spans.push(Span::styled(words.to_owned(), theme.tone(Tone::Dim)));
         return Line::from(spans);

@@ -117,7 +117,7 @@ impl Walk<'_> {
         below.map(|child| self.newest(*child, depth + 1)).fold(own, i64::max)
     }
 
-    /// Adds a session and what is below it; how many those are.
+    /// Adds a session and what is below it; how many it added, shown or not.
     fn add(&mut self, at: usize, depth: usize, shown: bool) -> usize {
         if !self.seen.insert(at) {
             return 0;
@@ -131,12 +131,12 @@ impl Walk<'_> {
         let mut below = 0;
         let children = self.children;
         for child in children.get(&at).into_iter().flatten() {
-            below += 1 + self.add(*child, depth + 1, shown && !folded);
+            below += self.add(*child, depth + 1, shown && !folded);
         }
         if shown && let Some(line) = self.out.get_mut(place) {
             line.below = below;
         }
-        below
+        below + 1
     }
 }
 
