@@ -38,6 +38,7 @@ fn app(shared: Arc<Shared>) -> Router {
         .route("/api/live", get(capture::live))
         .route("/api/overview", get(overview::one))
         .route("/api/exchanges", get(exchanges::list))
+        .route("/api/exchanges/count", get(exchanges::count))
         .route("/api/exchanges/{id}", get(exchanges::one))
         .route("/api/exchanges/{id}/request", get(exchanges::request))
         .route("/api/exchanges/{id}/response", get(exchanges::response))

@@ -46,6 +46,8 @@ pub struct Prefs {
     pub views: Vec<(String, String)>,
     /// Columns of the list of exchanges; empty: those of the house.
     pub columns: Vec<String>,
+    /// Queries that were asked, the newest last.
+    pub history: Vec<String>,
 }
 
 /// Where to go after a key was handled.

@@ -191,6 +191,13 @@ impl State {
                     self.screens.scene_mut(screen).resized(&mut self.common);
                     continue;
                 }
+                // Help is looked at from where it is wanted, and left for there.
+                Go::Screen(Screen::Help) => {
+                    if self.stack.last() != Some(&Screen::Help) {
+                        screens.help.from = self.stack.last().copied();
+                    }
+                    Screen::Help
+                }
                 Go::Screen(screen) => {
                     // A number goes there from the overview, whatever was open.
                     self.stack.truncate(1);

@@ -18,6 +18,8 @@ pub(in crate::tui) struct Fake {
     /// What is asked of a single exchange.
     pub(super) exchange: super::fake_exchange::Own,
     pub(super) asked: Vec<Want>,
+    /// What `/api/live` answers.
+    pub(super) live: Value,
     /// Nobody answers.
     pub(super) gone: bool,
 }
@@ -43,7 +45,8 @@ impl Default for Fake {
             row.started_at_us = NOW_US - (400 - row.seq) * 1_700_000;
         }
         let exchange = super::fake_exchange::Own::default();
-        Self { rows, stored, exchange, asked: Vec::new(), gone: false }
+        let live = json!({ "exchanges": [] });
+        Self { rows, stored, exchange, asked: Vec::new(), live, gone: false }
     }
 }
 
@@ -70,6 +73,15 @@ impl Fake {
                     _ => Err(Trouble::Refused { status: 404, detail: "there is none".to_owned() }),
                 }
             }
+            Want::Get { path } if path == "live" => Ok(Answer::Json(self.live.clone())),
+            Want::Get { path } if path.starts_with("exchanges/count") => {
+                Ok(Answer::Json(json!({ "count": self.rows.len(), "next": null })))
+            }
+            Want::Get { path } if path.starts_with("exchanges?") => {
+                let rows: Vec<Value> =
+                    self.rows.iter().map(crate::report::exchange::list::json).collect();
+                Ok(Answer::Json(json!({ "exchanges": rows, "next": null, "among": rows.len() })))
+            }
             Want::Get { path } => match self.exchange.get(path) {
                 Some(answer) => answer.map(Answer::Json),
                 None => get(path).map(Answer::Json),
@@ -90,7 +102,7 @@ impl Fake {
             filter.is_empty()
                 || model.contains(filter)
                 || row.outcome.contains(filter)
-                || filter.contains(':')
+                || (filter.contains(':') && super::fake_lists::matches(filter, row))
         };
         let found: Vec<Listed> = self.rows.iter().filter(has).cloned().collect();
         let (rows, next) = match part {
@@ -124,6 +136,13 @@ fn sessions() -> Vec<Session> {
         cost_nanousd: exchanges * 1_500_000,
         models: vec!["claude-opus-4-1".to_owned()],
         agents: vec!["claude-code".to_owned()],
+        turns: exchanges - 1,
+        users: vec!["ada".to_owned()],
+        clients: vec!["127.0.0.1".to_owned()],
+        signals: [("prefix_changed".to_owned(), errors)]
+            .into_iter()
+            .filter(|one| one.1 > 0)
+            .collect(),
         seq: 400 - exchanges,
         ..Session::default()
     };

@@ -5,8 +5,10 @@
 mod exchange;
 mod fake;
 mod fake_exchange;
+mod fake_lists;
 mod fake_overview;
 mod golden;
+mod lists;
 mod overview;
 mod picture;
 mod walk;
