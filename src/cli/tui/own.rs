@@ -118,7 +118,7 @@ impl Own {
 
 fn is_run(want: &Want, what: &str) -> bool {
     let path = match want {
-        Want::Get { path } | Want::Do { path, .. } => path,
+        Want::Get { path } | Want::Text { path } | Want::Do { path, .. } => path,
         _ => return false,
     };
     let first = path.split(['/', '?']).next();

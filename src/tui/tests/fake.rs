@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::fake_replay;
 use crate::report::exchange::fixture;
 use crate::report::exchange_json::{document, read};
 use crate::store::query::sessions::Session;
@@ -64,7 +65,8 @@ impl Fake {
                 }
             }
             Want::Get { path } => get(path).map(Answer::Json),
-            Want::Do { .. } => Ok(Answer::Done),
+            Want::Text { path } => Ok(Answer::Text(format!("the text of {path}"))),
+            Want::Do { path, body, .. } => fake_replay::done(path, body.as_ref()),
             Want::Health => Ok(Answer::Json(json!({ "status": "ok" }))),
         }
     }
@@ -129,6 +131,7 @@ fn sessions() -> Vec<Session> {
 fn get(path: &str) -> Result<Value> {
     match path.split('?').next().unwrap_or_default() {
         "live" => Ok(json!({ "exchanges": [] })),
+        first if first.starts_with("runs") || first == "targets" => fake_replay::get(path),
         "capture" => Ok(
             json!({ "level": "full", "most": "full", "configured": "full", "switched": false, "until_us": null, "store": true }),
         ),

@@ -3,8 +3,10 @@
 //! `UPDATE_GOLDEN=1 cargo nextest run tui` writes them and the pictures of docs/tui.md anew, to be looked at.
 
 mod fake;
+mod fake_replay;
 mod golden;
 mod picture;
+mod replay;
 mod walk;
 
 use ratatui::Terminal;
