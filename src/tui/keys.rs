@@ -48,6 +48,8 @@ pub enum Action {
     Capture,
     Window,
     Stop,
+    Add,
+    Send,
     Suspend,
     Screen(Screen),
 }
@@ -63,6 +65,10 @@ pub enum Scope {
     /// Several lists beside each other.
     Panes,
     On(Screen),
+    /// The replay screen's list of runs, its form, and a run on its way; `On(Replay)` is the comparison.
+    Runs,
+    Form,
+    Watch,
 }
 
 /// One line of the key map.
@@ -190,7 +196,31 @@ pub const KEYS: &[Binding] = &[
         "turn before",
         "this turn's left side against its own turn before",
     ),
-    binding(A::Stop, &["x"], &[On(S::Replay)], "stop", "stop the run"),
+    binding(
+        A::Stop,
+        &["x"],
+        &[Scope::Runs, Scope::Watch],
+        "stop",
+        "stop the run that is being sent",
+    ),
+    binding(
+        A::Replay,
+        &["r"],
+        &[Scope::Runs, Scope::Watch, On(S::Replay)],
+        "replay",
+        "a replay of other recordings, or of these to other targets",
+    ),
+    binding(A::Mark, &["space"], &[Scope::Form], "choose", "choose a target, or change a setting"),
+    binding(A::Open, &["enter"], &[Scope::Form], "change", "change what is selected"),
+    binding(A::Filter, &["/"], &[Scope::Form], "filter", "find a target in the catalogue"),
+    binding(
+        A::Add,
+        &["a"],
+        &[Scope::Form],
+        "write",
+        "write a target: provider/model?temperature=0",
+    ),
+    binding(A::Send, &["S"], &[Scope::Form], "send", "send it, once its cost was agreed to"),
     binding(A::FoldAll, &["z"], &[Pager], "", "fold or unfold everything"),
     binding(A::NextHit, &["n"], &[Pager, List], "", "next hit"),
     binding(A::PreviousHit, &["N"], &[Pager, List], "", "previous hit"),

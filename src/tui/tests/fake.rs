@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::fake_replay;
 use crate::report::exchange::fixture;
 use crate::report::exchange_json::{document, read};
 use crate::store::query::sessions::Session;
@@ -86,7 +87,8 @@ impl Fake {
                 Some(answer) => answer.map(Answer::Json),
                 None => get(path).map(Answer::Json),
             },
-            Want::Do { .. } => Ok(Answer::Done),
+            Want::Text { path } => Ok(Answer::Text(format!("the text of {path}"))),
+            Want::Do { path, body, .. } => fake_replay::done(path, body.as_ref()),
             Want::Health => Ok(Answer::Json(json!({ "status": "ok" }))),
         }
     }
@@ -159,6 +161,7 @@ fn get(path: &str) -> Result<Value> {
     match path.split('?').next().unwrap_or_default() {
         "live" => Ok(super::fake_overview::live()),
         "overview" => Ok(super::fake_overview::overview(path)),
+        first if first.starts_with("runs") || first == "targets" => fake_replay::get(path),
         "capture" => Ok(
             json!({ "level": "full", "most": "full", "configured": "full", "switched": false, "until_us": null, "store": true }),
         ),
