@@ -366,16 +366,24 @@ impl State {
                 .collect(),
         };
         let mut spans = vec![Span::raw(" ")];
-        let mut taken = 1;
-        for (key, words) in shown {
-            let cost = key.len() + words.len() + 3;
-            if taken + cost > usize::from(width) {
-                break;
-            }
-            taken += cost;
+        for (key, words) in fitting(shown, usize::from(width)) {
             spans.push(Span::styled(key.to_owned(), theme.key()));
             spans.push(Span::raw(format!(" {words}  ")));
         }
         Line::from(spans)
     }
+}
+
+/// As many as the width takes; the last ones, help and the way out, are always among them.
+fn fitting<'a>(mut hints: Vec<(&'a str, &'a str)>, width: usize) -> Vec<(&'a str, &'a str)> {
+    let wide = |(key, words): &(&str, &str)| key.len() + words.len() + 3;
+    let last = hints.split_off(hints.len().saturating_sub(3));
+    let mut left = width.saturating_sub(1 + last.iter().map(wide).sum::<usize>());
+    hints.retain(|hint| {
+        let fits = wide(hint) <= left;
+        left = if fits { left - wide(hint) } else { 0 };
+        fits
+    });
+    hints.extend(last);
+    hints
 }
