@@ -40,6 +40,11 @@ pub fn bytes(length: u64) -> u64 {
     length.div_ceil(BYTES_PER_TOKEN)
 }
 
+/// Loads the tables now, so that nothing that is being timed waits for it.
+pub fn load() {
+    TABLES.get_or_init(tiktoken::encoding::o200k_base);
+}
+
 /// Whether the tables have been loaded.
 pub fn is_loaded() -> bool {
     TABLES.get().is_some()

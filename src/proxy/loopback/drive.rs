@@ -14,6 +14,7 @@ use pinhole_replay::row::Row;
 use tokio::sync::watch;
 
 use crate::base::clock;
+use crate::observe::estimate;
 use crate::proxy::loopback::Loopback;
 use crate::proxy::loopback::asking::Asker;
 use crate::proxy::loopback::crew::{Measure, Shelf};
@@ -42,6 +43,8 @@ pub fn go(
     stop: watch::Receiver<bool>,
     progress: &watch::Sender<Progress>,
 ) -> Result<Finish, RunError> {
+    // Every answer's words are counted, on the threads that time the next ones.
+    estimate::load();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(RunError::Listen)?;
     let workers = shared.run_workers();
     let runtime = tokio::runtime::Builder::new_multi_thread()
