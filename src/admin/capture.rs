@@ -26,7 +26,7 @@ pub async fn state(State(shared): State<Arc<Shared>>) -> Json<Value> {
     Json(told(&shared))
 }
 
-fn told(shared: &Shared) -> Value {
+pub(super) fn told(shared: &Shared) -> Value {
     let rules = shared.queue.rules();
     let switched = rules.switched();
     json!({

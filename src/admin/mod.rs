@@ -5,6 +5,7 @@ pub mod capture;
 pub mod exchanges;
 pub mod guard;
 pub mod metrics;
+pub mod overview;
 pub mod pricing;
 pub mod problem;
 pub mod read;
@@ -35,6 +36,7 @@ fn app(shared: Arc<Shared>) -> Router {
         .route("/api/pricing/{*model}", get(pricing::one))
         .route("/api/capture", get(capture::state).put(capture::switch))
         .route("/api/live", get(capture::live))
+        .route("/api/overview", get(overview::one))
         .route("/api/exchanges", get(exchanges::list))
         .route("/api/exchanges/count", get(exchanges::count))
         .route("/api/exchanges/{id}", get(exchanges::one))

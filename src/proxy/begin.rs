@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
+use http::header::USER_AGENT;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Uri, header};
+use http::{HeaderMap, HeaderValue, Uri};
 
 use crate::base::clock;
 use crate::base::id::ExchangeId;
@@ -30,9 +31,8 @@ pub(super) fn exchange(
     (dialect, operation): (Dialect, Operation),
 ) -> Exchange {
     let ((id, wall_us), own) = (named(), &parts.headers);
-    let user_agent = own.get(header::USER_AGENT);
     let (trace, asked, replay) = (trace(settings, own), headers::capture(own), replays::read(own));
-    let (session, parent_session) = headers::session(own);
+    let ((session, parent_session), user_agent) = (headers::session(own), own.get(USER_AGENT));
     let begun = Begun {
         id,
         started: clock::now(),

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::store::query::sessions::Session;
 use crate::store::stored::{Listed, Stored};
-use crate::tui::screens::Screen;
+use crate::tui::screen::Screen;
 
 /// Who asked, and for what part of the screen. A newer question in a lane makes the older one's answer void.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -2,7 +2,7 @@
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use crate::tui::screens::Screen;
+use crate::tui::screen::Screen;
 
 /// Everything a key, the palette or a menu can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +25,8 @@ pub enum Action {
     Palette,
     NextTab,
     PreviousTab,
+    NextAttempt,
+    PreviousAttempt,
     Follow,
     Mark,
     Diff,
@@ -44,6 +46,7 @@ pub enum Action {
     Pin,
     Label,
     Capture,
+    Window,
     Stop,
     Suspend,
     Screen(Screen),
@@ -57,6 +60,8 @@ pub enum Scope {
     List,
     /// Text that scrolls.
     Pager,
+    /// Several lists beside each other.
+    Panes,
     On(Screen),
 }
 
@@ -83,12 +88,12 @@ const fn binding(
 }
 
 use Action as A;
-use Scope::{Everywhere, List, On, Pager};
+use Scope::{Everywhere, List, On, Pager, Panes};
 use Screen as S;
 
 /// The key map. Keys that a terminal sends as others (ctrl-m, ctrl-j, ctrl-i, ctrl-h) are not in it, nor tmux's ctrl-b.
 pub const KEYS: &[Binding] = &[
-    binding(A::Open, &["enter"], &[List], "open", "open what is selected"),
+    binding(A::Open, &["enter"], &[List, Panes], "open", "open what is selected"),
     binding(
         A::Fold,
         &["enter", "space"],
@@ -98,6 +103,7 @@ pub const KEYS: &[Binding] = &[
     ),
     binding(A::Filter, &["/"], &[List], "filter", "filter the list"),
     binding(A::Filter, &["/"], &[Pager], "search", "search the text"),
+    binding(A::NextTab, &["tab"], &[Panes], "next pane", "the next list of the screen"),
     binding(A::NextTab, &["tab"], &[Everywhere], "", "next tab or pane"),
     binding(A::PreviousTab, &["backtab"], &[Everywhere], "", "previous tab or pane"),
     binding(
@@ -174,6 +180,15 @@ pub const KEYS: &[Binding] = &[
         &[On(S::Diff)],
         "turn before",
         "this turn's left side against its own turn before",
+    ),
+    binding(A::NextAttempt, &["]"], &[On(S::Exchange)], "", "legs of the next attempt"),
+    binding(A::PreviousAttempt, &["["], &[On(S::Exchange)], "", "legs of the attempt before"),
+    binding(
+        A::Window,
+        &["w"],
+        &[On(S::Overview), On(S::Tools)],
+        "window",
+        "another stretch of time: 15 minutes to 7 days",
     ),
     binding(A::Stop, &["x"], &[On(S::Replay)], "stop", "stop the run"),
     binding(A::FoldAll, &["z"], &[Pager], "", "fold or unfold everything"),

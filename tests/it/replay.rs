@@ -446,10 +446,14 @@ fn what_cannot_be_sent_is_told_before_anything_is() {
     let folder = with_bundle(&[("a", &one.url())], &quick(2, 1));
     let place = folder.path();
     let narrow = format!(
-        "{}[providers.narrow]\nbaseurl = \"{}\"\napikey = \"sk\"\nmodels = [\"narrow-1\"]\n\
-         compatibility = {{ openai_chat = true }}\n",
+        "{1}[providers.narrow]\nbaseurl = \"{0}\"\napikey = \"sk\"\nmodels = [\"narrow-1\"]\n\
+         compatibility = {{ openai_chat = true }}\n\
+         [providers.keyless]\ntype = \"openai-compatible\"\nbaseurl = \"{0}\"\napikey = \"env:NO_SUCH_KEY\"\n\
+         models = [\"keyless-1\"]\n\
+         compatibility = {{ openai_chat = true, openai_responses = true, anthropic_messages = true, \
+         gemini_generate_content = true }}\n",
+        one.url(),
         std::fs::read_to_string(place.join("pinhole.toml")).expect("the configuration"),
-        one.url()
     );
     write(place, &narrow);
     std::fs::create_dir_all(place.join("data")).expect("a folder");
@@ -465,6 +469,7 @@ fn what_cannot_be_sent_is_told_before_anything_is() {
         (&["--from", "calls.bundle", "--to", "fake/b"], &["fake/b", "fake/a"]),
         (&["--from", "calls.bundle", "--to", "narrow-1"], &["narrow-1"]),
         (&["--from", "calls.bundle", "--to", "narrow-1", "--max-cost", "$1"], &["narrow-1"]),
+        (&["--from", "calls.bundle", "--to", "keyless-1"], &["has no key", "export NO_SUCH_KEY"]),
         (&["--from", "missing.bundle", "--to", "fake/a"], &["there is no file `missing.bundle`"]),
         (&["--from", "data", "--to", "fake/a"], &["`data` is a folder"]),
         (&["--from", "noise.bundle", "--to", "fake/a"], &["noise.bundle"]),

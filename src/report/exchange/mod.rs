@@ -11,6 +11,7 @@ pub mod markdown;
 pub mod raw;
 pub mod summary;
 pub mod timeline;
+pub mod waterfall;
 
 #[cfg(test)]
 pub(crate) mod fixture;

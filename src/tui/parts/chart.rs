@@ -29,6 +29,35 @@ pub fn spark(values: &[f64], width: usize) -> String {
     out
 }
 
+/// As [`spark`], `height` lines tall, the top line first.
+pub fn sparks(values: &[f64], width: usize, height: usize) -> Vec<String> {
+    let shown = values.get(values.len().saturating_sub(width)..).unwrap_or_default();
+    let most = shown.iter().copied().fold(0.0, f64::max);
+    let eighths = height * 8;
+    let tall = |value: f64| {
+        if most <= 0.0 || value <= 0.0 {
+            return 0;
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "eighths of a few lines"
+        )]
+        let tall = (value / most * eighths as f64).ceil().clamp(1.0, eighths as f64) as usize;
+        tall
+    };
+    let line = |at: usize| {
+        let mut out = " ".repeat(width.saturating_sub(shown.len()));
+        out.extend(shown.iter().map(|value| {
+            let above = tall(*value).saturating_sub(at * 8).min(8);
+            EIGHTHS.get(above).copied().unwrap_or(' ')
+        }));
+        out
+    };
+    (0..height).rev().map(line).collect()
+}
+
 /// A bar of `share` (0 to 1) of the width.
 pub fn bar(share: f64, width: usize) -> String {
     #[expect(
@@ -121,6 +150,7 @@ mod tests {
     fn sparks_scale_by_what_is_seen() {
         assert_eq!(spark(&[100.0, 0.0, 1.0, 4.0, 8.0], 4), " ▁▄█");
         assert_eq!(spark(&[], 3), "   ");
+        assert_eq!(sparks(&[8.0, 16.0, 1.0], 4, 2), ["  █ ", " ██▁"]);
         assert_eq!(bar(0.5, 4), "██░░");
         assert_eq!(bar(7.0, 2), "██");
     }

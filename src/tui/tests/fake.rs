@@ -15,6 +15,8 @@ pub(super) const NOW_US: i64 = 1_795_176_000_000_000;
 pub(in crate::tui) struct Fake {
     pub(super) rows: Vec<Listed>,
     pub(super) stored: Vec<Stored>,
+    /// What is asked of a single exchange.
+    pub(super) exchange: super::fake_exchange::Own,
     pub(super) asked: Vec<Want>,
     /// What `/api/live` answers.
     pub(super) live: Value,
@@ -42,7 +44,9 @@ impl Default for Fake {
             row.seq = i64::try_from(at).unwrap() + 1;
             row.started_at_us = NOW_US - (400 - row.seq) * 1_700_000;
         }
-        Self { rows, stored, asked: Vec::new(), live: json!({ "exchanges": [] }), gone: false }
+        let exchange = super::fake_exchange::Own::default();
+        let live = json!({ "exchanges": [] });
+        Self { rows, stored, exchange, asked: Vec::new(), live, gone: false }
     }
 }
 
@@ -58,6 +62,10 @@ impl Fake {
             Want::Exchanges { filter, part, limit } => self.exchanges(filter, *part, *limit),
             Want::Sessions { .. } => Ok(Answer::Sessions { rows: sessions(), next: None }),
             Want::Exchange { id } => {
+                if self.exchange.runs(id) {
+                    let detail = format!("no exchange has the id `{id}`");
+                    return Err(Trouble::Refused { status: 404, detail });
+                }
                 let found = self.stored.iter().find(|stored| stored.row.id == *id);
                 let stored = found.or(self.stored.first()).map(document);
                 match stored.map(read::stored) {
@@ -74,7 +82,10 @@ impl Fake {
                     self.rows.iter().map(crate::report::exchange::list::json).collect();
                 Ok(Answer::Json(json!({ "exchanges": rows, "next": null, "among": rows.len() })))
             }
-            Want::Get { path } => get(path).map(Answer::Json),
+            Want::Get { path } => match self.exchange.get(path) {
+                Some(answer) => answer.map(Answer::Json),
+                None => get(path).map(Answer::Json),
+            },
             Want::Do { .. } => Ok(Answer::Done),
             Want::Health => Ok(Answer::Json(json!({ "status": "ok" }))),
         }
@@ -146,7 +157,8 @@ fn sessions() -> Vec<Session> {
 /// What the operations API answers to everything else. Screens add what they ask for.
 fn get(path: &str) -> Result<Value> {
     match path.split('?').next().unwrap_or_default() {
-        "live" => Ok(json!({ "exchanges": [] })),
+        "live" => Ok(super::fake_overview::live()),
+        "overview" => Ok(super::fake_overview::overview(path)),
         "capture" => Ok(
             json!({ "level": "full", "most": "full", "configured": "full", "switched": false, "until_us": null, "store": true }),
         ),

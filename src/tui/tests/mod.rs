@@ -2,10 +2,14 @@
 //! from a store made up for it. Golden files under `tests/golden/tui/` have every sign and every style;
 //! `UPDATE_GOLDEN=1 cargo nextest run tui` writes them and the pictures of docs/tui.md anew, to be looked at.
 
+mod exchange;
 mod fake;
+mod fake_exchange;
 mod fake_lists;
+mod fake_overview;
 mod golden;
 mod lists;
+mod overview;
 mod picture;
 mod walk;
 

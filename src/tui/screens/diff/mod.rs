@@ -70,6 +70,8 @@ pub struct Diff {
     alone: Option<String>,
     tab: usize,
     reader: Reader,
+    /// What it shows, with its colours.
+    text: String,
     /// Lines where differences begin.
     places: Vec<usize>,
     error: Option<String>,
@@ -148,6 +150,7 @@ impl Diff {
             _ => String::new(),
         };
         self.places = places(&text);
+        self.text.clone_from(&text);
         self.reader.pager.set(text, stay);
     }
 
@@ -354,8 +357,7 @@ impl Scene for Diff {
             Action::PreviousTurn => self.turn(false, common),
             Action::Fold => self.open(common),
             Action::Copy => {
-                let plain = ansi::plain(self.reader.pager.text());
-                common.copy("the text", plain);
+                common.copy("the text", ansi::plain(&self.text));
             }
             _ => return self.reader.act(action, common),
         }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::report::exchange_json::read;
+use crate::report::look::Tone;
 use crate::report::words;
 use crate::store::query::Query;
 use crate::store::query::page::By;
@@ -25,6 +26,10 @@ const JUMP: Lane = lane("jump");
 const FAILURE: Lane = lane("failure");
 const COUNT: Lane = lane("count");
 const LIVE: Lane = lane("live");
+/// A label or a pin was set.
+pub(super) const DONE: Lane = lane("done");
+/// The whole exchange, to do something with it.
+pub(super) const WHOLE: Lane = lane("whole");
 
 /// How often news are asked for.
 const NEWS_MS: u64 = 1_000;
@@ -177,7 +182,7 @@ impl Exchanges {
 
     fn none(&self, down: bool, common: &mut Common) {
         let words = if down { "no failure below" } else { "no failure above" };
-        common.say(crate::report::look::Tone::Dim, words);
+        common.say(Tone::Dim, words);
     }
 
     /// While it is seen: news, and what runs.
@@ -212,6 +217,14 @@ impl Exchanges {
             // The list itself says what is wrong.
             ("live" | "count", _) => {}
             ("list", Ok(Answer::Json(told))) => self.sorted(told),
+            ("whole", Ok(Answer::Exchange(stored))) => {
+                if let Some(deed) = self.deed.take() {
+                    deed.perform(&stored, None, common);
+                }
+            }
+            // The row has it now.
+            ("done", Ok(_)) => self.refresh(common),
+            ("done" | "whole", Err(trouble)) => common.say(Tone::Bad, trouble.words()),
             (_, Ok(Answer::Exchanges { rows, next })) => {
                 self.error = None;
                 self.rows(lane, rows, next.is_some(), common);
