@@ -11,6 +11,7 @@ pub mod problem;
 pub mod read;
 pub mod replays;
 pub mod runs;
+pub mod targets;
 pub mod usage;
 pub mod views;
 
@@ -50,6 +51,9 @@ fn app(shared: Arc<Shared>) -> Router {
         .route("/api/sessions/{id}/labels/{*name}", delete(exchanges::unlabel_session))
         .route("/api/runs", get(runs::list))
         .route("/api/runs/{id}", get(runs::one).delete(runs::stop))
+        .route("/api/runs/{id}/pairs", get(runs::pairs))
+        .route("/api/runs/{id}/{report}", get(runs::report))
+        .route("/api/targets", get(targets::list))
         .route("/api/replays", post(replays::begin))
         .route("/api/usage", get(usage::json))
         .route("/api/usage.csv", get(usage::csv))

@@ -43,6 +43,10 @@ pub enum Want {
     Get {
         path: String,
     },
+    /// What is no JSON: a path below `/api`, as it comes.
+    Text {
+        path: String,
+    },
     /// What changes something: method, path, body.
     Do {
         method: Method,
@@ -68,6 +72,7 @@ pub enum Answer {
     Sessions { rows: Vec<Session>, next: Option<i64> },
     Exchange(Box<Stored>),
     Json(Value),
+    Text(String),
     Done,
 }
 

@@ -48,6 +48,8 @@ pub enum Action {
     Capture,
     Window,
     Stop,
+    Add,
+    Send,
     Suspend,
     Screen(Screen),
 }
@@ -63,6 +65,10 @@ pub enum Scope {
     /// Several lists beside each other.
     Panes,
     On(Screen),
+    /// The replay screen's list of runs, its form, and a run on its way; `On(Replay)` is the comparison.
+    Runs,
+    Form,
+    Watch,
 }
 
 /// One line of the key map.
@@ -173,14 +179,6 @@ pub const KEYS: &[Binding] = &[
         "capture",
         "how much is captured from now on",
     ),
-    binding(A::NextTurn, &["]"], &[On(S::Diff)], "next turn", "the next turn against this one"),
-    binding(
-        A::PreviousTurn,
-        &["["],
-        &[On(S::Diff)],
-        "turn before",
-        "this turn's left side against its own turn before",
-    ),
     binding(A::NextAttempt, &["]"], &[On(S::Exchange)], "", "legs of the next attempt"),
     binding(A::PreviousAttempt, &["["], &[On(S::Exchange)], "", "legs of the attempt before"),
     binding(
@@ -190,7 +188,39 @@ pub const KEYS: &[Binding] = &[
         "window",
         "another stretch of time: 15 minutes to 7 days",
     ),
-    binding(A::Stop, &["x"], &[On(S::Replay)], "stop", "stop the run"),
+    binding(A::NextTurn, &["]"], &[On(S::Diff)], "next turn", "the next turn against this one"),
+    binding(
+        A::PreviousTurn,
+        &["["],
+        &[On(S::Diff)],
+        "turn before",
+        "this turn's left side against its own turn before",
+    ),
+    binding(
+        A::Stop,
+        &["x"],
+        &[Scope::Runs, Scope::Watch],
+        "stop",
+        "stop the run that is being sent",
+    ),
+    binding(
+        A::Replay,
+        &["r"],
+        &[Scope::Runs, Scope::Watch, On(S::Replay)],
+        "replay",
+        "a replay of other recordings, or of these to other targets",
+    ),
+    binding(A::Mark, &["space"], &[Scope::Form], "choose", "choose a target, or change a setting"),
+    binding(A::Open, &["enter"], &[Scope::Form], "change", "change what is selected"),
+    binding(A::Filter, &["/"], &[Scope::Form], "filter", "find a target in the catalogue"),
+    binding(
+        A::Add,
+        &["a"],
+        &[Scope::Form],
+        "write",
+        "write a target: provider/model?temperature=0",
+    ),
+    binding(A::Send, &["S"], &[Scope::Form], "send", "send it, once its cost was agreed to"),
     binding(A::FoldAll, &["z"], &[Pager], "", "fold or unfold everything"),
     binding(A::NextHit, &["n"], &[Pager, List], "", "next hit"),
     binding(A::PreviousHit, &["N"], &[Pager, List], "", "previous hit"),

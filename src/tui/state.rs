@@ -34,6 +34,8 @@ pub enum Msg {
     },
     /// A file was written, or not.
     Wrote(std::result::Result<String, String>),
+    /// A signal, or the terminal is gone.
+    End,
 }
 
 /// The whole state of the program.
@@ -87,6 +89,10 @@ impl State {
             Msg::Wrote(Err(error)) => {
                 self.common.say(Tone::Bad, error);
                 true
+            }
+            Msg::End => {
+                self.common.effects.push(Effect::Quit);
+                false
             }
         };
         self.travel();

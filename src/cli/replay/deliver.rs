@@ -4,26 +4,19 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use pinhole_replay::faces::gate::{Finding, Gate};
-use pinhole_replay::faces::{csv, html, json, junit, markdown, terminal};
-use pinhole_replay::journal::Journaled;
-use pinhole_replay::outcome::Answer;
+use pinhole_replay::faces::{json, terminal};
 use pinhole_replay::plan::Plan;
-use pinhole_replay::report::Report;
 
 use crate::base::private;
 use crate::cli::Exit;
 use crate::cli::place::{path, refuse};
 use crate::cli::replay::args::ReplayArgs;
 use crate::cli::terminal::{look, tell};
+use crate::proxy::loopback::account;
+use crate::proxy::loopback::forms::{self, FORMS, Made};
 use crate::proxy::loopback::run::Ready;
-use crate::proxy::loopback::{account, captured};
 use crate::proxy::state::Shared;
-use crate::report::formats::recording;
 use crate::report::replay::runs::Place;
-use crate::store::reader::Reader;
-
-/// What a report can be written as, by the file's ending.
-const FORMS: [&str; 6] = ["html", "md", "json", "csv", "xml", "txt"];
 
 /// That every file asked for has a form, before anything is sent.
 pub(super) fn check(plan: &Plan) -> Result<(), String> {
@@ -106,38 +99,8 @@ fn print(text: &str, place: &Place) -> Result<(), Exit> {
     }
 }
 
-/// A report, the rows that it is of, and what the gates found.
-pub(in crate::cli) type Made<'a> = (&'a Report, &'a Journaled, &'a [Finding]);
-
 /// Writes the form that the file's ending names; texts of answers come from the store in `folder`.
-pub(in crate::cli) fn write(
-    file: &str,
-    (report, journaled, findings): Made<'_>,
-    folder: &Path,
-) -> io::Result<()> {
+pub(in crate::cli) fn write(file: &str, made: Made<'_>, folder: &Path) -> io::Result<()> {
     let mut out = private::create(&path(Path::new(file)))?;
-    match form(file) {
-        "json" => out.write_all(json::draw(report)?.as_bytes())?,
-        "md" => out.write_all(markdown::draw(report).as_bytes())?,
-        "csv" => csv::write(report, &journaled.rows, &mut out)?,
-        "xml" => out.write_all(junit::draw(report, findings).as_bytes())?,
-        "html" => {
-            let reader = Reader::open(folder).ok();
-            let texts = |id: &str| answer(reader.as_ref()?, id);
-            let page = html::Page { report, rows: &journaled.rows, texts: &texts, findings };
-            out.write_all(html::draw(&page).as_bytes())?;
-        }
-        _ => {
-            let how = terminal::How { width: 100, colour: false };
-            out.write_all(terminal::draw(report, how).as_bytes())?;
-        }
-    }
-    out.flush()
-}
-
-/// The answer of a stored exchange, where it was kept.
-fn answer(reader: &Reader, id: &str) -> Option<Answer> {
-    let row = reader.find(id).ok()?;
-    let recording = recording::of(reader.exchange(row).ok()?);
-    Some(captured::outcome(&recording)?.answer)
+    forms::write(form(file), made, folder, &mut out)
 }

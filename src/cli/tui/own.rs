@@ -117,7 +117,9 @@ impl Own {
 }
 
 fn is_run(want: &Want, what: &str) -> bool {
-    let (Want::Get { path } | Want::Do { path, .. }) = want else { return false };
+    let (Want::Get { path } | Want::Text { path } | Want::Do { path, .. }) = want else {
+        return false;
+    };
     let first = path.split(['/', '?']).next();
     first == Some(what)
 }

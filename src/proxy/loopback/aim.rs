@@ -149,7 +149,7 @@ fn endpoint(dialect: Dialect, flag: Option<Flag>) -> Endpoint<'static> {
 }
 
 /// What a token costs, in billionths of a US dollar.
-fn price(priced: &Priced) -> Option<Price> {
+pub fn price(priced: &Priced) -> Option<Price> {
     let each = |usage: &Usage| {
         let amount = priced.cost(usage, None)?.nanodollars.0;
         #[expect(clippy::cast_precision_loss, reason = "prices of a thousand tokens are small")]

@@ -7,11 +7,12 @@
 //! ```
 
 pub mod account;
-mod aim;
+pub mod aim;
 mod asking;
 pub mod captured;
 pub mod crew;
 pub mod drive;
+pub mod forms;
 mod hearing;
 pub mod hosted;
 pub mod meter;

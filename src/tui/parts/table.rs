@@ -106,6 +106,11 @@ pub fn head(columns: &[Column], theme: Theme) -> Line<'static> {
     Line::from(spans(columns, &cells, theme))
 }
 
+/// One line without a selection.
+pub fn line(columns: &[Column], cells: &[Cell], theme: Theme) -> Line<'static> {
+    Line::from(spans(columns, cells, theme))
+}
+
 fn spans(columns: &[Column], cells: &[Cell], theme: Theme) -> Vec<Span<'static>> {
     let mut spans = Vec::with_capacity(columns.len() * 2);
     for (at, (column, (tone, text))) in columns.iter().zip(cells).enumerate() {

@@ -38,14 +38,25 @@ fn title(scope: Scope) -> String {
         Scope::Everywhere => "Everywhere".to_owned(),
         Scope::List => "In lists".to_owned(),
         Scope::Pager => "In texts".to_owned(),
-        Scope::Panes => "With several panes".to_owned(),
+        Scope::Runs => "In the list of runs".to_owned(),
+        Scope::Form => "While a replay is chosen".to_owned(),
+        Scope::Watch => "While a replay runs".to_owned(),
+        Scope::Panes => "In panes beside each other".to_owned(),
         Scope::On(screen) => format!("On {}", screen.label()),
     }
 }
 
 fn text(from: Option<Screen>, look: Look) -> String {
     let mut scopes: Vec<Scope> = from.map(Scope::On).into_iter().collect();
-    scopes.extend([Scope::Everywhere, Scope::List, Scope::Pager, Scope::Panes]);
+    scopes.extend([
+        Scope::Everywhere,
+        Scope::List,
+        Scope::Panes,
+        Scope::Runs,
+        Scope::Form,
+        Scope::Watch,
+        Scope::Pager,
+    ]);
     scopes.extend(
         Screen::ALL
             .map(Scope::On)

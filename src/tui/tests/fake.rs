@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::fake_replay;
 use crate::report::exchange::fixture;
 use crate::report::exchange_json::{document, read};
 use crate::store::query::sessions::Session;
@@ -18,8 +19,8 @@ pub(in crate::tui) struct Fake {
     /// What is asked of a single exchange.
     pub(super) exchange: super::fake_exchange::Own,
     pub(super) asked: Vec<Want>,
-    /// What `/api/live` answers.
-    pub(super) live: Value,
+    /// What `/api/live` answers where it is not what the overview's walks have.
+    pub(super) live: Option<Value>,
     /// Nobody answers.
     pub(super) gone: bool,
 }
@@ -45,8 +46,7 @@ impl Default for Fake {
             row.started_at_us = NOW_US - (400 - row.seq) * 1_700_000;
         }
         let exchange = super::fake_exchange::Own::default();
-        let live = json!({ "exchanges": [] });
-        Self { rows, stored, exchange, asked: Vec::new(), live, gone: false }
+        Self { rows, stored, exchange, asked: Vec::new(), live: None, gone: false }
     }
 }
 
@@ -73,7 +73,9 @@ impl Fake {
                     _ => Err(Trouble::Refused { status: 404, detail: "there is none".to_owned() }),
                 }
             }
-            Want::Get { path } if path == "live" => Ok(Answer::Json(self.live.clone())),
+            Want::Get { path } if path == "live" && self.live.is_some() => {
+                Ok(Answer::Json(self.live.clone().unwrap_or_default()))
+            }
             Want::Get { path } if path.starts_with("exchanges/count") => {
                 Ok(Answer::Json(json!({ "count": self.rows.len(), "next": null })))
             }
@@ -86,7 +88,8 @@ impl Fake {
                 Some(answer) => answer.map(Answer::Json),
                 None => get(path).map(Answer::Json),
             },
-            Want::Do { .. } => Ok(Answer::Done),
+            Want::Text { path } => Ok(Answer::Text(format!("the text of {path}"))),
+            Want::Do { path, body, .. } => fake_replay::done(path, body.as_ref()),
             Want::Health => Ok(Answer::Json(json!({ "status": "ok" }))),
         }
     }
@@ -159,6 +162,7 @@ fn get(path: &str) -> Result<Value> {
     match path.split('?').next().unwrap_or_default() {
         "live" => Ok(super::fake_overview::live()),
         "overview" => Ok(super::fake_overview::overview(path)),
+        first if first.starts_with("runs") || first == "targets" => fake_replay::get(path),
         "capture" => Ok(
             json!({ "level": "full", "most": "full", "configured": "full", "switched": false, "until_us": null, "store": true }),
         ),

@@ -7,10 +7,12 @@ mod fake;
 mod fake_exchange;
 mod fake_lists;
 mod fake_overview;
+mod fake_replay;
 mod golden;
 mod lists;
 mod overview;
 mod picture;
+mod replay;
 mod walk;
 
 use ratatui::Terminal;

@@ -63,10 +63,15 @@ impl Pager {
         self.top
     }
 
-    /// Brings a line of text that does not fold to the top, as far as the text goes.
+    /// Brings a line to the top, as far as the text goes.
     pub fn go(&mut self, line: usize) {
-        (self.top, self.cursor, self.hit) = (line, line, None);
+        (self.top, self.cursor) = (line, line);
         self.clamp();
+    }
+
+    /// The words, without colours.
+    pub fn plain(&self) -> String {
+        self.doc.plain()
     }
 
     /// Lines that are seen or can be scrolled to.

@@ -70,8 +70,6 @@ pub struct Diff {
     alone: Option<String>,
     tab: usize,
     reader: Reader,
-    /// What it shows, with its colours.
-    text: String,
     /// Lines where differences begin.
     places: Vec<usize>,
     error: Option<String>,
@@ -150,7 +148,6 @@ impl Diff {
             _ => String::new(),
         };
         self.places = places(&text);
-        self.text.clone_from(&text);
         self.reader.pager.set(text, stay);
     }
 
@@ -357,7 +354,8 @@ impl Scene for Diff {
             Action::PreviousTurn => self.turn(false, common),
             Action::Fold => self.open(common),
             Action::Copy => {
-                common.copy("the text", ansi::plain(&self.text));
+                let plain = self.reader.pager.plain();
+                common.copy("the text", plain);
             }
             _ => return self.reader.act(action, common),
         }
