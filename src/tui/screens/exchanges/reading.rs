@@ -170,7 +170,7 @@ impl Exchanges {
             (false, Some(first), _) if self.sort.is_none() && self.window.news().is_none() => {
                 Part::After(first.seq)
             }
-            _ => return self.none(down, common),
+            _ => return none(down, common),
         };
         let filter = match self.filter.trim() {
             "" => FAILED.to_owned(),
@@ -178,11 +178,6 @@ impl Exchanges {
         };
         self.downwards = down;
         common.ask(FAILURE, Want::Exchanges { filter, part, limit: 1 });
-    }
-
-    fn none(&self, down: bool, common: &mut Common) {
-        let words = if down { "no failure below" } else { "no failure above" };
-        common.say(Tone::Dim, words);
     }
 
     /// While it is seen: news, and what runs.
@@ -246,7 +241,7 @@ impl Exchanges {
                 self.window.replace(rows, false);
             }
             Err(error) => {
-                self.error = Some(format!("the gateway's answer cannot be read: {error}"))
+                self.error = Some(format!("the gateway's answer cannot be read: {error}"));
             }
         }
     }
@@ -276,7 +271,7 @@ impl Exchanges {
 
     /// A failure that is not held: the list goes there.
     fn found(&mut self, row: Option<Listed>, common: &mut Common) {
-        let Some(row) = row else { return self.none(self.downwards, common) };
+        let Some(row) = row else { return none(self.downwards, common) };
         if self.window.select(&row.id) {
             return;
         }
@@ -308,4 +303,8 @@ impl Exchanges {
         let number = words::whole(i64::try_from(counted.number).unwrap_or(i64::MAX));
         Some(if counted.whole { number } else { format!("{number} and counting") })
     }
+}
+
+fn none(down: bool, common: &mut Common) {
+    common.say(Tone::Dim, if down { "no failure below" } else { "no failure above" });
 }

@@ -235,7 +235,7 @@ impl Sessions {
             }
             Action::Diagnose => self.last("diagnosis", common),
             Action::Mark => {
-                common.say(Tone::Dim, "exchanges are marked; enter shows those of the session")
+                common.say(Tone::Dim, "exchanges are marked; enter shows those of the session");
             }
             Action::Copy => {
                 let items =
