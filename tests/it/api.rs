@@ -108,6 +108,27 @@ async fn exchanges_are_listed_shown_and_labelled() {
         sessions.iter().map(|s| (s["id"].clone(), s["exchanges"].clone())).collect();
     assert_eq!(shown, [(json!("s-2"), json!(1)), (json!("s-1"), json!(2))]);
     assert_eq!(sessions[1]["errors"], 1);
+    assert_eq!(
+        (&sessions[1]["turns"], &sessions[1]["clients"]),
+        (&json!(2), &json!(["127.0.0.1"]))
+    );
+
+    let count = ask(operations, "/api/exchanges/count?where=session:s-1").await.json();
+    assert_eq!(count, json!({ "count": 2, "next": null }));
+    let sorted = ask(operations, "/api/exchanges?sort=duration&limit=2").await.json();
+    let times: Vec<_> = sorted["exchanges"].as_array().expect("a list").iter().collect();
+    assert!(
+        times.len() == 2 && times[0]["duration_us"].as_i64() >= times[1]["duration_us"].as_i64()
+    );
+    assert_eq!(sorted["among"], 3);
+    for (target, words) in [
+        ("/api/exchanges?sort=colour", "use cost, duration"),
+        ("/api/exchanges?sort=cost&before=3", "without before and after"),
+    ] {
+        let answer = ask(operations, target).await;
+        assert_eq!(answer.status, 400);
+        assert!(answer.text().contains(words), "{}", answer.text());
+    }
 }
 
 #[tokio::test]

@@ -19,8 +19,8 @@ pub(in crate::tui) struct Fake {
     /// What is asked of a single exchange.
     pub(super) exchange: super::fake_exchange::Own,
     pub(super) asked: Vec<Want>,
-    /// What `/api/live` answers.
-    pub(super) live: Value,
+    /// What `/api/live` answers where it is not what the overview's walks have.
+    pub(super) live: Option<Value>,
     /// Nobody answers.
     pub(super) gone: bool,
 }
@@ -46,8 +46,7 @@ impl Default for Fake {
             row.started_at_us = NOW_US - (400 - row.seq) * 1_700_000;
         }
         let exchange = super::fake_exchange::Own::default();
-        let live = json!({ "exchanges": [] });
-        Self { rows, stored, exchange, asked: Vec::new(), live, gone: false }
+        Self { rows, stored, exchange, asked: Vec::new(), live: None, gone: false }
     }
 }
 
@@ -74,7 +73,9 @@ impl Fake {
                     _ => Err(Trouble::Refused { status: 404, detail: "there is none".to_owned() }),
                 }
             }
-            Want::Get { path } if path == "live" => Ok(Answer::Json(self.live.clone())),
+            Want::Get { path } if path == "live" && self.live.is_some() => {
+                Ok(Answer::Json(self.live.clone().unwrap_or_default()))
+            }
             Want::Get { path } if path.starts_with("exchanges/count") => {
                 Ok(Answer::Json(json!({ "count": self.rows.len(), "next": null })))
             }

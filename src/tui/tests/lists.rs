@@ -119,10 +119,10 @@ fn columns_are_chosen_and_kept() {
 #[test]
 fn what_runs_stands_above_the_list_while_it_follows() {
     let mut stage = stage((100, 24));
-    stage.fake.live = json!({ "exchanges": [
+    stage.fake.live = Some(json!({ "exchanges": [
         { "id": "run-1", "started_at_us": NOW_US - 61_000_000, "age_us": 61_000_000, "phase": "streaming", "model": "slow-1" },
         { "id": "run-2", "started_at_us": NOW_US - 1_000_000, "age_us": 1_000_000, "phase": "waiting", "model": "fast-1" },
-    ]});
+    ]}));
     stage.keys("3");
     stage.wait(1_500);
     let text = stage.text();

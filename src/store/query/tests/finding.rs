@@ -7,7 +7,7 @@ use crate::store::labels::{self, New, On};
 use crate::store::query::Query;
 use crate::store::query::expr::{Expr, Term, Test};
 use crate::store::query::field::Field;
-use crate::store::query::page::{FindError, Order, Page};
+use crate::store::query::page::{By, FindError, Order, Page};
 use crate::store::query::tests::records::{NOW, ROWS, row, store};
 use crate::store::reader::Reader;
 use crate::store::stored::Listed;
@@ -389,11 +389,58 @@ fn sessions_are_added_up_and_paged_by_their_newest_match() {
         list.iter().map(|session| session.id.clone()).collect()
     };
     assert_eq!([ids(&first), ids(&next)].concat(), ids(&all));
+    let since = Page { after: Some(first[5].seq), ..Page::newest(100) };
+    assert_eq!(ids(&sessions("", &since)), ids(&first[..5]), "those that have something newer");
+    assert_eq!(third.turns, rows.iter().map(|row| i64::from(row.operation == "chat")).sum::<i64>());
+    let odd: i64 = rows.iter().map(|row| row.signals.len() as i64).sum();
+    assert_eq!(third.signals.values().sum::<i64>(), odd);
+    for (name, times) in &third.signals {
+        let has = rows.iter().filter(|row| row.signals.contains(&name.as_str())).count();
+        assert_eq!(*times, has as i64, "{name}");
+    }
+    let users: Vec<_> = rows.iter().filter_map(|row| row.user_label.clone()).collect();
+    assert!(users.iter().all(|user| third.users.contains(user)));
     let failed = sessions("status:5xx", &Page::newest(100));
     assert!(
         failed.len() < 20
             && failed.iter().all(|session| session.exchanges == 16 && session.errors > 0)
     );
+}
+
+#[test]
+fn matches_are_counted_piece_by_piece_and_sorted_among_the_newest() {
+    let folder = store(400);
+    let reader = Reader::open(folder.path()).unwrap();
+    let query = Query::parse("status:2xx", NOW).unwrap();
+    let all = reader.list(&query, &Page::newest(1_000)).unwrap();
+    let (mut count, mut before, mut pieces) = (0, None, 0);
+    loop {
+        let (some, next) = reader.count_below(&query, before, 50).unwrap();
+        count += some;
+        pieces += 1;
+        match next {
+            Some(next) => before = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!((count, pieces), (all.len(), all.len() / 50 + 1));
+    for by in By::ALL {
+        let (rows, among) = reader.greatest(&query, by, 100, 10).unwrap();
+        assert_eq!(among, 100, "{}", by.label());
+        let of = |row: &Listed| match by {
+            By::Cost => row.cost_nanousd,
+            By::Duration => Some(row.duration_us),
+            By::Ttft => row.ttft_us,
+            By::TokensIn => row.input_tokens,
+            By::TokensOut => row.output_tokens,
+            By::Gap => row.gap_max_us,
+            By::Attempts => Some(row.attempts),
+        };
+        let mut wanted: Vec<i64> = all.iter().take(100).filter_map(of).collect();
+        wanted.sort_unstable_by(|left, right| right.cmp(left));
+        wanted.truncate(10);
+        assert_eq!(rows.iter().filter_map(of).collect::<Vec<_>>(), wanted, "{}", by.label());
+    }
 }
 
 #[test]

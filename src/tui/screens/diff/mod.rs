@@ -172,7 +172,10 @@ impl Diff {
                 common.ask(BEFORE, Want::Exchanges { filter, part, limit: LOOKED });
             }
             None => {
-                self.stands_alone("it belongs to no session, so there is no turn before it", common)
+                self.stands_alone(
+                    "it belongs to no session, so there is no turn before it",
+                    common,
+                );
             }
         }
     }

@@ -10,6 +10,9 @@ use crate::tui::parts::chart;
 /// Columns of the names before the lines.
 const NAMES: usize = 8;
 
+/// A time of an exchange, in microseconds.
+type TimeOf = fn(&Stored) -> Option<i64>;
+
 /// The pieces of the answer that counts: the last attempt's, else the client's.
 fn frames(stored: &Stored) -> &[(u64, u32)] {
     match stored.attempts.last() {
@@ -68,7 +71,7 @@ fn speed(row: &Listed) -> Option<f64> {
 }
 
 fn times(out: &mut String, left: &Stored, right: &Stored, look: Look) {
-    let rows: [(&str, fn(&Stored) -> Option<i64>); 9] = [
+    let rows: [(&str, TimeOf); 9] = [
         ("first piece", |one| frames(one).first().and_then(|(at, _)| i64::try_from(*at).ok())),
         ("first token", |one| one.row.ttft_us),
         ("first that is no reasoning", |one| one.row.ttfo_us),

@@ -103,6 +103,14 @@ fn saved(common: &mut Common) {
     common.effects.push(Effect::Keep(prefs));
 }
 
+/// What can be copied beside the exchange itself.
+pub fn copies() -> Vec<Item> {
+    vec![
+        item("s", "its session, as a query".to_owned(), "copied:session".to_owned()),
+        item("q", "the query of this list".to_owned(), "copied:query".to_owned()),
+    ]
+}
+
 /// Every column, with a sign at those that are shown.
 pub fn columns(common: &Common, at: usize) -> Popup {
     let shown = columns::of(&common.prefs.columns);

@@ -12,16 +12,17 @@ use ratatui::text::Line;
 use crate::report::look::Tone;
 use crate::report::words;
 use crate::store::query::page::By;
-use crate::store::stored::Listed;
-use crate::tui::ask::{Answer, Lane, Part, Result};
+use crate::store::stored::{Listed, Stored};
+use crate::tui::ask::{Answer, Lane, Part, Result, Want};
 use crate::tui::common::{Common, Go, Scene};
 use crate::tui::keys::{Action, Scope};
 use crate::tui::parts::bar::{self, Bar, Typed};
 use crate::tui::parts::offers::Seen;
-use crate::tui::parts::popup;
+use crate::tui::parts::popup::Popup;
 use crate::tui::parts::table::{self, Cell};
 use crate::tui::parts::window::{Placed, Window};
 use crate::tui::screens::Screen;
+use crate::tui::screens::deeds::{self, Deed};
 use columns::{Layout, Sight, same_day};
 use reading::Counted;
 use running::Running;
@@ -56,6 +57,8 @@ pub struct Exchanges {
     /// Where a failure is looked for, and the one to select when it is there.
     downwards: bool,
     wanted: Option<String>,
+    /// What is to be done with the whole exchange when it comes.
+    deed: Option<Deed>,
 }
 
 impl Exchanges {
@@ -222,33 +225,53 @@ impl Exchanges {
             Action::Views => common.popup = Some(menus::views(common, &self.filter)),
             Action::Refresh => self.refresh(common),
             Action::Copy => {
-                let items = [
-                    ("i", "the id", "copy:id"),
-                    ("s", "its session, as a query", "copy:session"),
-                    ("q", "the query", "copy:query"),
-                ];
-                common.popup = Some(popup::menu("copy", &items));
+                let mut menu = deeds::copy_menu();
+                if let Popup::Menu(menu) = &mut menu {
+                    menu.items.extend(menus::copies());
+                }
+                common.popup = Some(menu);
+            }
+            Action::Export => common.popup = Some(deeds::export_menu()),
+            Action::Label => common.popup = Some(deeds::label_prompt()),
+            Action::Pin => {
+                if let Some(row) = self.window.selected() {
+                    deeds::pin(&row.id, !row.pinned, reading::DONE, common);
+                }
             }
             _ => return false,
         }
         true
     }
 
+    /// What of the row needs no more than the row.
     fn copy(&self, what: &str, common: &mut Common) {
         let row = self.window.selected();
-        match what {
-            "id" => {
-                if let Some(id) = self.selected().map(str::to_owned) {
-                    common.copy("the id", id);
-                }
+        let session = row.and_then(|row| row.session_id.as_deref());
+        match (what, session) {
+            ("session", Some(session)) => {
+                common.copy("the session", columns::term("session", session));
             }
-            "session" => {
-                if let Some(session) = row.and_then(|row| row.session_id.as_deref()) {
-                    common.copy("the session", columns::term("session", session));
-                }
-            }
+            ("session", None) => common.say(Tone::Odd, "it belongs to no session"),
             _ => common.copy("the query", self.filter.clone()),
         }
+    }
+
+    /// Something of the menus that every screen with an exchange has; the whole exchange is asked for where it is needed.
+    fn deed(&mut self, choice: &str, common: &mut Common) -> bool {
+        let Some(id) = self.selected().map(str::to_owned) else { return false };
+        if deeds::label(&id, choice, reading::DONE, common) {
+            return true;
+        }
+        let Some(deed) = deeds::deed(choice) else { return false };
+        if !deed.needs_whole() {
+            let row = self.window.selected().filter(|row| row.id == id).cloned();
+            let row = row.unwrap_or_else(|| Listed { id, ..Listed::default() });
+            deed.perform(&Stored { row, ..Stored::default() }, None, common);
+            return true;
+        }
+        self.deed = Some(deed);
+        common.ask(reading::WHOLE, Want::Exchange { id });
+        true
     }
 }
 
@@ -289,6 +312,9 @@ impl Scene for Exchanges {
 
     fn chosen(&mut self, choice: &str, common: &mut Common) {
         let (what, value) = choice.split_once(':').unwrap_or((choice, ""));
+        if self.deed(choice, common) {
+            return;
+        }
         match what {
             "view" => {
                 self.sent = false;
@@ -308,7 +334,7 @@ impl Scene for Exchanges {
                 let filter = self.filter.clone();
                 self.anew(&filter, by, common);
             }
-            "copy" => self.copy(value, common),
+            "copied" => self.copy(value, common),
             _ => {}
         }
         self.reach(common);

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::report::exchange_json::read;
+use crate::report::look::Tone;
 use crate::report::words;
 use crate::store::query::Query;
 use crate::store::query::page::By;
@@ -25,6 +26,10 @@ const JUMP: Lane = lane("jump");
 const FAILURE: Lane = lane("failure");
 const COUNT: Lane = lane("count");
 const LIVE: Lane = lane("live");
+/// A label or a pin was set.
+pub(super) const DONE: Lane = lane("done");
+/// The whole exchange, to do something with it.
+pub(super) const WHOLE: Lane = lane("whole");
 
 /// How often news are asked for.
 const NEWS_MS: u64 = 1_000;
@@ -165,7 +170,7 @@ impl Exchanges {
             (false, Some(first), _) if self.sort.is_none() && self.window.news().is_none() => {
                 Part::After(first.seq)
             }
-            _ => return self.none(down, common),
+            _ => return none(down, common),
         };
         let filter = match self.filter.trim() {
             "" => FAILED.to_owned(),
@@ -173,11 +178,6 @@ impl Exchanges {
         };
         self.downwards = down;
         common.ask(FAILURE, Want::Exchanges { filter, part, limit: 1 });
-    }
-
-    fn none(&self, down: bool, common: &mut Common) {
-        let words = if down { "no failure below" } else { "no failure above" };
-        common.say(crate::report::look::Tone::Dim, words);
     }
 
     /// While it is seen: news, and what runs.
@@ -212,6 +212,14 @@ impl Exchanges {
             // The list itself says what is wrong.
             ("live" | "count", _) => {}
             ("list", Ok(Answer::Json(told))) => self.sorted(told),
+            ("whole", Ok(Answer::Exchange(stored))) => {
+                if let Some(deed) = self.deed.take() {
+                    deed.perform(&stored, None, common);
+                }
+            }
+            // The row has it now.
+            ("done", Ok(_)) => self.refresh(common),
+            ("done" | "whole", Err(trouble)) => common.say(Tone::Bad, trouble.words()),
             (_, Ok(Answer::Exchanges { rows, next })) => {
                 self.error = None;
                 self.rows(lane, rows, next.is_some(), common);
@@ -233,7 +241,7 @@ impl Exchanges {
                 self.window.replace(rows, false);
             }
             Err(error) => {
-                self.error = Some(format!("the gateway's answer cannot be read: {error}"))
+                self.error = Some(format!("the gateway's answer cannot be read: {error}"));
             }
         }
     }
@@ -263,7 +271,7 @@ impl Exchanges {
 
     /// A failure that is not held: the list goes there.
     fn found(&mut self, row: Option<Listed>, common: &mut Common) {
-        let Some(row) = row else { return self.none(self.downwards, common) };
+        let Some(row) = row else { return none(self.downwards, common) };
         if self.window.select(&row.id) {
             return;
         }
@@ -295,4 +303,8 @@ impl Exchanges {
         let number = words::whole(i64::try_from(counted.number).unwrap_or(i64::MAX));
         Some(if counted.whole { number } else { format!("{number} and counting") })
     }
+}
+
+fn none(down: bool, common: &mut Common) {
+    common.say(Tone::Dim, if down { "no failure below" } else { "no failure above" });
 }

@@ -16,17 +16,17 @@ const RIGHT: bool = true;
 
 /// In their order; which goes first where there is no room, the last number says.
 const WISHES: [Wish; 14] = [
-    wish("session", 20, 48, LEFT, 0),
+    wish("session", 20, 36, LEFT, 0),
     wish("last seen", 9, 12, LEFT, 0),
     wish("started", 8, 12, LEFT, 6),
     wish("duration", 8, 8, RIGHT, 5),
     wish("turns", 5, 6, RIGHT, 0),
-    wish("models", 12, 40, LEFT, 3),
+    wish("models", 14, 40, LEFT, 3),
     wish("tokens", 6, 7, RIGHT, 2),
     wish("cached", 6, 6, RIGHT, 2),
-    wish("cost", 8, 9, RIGHT, 1),
+    wish("cost", 9, 9, RIGHT, 1),
     wish("errors", 6, 6, RIGHT, 0),
-    wish("signals", 12, 60, LEFT, 1),
+    wish("signals", 14, 70, LEFT, 0),
     wish("client", 11, 20, LEFT, 4),
     wish("user", 8, 16, LEFT, 7),
     wish("labels", 8, 24, LEFT, 8),
@@ -39,8 +39,26 @@ pub struct Layout {
 }
 
 impl Layout {
-    pub fn new(width: usize, now_us: i64) -> Self {
-        let (places, columns) = table::choose(&WISHES, width).into_iter().unzip();
+    /// For these sessions: what none of them has takes no room.
+    pub fn new<'a>(sessions: impl Iterator<Item = &'a Session>, width: usize, now_us: i64) -> Self {
+        let (mut users, mut labels) = (false, false);
+        for session in sessions {
+            users |= !session.users.is_empty();
+            labels |= !session.labels.is_empty();
+        }
+        let wanted: Vec<usize> = (0..WISHES.len())
+            .filter(|at| match at {
+                12 => users,
+                13 => labels,
+                _ => true,
+            })
+            .collect();
+        let wishes: Vec<Wish> = wanted.iter().filter_map(|at| WISHES.get(*at).copied()).collect();
+        let (mut places, mut columns) = (Vec::new(), Vec::new());
+        for (at, column) in table::choose(&wishes, width) {
+            places.extend(wanted.get(at));
+            columns.push(column);
+        }
         Self { columns, places, now_us }
     }
 

@@ -235,7 +235,7 @@ impl Sessions {
             }
             Action::Diagnose => self.last("diagnosis", common),
             Action::Mark => {
-                common.say(Tone::Dim, "exchanges are marked; enter shows those of the session")
+                common.say(Tone::Dim, "exchanges are marked; enter shows those of the session");
             }
             Action::Copy => {
                 let items =
@@ -427,7 +427,7 @@ impl Scene for Sessions {
             frame.render_widget(line(Tone::Dim, self.words().to_owned()), area);
             return;
         }
-        let layout = Layout::new(usize::from(area.width), common.wall_us);
+        let layout = Layout::new(self.held.iter(), usize::from(area.width), common.wall_us);
         let seen = self.lines.iter().skip(self.top).take(usize::from(area.height));
         let cells: Vec<Vec<table::Cell>> =
             seen.filter_map(|line| Some(layout.cells(self.held.get(line.at)?, line))).collect();

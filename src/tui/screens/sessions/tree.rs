@@ -62,7 +62,7 @@ pub struct Line {
 }
 
 /// The lines of all sessions. One whose parent is not among them stands at the root; so does what is its own ancestor.
-pub fn lines(sessions: &[Session], sort: Sort, folded: &HashSet<String>) -> Vec<Line> {
+pub(super) fn lines(sessions: &[Session], sort: Sort, folded: &HashSet<String>) -> Vec<Line> {
     let known: HashMap<&str, usize> =
         sessions.iter().enumerate().map(|(at, one)| (one.id.as_str(), at)).collect();
     let mut children: HashMap<usize, Vec<usize>> = HashMap::new();
