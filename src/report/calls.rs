@@ -94,7 +94,9 @@ pub fn calls(recents: &Recents, steps: usize) -> Calls {
         let meeting = agents.entry(row.agent).or_default();
         meeting.add(row, is_failed(&errors, row), &stretch);
         let before = row.session.and_then(|session| called.get(&session)).copied();
-        for (signal, is_failure) in [(Signal::FailedToolResult, true), (Signal::RepeatedCall, false)] {
+        for (signal, is_failure) in
+            [(Signal::FailedToolResult, true), (Signal::RepeatedCall, false)]
+        {
             let Some(at) = before.filter(|_| row.signals.has(signal)) else { continue };
             for name in parsed.get(&at).into_iter().flatten() {
                 let tool = &mut tools.entry(name.clone()).or_default().tool;
@@ -102,9 +104,9 @@ pub fn calls(recents: &Recents, steps: usize) -> Calls {
             }
         }
         let Some(at) = row.tools else { continue };
-        let names = parsed.entry(at).or_insert_with(|| {
-            serde_json::from_str(recents.name(Some(at))).unwrap_or_default()
-        });
+        let names = parsed
+            .entry(at)
+            .or_insert_with(|| serde_json::from_str(recents.name(Some(at))).unwrap_or_default());
         for name in names.iter() {
             if let Some(counting) = tools.get_mut(name) {
                 counting.add(row, &stretch);

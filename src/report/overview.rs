@@ -34,6 +34,8 @@ pub struct Overview {
     /// The busiest first.
     pub models: Vec<Group>,
     pub providers: Vec<Group>,
+    /// Models at providers.
+    pub targets: Vec<Group>,
     /// The newest first.
     pub failures: Vec<Failure>,
     /// The most frequent first.
@@ -67,12 +69,15 @@ pub struct Sums {
     pub duration_p95_us: Option<u64>,
 }
 
-/// A model or a provider.
+/// A model, a provider, or a model at a provider.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Group {
     /// Empty: no model was named, no provider was asked.
     pub name: String,
+    /// Of a model at a provider: that one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
     #[serde(flatten)]
     pub sums: Sums,
     /// The longest time to the first token of all; by the whole duration where none streams.
@@ -140,6 +145,11 @@ pub fn overview(recents: &Recents, steps: usize) -> Overview {
         models.entry(*model).or_default().merge(adding);
         providers.entry(*provider).or_default().merge(adding);
     }
+    let targets = pairs.into_iter().map(|((provider, model), adding)| {
+        let provider = Some(recents.name(provider).to_owned());
+        (Group { provider, ..group(recents.name(model), &adding) }, adding.ttfts.count())
+    });
+    let targets = busiest(targets.collect());
     let mut models = groups(models, recents);
     mark_slowest(&mut models);
     Overview {
@@ -151,6 +161,7 @@ pub fn overview(recents: &Recents, steps: usize) -> Overview {
         series,
         models: models.into_iter().map(|(group, _)| group).collect(),
         providers: groups(providers, recents).into_iter().map(|(group, _)| group).collect(),
+        targets: targets.into_iter().map(|(group, _)| group).collect(),
         failures: Vec::new(),
         signals: found(&signals),
     }
@@ -242,19 +253,25 @@ impl Adding {
     }
 }
 
+fn group(name: &str, adding: &Adding) -> Group {
+    Group { name: name.to_owned(), sums: adding.sums(), ..Group::default() }
+}
+
 /// The busiest first, each with how many times to the first token it has.
 fn groups(groups: HashMap<Option<u32>, Adding>, recents: &Recents) -> Vec<(Group, u64)> {
-    let group = |(name, adding): (Option<u32>, Adding)| {
-        let sums = adding.sums();
-        let name = recents.name(name).to_owned();
-        (Group { name, sums, slowest: false }, adding.ttfts.count())
-    };
-    let mut named: Vec<(Group, u64)> = groups.into_iter().map(group).collect();
-    named.sort_by(|(one, _), (other, _)| {
-        other.sums.exchanges.cmp(&one.sums.exchanges).then_with(|| one.name.cmp(&other.name))
+    let named = groups
+        .iter()
+        .map(|(name, adding)| (group(recents.name(*name), adding), adding.ttfts.count()));
+    busiest(named.collect())
+}
+
+fn busiest(mut groups: Vec<(Group, u64)>) -> Vec<(Group, u64)> {
+    groups.sort_by(|(one, _), (other, _)| {
+        let by_count = other.sums.exchanges.cmp(&one.sums.exchanges);
+        by_count.then_with(|| (&one.name, &one.provider).cmp(&(&other.name, &other.provider)))
     });
-    named.truncate(GROUPS_MAX);
-    named
+    groups.truncate(GROUPS_MAX);
+    groups
 }
 
 /// Marks the one with the longest median, if there are two to compare.
@@ -343,6 +360,9 @@ mod tests {
         let p50 = told.models[1].sums.ttft_p50_us.unwrap();
         assert!((290_000..310_000).contains(&p50), "{p50}");
         assert_eq!(told.providers.len(), 1);
+        let at: Vec<Option<&str>> =
+            told.targets.iter().map(|one| one.provider.as_deref()).collect();
+        assert_eq!(at, [Some("up"), Some("up")]);
         assert_eq!(told.series.exchanges.iter().sum::<i64>(), 17);
         assert_eq!(told.series.errors.iter().sum::<i64>(), 1);
         assert_eq!(told.series.exchanges[..3], [1, 1, 1], "a second each");

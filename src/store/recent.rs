@@ -175,7 +175,8 @@ fn read(connection: &Connection, since_us: i64, until_us: i64) -> rusqlite::Resu
 
 fn one(connection: &Connection, row: &Row<'_>, names: &mut Names) -> rusqlite::Result<Recent> {
     let count = |at| row.get::<_, Option<i64>>(at).map(Option::unwrap_or_default);
-    let mut name = |at| -> rusqlite::Result<Option<u32>> { names.place(connection, row.get_ref(at)?) };
+    let mut name =
+        |at| -> rusqlite::Result<Option<u32>> { names.place(connection, row.get_ref(at)?) };
     let bits: i64 = row.get(11)?;
     Ok(Recent {
         seq: row.get(0)?,
@@ -205,7 +206,11 @@ struct Names {
 }
 
 impl Names {
-    fn place(&mut self, connection: &Connection, value: ValueRef<'_>) -> rusqlite::Result<Option<u32>> {
+    fn place(
+        &mut self,
+        connection: &Connection,
+        value: ValueRef<'_>,
+    ) -> rusqlite::Result<Option<u32>> {
         Ok(match value {
             ValueRef::Integer(id) => match self.numbers.get(&id) {
                 Some(at) => Some(*at),

@@ -4,9 +4,11 @@
 
 mod fake;
 mod fake_overview;
+mod fake_tools;
 mod golden;
 mod overview;
 mod picture;
+mod tools;
 mod walk;
 
 use ratatui::Terminal;
