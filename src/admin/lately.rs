@@ -10,7 +10,7 @@ use crate::store::reader::{ReadError, Reader};
 use crate::store::recent::Recents;
 
 /// After this long a window is read anew: late usage, new prices and removals show then.
-const AGAIN: Duration = Duration::from_secs(60);
+const AGAIN: Duration = Duration::from_mins(1);
 /// Limit: windows held. Each takes up to 15 MB, where a hundred thousand exchanges lie in it.
 const WINDOWS_MAX: usize = 2;
 
@@ -37,17 +37,14 @@ impl Lately {
         windows.retain(|held| held.read.elapsed() < AGAIN);
         let now_us = read::now_us();
         let place = windows.iter().position(|held| held.window == window);
-        let mut held = match place {
-            Some(at) => {
-                let mut held = windows.remove(at);
-                reader.catch_up(&mut held.recents, now_us)?;
-                held
-            }
-            None => {
-                let window_us = i64::try_from(window.as_micros()).unwrap_or(i64::MAX);
-                let recents = reader.recents(window_us, now_us)?;
-                Held { window, read: clock::now(), recents }
-            }
+        let mut held = if let Some(at) = place {
+            let mut held = windows.remove(at);
+            reader.catch_up(&mut held.recents, now_us)?;
+            held
+        } else {
+            let window_us = i64::try_from(window.as_micros()).unwrap_or(i64::MAX);
+            let recents = reader.recents(window_us, now_us)?;
+            Held { window, read: clock::now(), recents }
         };
         let done = work(&held.recents);
         held.recents.rows.shrink_to(held.recents.rows.len() + held.recents.rows.len() / 8);

@@ -211,7 +211,9 @@ mod tests {
             tools,
             ..Recent::default()
         };
-        signals.iter().for_each(|signal| row.signals.add(*signal));
+        for signal in signals {
+            row.signals.add(*signal);
+        }
         row
     }
 

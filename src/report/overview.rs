@@ -150,7 +150,7 @@ pub fn overview(recents: &Recents, steps: usize) -> Overview {
         (Group { provider, ..group(recents.name(model), &adding) }, adding.ttfts.count())
     });
     let targets = busiest(targets.collect());
-    let mut models = groups(models, recents);
+    let mut models = groups(&models, recents);
     mark_slowest(&mut models);
     Overview {
         from_us: stretch.from_us,
@@ -160,7 +160,7 @@ pub fn overview(recents: &Recents, steps: usize) -> Overview {
         total: total.sums(),
         series,
         models: models.into_iter().map(|(group, _)| group).collect(),
-        providers: groups(providers, recents).into_iter().map(|(group, _)| group).collect(),
+        providers: groups(&providers, recents).into_iter().map(|(group, _)| group).collect(),
         targets: targets.into_iter().map(|(group, _)| group).collect(),
         failures: Vec::new(),
         signals: found(&signals),
@@ -258,7 +258,7 @@ fn group(name: &str, adding: &Adding) -> Group {
 }
 
 /// The busiest first, each with how many times to the first token it has.
-fn groups(groups: HashMap<Option<u32>, Adding>, recents: &Recents) -> Vec<(Group, u64)> {
+fn groups(groups: &HashMap<Option<u32>, Adding>, recents: &Recents) -> Vec<(Group, u64)> {
     let named = groups
         .iter()
         .map(|(name, adding)| (group(recents.name(*name), adding), adding.ttfts.count()));
@@ -277,9 +277,11 @@ fn busiest(mut groups: Vec<(Group, u64)>) -> Vec<(Group, u64)> {
 /// Marks the one with the longest median, if there are two to compare.
 fn mark_slowest(models: &mut [(Group, u64)]) {
     let has_times = models.iter().any(|(_, times)| *times >= TIMES_MIN);
-    let speed = |(group, times): &(Group, u64)| match has_times {
-        true => group.sums.ttft_p50_us.filter(|_| *times >= TIMES_MIN),
-        false => group.sums.ttft_p50_us.or(group.sums.duration_p50_us),
+    let speed = |(group, times): &(Group, u64)| {
+        if has_times {
+            return group.sums.ttft_p50_us.filter(|_| *times >= TIMES_MIN);
+        }
+        group.sums.ttft_p50_us.or(group.sums.duration_p50_us)
     };
     if models.iter().filter(|one| speed(one).is_some()).count() < 2 {
         return;

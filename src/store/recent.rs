@@ -212,18 +212,20 @@ impl Names {
         value: ValueRef<'_>,
     ) -> rusqlite::Result<Option<u32>> {
         Ok(match value {
-            ValueRef::Integer(id) => match self.numbers.get(&id) {
-                Some(at) => Some(*at),
-                None => {
-                    let text = Lexicon::default().text(connection, id)?;
-                    let at = self.text(&text);
-                    self.numbers.insert(id, at);
-                    Some(at)
-                }
-            },
+            ValueRef::Integer(id) => Some(self.number(connection, id)?),
             ValueRef::Text(bytes) => std::str::from_utf8(bytes).ok().map(|text| self.text(text)),
             _ => None,
         })
+    }
+
+    fn number(&mut self, connection: &Connection, id: i64) -> rusqlite::Result<u32> {
+        if let Some(at) = self.numbers.get(&id) {
+            return Ok(*at);
+        }
+        let text = Lexicon::default().text(connection, id)?;
+        let at = self.text(&text);
+        self.numbers.insert(id, at);
+        Ok(at)
     }
 
     fn text(&mut self, text: &str) -> u32 {

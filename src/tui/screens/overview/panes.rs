@@ -26,6 +26,7 @@ impl Pane {
         self as usize
     }
 
+    #[must_use]
     pub fn next(self, by: usize) -> Self {
         let at = (self.place() + by) % Self::ALL.len();
         Self::ALL.get(at).copied().unwrap_or(self)
@@ -240,15 +241,12 @@ pub fn headroom(standing: Option<&Standing>) -> Cell {
         (one.remaining_tokens, one.limit_tokens, "tok"),
     ] {
         let Some(left) = left else { continue };
-        match limit.filter(|limit| *limit > 0.0) {
-            Some(limit) => {
-                least = least.min(left / limit);
-                said.push(format!("{}/{} {unit}", number(left), number(limit)));
-            }
-            None => {
-                least = if left < 1.0 { 0.0 } else { least };
-                said.push(format!("{} {unit}", number(left)));
-            }
+        if let Some(limit) = limit.filter(|limit| *limit > 0.0) {
+            least = least.min(left / limit);
+            said.push(format!("{}/{} {unit}", number(left), number(limit)));
+        } else {
+            least = if left < 1.0 { 0.0 } else { least };
+            said.push(format!("{} {unit}", number(left)));
         }
     }
     let tone = match least {

@@ -45,7 +45,7 @@ impl Overview {
         let gateway = &self.gateway;
         let capture = &gateway.capture;
         if gateway.store.is_none() && capture.level != "off" {
-            let words = " no gateway runs on this store: nothing is captured now";
+            let words = " nothing is captured now: no gateway writes this store";
             return Line::styled(words, common.style(Tone::Dim));
         }
         let mut said: Vec<(Tone, String)> = Vec::new();

@@ -254,9 +254,10 @@ impl Scene for Tools {
             Pane::Providers | Pane::Models => (self.told.lately.past, self.told.lately.cut),
             Pane::Keys => (false, false),
         };
-        let mut chips = vec![match past {
-            true => (Tone::Odd, format!("the last {window} in which anything came")),
-            false => (Tone::Plain, format!("last {window}")),
+        let mut chips = vec![if past {
+            (Tone::Odd, format!("the last {window} in which anything came"))
+        } else {
+            (Tone::Plain, format!("last {window}"))
         }];
         if cut {
             chips.push((Tone::Odd, "its newest 100k".to_owned()));

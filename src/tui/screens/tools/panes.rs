@@ -33,6 +33,7 @@ impl Pane {
         self as usize
     }
 
+    #[must_use]
     pub fn next(self, by: usize) -> Self {
         let at = (self.place() + by) % Self::ALL.len();
         Self::ALL.get(at).copied().unwrap_or(self)
@@ -51,10 +52,9 @@ impl Pane {
     pub fn empty(self) -> &'static str {
         match self {
             Self::Tools => "no answer of this time called a tool",
-            Self::Agents => "nobody asked anything in this time",
+            Self::Agents | Self::Keys => "nobody asked anything in this time",
             Self::Providers => "no provider is configured, and none was asked",
             Self::Models => "no model is configured or discovered, and none was asked",
-            Self::Keys => "nobody asked anything in this time",
         }
     }
 
@@ -144,10 +144,8 @@ impl By {
             (Self::Text(one), Self::Text(other)) => one.to_lowercase().cmp(&other.to_lowercase()),
             (Self::Number(one), Self::Number(other)) => other.total_cmp(one),
             (Self::None, Self::None) => Ordering::Equal,
-            (Self::None, _) => Ordering::Greater,
-            (_, Self::None) => Ordering::Less,
-            (Self::Text(_), Self::Number(_)) => Ordering::Greater,
-            (Self::Number(_), Self::Text(_)) => Ordering::Less,
+            (Self::None, _) | (Self::Text(_), Self::Number(_)) => Ordering::Greater,
+            (_, Self::None) | (Self::Number(_), Self::Text(_)) => Ordering::Less,
         }
     }
 }
