@@ -4,6 +4,7 @@
 pub mod capture;
 pub mod exchanges;
 pub mod guard;
+pub mod lately;
 pub mod metrics;
 pub mod overview;
 pub mod pricing;
@@ -38,6 +39,7 @@ fn app(shared: Arc<Shared>) -> Router {
         .route("/api/capture", get(capture::state).put(capture::switch))
         .route("/api/live", get(capture::live))
         .route("/api/overview", get(overview::one))
+        .route("/api/tools", get(overview::tools))
         .route("/api/exchanges", get(exchanges::list))
         .route("/api/exchanges/count", get(exchanges::count))
         .route("/api/exchanges/{id}", get(exchanges::one))
@@ -66,6 +68,7 @@ fn app(shared: Arc<Shared>) -> Router {
         .route("/ready", get(views::ready))
         .merge(api)
         .merge(metrics)
+        .layer(axum::Extension(Arc::new(lately::Lately::default())))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::not_allowed)
         .with_state(shared)

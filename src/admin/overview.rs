@@ -6,21 +6,22 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde_json::{Map, Value, json};
 
 use crate::admin::capture;
+use crate::admin::lately::Lately;
 use crate::admin::read::{self, Refusal, with_folder};
 use crate::admin::views::warnings;
 use crate::config::units::parse_span;
 use crate::proxy::state::Shared;
-use crate::report::overview::{Failure, Overview, failed, overview};
+use crate::report::calls::{Calls, calls};
+use crate::report::overview::{Failure, failed, overview};
 use crate::store::db::OpenError;
-use crate::store::reader::{ReadError, Reader};
-use crate::store::recent::Ask;
+use crate::store::reader::Reader;
 use crate::store::stored::Listed;
 use crate::telemetry::metrics::Metric;
 
@@ -59,20 +60,17 @@ impl Asked {
         }
         Ok(asked)
     }
-
-    /// The window that ends now.
-    pub fn ask(&self, calls: bool) -> Ask {
-        let now_us = read::now_us();
-        let window_us = i64::try_from(self.window.as_micros()).unwrap_or(i64::MAX);
-        Ask { since_us: now_us.saturating_sub(window_us), now_us, calls }
-    }
 }
 
 fn index(number: i64) -> usize {
     usize::try_from(number).unwrap_or_default()
 }
 
-pub async fn one(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
+pub async fn one(
+    State(shared): State<Arc<Shared>>,
+    Extension(lately): Extension<Arc<Lately>>,
+    uri: Uri,
+) -> Response {
     let gateway = standing(&shared);
     with_folder(&shared, move |folder| {
         let asked = Asked::of(&uri)?;
@@ -91,19 +89,38 @@ pub async fn one(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
         document.insert("seq".to_owned(), seq.into());
         if asked.seq == Some(seq) {
             document.insert("unchanged".to_owned(), true.into());
-        } else if let Ok(Value::Object(told)) = serde_json::to_value(added_up(&reader, &asked)?) {
-            document.extend(told);
+        } else {
+            let told = lately.with(&reader, asked.window, |recents| {
+                (overview(recents, asked.steps), failed(recents))
+            });
+            let (mut told, failed) = told?;
+            told.failures = reader.listed(&failed)?.into_iter().map(failure).collect();
+            if let Ok(Value::Object(told)) = serde_json::to_value(told) {
+                document.extend(told);
+            }
         }
         Ok(Json(document).into_response())
     })
     .await
 }
 
-fn added_up(reader: &Reader, asked: &Asked) -> Result<Overview, ReadError> {
-    let recents = reader.recents(&asked.ask(false))?;
-    let mut told = overview(&recents, asked.steps);
-    told.failures = reader.listed(&failed(&recents))?.into_iter().map(failure).collect();
-    Ok(told)
+/// `GET /api/tools`: who called which tools, over the same windows.
+pub async fn tools(
+    State(shared): State<Arc<Shared>>,
+    Extension(lately): Extension<Arc<Lately>>,
+    uri: Uri,
+) -> Response {
+    with_folder(&shared, move |folder| {
+        let asked = Asked::of(&uri)?;
+        let reader = match Reader::open(&folder) {
+            Ok(reader) => reader,
+            Err(OpenError::Missing { .. }) => return Ok(Json(Calls::default()).into_response()),
+            Err(error) => return Err(error.into()),
+        };
+        let told = lately.with(&reader, asked.window, |recents| calls(recents, asked.steps))?;
+        Ok(Json(told).into_response())
+    })
+    .await
 }
 
 fn failure(row: Listed) -> Failure {

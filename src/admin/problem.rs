@@ -23,8 +23,8 @@ pub async fn not_found(uri: Uri) -> Response {
     problem(
         StatusCode::NOT_FOUND,
         &format!(
-            "nothing at {}; this version has /health, /ready, /metrics, /api/exchanges, /api/sessions, /api/live, /api/capture, \
-             /api/providers, /api/route, /api/pricing, /api/usage, /api/usage.csv, /api/runs, /api/replays",
+            "nothing at {}; this version has /health, /ready, /metrics, /api/exchanges, /api/sessions, /api/live, /api/overview, \
+             /api/tools, /api/capture, /api/providers, /api/route, /api/pricing, /api/usage, /api/usage.csv, /api/runs, /api/replays",
             uri.path()
         ),
     )

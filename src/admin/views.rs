@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::admin::problem::problem;
 use crate::neutral::kind::Flag;
+use crate::price::view::per_million;
 use crate::proxy::explain::explain;
 use crate::proxy::info::readiness;
 use crate::proxy::state::{Learned, Shared};
@@ -60,6 +61,13 @@ pub async fn providers(State(shared): State<Arc<Shared>>) -> Json<Value> {
                 Some(Learned::Failed(reason)) => json!({ "failed": reason }),
                 None => Value::Null,
             };
+            let book = &snapshot.settings.prices.book;
+            let models = snapshot.models(provider);
+            let priced = models.iter().filter_map(|model| {
+                let priced = book.lookup(&provider.id, &model.id)?;
+                Some((model.id.clone(), per_million(&priced)))
+            });
+            let prices: serde_json::Map<String, Value> = priced.collect();
             json!({
                 "id": &*provider.id,
                 "name": provider.name,
@@ -69,7 +77,8 @@ pub async fn providers(State(shared): State<Arc<Shared>>) -> Json<Value> {
                 "preference": provider.preference,
                 "compatibility": provider.flags.iter().map(Flag::key).collect::<Vec<_>>(),
                 "keys": provider.keys.iter().map(|key| &*key.label).collect::<Vec<_>>(),
-                "models": snapshot.models(provider).iter().map(|model| &model.id).collect::<Vec<_>>(),
+                "models": models.iter().map(|model| &model.id).collect::<Vec<_>>(),
+                "prices": prices,
                 "discovery": discovery,
             })
         })

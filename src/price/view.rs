@@ -61,6 +61,14 @@ fn rates(rates: &Rates) -> Map<String, Value> {
     rates.iter().map(|(kind, price)| (kind.key().to_owned(), json!(price.per_million()))).collect()
 }
 
+/// What a provider takes for one of its models: US dollars for a million tokens, adjustments included.
+pub fn per_million(priced: &Priced) -> Value {
+    let prices = priced.prices.times(priced.adjustment);
+    let mut fields = rates(&prices.rates);
+    fields.insert("basis".to_owned(), json!(&*priced.basis));
+    Value::Object(fields)
+}
+
 /// `pricing` of a row of `/v1/models`: US dollars for one token, adjustments included.
 pub fn per_token(priced: &Priced) -> Value {
     let prices = priced.prices.times(priced.adjustment);

@@ -2,6 +2,7 @@
 
 pub mod around;
 pub mod ask;
+pub mod calls;
 pub mod diagnose;
 pub mod diff;
 pub mod exchange;

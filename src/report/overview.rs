@@ -34,6 +34,8 @@ pub struct Overview {
     /// The busiest first.
     pub models: Vec<Group>,
     pub providers: Vec<Group>,
+    /// Models at providers.
+    pub targets: Vec<Group>,
     /// The newest first.
     pub failures: Vec<Failure>,
     /// The most frequent first.
@@ -67,13 +69,14 @@ pub struct Sums {
     pub duration_p95_us: Option<u64>,
 }
 
-/// A model or a provider.
+/// A model, a provider, or a model at a provider.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Group {
     /// Empty: no model was named, no provider was asked.
     pub name: String,
-    /// Of a model: who has it, if one has.
+    /// Of a model at a provider: that one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
     #[serde(flatten)]
     pub sums: Sums,
@@ -111,45 +114,43 @@ pub fn is_error(outcome: &str) -> bool {
 
 /// Adds the window up in `steps` stretches. Failures come by [`failed`] and are looked up by the caller.
 pub fn overview(recents: &Recents, steps: usize) -> Overview {
-    let errors: Vec<bool> = recents.names.iter().map(|name| is_error(name)).collect();
-    let failed = |row: &Recent| is_failed(&errors, row);
+    let errors = errors(recents);
     let stretch = Stretch::of(recents, steps);
-    let mut total = Adding::default();
-    let mut models: HashMap<Option<u32>, Adding> = HashMap::new();
-    let mut providers: HashMap<Option<u32>, Adding> = HashMap::new();
+    // By provider and model: every sum of the answer is made of these.
+    let mut pairs: HashMap<(Option<u32>, Option<u32>), Adding> = HashMap::new();
     let mut series = Series { step_us: stretch.step_us, ..Series::default() };
-    let lines = [
-        &mut series.exchanges,
-        &mut series.errors,
-        &mut series.output_tokens,
-        &mut series.cost_nanousd,
-    ];
-    lines.into_iter().for_each(|line| line.resize(stretch.steps, 0));
+    series.lines().into_iter().for_each(|line| line.resize(stretch.steps, 0));
     let mut signals = [0i64; Signal::ALL.len()];
     for row in &recents.rows {
-        let failed = failed(row);
-        for adding in [
-            &mut total,
-            models.entry(row.model).or_default(),
-            providers.entry(row.provider).or_default(),
-        ] {
-            adding.add(row, failed);
-        }
+        let failed = is_failed(&errors, row);
+        pairs.entry((row.provider, row.model)).or_default().add(row, failed);
+        let amounts = [1, i64::from(failed), row.output_tokens, row.cost_nanousd];
         let step = stretch.step(row);
-        let add = |line: &mut Vec<i64>, amount: i64| {
+        for (line, amount) in series.lines().into_iter().zip(amounts) {
             if let Some(sum) = line.get_mut(step) {
                 *sum = sum.saturating_add(amount);
             }
-        };
-        add(&mut series.exchanges, 1);
-        add(&mut series.errors, i64::from(failed));
-        add(&mut series.output_tokens, row.output_tokens);
-        add(&mut series.cost_nanousd, row.cost_nanousd);
-        for (count, signal) in signals.iter_mut().zip(Signal::ALL) {
-            *count += i64::from(row.signals.has(signal));
+        }
+        if row.signals.bits() != 0 {
+            for (count, signal) in signals.iter_mut().zip(Signal::ALL) {
+                *count += i64::from(row.signals.has(signal));
+            }
         }
     }
-    let mut models = groups(models, recents);
+    let mut total = Adding::default();
+    let mut models: HashMap<Option<u32>, Adding> = HashMap::new();
+    let mut providers: HashMap<Option<u32>, Adding> = HashMap::new();
+    for ((provider, model), adding) in &pairs {
+        total.merge(adding);
+        models.entry(*model).or_default().merge(adding);
+        providers.entry(*provider).or_default().merge(adding);
+    }
+    let targets = pairs.into_iter().map(|((provider, model), adding)| {
+        let provider = Some(recents.name(provider).to_owned());
+        (Group { provider, ..group(recents.name(model), &adding) }, adding.ttfts.count())
+    });
+    let targets = busiest(targets.collect());
+    let mut models = groups(&models, recents);
     mark_slowest(&mut models);
     Overview {
         from_us: stretch.from_us,
@@ -159,7 +160,8 @@ pub fn overview(recents: &Recents, steps: usize) -> Overview {
         total: total.sums(),
         series,
         models: models.into_iter().map(|(group, _)| group).collect(),
-        providers: groups(providers, recents).into_iter().map(|(group, _)| group).collect(),
+        providers: groups(&providers, recents).into_iter().map(|(group, _)| group).collect(),
+        targets: targets.into_iter().map(|(group, _)| group).collect(),
         failures: Vec::new(),
         signals: found(&signals),
     }
@@ -167,14 +169,25 @@ pub fn overview(recents: &Recents, steps: usize) -> Overview {
 
 /// The places of the newest exchanges that failed.
 pub fn failed(recents: &Recents) -> Vec<i64> {
-    let errors: Vec<bool> = recents.names.iter().map(|name| is_error(name)).collect();
-    let failed = recents.rows.iter().filter(|row| is_failed(&errors, row));
+    let errors = errors(recents);
+    let failed = recents.rows.iter().rev().filter(|row| is_failed(&errors, row));
     failed.map(|row| row.seq).take(FAILURES).collect()
 }
 
-fn is_failed(errors: &[bool], row: &Recent) -> bool {
+/// Which names, as outcomes, are errors.
+pub(super) fn errors(recents: &Recents) -> Vec<bool> {
+    recents.names().iter().map(|name| is_error(name)).collect()
+}
+
+pub(super) fn is_failed(errors: &[bool], row: &Recent) -> bool {
     let outcome = row.outcome.and_then(|at| errors.get(usize::try_from(at).ok()?));
     outcome.copied().unwrap_or(false)
+}
+
+impl Series {
+    fn lines(&mut self) -> [&mut Vec<i64>; 4] {
+        [&mut self.exchanges, &mut self.errors, &mut self.output_tokens, &mut self.cost_nanousd]
+    }
 }
 
 fn found(signals: &[i64]) -> Vec<Found> {
@@ -192,8 +205,6 @@ struct Adding {
     sums: Sums,
     ttfts: Sketch,
     durations: Sketch,
-    /// Who had it; `None` beside a value: more than one had.
-    provider: Option<Option<u32>>,
 }
 
 impl Adding {
@@ -209,15 +220,26 @@ impl Adding {
         ] {
             *sum = sum.saturating_add(more);
         }
-        self.provider = match self.provider {
-            None => Some(row.provider),
-            Some(one) if one == row.provider => Some(one),
-            Some(_) => Some(None),
-        };
         if let Some(ttft) = row.ttft_us.and_then(|us| u64::try_from(us).ok()) {
             self.ttfts.note(ttft);
         }
         self.durations.note(u64::try_from(row.duration_us).unwrap_or(0));
+    }
+
+    fn merge(&mut self, other: &Self) {
+        let (sums, more) = (&mut self.sums, &other.sums);
+        for (sum, more) in [
+            (&mut sums.exchanges, more.exchanges),
+            (&mut sums.errors, more.errors),
+            (&mut sums.input_tokens, more.input_tokens),
+            (&mut sums.output_tokens, more.output_tokens),
+            (&mut sums.cache_read_tokens, more.cache_read_tokens),
+            (&mut sums.cost_nanousd, more.cost_nanousd),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+        self.ttfts.merge(&other.ttfts);
+        self.durations.merge(&other.durations);
     }
 
     fn sums(&self) -> Sums {
@@ -231,28 +253,35 @@ impl Adding {
     }
 }
 
+fn group(name: &str, adding: &Adding) -> Group {
+    Group { name: name.to_owned(), sums: adding.sums(), ..Group::default() }
+}
+
 /// The busiest first, each with how many times to the first token it has.
-fn groups(groups: HashMap<Option<u32>, Adding>, recents: &Recents) -> Vec<(Group, u64)> {
-    let group = |(name, adding): (Option<u32>, Adding)| {
-        let provider = adding.provider.flatten().map(|at| recents.name(Some(at)).to_owned());
-        let sums = adding.sums();
-        let name = recents.name(name).to_owned();
-        (Group { name, provider, sums, slowest: false }, adding.ttfts.count())
-    };
-    let mut named: Vec<(Group, u64)> = groups.into_iter().map(group).collect();
-    named.sort_by(|(one, _), (other, _)| {
-        other.sums.exchanges.cmp(&one.sums.exchanges).then_with(|| one.name.cmp(&other.name))
+fn groups(groups: &HashMap<Option<u32>, Adding>, recents: &Recents) -> Vec<(Group, u64)> {
+    let named = groups
+        .iter()
+        .map(|(name, adding)| (group(recents.name(*name), adding), adding.ttfts.count()));
+    busiest(named.collect())
+}
+
+fn busiest(mut groups: Vec<(Group, u64)>) -> Vec<(Group, u64)> {
+    groups.sort_by(|(one, _), (other, _)| {
+        let by_count = other.sums.exchanges.cmp(&one.sums.exchanges);
+        by_count.then_with(|| (&one.name, &one.provider).cmp(&(&other.name, &other.provider)))
     });
-    named.truncate(GROUPS_MAX);
-    named
+    groups.truncate(GROUPS_MAX);
+    groups
 }
 
 /// Marks the one with the longest median, if there are two to compare.
 fn mark_slowest(models: &mut [(Group, u64)]) {
     let has_times = models.iter().any(|(_, times)| *times >= TIMES_MIN);
-    let speed = |(group, times): &(Group, u64)| match has_times {
-        true => group.sums.ttft_p50_us.filter(|_| *times >= TIMES_MIN),
-        false => group.sums.ttft_p50_us.or(group.sums.duration_p50_us),
+    let speed = |(group, times): &(Group, u64)| {
+        if has_times {
+            return group.sums.ttft_p50_us.filter(|_| *times >= TIMES_MIN);
+        }
+        group.sums.ttft_p50_us.or(group.sums.duration_p50_us)
     };
     if models.iter().filter(|one| speed(one).is_some()).count() < 2 {
         return;
@@ -264,14 +293,14 @@ fn mark_slowest(models: &mut [(Group, u64)]) {
 }
 
 /// A span in equal steps.
-struct Stretch {
-    from_us: i64,
-    step_us: i64,
-    steps: usize,
+pub(super) struct Stretch {
+    pub from_us: i64,
+    pub step_us: i64,
+    pub steps: usize,
 }
 
 impl Stretch {
-    fn of(recents: &Recents, steps: usize) -> Self {
+    pub(super) fn of(recents: &Recents, steps: usize) -> Self {
         let steps = steps.max(1);
         let first = recents.rows.iter().map(|row| row.started_us).min();
         let until_us = recents.until_us;
@@ -282,7 +311,7 @@ impl Stretch {
         Self { from_us, step_us, steps }
     }
 
-    fn step(&self, row: &Recent) -> usize {
+    pub(super) fn step(&self, row: &Recent) -> usize {
         self.at(row.started_us.saturating_add(row.duration_us))
     }
 
@@ -311,10 +340,8 @@ mod tests {
         }
     }
 
-    fn recents(mut rows: Vec<Recent>) -> Recents {
-        rows.reverse();
-        let names = ["up", "fast", "slow", "complete", "timeout"].map(str::to_owned).to_vec();
-        Recents { rows, names, since_us: 0, until_us: 100_000_000, ..Recents::default() }
+    fn recents(rows: Vec<Recent>) -> Recents {
+        Recents::made_up(rows, &["up", "fast", "slow", "complete", "timeout"], 100_000_000)
     }
 
     #[test]
@@ -332,10 +359,12 @@ mod tests {
         let names: Vec<(&str, bool)> =
             told.models.iter().map(|one| (one.name.as_str(), one.slowest)).collect();
         assert_eq!(names, [("fast", false), ("slow", true)]);
-        assert_eq!(told.models[0].provider.as_deref(), Some("up"));
         let p50 = told.models[1].sums.ttft_p50_us.unwrap();
         assert!((290_000..310_000).contains(&p50), "{p50}");
         assert_eq!(told.providers.len(), 1);
+        let at: Vec<Option<&str>> =
+            told.targets.iter().map(|one| one.provider.as_deref()).collect();
+        assert_eq!(at, [Some("up"), Some("up")]);
         assert_eq!(told.series.exchanges.iter().sum::<i64>(), 17);
         assert_eq!(told.series.errors.iter().sum::<i64>(), 1);
         assert_eq!(told.series.exchanges[..3], [1, 1, 1], "a second each");

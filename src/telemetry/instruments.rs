@@ -230,7 +230,7 @@ impl Telemetry {
         };
         let labels = metric.declaration().labels;
         let mut standing = Vec::new();
-        for series in vector.collect().iter().flat_map(|family| family.get_metric()) {
+        for series in vector.collect().iter().flat_map(MetricFamily::get_metric) {
             let value = |label: &str| {
                 let pair = series.get_label().iter().find(|pair| pair.name() == label);
                 pair.map(|pair| pair.value().to_owned()).unwrap_or_default()

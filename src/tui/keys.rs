@@ -155,7 +155,7 @@ pub const KEYS: &[Binding] = &[
         "export",
         "write to a file",
     ),
-    binding(A::Sort, &["s"], &[List], "sort", "sort by another column"),
+    binding(A::Sort, &["s"], &[List, On(S::Tools)], "sort", "sort by another column"),
     binding(A::Columns, &["c"], &[On(S::Exchanges)], "columns", "choose the columns"),
     binding(A::Views, &["v"], &[On(S::Exchanges)], "views", "saved views: queries with a name"),
     binding(

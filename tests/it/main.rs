@@ -31,6 +31,7 @@ mod metrics;
 mod models;
 mod operations;
 mod otlp;
+mod overview;
 mod passthrough;
 mod playback;
 mod presets;

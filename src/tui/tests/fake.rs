@@ -163,6 +163,9 @@ fn get(path: &str) -> Result<Value> {
         "live" => Ok(super::fake_overview::live()),
         "overview" => Ok(super::fake_overview::overview(path)),
         first if first.starts_with("runs") || first == "targets" => fake_replay::get(path),
+        "tools" => Ok(super::fake_tools::calls()),
+        "providers" => Ok(super::fake_tools::providers()),
+        "usage" => Ok(super::fake_tools::keys()),
         "capture" => Ok(
             json!({ "level": "full", "most": "full", "configured": "full", "switched": false, "until_us": null, "store": true }),
         ),

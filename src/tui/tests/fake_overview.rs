@@ -21,6 +21,12 @@ fn group(name: &str, n: i64, errors: i64, ttft_ms: i64, slowest: bool) -> Value 
     group
 }
 
+fn target(name: &str, provider: &str, n: i64, errors: i64, ttft_ms: i64) -> Value {
+    let mut group = group(name, n, errors, ttft_ms, false);
+    group["provider"] = provider.into();
+    group
+}
+
 pub(super) fn gateway() -> Value {
     json!({
         "in_flight": 2, "not_logged": 0, "held_bytes": 81_920,
@@ -71,6 +77,8 @@ pub(super) fn overview(path: &str) -> Value {
             group("qwen3:32b", 52, 0, 190, false), group("日本語モデル", 6, 0, 205, false), group("", 1, 1, 1, false),
         ],
         "providers": [group("anthropic", 1_204, 19, 730, false), group("openai", 611, 3, 280, false), group("local", 58, 0, 190, false)],
+        "targets": [target("claude-opus-4-1", "anthropic", 1_204, 19, 730), target("gpt-5-mini", "openai", 611, 3, 280),
+            target("qwen3:32b", "local", 52, 0, 190)],
         "failures": [
             failure(1, Some("claude-opus-4-1"), Some(529), "upstream_overloaded", Some("Overloaded")),
             failure(2, Some("gpt-5-mini"), Some(429), "upstream_rate_limit", Some("Rate limit reached for gpt-5-mini: Limit 500, Used 500")),

@@ -8,11 +8,13 @@ mod fake_exchange;
 mod fake_lists;
 mod fake_overview;
 mod fake_replay;
+mod fake_tools;
 mod golden;
 mod lists;
 mod overview;
 mod picture;
 mod replay;
+mod tools;
 mod walk;
 
 use ratatui::Terminal;

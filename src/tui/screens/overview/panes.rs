@@ -26,6 +26,7 @@ impl Pane {
         self as usize
     }
 
+    #[must_use]
     pub fn next(self, by: usize) -> Self {
         let at = (self.place() + by) % Self::ALL.len();
         Self::ALL.get(at).copied().unwrap_or(self)
@@ -54,25 +55,20 @@ impl Pane {
             Self::Signals => {
                 vec![Column::new("signals", 22), Column::right("n", 6), Column::new("", 10)]
             }
-            Self::Models | Self::Providers => {
-                let name = if self == Self::Models { "models" } else { "providers" };
-                let wide = (width / 5).clamp(16, 40);
+            Self::Models => {
+                let mut columns =
+                    vec![Column::new("models", (width / 5).clamp(16, 40)), Column::new("", 7)];
+                columns.extend(sums_columns());
+                columns.push(Column::right("out", 6));
+                columns
+            }
+            Self::Providers => {
                 let mut columns = vec![
-                    Column::new(name, wide),
-                    Column::new("", if self == Self::Models { 7 } else { 10 }),
-                    Column::right("n", 6),
-                    Column::right("err", 5),
-                    Column::right("ttft50", 7),
-                    Column::right("ttft95", 7),
-                    Column::right("time50", 7),
-                    Column::right("time95", 7),
-                    Column::right("cost", 8),
+                    Column::new("providers", (width / 5).clamp(16, 40)),
+                    Column::new("", 9),
+                    Column::new("left of limits", 20),
                 ];
-                if self == Self::Models {
-                    columns.push(Column::right("out", 6));
-                } else {
-                    columns.push(Column::new("left of its limits", 18));
-                }
+                columns.extend(sums_columns());
                 columns
             }
             Self::Running => vec![
@@ -85,6 +81,18 @@ impl Pane {
             ],
         }
     }
+}
+
+fn sums_columns() -> [Column; 7] {
+    [
+        Column::right("n", 6),
+        Column::right("err", 5),
+        Column::right("ttft50", 7),
+        Column::right("ttft95", 7),
+        Column::right("time50", 7),
+        Column::right("time95", 7),
+        Column::right("cost", 8),
+    ]
 }
 
 /// The cells of a pane's rows.
@@ -196,10 +204,12 @@ fn model(group: &Group) -> Vec<Cell> {
 
 fn provider(group: &Group, gateway: &Gateway) -> Vec<Cell> {
     let standing = gateway.providers.iter().find(|one| one.id == group.name);
-    let mut cells = sums(group);
-    cells.insert(0, state(standing, gateway));
-    cells.insert(0, (Tone::Strong, named(&group.name, "(none)")));
-    cells.push(headroom(standing));
+    let mut cells = vec![
+        (Tone::Strong, named(&group.name, "(none)")),
+        state(standing, gateway),
+        headroom(standing),
+    ];
+    cells.extend(sums(group));
     cells
 }
 
@@ -231,15 +241,12 @@ pub fn headroom(standing: Option<&Standing>) -> Cell {
         (one.remaining_tokens, one.limit_tokens, "tok"),
     ] {
         let Some(left) = left else { continue };
-        match limit.filter(|limit| *limit > 0.0) {
-            Some(limit) => {
-                least = least.min(left / limit);
-                said.push(format!("{}/{} {unit}", number(left), number(limit)));
-            }
-            None => {
-                least = if left < 1.0 { 0.0 } else { least };
-                said.push(format!("{} {unit}", number(left)));
-            }
+        if let Some(limit) = limit.filter(|limit| *limit > 0.0) {
+            least = least.min(left / limit);
+            said.push(format!("{}/{} {unit}", number(left), number(limit)));
+        } else {
+            least = if left < 1.0 { 0.0 } else { least };
+            said.push(format!("{} {unit}", number(left)));
         }
     }
     let tone = match least {
@@ -247,7 +254,7 @@ pub fn headroom(standing: Option<&Standing>) -> Cell {
         ..0.2 => Tone::Odd,
         _ => Tone::Plain,
     };
-    (if said.is_empty() { Tone::Dim } else { tone }, said.join(", "))
+    (if said.is_empty() { Tone::Dim } else { tone }, said.join(" "))
 }
 
 fn live(one: &Running) -> Vec<Cell> {
@@ -275,7 +282,7 @@ mod tests {
 
     #[test]
     fn names_are_asked_for_as_they_are() {
-        assert_eq!(of("model", "fake/fast"), "model:fake/fast");
+        assert_eq!(of("model", "fake/fast"), "model:\"fake/fast\"");
         assert_eq!(of("provider", ""), "-provider:*");
         for name in ["a b", "say \"hi\"", "日本語", "back\\slash", "ft:gpt-5:acme", "(x)"] {
             let query = of("model", name);
@@ -292,6 +299,6 @@ mod tests {
             remaining_tokens: Some(12_000.0),
             ..Standing::default()
         };
-        assert_eq!(headroom(Some(&one)), (Tone::Bad, "2/50 req, 12.0k tok".to_owned()));
+        assert_eq!(headroom(Some(&one)), (Tone::Bad, "2/50 req 12.0k tok".to_owned()));
     }
 }

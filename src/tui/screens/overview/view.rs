@@ -4,6 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
 
 use crate::report::look::Tone;
 use crate::report::words;
@@ -44,7 +45,7 @@ impl Overview {
         let gateway = &self.gateway;
         let capture = &gateway.capture;
         if gateway.store.is_none() && capture.level != "off" {
-            let words = " no gateway runs on this store: nothing is captured now";
+            let words = " nothing is captured now: no gateway writes this store";
             return Line::styled(words, common.style(Tone::Dim));
         }
         let mut said: Vec<(Tone, String)> = Vec::new();
@@ -94,12 +95,16 @@ impl Overview {
         if gateway.not_logged > 0 {
             said.push((Tone::Bad, format!("{} not observed", count_of(gateway.not_logged))));
         }
-        let mut spans = vec![Span::raw(" ")];
+        let mut spans = Vec::new();
+        let mut left = usize::from(common.size.0).saturating_sub(1);
         for (tone, words) in said {
+            // The last ones matter least; half a number would be another one.
+            let Some(rest) = left.checked_sub(words.width() + 3) else { break };
+            left = rest;
+            let between = if spans.is_empty() { " " } else { " · " };
+            spans.push(Span::styled(between, common.style(Tone::Dim)));
             spans.push(Span::styled(words, common.style(tone)));
-            spans.push(Span::styled(" · ", common.style(Tone::Dim)));
         }
-        spans.pop();
         Line::from(spans)
     }
 
