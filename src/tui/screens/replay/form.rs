@@ -184,10 +184,10 @@ impl Form {
         self.cursor = if from.is_empty() { 0 } else { SETTINGS.len() };
         self.editor = None;
         self.changed(common);
-        self.read(common);
+        Self::read(common);
     }
 
-    pub(super) fn read(&self, common: &mut Common) {
+    pub(super) fn read(common: &mut Common) {
         common.ask(OFFERS, Want::Get { path: "targets".to_owned() });
     }
 
@@ -300,7 +300,12 @@ impl Form {
             pattern: offer.pattern,
         });
         self.rows = chosen.chain(found).collect();
-        self.cursor = self.cursor.min((SETTINGS.len() + self.rows.len()).saturating_sub(1));
+        self.cursor = self.cursor.min(self.last());
+    }
+
+    /// The last line; of no targets there is still the place of the first: they may come yet.
+    fn last(&self) -> usize {
+        SETTINGS.len() + self.rows.len().saturating_sub(1)
     }
 
     fn under(&self) -> Result<Setting, Option<&Row>> {
@@ -338,12 +343,12 @@ impl Form {
         self.filter = self.editor.as_ref().map_or_else(String::new, |one| one.text().to_owned());
         self.list();
         let found = SETTINGS.len() + self.chosen.len();
-        self.cursor = found.min((SETTINGS.len() + self.rows.len()).saturating_sub(1));
+        self.cursor = found.min(self.last());
     }
 
     /// False: that means nothing here.
     pub(super) fn act(&mut self, action: Action, common: &mut Common) -> bool {
-        let last = (SETTINGS.len() + self.rows.len()).saturating_sub(1);
+        let last = self.last();
         let page = usize::from(common.room().height / 2).max(1);
         match action {
             Action::Up => self.cursor = self.cursor.saturating_sub(1),
@@ -353,7 +358,7 @@ impl Form {
             Action::Top => self.cursor = 0,
             Action::Bottom => self.cursor = last,
             Action::NextTab | Action::PreviousTab => {
-                let targets = SETTINGS.len().min(last);
+                let targets = SETTINGS.len();
                 self.cursor = if self.cursor < targets { targets } else { 0 };
             }
             Action::Filter => self.editor = Some(Editor::new(&self.filter)),
