@@ -10,6 +10,7 @@ mod form;
 mod form_view;
 mod pairs;
 mod runs;
+mod setting;
 mod told;
 mod watch;
 
