@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -69,14 +69,12 @@ pub fn run(start: Start) -> io::Result<()> {
             screen.draw(|frame| state.view(frame))?;
             (drawn, dirty) = (Some(clock::now()), false);
         }
-        let until = if dirty { FRAME } else { TICK };
-        let next = next(
-            &inbox,
-            until
-                .saturating_sub(drawn.map_or(until, |at| at.elapsed()).min(until))
-                .max(Duration::from_millis(1))
-                .min(TICK),
-        );
+        // Until the next picture may be drawn, or until time is told.
+        let wait = match drawn {
+            Some(at) if dirty => FRAME.saturating_sub(at.elapsed()),
+            _ => TICK.saturating_sub(ticked.elapsed()),
+        };
+        let next = inbox.recv_timeout(wait.clamp(Duration::from_millis(1), TICK)).ok();
         // Everything that waits is taken in before anything is drawn.
         let mut pending = next;
         while let Some(msg) = pending {
@@ -102,10 +100,6 @@ pub fn run(start: Start) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn next(inbox: &Receiver<Msg>, wait: Duration) -> Option<Msg> {
-    inbox.recv_timeout(wait).ok()
 }
 
 /// Threads that ask and wait.

@@ -15,6 +15,7 @@ use ratatui::crossterm::terminal::{
     disable_raw_mode, enable_raw_mode,
 };
 use ratatui::crossterm::{execute, queue};
+use ratatui::layout::Rect;
 
 /// Limit: bytes of one copy; terminals take no more than some hundred thousand.
 pub const COPY_MAX: usize = 100_000;
@@ -62,7 +63,9 @@ impl Screen {
     pub fn retake(&mut self) -> io::Result<()> {
         claim()?;
         self.shown = None;
-        self.terminal.clear()
+        // `clear` would ask where the cursor is, and the thread that reads keys has the answer.
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::new(0, 0, size.width, size.height))
     }
 }
 

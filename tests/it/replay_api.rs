@@ -117,6 +117,47 @@ impl Rig {
         self.wait("the report", &format!("/api/runs/{id}"), |run| run["ended"].is_string()).await
     }
 
+    /// What a run that is over has beside its report.
+    async fn look_at_pairs_and_files(&self, id: &str) {
+        let pairs = self.ask("GET", &format!("/api/runs/{id}/pairs?sort=e2e&limit=2"), None).await;
+        let pairs = pairs.json();
+        assert_eq!((&pairs["count"], &pairs["sort"]), (&json!(3), &json!("e2e")), "{pairs}");
+        let listed = pairs["pairs"].as_array().expect("pairs");
+        assert_eq!(listed.len(), 2);
+        assert!(listed[0]["ratio"].as_f64() >= listed[1]["ratio"].as_f64(), "{pairs}");
+        assert_eq!(listed[0]["target"], "other");
+        for name in ["of", "baseline_id", "target_id"] {
+            assert!(listed[0][name].is_string(), "{name}: {pairs}");
+        }
+        for (form, part) in [
+            ("html", "<!DOCTYPE html>"),
+            ("md", "other"),
+            ("json", "\"run_id\""),
+            ("csv", "pair,"),
+            ("txt", "compared with m"),
+        ] {
+            let file = self.ask("GET", &format!("/api/runs/{id}/report.{form}"), None).await;
+            assert_eq!(file.status, 200, "{form}");
+            assert!(file.text().contains(part), "{form}: {}", file.text());
+        }
+        for (path, status, part) in [
+            ("pairs?sort=tfft", 400, "there are ttft, ttfo"),
+            ("pairs?by=ttft", 400, "use sort, target or limit"),
+            ("report.pdf", 404, "report.html, .md"),
+        ] {
+            let refused = self.ask("GET", &format!("/api/runs/{id}/{path}"), None).await;
+            assert_eq!(refused.status, status, "{path}");
+            assert!(refused.text().contains(part), "{path}: {}", refused.text());
+        }
+        let targets = self.ask("GET", "/api/targets", None).await.json();
+        let named = |name: &str| {
+            let all = targets["targets"].as_array().expect("targets");
+            all.iter().find(|target| target["target"] == name).cloned().expect("the target")
+        };
+        assert_eq!(named("up/*")["pattern"], true);
+        assert_eq!(named("local/v")["usd_per_million"], Value::Null);
+    }
+
     async fn metric(&self, line: &str) {
         let text = self.ask("GET", "/metrics", None).await.text();
         assert!(text.lines().any(|own| own == line), "{line} is not in\n{text}");
@@ -139,6 +180,7 @@ async fn a_run_is_begun_watched_and_reported_and_is_no_traffic() {
     assert_eq!(other["answers"]["exact"], 0.0);
     let listed = rig.ask("GET", "/api/runs", None).await.json();
     assert_eq!(listed["runs"][0]["state"], "whole", "{listed}");
+    rig.look_at_pairs_and_files(begun["run_id"].as_str().expect("an id")).await;
 
     let id = begun["run_id"].as_str().expect("an id");
     let stored = format!("/api/exchanges?where=run%3A{id}");

@@ -115,7 +115,7 @@ fn pairs(query: &str) -> Value {
     json!({ "run_id": WHOLE, "sort": sort, "count": 60, "pairs": rows })
 }
 
-fn report() -> Report {
+fn metrics(times: f64) -> BTreeMap<String, Summary> {
     let summary = |p50: f64| Summary {
         n: 48,
         mean: p50,
@@ -126,12 +126,11 @@ fn report() -> Report {
         max: p50 * 2.0,
         ..Summary::default()
     };
-    let metrics = |times: f64| {
-        let all = [("ttft", 0.4 * times), ("e2e", 2.0 * times), ("speed", 50.0 / times)];
-        all.map(|(name, p50)| (name.to_owned(), summary(p50)))
-            .into_iter()
-            .collect::<BTreeMap<_, _>>()
-    };
+    let all = [("ttft", 0.4 * times), ("e2e", 2.0 * times), ("speed", 50.0 / times)];
+    all.map(|(name, p50)| (name.to_owned(), summary(p50))).into_iter().collect()
+}
+
+fn targets() -> Vec<Target> {
     let one = |metric: &str, ratio: f64, verdict, mde| Comparison {
         metric: metric.to_owned(),
         ratio,
@@ -174,6 +173,10 @@ fn report() -> Report {
         }),
         ..Target::default()
     };
+    vec![baseline, local]
+}
+
+fn report() -> Report {
     Report {
         schema: 1,
         run_id: WHOLE.to_owned(),
@@ -193,7 +196,7 @@ fn report() -> Report {
         },
         recordings: 48,
         sessions: 12,
-        targets: vec![baseline, local],
+        targets: targets(),
         notes: vec!["the schedule was kept".to_owned()],
         ..Report::default()
     }

@@ -12,6 +12,7 @@ use crate::tui::keys::Action;
 use crate::tui::parts::editor::Editor;
 use crate::tui::parts::popup;
 use crate::tui::screens::Screen;
+use crate::tui::screens::replay::setting::{SETTINGS, Setting};
 use crate::tui::screens::replay::told::{Offer, Ready};
 
 pub(super) const OFFERS: Lane = Lane { screen: Screen::Replay, name: "targets" };
@@ -21,106 +22,6 @@ pub(super) const SEND: Lane = Lane { screen: Screen::Replay, name: "send" };
 const SETTLED_MS: u64 = 250;
 /// Limit: targets of a run.
 pub(super) const TARGETS_MAX: usize = 64;
-
-/// What can be changed beside the targets; their order is that of the lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Setting {
-    From,
-    Limit,
-    Pace,
-    Repeat,
-    Context,
-    Cache,
-    Length,
-    MaxCost,
-}
-
-pub(super) const SETTINGS: [Setting; 8] = [
-    Setting::From,
-    Setting::Limit,
-    Setting::Pace,
-    Setting::Repeat,
-    Setting::Context,
-    Setting::Cache,
-    Setting::Length,
-    Setting::MaxCost,
-];
-
-impl Setting {
-    pub(super) fn label(self) -> &'static str {
-        match self {
-            Self::From => "recordings",
-            Self::Limit => "at most",
-            Self::Pace => "pace",
-            Self::Repeat => "repeat",
-            Self::Context => "context",
-            Self::Cache => "cache",
-            Self::Length => "length",
-            Self::MaxCost => "max cost",
-        }
-    }
-
-    /// The plan's key.
-    fn key(self) -> &'static str {
-        match self {
-            Self::From => "from",
-            Self::Limit => "limit",
-            Self::MaxCost => "max_cost",
-            other => other.label(),
-        }
-    }
-
-    /// What an empty value means.
-    pub(super) fn empty(self) -> &'static str {
-        match self {
-            Self::From => "a query; enter writes it",
-            Self::Limit => "all of them",
-            Self::MaxCost => "no limit",
-            _ => "",
-        }
-    }
-
-    /// How it is written, where it is written and not chosen.
-    fn help(self) -> &'static str {
-        match self {
-            Self::From => "a query, such as since:1d model:gpt-5*",
-            Self::Limit => "so many recordings; empty: all",
-            Self::Pace => "closed 4, recorded 2x, constant 5/s, poisson 5/s, one-by-one",
-            Self::Repeat => "how often everything is sent, 1 to 1000",
-            Self::MaxCost => "US dollars, such as 0.50; empty: no limit",
-            Self::Context | Self::Cache | Self::Length => "",
-        }
-    }
-
-    /// What can be chosen.
-    fn choices(self) -> &'static [(&'static str, &'static str, &'static str)] {
-        match self {
-            Self::Pace => &[
-                ("c", "closed 4: as soon as fewer than 4 are in flight", "set pace:closed 4"),
-                ("o", "one by one", "set pace:one-by-one"),
-                ("1", "as recorded", "set pace:recorded 1x"),
-                ("2", "as recorded, twice as fast", "set pace:recorded 2x"),
-                ("r", "at a rate: 5 a second", "set pace:poisson 5/s"),
-                ("w", "write another", "write pace"),
-            ],
-            Self::Context => &[
-                ("v", "verbatim: the recorded answers stay in histories", "set context:verbatim"),
-                ("l", "live: the target's own answers are fed on", "set context:live"),
-            ],
-            Self::Cache => &[
-                ("a", "as-is: the provider's cache as it happens to be", "set cache:as-is"),
-                ("c", "cold: nothing can be read from it", "set cache:cold"),
-                ("w", "warm: everything sent twice, the second counts", "set cache:warm"),
-            ],
-            Self::Length => &[
-                ("f", "free: as long as the request lets it", "set length:free"),
-                ("c", "capped: at most as long as recorded", "set length:capped"),
-                ("m", "matched: as long as recorded, where it can be forced", "set length:matched"),
-            ],
-            Self::From | Self::Limit | Self::Repeat | Self::MaxCost => &[],
-        }
-    }
-}
 
 /// A line that a target can be chosen by.
 #[derive(Debug, Clone, PartialEq)]
@@ -184,10 +85,10 @@ impl Form {
         self.cursor = if from.is_empty() { 0 } else { SETTINGS.len() };
         self.editor = None;
         self.changed(common);
-        self.read(common);
+        Self::read(common);
     }
 
-    pub(super) fn read(&self, common: &mut Common) {
+    pub(super) fn read(common: &mut Common) {
         common.ask(OFFERS, Want::Get { path: "targets".to_owned() });
     }
 
@@ -300,7 +201,12 @@ impl Form {
             pattern: offer.pattern,
         });
         self.rows = chosen.chain(found).collect();
-        self.cursor = self.cursor.min((SETTINGS.len() + self.rows.len()).saturating_sub(1));
+        self.cursor = self.cursor.min(self.last());
+    }
+
+    /// The last line; of no targets there is still the place of the first: they may come yet.
+    fn last(&self) -> usize {
+        SETTINGS.len() + self.rows.len().saturating_sub(1)
     }
 
     fn under(&self) -> Result<Setting, Option<&Row>> {
@@ -338,12 +244,12 @@ impl Form {
         self.filter = self.editor.as_ref().map_or_else(String::new, |one| one.text().to_owned());
         self.list();
         let found = SETTINGS.len() + self.chosen.len();
-        self.cursor = found.min((SETTINGS.len() + self.rows.len()).saturating_sub(1));
+        self.cursor = found.min(self.last());
     }
 
     /// False: that means nothing here.
     pub(super) fn act(&mut self, action: Action, common: &mut Common) -> bool {
-        let last = (SETTINGS.len() + self.rows.len()).saturating_sub(1);
+        let last = self.last();
         let page = usize::from(common.room().height / 2).max(1);
         match action {
             Action::Up => self.cursor = self.cursor.saturating_sub(1),
@@ -353,7 +259,7 @@ impl Form {
             Action::Top => self.cursor = 0,
             Action::Bottom => self.cursor = last,
             Action::NextTab | Action::PreviousTab => {
-                let targets = SETTINGS.len().min(last);
+                let targets = SETTINGS.len();
                 self.cursor = if self.cursor < targets { targets } else { 0 };
             }
             Action::Filter => self.editor = Some(Editor::new(&self.filter)),

@@ -11,7 +11,8 @@ use crate::report::words::{dollars, things};
 use crate::tui::common::Common;
 use crate::tui::parts::table::{self, Cell, Column};
 use crate::tui::parts::{clip, pad};
-use crate::tui::screens::replay::form::{Form, SETTINGS, Setting, price_of};
+use crate::tui::screens::replay::form::{Form, price_of};
+use crate::tui::screens::replay::setting::{SETTINGS, Setting};
 use crate::tui::theme::Theme;
 
 /// Columns of a setting's name.

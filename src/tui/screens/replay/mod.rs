@@ -10,6 +10,7 @@ mod form;
 mod form_view;
 mod pairs;
 mod runs;
+mod setting;
 mod told;
 mod watch;
 
@@ -61,7 +62,7 @@ impl Replay {
         self.watch.open(id, common);
     }
 
-    fn to_runs(&mut self, common: &mut Common) {
+    fn go_to_runs(&mut self, common: &mut Common) {
         (self.part, self.is_visited) = (Part::Runs, false);
         self.form.editor = None;
         self.runs.read(common);
@@ -72,7 +73,7 @@ impl Replay {
             common.go.push(Go::Back);
             self.part = Part::Runs;
         } else {
-            self.to_runs(common);
+            self.go_to_runs(common);
         }
     }
 
@@ -90,14 +91,14 @@ impl Replay {
     fn in_runs(&mut self, action: Action, common: &mut Common) -> bool {
         match action {
             Action::Open | Action::Right => {
-                if let Some(id) = self.runs.selected().map(|run| run.run_id.clone()) {
+                if let Some(id) = self.runs.selected().map(|run| run.id.clone()) {
                     self.part = Part::Watch;
                     self.watch.open(&id, common);
                 }
             }
             Action::Stop => match self.runs.selected().filter(|run| run.is_sent()) {
                 Some(run) => {
-                    let id = run.run_id.clone();
+                    let id = run.id.clone();
                     self.part = Part::Watch;
                     self.watch.open(&id, common);
                     self.watch.act(Action::Stop, common);
@@ -157,7 +158,7 @@ impl Scene for Replay {
         }
         match self.part {
             Part::Runs => self.runs.read(common),
-            Part::Form => self.form.read(common),
+            Part::Form => Form::read(common),
             Part::Watch => self.watch.read(common),
         }
     }
@@ -200,7 +201,7 @@ impl Scene for Replay {
 
     fn act(&mut self, action: Action, common: &mut Common) -> bool {
         if action == Action::Screen(Screen::Replay) {
-            self.to_runs(common);
+            self.go_to_runs(common);
             return true;
         }
         let done = match self.part {

@@ -36,7 +36,7 @@ impl Table {
     }
 
     fn rows(&self) -> &[Pair] {
-        self.pairs.as_ref().map_or(&[], |pairs| &pairs.pairs)
+        self.pairs.as_ref().map_or(&[], |pairs| &pairs.rows)
     }
 
     /// What one looks at.
@@ -47,8 +47,8 @@ impl Table {
             metric => format!("biggest regressions of {metric} first"),
         };
         match pairs.count {
-            count if count > pairs.pairs.len() => {
-                format!("  {by}; {} of {count}", pairs.pairs.len())
+            count if count > pairs.rows.len() => {
+                format!("  {by}; {} of {count}", pairs.rows.len())
             }
             count => format!("  {by}; {count}"),
         }
@@ -122,7 +122,7 @@ impl Table {
             return;
         };
         let height = usize::from(area.height.saturating_sub(1));
-        let seen = pairs.pairs.iter().skip(self.top).take(height);
+        let seen = pairs.rows.iter().skip(self.top).take(height);
         let rows: Vec<Vec<Cell>> = seen.map(|pair| cells(pair, &pairs.sort)).collect();
         let selected = self.cursor.checked_sub(self.top);
         table::view(frame, area, &columns(&pairs.sort), &rows, selected, theme);

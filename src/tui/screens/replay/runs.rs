@@ -23,7 +23,7 @@ const IDLE_MS: u64 = 10_000;
 /// Its state.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
-    runs: Vec<Run>,
+    rows: Vec<Run>,
     /// An answer came.
     known: bool,
     cursor: usize,
@@ -39,7 +39,7 @@ impl Runs {
     }
 
     pub(super) fn tick(&mut self, common: &mut Common) {
-        let pause = if self.runs.iter().any(Run::is_sent) { BUSY_MS } else { IDLE_MS };
+        let pause = if self.rows.iter().any(Run::is_sent) { BUSY_MS } else { IDLE_MS };
         if common.now_ms >= self.asked_ms + pause {
             self.asked_ms = common.now_ms;
             common.poll(LIST, Want::Get { path: "runs".to_owned() });
@@ -49,12 +49,12 @@ impl Runs {
     pub(super) fn told(&mut self, mut answer: Value, common: &Common) {
         let rows = answer.get_mut("runs").map(Value::take).unwrap_or_default();
         match serde_json::from_value::<Vec<Run>>(rows) {
-            Ok(runs) => {
-                let kept = self.selected().map(|run| run.run_id.clone());
-                self.runs = runs;
+            Ok(rows) => {
+                let kept = self.selected().map(|run| run.id.clone());
+                self.rows = rows;
                 self.known = true;
                 self.error = None;
-                let place = kept.and_then(|id| self.runs.iter().position(|run| run.run_id == id));
+                let place = kept.and_then(|id| self.rows.iter().position(|run| run.id == id));
                 self.go(place.unwrap_or(0), common);
             }
             Err(error) => self.error = Some(format!("the list of runs cannot be read: {error}")),
@@ -66,7 +66,7 @@ impl Runs {
     }
 
     pub(super) fn selected(&self) -> Option<&Run> {
-        self.runs.get(self.cursor)
+        self.rows.get(self.cursor)
     }
 
     fn height(common: &Common) -> usize {
@@ -74,7 +74,7 @@ impl Runs {
     }
 
     fn go(&mut self, to: usize, common: &Common) {
-        self.cursor = to.min(self.runs.len().saturating_sub(1));
+        self.cursor = to.min(self.rows.len().saturating_sub(1));
         let height = Self::height(common);
         self.top = self.top.clamp((self.cursor + 1).saturating_sub(height), self.cursor);
     }
@@ -107,7 +107,7 @@ impl Runs {
             frame.render_widget(line, Rect { height: 1, ..area });
             area = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
         }
-        if self.runs.is_empty() {
+        if self.rows.is_empty() {
             let words: &[&str] = match (self.known, &self.error) {
                 (false, None) => &["reading …"],
                 (false, Some(_)) => &[],
@@ -124,7 +124,7 @@ impl Runs {
         }
         let height = usize::from(area.height.saturating_sub(1));
         let rows: Vec<Vec<Cell>> =
-            self.runs.iter().skip(self.top).take(height).map(cells).collect();
+            self.rows.iter().skip(self.top).take(height).map(cells).collect();
         table::view(frame, area, &columns(), &rows, self.cursor.checked_sub(self.top), theme);
     }
 }
@@ -168,14 +168,15 @@ fn going(run: &Run) -> String {
 
 /// Ids begin with their time: a run without a report has it, too.
 fn started(run: &Run) -> String {
-    let at_us = run.started_at_us.or_else(|| begun(&run.run_id)).unwrap_or_default();
+    let at_us = run.started_at_us.or_else(|| begun(&run.id)).unwrap_or_default();
     let at = jiff::Timestamp::from_microsecond(at_us).unwrap_or_default();
     at.strftime("%m-%d %H:%M:%S").to_string()
 }
 
 fn begun(id: &str) -> Option<i64> {
-    let [a, b, c, d, e, f, ..] = ExchangeId::parse(id)?.bytes();
-    i64::from_be_bytes([0, 0, a, b, c, d, e, f]).checked_mul(1_000)
+    let bytes = ExchangeId::parse(id)?.bytes();
+    let ms = bytes.iter().take(6).fold(0, |ms, byte| ms << 8 | i64::from(*byte));
+    Some(ms * 1_000)
 }
 
 /// The ones that were sent to, each once.

@@ -13,7 +13,8 @@ use crate::report::look::Tone;
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(super) struct Run {
-    pub run_id: String,
+    #[serde(rename = "run_id")]
+    pub id: String,
     pub state: String,
     pub started_at_us: Option<i64>,
     pub duration_us: Option<u64>,
@@ -202,7 +203,8 @@ pub(super) struct Pair {
 pub(super) struct Pairs {
     pub sort: String,
     pub count: usize,
-    pub pairs: Vec<Pair>,
+    #[serde(rename = "pairs")]
+    pub rows: Vec<Pair>,
 }
 
 #[cfg(test)]
