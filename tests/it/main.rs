@@ -47,4 +47,5 @@ mod store;
 mod stuck;
 mod support;
 mod trace;
+mod watch;
 mod wire;

@@ -113,7 +113,7 @@ fn one_that_runs_grows_and_turns_into_the_stored_one() {
     stage.fake.exchange.pieces = Some(PIECES[..1].to_vec());
     go(&mut stage, RUNNING);
     assert!(stage.text().contains("It grows"), "{}", stage.text());
-    assert!(stage.text().contains("◌ answering for 3"), "{}", stage.text());
+    assert!(stage.text().contains("for 3.10 s: 1 piece, the last"), "{}", stage.text());
     stage.fake.exchange.pieces = Some(PIECES.to_vec());
     stage.wait(500);
     assert!(stage.text().contains("It grows as it comes."), "{}", stage.text());

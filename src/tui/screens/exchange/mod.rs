@@ -132,18 +132,20 @@ impl Exchange {
     fn head(&self, common: &Common) -> Vec<Line<'static>> {
         let Some(stored) = &self.stored else { return Vec::new() };
         let told = self.live.as_ref().map(|live| self.running(live, common));
-        head::lines(stored, told.as_deref(), common.size.0, common.theme)
+        head::lines(stored, told, common.size.0, common.theme)
     }
 
     /// What one that runs is doing, and for how long nothing has come.
-    fn running(&self, live: &Live, common: &Common) -> String {
-        if self.ended_ms.is_some() {
-            return "ended, not stored yet".to_owned();
-        }
+    fn running(&self, live: &Live, common: &Common) -> [String; 2] {
         let (age, quiet) = live.ages_us(common.now_ms);
-        let quiet = quiet.map(|us| format!(", last {} ago", words::time(us))).unwrap_or_default();
+        let quiet = quiet.map(|us| format!(", the last {} ago", words::time(us)));
         let pieces = words::things(usize::try_from(live.frames()).unwrap_or(0), "piece", "pieces");
-        format!("{} for {}: {pieces}{quiet}", live.phase(), words::time(age))
+        let phase = match self.ended_ms {
+            Some(_) => "ended, not stored yet",
+            None => live.phase(),
+        };
+        let told = format!("for {}: {pieces}{}", words::time(age), quiet.unwrap_or_default());
+        [phase.to_owned(), told]
     }
 
     /// Makes the text of the tab. Everything that takes time is done here, none of it in the view.
@@ -156,10 +158,7 @@ impl Exchange {
         let attempt = self.attempt;
         let doc = match self.tab {
             Tab::Conversation => {
-                let nothing = self
-                    .live
-                    .as_ref()
-                    .map(|live| live.withheld().unwrap_or("nothing of an answer has come yet"));
+                let nothing = self.live.as_ref().map(|live| live.nothing());
                 talk::doc(stored, nothing, folding)
             }
             Tab::Request => bodies::doc(stored, Side::Request, attempt, folding),
