@@ -115,7 +115,11 @@ async fn a_failure_is_diagnosed_as_the_command_does_it() {
     let id = gateway.call(&chat()).await.1.id;
     let path = format!("/api/exchanges/{id}/diagnosis?width=60");
     let told = until(operations, &path, |told| told["text"].is_string()).await;
-    assert_eq!((&told["id"], &told["class"]), (&id.as_str().into(), &"authentication".into()), "{told}");
+    assert_eq!(
+        (&told["id"], &told["class"]),
+        (&id.as_str().into(), &"authentication".into()),
+        "{told}"
+    );
     let text = told["text"].as_str().expect("a text");
     assert!(text.contains("What to do") && !text.contains('\u{1b}'), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");

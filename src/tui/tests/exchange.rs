@@ -130,6 +130,18 @@ fn one_that_runs_grows_and_turns_into_the_stored_one() {
 }
 
 #[test]
+fn the_newest_that_runs_is_one_key_away() {
+    let mut stage = Stage::new((80, 24));
+    stage.keys("4 f");
+    assert!(stage.text().contains("nothing runs now"), "{}", stage.text());
+    stage.fake.exchange.pieces = Some(PIECES.to_vec());
+    stage.keys("f");
+    assert!(stage.text().contains("It grows as it comes."), "{}", stage.text());
+    stage.keys("f");
+    assert!(!stage.text().contains("following"), "{}", stage.text());
+}
+
+#[test]
 fn one_that_is_nowhere_is_said_in_the_words_of_the_gateway() {
     let mut stage = Stage::new((80, 24));
     stage.fake.stored.clear();

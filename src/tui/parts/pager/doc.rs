@@ -202,7 +202,9 @@ impl Doc {
     /// All of it without colours.
     #[cfg(test)]
     pub fn plain(&self) -> String {
-        (0..self.length).map(|at| ansi::plain(&self.line(at)) + "\n").collect()
+        let lines: Vec<String> =
+            (0..self.length).map(|at| ansi::plain(&self.line(at)) + "\n").collect();
+        lines.concat()
     }
 }
 

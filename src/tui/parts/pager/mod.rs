@@ -330,8 +330,8 @@ mod tests {
     use super::*;
 
     fn fill(pager: &mut Pager, lines: usize) {
-        let text: String = (0..lines).map(|n| format!("line \u{1b}[1m{n}\u{1b}[0m\n")).collect();
-        pager.set(text, false);
+        let text: Vec<String> = (0..lines).map(|n| format!("line \u{1b}[1m{n}\u{1b}[0m")).collect();
+        pager.set(text.join("\n"), false);
         pager.set_height(10);
     }
 

@@ -29,6 +29,7 @@ const ONE: Lane = Lane { screen: Screen::Exchange, name: "one" };
 const LIVE: Lane = Lane { screen: Screen::Exchange, name: "live" };
 const DIAGNOSIS: Lane = Lane { screen: Screen::Exchange, name: "diagnosis" };
 const DONE: Lane = Lane { screen: Screen::Exchange, name: "done" };
+const RUNNING: Lane = Lane { screen: Screen::Exchange, name: "running" };
 /// How often one that runs is asked for.
 const LIVE_MS: u64 = 250;
 /// How long after its end the store is asked for it.
@@ -112,7 +113,12 @@ impl Exchange {
             for lane in [ONE, LIVE, DIAGNOSIS, DONE] {
                 common.forget(lane);
             }
-            *self = Self { id: id.to_owned(), tab: self.tab, following: true, ..Self::default() };
+            // The tab stays for the next one, but a diagnosis was asked for of one alone.
+            let tab = match (tab, self.tab) {
+                (None, Tab::Diagnosis) => Tab::default(),
+                (_, tab) => tab,
+            };
+            *self = Self { id: id.to_owned(), tab, following: true, ..Self::default() };
             self.read(common);
         }
     }
@@ -251,10 +257,7 @@ impl Exchange {
             Action::Pin | Action::Label | Action::Diff | Action::Replay => {
                 common.say(Tone::Odd, "it runs still; that can be done when it is stored");
             }
-            Action::Follow if is_stored => {
-                common.say(Tone::Plain, "it has ended; nothing more comes")
-            }
-            Action::Follow => {
+            Action::Follow if !is_stored => {
                 self.following = !self.following;
                 if self.following {
                     self.pager.act(Action::Bottom);
@@ -290,6 +293,20 @@ impl Exchange {
             }
             Ok(_) => self.live = Some(live),
             Err(words) => self.error = Some(words),
+        }
+    }
+
+    /// Goes to the exchange that began last of those that run, one of the same session before all others.
+    fn follow(&mut self, answer: &Value, common: &mut Common) {
+        let running = answer.get("exchanges").and_then(Value::as_array);
+        let running = running.map(Vec::as_slice).unwrap_or_default();
+        let own = self.stored.as_ref().and_then(|stored| stored.row.session_id.as_deref());
+        let of = |one: &Value, name: &str| one.get(name).and_then(Value::as_str).map(str::to_owned);
+        let same = |one: &&Value| own.is_some() && of(one, "session_id").as_deref() == own;
+        let next = running.iter().rfind(same).or(running.last());
+        match next.and_then(|one| of(one, "id")) {
+            Some(id) => common.go.push(Go::Exchange { id, tab: None }),
+            None => common.say(Tone::Plain, "nothing runs now"),
         }
     }
 
@@ -380,6 +397,7 @@ impl Scene for Exchange {
             }
             Action::Back if !self.pager.searched().is_empty() => drop(self.pager.search("")),
             _ if self.deed(action, common) => {}
+            Action::Follow => common.ask(RUNNING, Want::Get { path: "live".to_owned() }),
             _ => {
                 let acted = self.pager.act(action);
                 if acted && self.live.is_some() {
@@ -404,6 +422,7 @@ impl Scene for Exchange {
         match (lane, answer) {
             (ONE, Ok(Answer::Exchange(stored))) => self.arrived(stored, common),
             (LIVE, Ok(Answer::Json(answer))) => self.grown(answer, common),
+            (RUNNING, Ok(Answer::Json(answer))) => self.follow(&answer, common),
             (DIAGNOSIS, answer) => {
                 let text = match answer {
                     Ok(Answer::Json(told)) => told
@@ -500,7 +519,11 @@ impl Scene for Exchange {
         if let (Some(error), None) = (&self.error, &self.stored) {
             say(frame, Tone::Bad, error);
         } else if self.id.is_empty() {
-            say(frame, Tone::Dim, "no exchange is open; choose one in the list (3)");
+            say(
+                frame,
+                Tone::Dim,
+                "no exchange is open; choose one in the list (3), or f for the newest that runs",
+            );
         } else if self.stored.is_none() {
             say(frame, Tone::Dim, "reading …");
         } else {
