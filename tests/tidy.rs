@@ -53,7 +53,19 @@ const CONTAINMENT: &[(&str, &[&str])] = &[
     ("saphyr_parser", CONFIG_FORMATS),
     ("notify", &["src/config/"]),
     ("mimalloc", &["src/main.rs"]),
-    ("pinhole_replay", &["src/store/", "src/report/", "src/simulate/", "src/proxy/", "src/cli/"]),
+    (
+        "pinhole_replay",
+        &[
+            "src/store/",
+            "src/report/",
+            "src/simulate/",
+            "src/proxy/",
+            "src/admin/runs.rs",
+            "src/tui/screens/replay/",
+            "src/tui/tests/",
+            "src/cli/",
+        ],
+    ),
 ];
 
 /// Scripts and the shipped provider catalogue are configuration too.

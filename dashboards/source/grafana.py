@@ -310,6 +310,17 @@ def dashboard(name, title, description, rows):
         top += height
     for at, made in enumerate(panels, start=1):
         made["id"] = at
+    variables = [
+        variable("datasource", "Data source", None, multi=False),
+        variable("instance", "Gateway", "label_values(pinhole_build_info, instance)", multi=True),
+        variable("provider", "Provider", 'label_values(pinhole_requests_total{instance=~"$instance"}, provider)',
+                 multi=True),
+        variable("model", "Model", 'label_values(pinhole_requests_total{instance=~"$instance", '
+                 'provider=~"$provider"}, model)', multi=True)]
+    # What no panel asks for is carried along to the next dashboard, but is no control here.
+    asked = str(panels)
+    for made in variables[2:]:
+        made["hide"] = 0 if f"${made['name']}" in asked else 2
     return {
         "id": None, "uid": uid, "title": f"Pinhole · {title}", "description": description, "tags": ["pinhole"],
         "schemaVersion": 39, "version": 1, "editable": True, "graphTooltip": 1, "timezone": "browser",
@@ -325,12 +336,6 @@ def dashboard(name, title, description, rows):
             {"type": "link", "title": "Docs", "url": f"{DOCS}/docs/monitoring.md", "icon": "doc", "tags": [],
              "asDropdown": False, "includeVars": False, "keepTime": False, "targetBlank": True,
              "tooltip": "From scrape to dashboard, and what the numbers mean"}],
-        "templating": {"list": [
-            variable("datasource", "Data source", None, multi=False),
-            variable("instance", "Gateway", "label_values(pinhole_build_info, instance)", multi=True),
-            variable("provider", "Provider", 'label_values(pinhole_requests_total{instance=~"$instance"}, provider)',
-                     multi=True),
-            variable("model", "Model", 'label_values(pinhole_requests_total{instance=~"$instance", '
-                     'provider=~"$provider"}, model)', multi=True)]},
+        "templating": {"list": variables},
         "panels": panels,
     }

@@ -39,11 +39,22 @@ impl Sample {
         let output = usage.and_then(|usage| tokens(usage.output));
         let bytes = recording.client_request().map_or(0, |whole| whole.bytes.len() as u64);
         Self {
-            input: input.unwrap_or(bytes.div_ceil(BYTES_PER_TOKEN)),
             cached: usage.and_then(|usage| tokens(usage.cache_read)).unwrap_or_default(),
-            output: output.unwrap_or(OUTPUT_GUESS),
             cap: cap(recording),
+            ..Self::known((input, output), bytes, &recording.operation)
+        }
+    }
+
+    /// Of input and output as far as they were recorded, and a request of so many bytes.
+    pub fn known((input, output): (Option<u64>, Option<u64>), bytes: u64, operation: &str) -> Self {
+        // What writes nothing is billed no output, and often tells none.
+        let is_silent = matches!(operation, "embeddings" | "count_tokens");
+        let output = output.or(is_silent.then_some(0));
+        Self {
+            input: input.unwrap_or(bytes.div_ceil(BYTES_PER_TOKEN)),
+            output: output.unwrap_or(OUTPUT_GUESS),
             guessed: input.is_none() || output.is_none(),
+            ..Self::default()
         }
     }
 
@@ -268,6 +279,7 @@ mod tests {
         let sample = Sample::of(&recording);
         assert_eq!((sample.input, sample.output, sample.cap), (11, 500, Some(77)));
         assert!(sample.guessed);
+        assert_eq!(Sample::known((None, None), 42, "chat"), Sample { cap: None, ..sample });
         recording.usage = Some(Usage {
             input: Some(9),
             output: Some(3),

@@ -13,8 +13,9 @@
 //! Lines are only appended. A last line that is not whole was being written when the run died: it is passed over by readers
 //! and taken away before more is written. Where a group was sent again, its later rows count.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Seek, Write};
 use std::path::Path;
 
@@ -28,6 +29,9 @@ use crate::schedule::{Groups, Outline};
 pub const FORMAT: &str = "pinhole-run";
 /// The version that is written, and the newest that is read.
 pub const VERSION: u32 = 1;
+/// Limit: arrivals held of all rows of a journal that is read; past it only the pairs with the most keep theirs. One pair is
+/// drawn, and a row can have 4 kB of them.
+const TIMELINES_MAX: usize = 1 << 16;
 
 /// The first line.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +107,8 @@ pub enum JournalError {
         "{path} is of another run: {what} differ; resume with what it was begun with, or begin a new run"
     )]
     Other { path: String, what: &'static str },
+    #[error("{path} is being written by another process; wait for its end, or stop it")]
+    Busy { path: String },
     #[error("{path}, line {line}: {reason}")]
     Damaged { path: String, line: usize, reason: String },
     #[error("{path}: {error}")]
@@ -123,7 +129,9 @@ impl Journal {
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut journal = Self { out: options.open(path).map_err(fail)?, line: Vec::new() };
+        let out = options.open(path).map_err(fail)?;
+        lock(&out, path)?;
+        let mut journal = Self { out, line: Vec::new() };
         journal.write(header).map_err(fail)?;
         Ok(journal)
     }
@@ -131,6 +139,8 @@ impl Journal {
     /// Takes a run up again: the file as it is, ready for more, and what stands in it.
     pub fn resume(path: &Path, expected: &Header) -> Result<(Self, Journaled), JournalError> {
         let fail = |error| JournalError::Io { path: path.display().to_string(), error };
+        let mut out = OpenOptions::new().write(true).open(path).map_err(fail)?;
+        lock(&out, path)?;
         let journaled = read(path)?;
         let own = &journaled.header;
         let differs = [
@@ -143,7 +153,6 @@ impl Journal {
         if let Some((what, _)) = differs.into_iter().find(|(_, differs)| *differs) {
             return Err(JournalError::Other { path: path.display().to_string(), what });
         }
-        let mut out = OpenOptions::new().write(true).open(path).map_err(fail)?;
         out.set_len(journaled.whole_bytes).map_err(fail)?;
         out.seek(io::SeekFrom::End(0)).map_err(fail)?;
         Ok((Self { out, line: Vec::new() }, journaled))
@@ -224,6 +233,17 @@ impl Journaled {
     }
 }
 
+/// One process writes it: two that take up the same run would send everything twice. Where the system has no such locks
+/// there is none.
+fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            Err(JournalError::Busy { path: path.display().to_string() })
+        }
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+    }
+}
+
 /// Reads a journal from its file.
 pub fn read(path: &Path) -> Result<Journaled, JournalError> {
     let name = path.display().to_string();
@@ -244,7 +264,11 @@ pub fn read_from(name: &str, from: &mut impl BufRead) -> Result<Journaled, Journ
             break;
         }
         number += 1;
-        if line.last() != Some(&b'\n') && number > 1 {
+        if line.last() != Some(&b'\n') {
+            if number == 1 {
+                // What would be appended to it is no line of its own.
+                return Err(JournalError::Foreign { path: name.to_owned() });
+            }
             reading.made.torn_bytes = read as u64;
             break;
         }
@@ -294,6 +318,8 @@ struct Reading {
     /// Targets that the part has written of a group.
     open: HashMap<(u32, u16), HashSet<Option<u16>>>,
     shift_us: u64,
+    /// Arrivals in `made.rows`, about.
+    timelines: usize,
 }
 
 impl Reading {
@@ -307,7 +333,13 @@ impl Reading {
                 self.open.clear();
             }
             Line::Ended { ended } => self.made.ended = Some(ended),
-            Line::Row(row) => self.row(*row),
+            Line::Row(row) => {
+                self.timelines += row.arrivals.len();
+                self.row(*row);
+                if self.timelines > TIMELINES_MAX {
+                    self.timelines = thin(&mut self.made.rows, TIMELINES_MAX / 2);
+                }
+            }
         }
     }
 
@@ -321,6 +353,8 @@ impl Reading {
         for arrival in &mut row.arrivals {
             arrival.at_us += self.shift_us;
         }
+        // What a parser made room for beyond that would be held as long.
+        row.arrivals.shrink_to_fit();
         if row.warmup {
             self.made.rows.push(row);
             return;
@@ -343,9 +377,37 @@ impl Reading {
     }
 }
 
+/// Takes the arrivals of all but the pairs that are best to draw, those that most columns have and then the longest, until at
+/// most `most` are left; how many those are.
+fn thin(rows: &mut [Row], most: usize) -> usize {
+    let mut groups: HashMap<(u32, u16), (usize, usize)> = HashMap::new();
+    let drawn = |row: &&Row| !row.warmup && row.is_good() && row.arrivals.len() > 1;
+    for row in rows.iter().filter(drawn) {
+        let (columns, arrivals) = groups.entry((row.pair, row.repeat)).or_default();
+        *columns += 1;
+        *arrivals += row.arrivals.len();
+    }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by_key(|(group, size)| (Reverse(*size), *group));
+    let mut left = 0;
+    let kept = groups.iter().take_while(|(_, (_, arrivals))| {
+        left += arrivals;
+        left <= most
+    });
+    let kept: HashMap<(u32, u16), usize> =
+        kept.map(|(group, (_, count))| (*group, *count)).collect();
+    for row in rows.iter_mut() {
+        if !drawn(&&*row) || !kept.contains_key(&(row.pair, row.repeat)) {
+            row.arrivals = Vec::new();
+        }
+    }
+    kept.values().sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::{Arrival, What};
     use crate::schedule::Beat;
 
     fn row(pair: u32, target: u16) -> Row {
@@ -383,6 +445,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_held_of_a_long_run_are_numbers_and_the_timelines_of_a_few_pairs() {
+        let arrivals = |count: usize| {
+            let at = |at_us| Arrival { at_us, what: What::Text };
+            (0..count as u64).map(at).collect::<Vec<_>>()
+        };
+        let mut reading = Reading::default();
+        reading.made.header = header(2_000);
+        for pair in 0..2_000 {
+            for target in 0..2 {
+                // The longest of two columns is pair 700; that of pair 900 has one column, that of 800 an error.
+                let count = if pair == 700 { 256 } else { 200 };
+                let mut row = Row { arrivals: arrivals(count), ..row(pair, target) };
+                row.status = Some(if pair == 800 { 500 } else { 200 });
+                row.arrivals.truncate(if (pair, target) == (900, 1) { 0 } else { count });
+                reading.take(Line::Row(Box::new(row)));
+            }
+        }
+        let rows = &reading.made.rows;
+        let held: usize = rows.iter().map(|row| row.arrivals.capacity()).sum();
+        assert_eq!((rows.len(), held <= TIMELINES_MAX), (4_000, true), "{held}");
+        assert!(held > TIMELINES_MAX / 4, "{held}: as many as there is room for");
+        let of = |pair: u32| rows.iter().filter(move |row| row.pair == pair);
+        assert_eq!(of(700).map(|row| row.arrivals.len()).collect::<Vec<_>>(), [256, 256]);
+        assert_eq!(of(0).map(|row| row.arrivals.len()).collect::<Vec<_>>(), [200, 200]);
+        assert!(of(900).all(|row| row.arrivals.is_empty()));
+        assert!(of(800).all(|row| row.arrivals.is_empty() && row.ended_us == 200));
+    }
+
+    #[test]
     fn a_run_is_taken_up_where_it_was_left() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.ndjson");
@@ -402,6 +493,8 @@ mod tests {
         let (mut journal, was) = Journal::resume(&path, &header(4)).unwrap();
         assert_eq!((was.rows.len(), was.spent_nanousd, was.torn_bytes), (5, 25, 29));
         assert_eq!(was.ended.as_ref().unwrap().why, "interrupted");
+        let busy = Journal::resume(&path, &header(4)).err().unwrap().to_string();
+        assert!(busy.contains("run.ndjson is being written by another process"), "{busy}");
         let done = was.done(&outline(4), false);
         let places: Vec<u64> = (0..4).filter(|group| done.contains(*group)).collect();
         assert_eq!(places, [0, 1], "half a group is sent again");
@@ -438,6 +531,7 @@ mod tests {
         assert!(why("{\"pair\":1}\n").contains("no header"));
         assert!(why("{\"format\":\"pinhole-run\",\"version\":9}\n").contains("version 9"));
         let start = serde_json::to_string(&header(1)).unwrap();
+        assert!(why(&start).contains("no header"), "its line end is missing");
         assert!(why(&format!("{start}\n{{\"pair\":\n")).contains("j, line 2"));
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.ndjson");

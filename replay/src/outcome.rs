@@ -6,6 +6,7 @@
 //! ```
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::recording::{Fault, Usage};
 
@@ -71,6 +72,29 @@ pub struct Answer {
     /// In one spelling for all dialects: `stop`, `length`, `tool_calls`, `content_filter`, else the provider's own.
     pub finish: Option<String>,
     pub refused: bool,
+    /// What only the provider that wrote it can read, and wants back where the answer is fed on; in no comparison.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sealed: Vec<Sealed>,
+}
+
+/// A signature, or reasoning that is signed or encrypted, and where it stands in an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sealed {
+    pub place: Seal,
+    /// As the dialect has it: an item of its own, or the signature alone.
+    pub item: Value,
+}
+
+/// Where something sealed stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Seal {
+    /// An item before the call of this number, or after as many calls as there are.
+    Before(usize),
+    /// A signature of the call of this number.
+    Call(usize),
+    /// A signature of the text.
+    Text,
 }
 
 /// One call of a tool.

@@ -108,6 +108,9 @@ pub struct Recording {
     pub request: Leg,
     pub attempts: Vec<Attempt>,
     pub response: Leg,
+    /// When each piece of the client's answer went out, where that is another than the provider's: offset and length.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub frames: Vec<(u64, u32)>,
 }
 
 /// One try at a provider. Offsets count from the exchange's start.

@@ -9,6 +9,8 @@ use crate::plan::Step;
 use crate::row::CAPTURED;
 
 pub const SCHEMA: u32 = 1;
+/// What stands as the baseline of a run that has none: one target, and recordings without answers.
+pub const NO_BASELINE: &str = "none";
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -21,7 +23,8 @@ pub struct Report {
     pub ended: String,
     /// What all targets are compared with: the name of one, or `captured`.
     pub baseline: String,
-    /// The baseline was captured earlier, so that its times and the targets' are not of the same hour.
+    /// Whether the baseline was sent in turns with the targets. If not, it was captured earlier, and its times and the targets'
+    /// are not of the same hour.
     pub interleaved: bool,
     pub plan: Plan,
     /// Recordings that were to be sent, and those that could not be, by reason.

@@ -26,7 +26,7 @@ pub async fn state(State(shared): State<Arc<Shared>>) -> Json<Value> {
     Json(told(&shared))
 }
 
-fn told(shared: &Shared) -> Value {
+pub(super) fn told(shared: &Shared) -> Value {
     let rules = shared.queue.rules();
     let switched = rules.switched();
     json!({
@@ -132,6 +132,8 @@ pub fn one(entry: &Entry) -> Value {
         "key_label": known.key_label.as_deref(),
         "client_addr": entry.begun.client.map(|address| address.to_string()),
         "trace_id": entry.begun.trace.to_string(),
+        "run_id": entry.begun.replay.map(|replay| replay.run.to_string()),
+        "replay_of": entry.begun.replay.and_then(|replay| replay.of).map(|of| of.to_string()),
         "response_bytes": arrived.bytes,
         "frames": arrived.frames,
         "last_frame_us": came,

@@ -19,19 +19,34 @@ use crate::report::exchange_json;
 use crate::store::labels::{self, LabelError, New, On};
 use crate::store::pins;
 use crate::store::query::Query;
-use crate::store::query::page::Page;
+use crate::store::query::page::{By, Page};
 use crate::store::stored::{Body, Leg, Stored, Whole};
 
 /// Rows of an answer when `limit` says nothing.
 const ROWS_DEFAULT: i64 = 50;
 /// Limit: rows of one answer.
 const ROWS_MAX: i64 = 1_000;
+/// Limit: matches that are counted for one answer.
+const COUNTED_MAX: usize = 50_000;
+/// Limit: matches that are looked at to sort them; the newest.
+const SORTED_MAX: usize = 20_000;
 
 /// A page of exchanges, newest first; `next` is what `before` has to be for the page after it. With `after`, what came
-/// after that seq, oldest first: for whoever follows, and to read on towards the newest.
+/// after that seq, oldest first: for whoever follows, and to read on towards the newest. With `sort`, those that are greatest
+/// in that among the newest matches; `among` says how many those were.
 pub async fn list(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
     with_reader(&shared, move |reader| {
-        let (query, page) = asked(&uri)?;
+        let Asked { query, page, sort } = asked(&uri)?;
+        if let Some(by) = sort {
+            if page.before.is_some() || page.after.is_some() {
+                return Err(Refusal::bad("sort: goes without before and after; it has one page"));
+            }
+            let (rows, among) = reader.greatest(&query, by, SORTED_MAX, page.limit)?;
+            let rows: Vec<_> = rows.iter().map(list::json).collect();
+            return Ok(
+                Json(json!({ "exchanges": rows, "next": null, "among": among })).into_response()
+            );
+        }
         let rows = reader.list(&query, &page)?;
         let next = next(rows.len(), &page, rows.last().map(|row| row.seq));
         let rows: Vec<_> = rows.iter().map(list::json).collect();
@@ -40,10 +55,20 @@ pub async fn list(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
     .await
 }
 
+/// How many exchanges a query finds, [`COUNTED_MAX`] at a time; `next` is what `before` has to be to go on counting.
+pub async fn count(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
+    with_reader(&shared, move |reader| {
+        let Asked { query, page, .. } = asked(&uri)?;
+        let (count, next) = reader.count_below(&query, page.before, COUNTED_MAX)?;
+        Ok(Json(json!({ "count": count, "next": next })).into_response())
+    })
+    .await
+}
+
 /// A page of sessions, the one with the newest match first.
 pub async fn sessions(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
     with_reader(&shared, move |reader| {
-        let (query, page) = asked(&uri)?;
+        let Asked { query, page, .. } = asked(&uri)?;
         let rows = reader.sessions(&query, &page)?;
         let next = next(rows.len(), &page, rows.last().map(|row| row.seq));
         Ok(Json(json!({ "sessions": rows, "next": next })).into_response())
@@ -163,8 +188,15 @@ pub async fn label_session(
     .await
 }
 
-fn asked(uri: &Uri) -> Result<(Query, Page), Refusal> {
-    let mut query = Query::all();
+/// What a list is asked for.
+struct Asked {
+    query: Query,
+    page: Page,
+    sort: Option<By>,
+}
+
+fn asked(uri: &Uri) -> Result<Asked, Refusal> {
+    let (mut query, mut sort) = (Query::all(), None);
     let mut page = Page::newest(usize::try_from(ROWS_DEFAULT).unwrap_or_default());
     for (name, value) in read::pairs(uri)? {
         match name.as_str() {
@@ -178,10 +210,18 @@ fn asked(uri: &Uri) -> Result<(Query, Page), Refusal> {
             }
             "before" => page.before = Some(read::number("before", &value, 0, i64::MAX)?),
             "after" => page.after = Some(read::number("after", &value, 0, i64::MAX)?),
-            other => return Err(read::unknown(other, "where, limit, before, after")),
+            "sort" => sort = Some(sorted(&value)?),
+            other => return Err(read::unknown(other, "where, limit, before, after, sort")),
         }
     }
-    Ok((query, page))
+    Ok(Asked { query, page, sort })
+}
+
+fn sorted(value: &str) -> Result<By, Refusal> {
+    By::ALL.into_iter().find(|by| by.label() == value).ok_or_else(|| {
+        let known = By::ALL.map(By::label).join(", ");
+        Refusal::bad(format!("sort: `{}` is nothing to sort by; use {known}", value.escape_debug()))
+    })
 }
 
 /// Nothing when this page is the last.

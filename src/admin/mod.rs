@@ -5,11 +5,13 @@ pub mod capture;
 pub mod exchanges;
 pub mod guard;
 pub mod metrics;
+pub mod overview;
 pub mod pricing;
 pub mod problem;
 pub mod read;
 pub mod replays;
 pub mod runs;
+pub mod targets;
 pub mod usage;
 pub mod views;
 pub mod watch;
@@ -37,7 +39,9 @@ fn app(shared: Arc<Shared>) -> Router {
         .route("/api/capture", get(capture::state).put(capture::switch))
         .route("/api/live", get(capture::live))
         .route("/api/live/{id}", get(watch::one))
+        .route("/api/overview", get(overview::one))
         .route("/api/exchanges", get(exchanges::list))
+        .route("/api/exchanges/count", get(exchanges::count))
         .route("/api/exchanges/{id}", get(exchanges::one))
         .route("/api/exchanges/{id}/request", get(exchanges::request))
         .route("/api/exchanges/{id}/response", get(exchanges::response))
@@ -50,6 +54,9 @@ fn app(shared: Arc<Shared>) -> Router {
         .route("/api/sessions/{id}/labels/{*name}", delete(exchanges::unlabel_session))
         .route("/api/runs", get(runs::list))
         .route("/api/runs/{id}", get(runs::one).delete(runs::stop))
+        .route("/api/runs/{id}/pairs", get(runs::pairs))
+        .route("/api/runs/{id}/{report}", get(runs::report))
+        .route("/api/targets", get(targets::list))
         .route("/api/replays", post(replays::begin))
         .route("/api/usage", get(usage::json))
         .route("/api/usage.csv", get(usage::csv))

@@ -4,16 +4,26 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use pinhole_replay::faces::words;
+use pinhole_replay::journal::{self, Journaled};
+use pinhole_replay::report::Report;
 use serde_json::{Value, json};
 
 use crate::admin::problem::problem;
-use crate::admin::read::{Refusal, with_folder};
+use crate::admin::read::{Refusal, number, pairs as members, unknown as no_member, with_folder};
 use crate::base::id::ExchangeId;
+use crate::proxy::loopback::forms;
 use crate::proxy::runs::Running;
 use crate::proxy::state::Shared;
+use crate::report::replay::pairs as of_report;
 use crate::report::replay::runs::{self, Place};
+
+/// Limit: pairs of one answer.
+const PAIRS_MAX: i64 = 1_000;
+/// As many as nobody asks for more.
+const PAIRS: usize = 100;
 
 /// The runs, the newest first.
 pub async fn list(State(shared): State<Arc<Shared>>) -> Response {
@@ -41,14 +51,102 @@ pub async fn one(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> R
     }
     with_folder(&shared, move |folder| {
         let place = Place::of(&folder, &id).ok_or_else(|| no_id(&id))?;
-        match place.read().map_err(|error| unreadable(&error))? {
-            Some(report) => Ok(Json(report).into_response()),
-            None if place.journal().exists() => Err(Refusal::new(
-                StatusCode::CONFLICT,
-                "the run has no report yet: another process is sending it, or it was broken off and can be resumed",
-            )),
-            None => Err(unknown()),
+        Ok(Json(kept(&place)?).into_response())
+    })
+    .await
+}
+
+/// The report of a run that is over.
+fn kept(place: &Place) -> Result<Report, Refusal> {
+    match place.read().map_err(|error| unreadable(&error))? {
+        Some(report) => Ok(report),
+        None if place.journal().exists() => Err(Refusal::new(
+            StatusCode::CONFLICT,
+            "the run has no report yet: it is being sent, or it was broken off and can be resumed",
+        )),
+        None => Err(unknown()),
+    }
+}
+
+/// The same with the rows that it is of.
+fn whole(folder: &std::path::Path, id: &str) -> Result<(Report, Journaled), Refusal> {
+    let place = Place::of(folder, id).ok_or_else(|| no_id(id))?;
+    let report = kept(&place)?;
+    let journaled = journal::read(&place.journal())
+        .map_err(|error| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+    Ok((report, journaled))
+}
+
+/// The pairs of a run that is over, the biggest regressions first.
+pub async fn pairs(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Response {
+    with_folder(&shared, move |folder| {
+        let (mut sort, mut target, mut limit) = (None, None, PAIRS);
+        for (name, value) in members(&uri)? {
+            match name.as_str() {
+                "sort" if of_report::is_known(&value) => sort = Some(value),
+                "sort" => return Err(no_sort(&value)),
+                "target" => {
+                    let asked = number("target", &value, 0, i64::from(u16::MAX))?;
+                    target = u16::try_from(asked).ok();
+                }
+                "limit" => {
+                    let asked = number("limit", &value, 1, PAIRS_MAX)?;
+                    limit = usize::try_from(asked).unwrap_or(PAIRS);
+                }
+                _ => return Err(no_member(&name, "sort, target or limit")),
+            }
         }
+        let (report, journaled) = whole(&folder, &id)?;
+        let sort = sort.unwrap_or_else(|| of_report::gravest(&report).to_owned());
+        let mut pairs = of_report::sorted(&report, &journaled.rows, &sort, target);
+        let count = pairs.len();
+        pairs.truncate(limit);
+        let told = json!({ "run_id": report.run_id, "sort": sort, "count": count, "pairs": pairs });
+        Ok(Json(told).into_response())
+    })
+    .await
+}
+
+fn no_sort(value: &str) -> Refusal {
+    let names: Vec<&str> = words::metrics().collect();
+    Refusal::bad(format!(
+        "sort: `{}` is no metric; there are {} and {}",
+        value.escape_debug(),
+        names.join(", "),
+        of_report::DIFFERENCE
+    ))
+}
+
+/// The report of a run that is over as a file: `report.html`, `report.md`, `report.csv` …
+pub async fn report(
+    State(shared): State<Arc<Shared>>,
+    Path((id, name)): Path<(String, String)>,
+) -> Response {
+    with_folder(&shared, move |folder| {
+        let form = name.strip_prefix("report.").filter(|form| forms::FORMS.contains(form));
+        let Some(form) = form else {
+            let told =
+                "a run has `pairs` and its report as report.html, .md, .json, .csv, .xml and .txt";
+            return Err(Refusal::new(StatusCode::NOT_FOUND, told));
+        };
+        let (report, journaled) = whole(&folder, &id)?;
+        let findings = forms::findings(&report);
+        let mut out = Vec::new();
+        forms::write(form, (&report, &journaled, &findings), &folder, &mut out)
+            .map_err(|error| unreadable(&error))?;
+        let kind = HeaderValue::from_static(match form {
+            "html" => "text/html; charset=utf-8",
+            "md" => "text/markdown; charset=utf-8",
+            "json" => "application/json",
+            "csv" => "text/csv; charset=utf-8",
+            "xml" => "application/xml",
+            _ => "text/plain; charset=utf-8",
+        });
+        Ok(([(header::CONTENT_TYPE, kind)], out).into_response())
     })
     .await
 }

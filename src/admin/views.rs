@@ -37,7 +37,7 @@ pub async fn ready(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 /// What is wrong and does not stop traffic.
-fn warnings(shared: &Shared) -> Vec<&'static str> {
+pub(super) fn warnings(shared: &Shared) -> Vec<&'static str> {
     const FAILING: &str = "the store cannot be written: records and bodies are lost until it can; look at the log and at the disk";
     const NO_BODIES: &str = "the disk is full: records are kept and bodies are not, until there is room; it is tried again every few seconds";
     let Some(store) = shared.store() else { return Vec::new() };

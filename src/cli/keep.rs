@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::base::id::ExchangeId;
 use crate::base::secret::Secret;
 use crate::config::settings::Settings;
 use crate::exchange::level::Level;
@@ -275,6 +276,8 @@ fn head(entry: &Entry) -> Head {
         stream: known.stream,
         trace: entry.begun.trace.0,
         tags: Vec::new(),
+        run_id: entry.begun.replay.map(|replay| replay.run.bytes()),
+        replay_of: entry.begun.replay.and_then(|replay| replay.of).map(ExchangeId::bytes),
     }
 }
 

@@ -157,7 +157,7 @@ fn collect(args: &PlaybackArgs) -> Result<Collection, Exit> {
 }
 
 /// A file that is there, or a name that can be nothing else: queries have neither slashes outside of values nor endings.
-fn is_file(from: &str) -> bool {
+pub(in crate::cli) fn is_file(from: &str) -> bool {
     let named = Path::new(from);
     let endings = ["bundle", "har", "ndjson", "jsonl", "json", "flows", "cbor", "zst"];
     let ending = named.extension().and_then(|ending| ending.to_str());
@@ -217,6 +217,14 @@ fn of_file(from: &str, args: &PlaybackArgs, collection: &mut Collection) -> Resu
     let mut damaged = 0;
     let beginning = file.fill_buf().map_err(|error| unreadable(from, &error.into()))?;
     let source = Source::guess(beginning);
+    if let Some(asked) = source.filter(|source| !source.has_answers()) {
+        let told = format!(
+            "--from: `{from}` holds requests without answers ({}): there is nothing to play; `pinhole replay --from {from}` \
+             sends them",
+            asked.label()
+        );
+        return Err(refuse(&told, Exit::Usage));
+    }
     let finished = import::read(&mut file, source, &mut |found| {
         match found {
             Found::Recording(recording) => {
@@ -230,7 +238,9 @@ fn of_file(from: &str, args: &PlaybackArgs, collection: &mut Collection) -> Resu
                     tell(&format!("{from}: {place}: {reason}"));
                 }
             }
-            Found::Other => collection.leave_out("it is no exchange with a model's provider"),
+            Found::Other | Found::Lengths(..) => {
+                collection.leave_out("it is no exchange with a model's provider");
+            }
             Found::Note(note) => tell(&format!("{from}: {note}")),
         }
         left > 0

@@ -42,3 +42,13 @@ pub fn look() -> Look {
 pub fn tell(text: &str) {
     let _written = writeln!(io::stderr(), "{text}");
 }
+
+/// Whether the terminal's locale takes more than ASCII.
+pub fn is_utf8(environment: &Environment) -> bool {
+    ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| environment.get(name)).is_some_and(
+        |locale| {
+            let locale = locale.to_ascii_lowercase();
+            locale.contains("utf-8") || locale.contains("utf8")
+        },
+    )
+}

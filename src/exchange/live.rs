@@ -14,6 +14,7 @@ use crate::base::clock;
 use crate::base::id::ExchangeId;
 use crate::base::trace::TraceId;
 use crate::exchange::level::Level;
+use crate::exchange::replay::Replay;
 use crate::exchange::watch::{ASKED_US, Seen};
 use crate::neutral::kind::{Dialect, Operation};
 
@@ -124,6 +125,7 @@ pub struct Begun {
     pub trace: TraceId,
     /// The level that the client asked for by a header.
     pub asked: Option<Level>,
+    pub replay: Option<Replay>,
 }
 
 /// An exchange's place in the table; given back when it is dropped.
@@ -331,6 +333,7 @@ mod tests {
             session: None,
             trace: TraceId([1; 16]),
             asked: None,
+            replay: None,
         }
     }
 

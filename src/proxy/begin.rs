@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
+use http::header::USER_AGENT;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Uri, header};
+use http::{HeaderMap, HeaderValue, Uri};
 
 use crate::base::clock;
 use crate::base::id::ExchangeId;
@@ -29,10 +30,9 @@ pub(super) fn exchange(
     (parts, uri): (&Parts, &Uri),
     (dialect, operation): (Dialect, Operation),
 ) -> Exchange {
-    let (id, wall_us) = named();
-    let (trace, asked) = (trace(settings, &parts.headers), headers::capture(&parts.headers));
-    let (session, parent_session) = headers::session(&parts.headers);
-    let user_agent = parts.headers.get(header::USER_AGENT);
+    let ((id, wall_us), own) = (named(), &parts.headers);
+    let (trace, asked, replay) = (trace(settings, own), headers::capture(own), replays::read(own));
+    let ((session, parent_session), user_agent) = (headers::session(own), own.get(USER_AGENT));
     let begun = Begun {
         id,
         started: clock::now(),
@@ -46,6 +46,7 @@ pub(super) fn exchange(
         session: session.clone(),
         trace: trace.id,
         asked,
+        replay,
     };
     Exchange {
         id,
@@ -59,16 +60,16 @@ pub(super) fn exchange(
         operation,
         model_requested: None,
         stream: false,
-        client_request_id: text(&parts.headers, &headers::X_REQUEST_ID),
+        client_request_id: text(own, &headers::X_REQUEST_ID),
         agent: begun.agent,
         user_agent: user_agent.filter(|_| trace.sampled).and_then(headers::owned),
         session,
         session_inferred: false,
         parent_session,
         user_label: None,
-        tags: headers::tags(&parts.headers),
+        tags: headers::tags(own),
         trace,
-        replay: replays::read(&parts.headers),
+        replay,
         seat: Some(queue.live().enter(worker, begun)),
         keep: queue.keep_of(asked),
         asked,

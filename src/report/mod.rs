@@ -11,6 +11,7 @@ pub(crate) mod fixture;
 pub mod formats;
 pub mod look;
 pub mod material;
+pub mod overview;
 pub mod prose;
 pub mod replay;
 pub mod reprice;

@@ -52,6 +52,9 @@ pub struct Head {
     pub stream: bool,
     pub trace: [u8; 16],
     pub tags: Vec<(String, String)>,
+    /// What a run of replays sent stays apart from traffic also where a crash cut it.
+    pub run_id: Option<[u8; 16]>,
+    pub replay_of: Option<[u8; 16]>,
 }
 
 impl Head {
@@ -200,8 +203,8 @@ fn cut(head: Head) -> Row {
         prefix_changed_at: None,
         policy: 0,
         head_written: true,
-        run_id: None,
-        replay_of: None,
+        run_id: head.run_id,
+        replay_of: head.replay_of,
         attempts: attempts.into_iter().collect(),
     }
 }
@@ -243,6 +246,7 @@ fn attempt(provider: &str, model: Option<std::sync::Arc<str>>) -> AttemptRow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::id::ExchangeId;
     use crate::store::listing;
     use crate::store::rollup::Measure;
     use crate::store::tests::{BASE_US, count, flushed, plain, read, signed, usage, writer};
@@ -265,7 +269,32 @@ mod tests {
             stream: true,
             trace: [7; 16],
             tags: vec![("team".to_owned(), "search".to_owned())],
+            run_id: None,
+            replay_of: None,
         }
+    }
+
+    #[test]
+    fn a_replay_that_a_crash_cut_is_none_of_traffic() {
+        let folder = tempfile::tempdir().unwrap();
+        {
+            let writer = writer(&folder);
+            let replay = Head { run_id: Some([8; 16]), replay_of: Some([9; 16]), ..head(1) };
+            writer.handle().heads(vec![replay, head(2)], vec![]);
+            flushed(writer.handle());
+        }
+        assert_eq!(recover(folder.path()).unwrap(), 2);
+        let database = read(&folder);
+        let ordinary = "exchanges WHERE run_id IS NULL";
+        assert_eq!((count(&database, "exchanges"), count(&database, ordinary)), (2, 1));
+        let row = listing::by_id(&database, &[1; 16]).unwrap().unwrap();
+        let id = |byte| ExchangeId::from_bytes([byte; 16]).to_string();
+        assert_eq!((row.run_id, row.replay_of), (Some(id(8)), Some(id(9))));
+        assert_eq!(row.error_kind.as_deref(), Some(INTERRUPTED));
+        let billed: i64 = database
+            .query_row("SELECT coalesce(sum(requests), 0) FROM usage_hours", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(billed, 1, "usage counts traffic alone");
     }
 
     #[test]

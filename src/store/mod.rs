@@ -35,6 +35,7 @@ mod memory;
 pub mod pins;
 pub mod query;
 pub mod reader;
+pub mod recent;
 pub mod reprice;
 mod retention;
 mod rezone;

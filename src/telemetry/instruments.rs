@@ -221,6 +221,26 @@ impl Telemetry {
         self.generation.load(Ordering::Acquire)
     }
 
+    /// What the series of a gauge stand at, each with its label values in the order of their declaration. Only what is
+    /// set is current; what is watched is as the last scrape read it.
+    pub fn standing(&self, metric: Metric) -> Vec<(Vec<String>, f64)> {
+        let Some(Vector::Gauge(vector)) = self.vectors.get(metric as usize) else {
+            debug_assert!(false, "{metric:?} is not set");
+            return Vec::new();
+        };
+        let labels = metric.declaration().labels;
+        let mut standing = Vec::new();
+        for series in vector.collect().iter().flat_map(|family| family.get_metric()) {
+            let value = |label: &str| {
+                let pair = series.get_label().iter().find(|pair| pair.name() == label);
+                pair.map(|pair| pair.value().to_owned()).unwrap_or_default()
+            };
+            let values = labels.iter().map(|label| value(label)).collect();
+            standing.push((values, series.get_gauge().get_value()));
+        }
+        standing
+    }
+
     fn remove(&self, metric: Metric, values: &[&str]) {
         if let Some(Vector::Gauge(vector)) = self.vectors.get(metric as usize)
             && vector.remove_label_values(values).is_ok()

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::store::query::sessions::Session;
 use crate::store::stored::{Listed, Stored};
-use crate::tui::screens::Screen;
+use crate::tui::screen::Screen;
 
 /// Who asked, and for what part of the screen. A newer question in a lane makes the older one's answer void.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,6 +43,10 @@ pub enum Want {
     Get {
         path: String,
     },
+    /// What is no JSON: a path below `/api`, as it comes.
+    Text {
+        path: String,
+    },
     /// What changes something: method, path, body.
     Do {
         method: Method,
@@ -68,6 +72,7 @@ pub enum Answer {
     Sessions { rows: Vec<Session>, next: Option<i64> },
     Exchange(Box<Stored>),
     Json(Value),
+    Text(String),
     Done,
 }
 

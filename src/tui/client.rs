@@ -10,7 +10,7 @@ use crate::report::exchange_json::read;
 use crate::tui::ask::{Answer, Method, Part, Result, Trouble, Want, escaped};
 
 /// Limit: how long a question may take. A search without an index reads many bodies.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 const CONNECT: Duration = Duration::from_secs(3);
 
 /// A gateway's operations port, with the key that opens it.
@@ -45,11 +45,14 @@ impl Client {
             Some(body) => builder.json(body),
             None => builder,
         };
-        let value = self.send(builder)?;
-        understood(want, value)
+        let bytes = self.send(builder)?;
+        if matches!(want, Want::Text { .. }) {
+            return Ok(Answer::Text(String::from_utf8_lossy(&bytes).into_owned()));
+        }
+        understood(want, self.json(&bytes)?)
     }
 
-    fn send(&self, builder: RequestBuilder) -> Result<Value> {
+    fn send(&self, builder: RequestBuilder) -> Result<Vec<u8>> {
         let builder = match &self.key {
             Some(key) => builder.bearer_auth(key),
             None => builder,
@@ -60,10 +63,14 @@ impl Client {
         if !status.is_success() {
             return Err(refused(status, &bytes));
         }
+        Ok(bytes.to_vec())
+    }
+
+    fn json(&self, bytes: &[u8]) -> Result<Value> {
         if bytes.is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_slice(&bytes).map_err(|error| {
+        serde_json::from_slice(bytes).map_err(|error| {
             Trouble::Odd(format!(
                 "{} answers no JSON: {error}; is it a Pinhole's operations port?",
                 self.base
@@ -96,7 +103,7 @@ fn request(want: &Want) -> (Option<Method>, String, Option<&Value>) {
             (None, list("sessions", filter, *part, *limit), None)
         }
         Want::Exchange { id } => (None, format!("/api/exchanges/{id}"), None),
-        Want::Get { path } => (None, format!("/api/{path}"), None),
+        Want::Get { path } | Want::Text { path } => (None, format!("/api/{path}"), None),
         Want::Do { method, path, body } => (Some(*method), format!("/api/{path}"), body.as_ref()),
         Want::Health => (None, "/health".to_owned(), None),
     }
@@ -128,9 +135,10 @@ fn understood(want: &Want, mut value: Value) -> Result<Answer> {
             Ok(Answer::Sessions { rows: rows.map_err(|error| odd(error.to_string()))?, next })
         }
         Want::Exchange { .. } => Ok(Answer::Exchange(Box::new(read::stored(value).map_err(odd)?))),
-        Want::Get { .. } | Want::Health => Ok(Answer::Json(value)),
         Want::Do { .. } if value.is_null() => Ok(Answer::Done),
-        Want::Do { .. } => Ok(Answer::Json(value)),
+        Want::Get { .. } | Want::Text { .. } | Want::Health | Want::Do { .. } => {
+            Ok(Answer::Json(value))
+        }
     }
 }
 

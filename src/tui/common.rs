@@ -9,7 +9,7 @@ use crate::report::look::{Look, Tone};
 use crate::tui::ask::{Answer, Lane, Result, Want};
 use crate::tui::keys::{Action, Scope};
 use crate::tui::parts::popup::Popup;
-use crate::tui::screens::Screen;
+use crate::tui::screen::Screen;
 use crate::tui::theme::Theme;
 
 /// How long a word at the foot stays.
@@ -46,6 +46,8 @@ pub struct Prefs {
     pub views: Vec<(String, String)>,
     /// Columns of the list of exchanges; empty: those of the house.
     pub columns: Vec<String>,
+    /// Queries that were asked, the newest last.
+    pub history: Vec<String>,
 }
 
 /// Where to go after a key was handled.

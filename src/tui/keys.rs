@@ -2,7 +2,7 @@
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use crate::tui::screens::Screen;
+use crate::tui::screen::Screen;
 
 /// Everything a key, the palette or a menu can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,6 +31,8 @@ pub enum Action {
     Mark,
     Diff,
     DiffTurns,
+    NextTurn,
+    PreviousTurn,
     Replay,
     Diagnose,
     Copy,
@@ -44,7 +46,10 @@ pub enum Action {
     Pin,
     Label,
     Capture,
+    Window,
     Stop,
+    Add,
+    Send,
     Suspend,
     Screen(Screen),
 }
@@ -57,7 +62,13 @@ pub enum Scope {
     List,
     /// Text that scrolls.
     Pager,
+    /// Several lists beside each other.
+    Panes,
     On(Screen),
+    /// The replay screen's list of runs, its form, and a run on its way; `On(Replay)` is the comparison.
+    Runs,
+    Form,
+    Watch,
 }
 
 /// One line of the key map.
@@ -83,12 +94,12 @@ const fn binding(
 }
 
 use Action as A;
-use Scope::{Everywhere, List, On, Pager};
+use Scope::{Everywhere, List, On, Pager, Panes};
 use Screen as S;
 
 /// The key map. Keys that a terminal sends as others (ctrl-m, ctrl-j, ctrl-i, ctrl-h) are not in it, nor tmux's ctrl-b.
 pub const KEYS: &[Binding] = &[
-    binding(A::Open, &["enter"], &[List], "open", "open what is selected"),
+    binding(A::Open, &["enter"], &[List, Panes], "open", "open what is selected"),
     binding(
         A::Fold,
         &["enter", "space"],
@@ -98,6 +109,7 @@ pub const KEYS: &[Binding] = &[
     ),
     binding(A::Filter, &["/"], &[List], "filter", "filter the list"),
     binding(A::Filter, &["/"], &[Pager], "search", "search the text"),
+    binding(A::NextTab, &["tab"], &[Panes], "next pane", "the next list of the screen"),
     binding(A::NextTab, &["tab"], &[Everywhere], "", "next tab or pane"),
     binding(A::PreviousTab, &["backtab"], &[Everywhere], "", "previous tab or pane"),
     binding(
@@ -169,7 +181,46 @@ pub const KEYS: &[Binding] = &[
     ),
     binding(A::NextAttempt, &["]"], &[On(S::Exchange)], "", "legs of the next attempt"),
     binding(A::PreviousAttempt, &["["], &[On(S::Exchange)], "", "legs of the attempt before"),
-    binding(A::Stop, &["x"], &[On(S::Replay)], "stop", "stop the run"),
+    binding(
+        A::Window,
+        &["w"],
+        &[On(S::Overview), On(S::Tools)],
+        "window",
+        "another stretch of time: 15 minutes to 7 days",
+    ),
+    binding(A::NextTurn, &["]"], &[On(S::Diff)], "next turn", "the next turn against this one"),
+    binding(
+        A::PreviousTurn,
+        &["["],
+        &[On(S::Diff)],
+        "turn before",
+        "this turn's left side against its own turn before",
+    ),
+    binding(
+        A::Stop,
+        &["x"],
+        &[Scope::Runs, Scope::Watch],
+        "stop",
+        "stop the run that is being sent",
+    ),
+    binding(
+        A::Replay,
+        &["r"],
+        &[Scope::Runs, Scope::Watch, On(S::Replay)],
+        "replay",
+        "a replay of other recordings, or of these to other targets",
+    ),
+    binding(A::Mark, &["space"], &[Scope::Form], "choose", "choose a target, or change a setting"),
+    binding(A::Open, &["enter"], &[Scope::Form], "change", "change what is selected"),
+    binding(A::Filter, &["/"], &[Scope::Form], "filter", "find a target in the catalogue"),
+    binding(
+        A::Add,
+        &["a"],
+        &[Scope::Form],
+        "write",
+        "write a target: provider/model?temperature=0",
+    ),
+    binding(A::Send, &["S"], &[Scope::Form], "send", "send it, once its cost was agreed to"),
     binding(A::FoldAll, &["z"], &[Pager], "", "fold or unfold everything"),
     binding(A::NextHit, &["n"], &[Pager, List], "", "next hit"),
     binding(A::PreviousHit, &["N"], &[Pager, List], "", "previous hit"),

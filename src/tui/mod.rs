@@ -18,6 +18,7 @@ pub mod common;
 pub mod keys;
 pub mod parts;
 pub mod run;
+pub mod screen;
 pub mod screens;
 pub mod state;
 pub mod terminal;

@@ -2,12 +2,13 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::base::clock;
 use crate::tui::ask::{Answer, Lane, Result as Told, Trouble, Want};
@@ -51,15 +52,19 @@ pub fn run(start: Start) -> io::Result<()> {
     let jobs = workers(&start.asker, &messages);
     let began = clock::now();
     let mut screen = Screen::take()?;
+    heed_signals(messages.clone());
     read_input(messages);
     let size = screen.terminal.size()?;
     let Start { theme, source, prefs, prefs_file, .. } = start;
     let (mut state, effects) = State::new((size.width, size.height), theme, source, prefs);
-    let mut outside = Outside { jobs, prefs_file, ended: false };
+    let mut outside = Outside { jobs, prefs_file, resumed: false, ended: false };
     outside.perform(effects, &mut state, &mut screen)?;
     let (mut drawn, mut dirty) = (None::<Instant>, true);
     let mut ticked = began;
     while !outside.ended {
+        if !terminal::is_taken() {
+            return Err(io::Error::other("a part of the program panicked; what it said is above"));
+        }
         if dirty && drawn.is_none_or(|at| at.elapsed() >= FRAME) {
             screen.draw(|frame| state.view(frame))?;
             (drawn, dirty) = (Some(clock::now()), false);
@@ -80,6 +85,13 @@ pub fn run(start: Start) -> io::Result<()> {
             outside.perform(effects, &mut state, &mut screen)?;
             pending = inbox.try_recv().ok();
         }
+        // After a suspension the window may be another, and nobody told.
+        if std::mem::take(&mut outside.resumed) {
+            let size = screen.terminal.size()?;
+            let (effects, _) = state.update(Msg::Size(size.width, size.height));
+            dirty = true;
+            outside.perform(effects, &mut state, &mut screen)?;
+        }
         if ticked.elapsed() >= TICK {
             ticked = clock::now();
             let now_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -93,10 +105,7 @@ pub fn run(start: Start) -> io::Result<()> {
 }
 
 fn next(inbox: &Receiver<Msg>, wait: Duration) -> Option<Msg> {
-    match inbox.recv_timeout(wait) {
-        Ok(msg) => Some(msg),
-        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-    }
+    inbox.recv_timeout(wait).ok()
 }
 
 /// Threads that ask and wait.
@@ -122,6 +131,31 @@ fn workers(asker: &Asker, messages: &SyncSender<Msg>) -> SyncSender<Job> {
     jobs
 }
 
+/// Whoever asks the process to end gets the terminal back as it was. Ctrl-c is a key here, and a signal only from elsewhere.
+fn heed_signals(messages: SyncSender<Msg>) {
+    let wait = move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+            return;
+        };
+        let told = runtime.block_on(async {
+            let kinds = [SignalKind::terminate(), SignalKind::hangup(), SignalKind::interrupt()];
+            let [Ok(mut terminate), Ok(mut hangup), Ok(mut interrupt)] = kinds.map(signal) else {
+                return None;
+            };
+            tokio::select! {
+                got = terminate.recv() => got,
+                got = hangup.recv() => got,
+                got = interrupt.recv() => got,
+            }
+        });
+        if told.is_some() {
+            let _told = messages.send(Msg::End);
+        }
+    };
+    // Without the thread signals end the process as they end any other.
+    let _started = thread::Builder::new().name("signals".to_owned()).spawn(wait);
+}
+
 /// Keys and sizes as messages, from a thread that ends with the process.
 fn read_input(messages: SyncSender<Msg>) {
     let read = move || {
@@ -136,6 +170,8 @@ fn read_input(messages: SyncSender<Msg>) {
                 return;
             }
         }
+        // The terminal is gone; there is nobody to show anything to.
+        let _told = messages.send(Msg::End);
     };
     let _started = thread::Builder::new().name("keys".to_owned()).spawn(read);
 }
@@ -144,6 +180,8 @@ fn read_input(messages: SyncSender<Msg>) {
 struct Outside {
     jobs: SyncSender<Job>,
     prefs_file: Option<PathBuf>,
+    /// It was suspended, and goes on.
+    resumed: bool,
     ended: bool,
 }
 
@@ -187,7 +225,10 @@ impl Outside {
                         effects.extend(state.update(Msg::Wrote(Err(told))).0);
                     }
                 }
-                Effect::Suspend => suspend(screen)?,
+                Effect::Suspend => {
+                    suspend(screen)?;
+                    self.resumed = true;
+                }
                 Effect::Quit => self.ended = true,
             }
         }

@@ -34,6 +34,8 @@ pub enum Msg {
     },
     /// A file was written, or not.
     Wrote(std::result::Result<String, String>),
+    /// A signal, or the terminal is gone.
+    End,
 }
 
 /// The whole state of the program.
@@ -87,6 +89,10 @@ impl State {
             Msg::Wrote(Err(error)) => {
                 self.common.say(Tone::Bad, error);
                 true
+            }
+            Msg::End => {
+                self.common.effects.push(Effect::Quit);
+                false
             }
         };
         self.travel();
@@ -149,8 +155,9 @@ impl State {
             Action::Screen(screen) => self.common.go.push(Go::Screen(screen)),
             Action::Help => self.common.go.push(Go::Screen(Screen::Help)),
             Action::Palette => self.common.popup = Some(popup::palette(&self.scopes())),
-            Action::Back | Action::Left if self.stack.len() > 1 => self.common.go.push(Go::Back),
-            Action::Quit if self.stack.len() > 1 => self.common.go.push(Go::Back),
+            Action::Back | Action::Left | Action::Quit if self.stack.len() > 1 => {
+                self.common.go.push(Go::Back);
+            }
             Action::Quit => self.common.effects.push(Effect::Quit),
             Action::Suspend => self.common.effects.push(Effect::Suspend),
             Action::Refresh => {
@@ -189,6 +196,13 @@ impl State {
                     let screen = self.screen();
                     self.screens.scene_mut(screen).resized(&mut self.common);
                     continue;
+                }
+                // Help is looked at from where it is wanted, and left for there.
+                Go::Screen(Screen::Help) => {
+                    if self.stack.last() != Some(&Screen::Help) {
+                        screens.help.from = self.stack.last().copied();
+                    }
+                    Screen::Help
                 }
                 Go::Screen(screen) => {
                     // A number goes there from the overview, whatever was open.
@@ -352,16 +366,24 @@ impl State {
                 .collect(),
         };
         let mut spans = vec![Span::raw(" ")];
-        let mut taken = 1;
-        for (key, words) in shown {
-            let cost = key.len() + words.len() + 3;
-            if taken + cost > usize::from(width) {
-                break;
-            }
-            taken += cost;
+        for (key, words) in fitting(shown, usize::from(width)) {
             spans.push(Span::styled(key.to_owned(), theme.key()));
             spans.push(Span::raw(format!(" {words}  ")));
         }
         Line::from(spans)
     }
+}
+
+/// As many as the width takes; the last ones, help and the way out, are always among them.
+fn fitting<'a>(mut hints: Vec<(&'a str, &'a str)>, width: usize) -> Vec<(&'a str, &'a str)> {
+    let wide = |(key, words): &(&str, &str)| key.len() + words.len() + 3;
+    let last = hints.split_off(hints.len().saturating_sub(3));
+    let mut left = width.saturating_sub(1 + last.iter().map(wide).sum::<usize>());
+    hints.retain(|hint| {
+        let fits = wide(hint) <= left;
+        left = if fits { left - wide(hint) } else { 0 };
+        fits
+    });
+    hints.extend(last);
+    hints
 }

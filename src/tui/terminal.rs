@@ -7,7 +7,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
-use ratatui::crossterm::cursor::Show;
+use ratatui::buffer::Buffer;
+use ratatui::crossterm::cursor::{Hide, Show};
 use ratatui::crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use ratatui::crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
@@ -23,6 +24,8 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 /// The terminal, ours until dropped.
 pub struct Screen {
     pub terminal: Terminal<CrosstermBackend<io::Stdout>>,
+    /// What is on it now.
+    shown: Option<Buffer>,
 }
 
 impl Screen {
@@ -33,21 +36,32 @@ impl Screen {
             give_back();
             before(panic);
         }));
-        let screen = Self { terminal: Terminal::new(CrosstermBackend::new(io::stdout()))? };
+        let terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+        let screen = Self { terminal, shown: None };
         claim()?;
         Ok(screen)
     }
 
-    /// Draws one picture, shown at once or not at all.
+    /// Draws one picture, shown at once or not at all. One that is there already costs the terminal nothing.
     pub fn draw(&mut self, view: impl FnOnce(&mut ratatui::Frame<'_>)) -> io::Result<()> {
+        self.terminal.autoresize()?;
+        view(&mut self.terminal.get_frame());
+        let picture = self.terminal.current_buffer_mut();
+        if self.shown.as_ref() == Some(&*picture) {
+            picture.reset();
+            return Ok(());
+        }
+        self.shown = Some(picture.clone());
         queue!(io::stdout(), BeginSynchronizedUpdate)?;
-        self.terminal.draw(view)?;
+        self.terminal.flush()?;
+        self.terminal.swap_buffers();
         execute!(io::stdout(), EndSynchronizedUpdate)
     }
 
     /// Takes it again after a suspension, and draws everything anew.
     pub fn retake(&mut self) -> io::Result<()> {
         claim()?;
+        self.shown = None;
         self.terminal.clear()
     }
 }
@@ -61,7 +75,7 @@ impl Drop for Screen {
 fn claim() -> io::Result<()> {
     enable_raw_mode()?;
     TAKEN.store(true, Ordering::SeqCst);
-    execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste)
+    execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, Hide)
 }
 
 /// As it was before, if it is ours. Nothing can be done where that fails.
@@ -70,6 +84,11 @@ pub fn give_back() {
         let _left = execute!(io::stdout(), DisableBracketedPaste, LeaveAlternateScreen, Show);
         let _cooked = disable_raw_mode();
     }
+}
+
+/// Whether it is ours: a panic in any thread gives it back.
+pub fn is_taken() -> bool {
+    TAKEN.load(Ordering::SeqCst)
 }
 
 /// Text into the clipboard of the terminal's own side, also over ssh: OSC 52.

@@ -378,7 +378,7 @@ def draw(prometheus, start, end, folder, providers=()):
         canvas.text(16, 22, board["title"], 13, TEXT)
         canvas.text(WIDTH - 16, 22, f"Last {round((end - start) / 60)} minutes", 9, DIM, ha="right")
         x = 16
-        for variable in board["templating"]["list"]:
+        for variable in [shown for shown in board["templating"]["list"] if not shown["hide"]]:
             value = values.get(variable["name"], "All")
             canvas.frame(x, 42, 26 + 6.6 * len(variable["label"] + value), 24)
             canvas.text(x + 8, 54, variable["label"], 8, NAMED["light-blue"])

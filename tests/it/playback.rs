@@ -274,6 +274,63 @@ async fn agents_side_by_side_get_their_own_sessions_answers() {
 }
 
 #[tokio::test]
+async fn answers_to_one_question_come_in_the_order_of_the_asking() {
+    let request = chat("m", "go on");
+    let recorded = |id: &str, started_at_us: i64| {
+        let words = format!("data: {id}\n\n");
+        let one = stream(id, Some("s"), &request, &[&words], 10);
+        Recording { started_at_us, ..one }
+    };
+    // As a store has them: the first that was asked took longest.
+    let ended = [recorded("second", 2_000), recorded("third", 3_000), recorded("first", 1_000)];
+    let playing = play(&ended, After::Fail, at_once());
+    for id in ["first", "second", "third"] {
+        let got = raw::send(playing.addr(), &ask(&request).header("x-session-id", "s")).await;
+        assert_eq!(got.text(), format!("data: {id}\n\n"));
+    }
+}
+
+#[tokio::test]
+async fn a_client_gets_what_the_client_got_and_a_gateway_what_it_got() {
+    let (asked, sent) = (chat("m", "hello"), chat("m-2026", "hello"));
+    let mut own = stream("own", None, &asked, &STREAM, 10);
+    own.attempts[0].request.body = Body::of(sent.clone().into_bytes());
+    // The gateway kept back an event that the client had not asked for.
+    let got = [STREAM[0], STREAM[3]].concat();
+    own.response.body = Body::of(got.clone().into_bytes());
+    own.response.headers = Some(vec![("content-type".to_owned(), "text/event-stream".to_owned())]);
+    own.frames = vec![(30_000, STREAM[0].len() as u32), (90_000, STREAM[3].len() as u32)];
+    // One that hung up got the beginning of what the provider said.
+    let mut cut = stream("cut", None, &chat("m", "cut"), &STREAM, 10);
+    cut.response.body = Body::of(STREAM[0].as_bytes().to_vec());
+    // A failed try before it is not for the client's eyes.
+    let mut tried = stream("tried", None, &chat("m", "tried"), &STREAM[..2], 10);
+    let mut failed = tried.attempts[0].clone();
+    (failed.status, failed.response.body) = (Some(529), Body::of(b"{}".to_vec()));
+    tried.attempts.insert(0, failed);
+    let recordings = [own, cut, tried];
+    let playing = play(&recordings, After::Last, at_once());
+    for (body, expected) in [
+        (&asked, got.as_str()),
+        (&sent, &STREAM.concat()),
+        (&chat("m", "cut"), &STREAM.concat()),
+        (&chat("m", "tried"), &STREAM[..2].concat()),
+    ] {
+        let got = raw::send(playing.addr(), &ask(body)).await;
+        assert_eq!((got.status, got.text().as_str()), (200, expected), "{body}");
+    }
+    let timed = play(&recordings, After::Last, Options::default());
+    let zero = clock::now();
+    let mut connection = raw::connect(timed.addr()).await;
+    connection.send(&ask(&asked)).await;
+    connection.read_head().await.expect("a head");
+    let head = zero.elapsed();
+    assert!(head >= Duration::from_millis(30) && head < Duration::from_millis(85), "{head:?}");
+    let whole = raw::send(timed.addr(), &ask(&asked)).await;
+    assert_eq!(whole.text(), got);
+}
+
+#[tokio::test]
 async fn a_miss_is_an_error_of_the_callers_dialect_with_what_differs() {
     let recorded = chat("gpt-5-2025-08-07", "what is a pinhole camera made of");
     let playing = play(&[stream("rec-1", None, &recorded, &STREAM, 10)], After::Last, at_once());

@@ -446,12 +446,17 @@ fn what_cannot_be_sent_is_told_before_anything_is() {
     let folder = with_bundle(&[("a", &one.url())], &quick(2, 1));
     let place = folder.path();
     let narrow = format!(
-        "{}[providers.narrow]\nbaseurl = \"{}\"\napikey = \"sk\"\nmodels = [\"narrow-1\"]\n\
-         compatibility = {{ openai_chat = true }}\n",
+        "{1}[providers.narrow]\nbaseurl = \"{0}\"\napikey = \"sk\"\nmodels = [\"narrow-1\"]\n\
+         compatibility = {{ openai_chat = true }}\n\
+         [providers.keyless]\ntype = \"openai-compatible\"\nbaseurl = \"{0}\"\napikey = \"env:NO_SUCH_KEY\"\n\
+         models = [\"keyless-1\"]\n\
+         compatibility = {{ openai_chat = true, openai_responses = true, anthropic_messages = true, \
+         gemini_generate_content = true }}\n",
+        one.url(),
         std::fs::read_to_string(place.join("pinhole.toml")).expect("the configuration"),
-        one.url()
     );
     write(place, &narrow);
+    std::fs::create_dir_all(place.join("data")).expect("a folder");
     let whole = std::fs::read(place.join("calls.bundle")).expect("the bundle");
     std::fs::write(place.join("cut.bundle"), &whole[..40]).expect("a file");
     std::fs::write(place.join("noise.bundle"), "this is none").expect("a file");
@@ -464,10 +469,17 @@ fn what_cannot_be_sent_is_told_before_anything_is() {
         (&["--from", "calls.bundle", "--to", "fake/b"], &["fake/b", "fake/a"]),
         (&["--from", "calls.bundle", "--to", "narrow-1"], &["narrow-1"]),
         (&["--from", "calls.bundle", "--to", "narrow-1", "--max-cost", "$1"], &["narrow-1"]),
+        (&["--from", "calls.bundle", "--to", "keyless-1"], &["has no key", "export NO_SUCH_KEY"]),
+        (&["--from", "missing.bundle", "--to", "fake/a"], &["there is no file `missing.bundle`"]),
+        (&["--from", "data", "--to", "fake/a"], &["`data` is a folder"]),
         (&["--from", "noise.bundle", "--to", "fake/a"], &["noise.bundle"]),
         (&["--from", "future.bundle", "--to", "fake/a"], &["version 99", "use a newer one"]),
         (&["--from", "cut.bundle", "--to", "fake/a"], &["cut.bundle"]),
         (&["--from", "calls.bundle", "--to", "fake/a", "--pace", "brisk"], &["brisk"]),
+        (
+            &["--from", "calls.bundle", "--to", "fake/a", "--report", "no/such/r.html"],
+            &["no folder", "no/such"],
+        ),
         (&["--from", "calls.bundle", "--to", "fake/a", "--fail-if", "ttft >"], &["--fail-if"]),
     ] {
         refused(place, arguments, 2, words);
@@ -519,6 +531,7 @@ fn redacted_and_shed_captures_are_left_out_and_counted() {
 fn a_target_that_is_down_or_talks_nonsense_is_counted_and_the_run_survives() {
     let good = simulator(QUICK);
     let page = simulator("[default.error]\nstatus = 200\nbody = \"<html>welcome</html>\"\n");
+    let hollow = simulator("[default.error]\nstatus = 200\nbody = \"{}\"\n");
     let broken = simulator("[default]\noutput_tokens = 6\n[default.fault]\nmalformed_after = 1\n");
     let cut = simulator("[default]\noutput_tokens = 6\n[default.fault]\ncut_after = 1\n");
     // Bound and not listening: refused, and nobody else can have the port.
@@ -532,6 +545,7 @@ fn a_target_that_is_down_or_talks_nonsense_is_counted_and_the_run_survives() {
             ("page", &page.url()),
             ("broken", &broken.url()),
             ("cut", &cut.url()),
+            ("hollow", &hollow.url()),
         ],
         &quick(4, 1),
     );
@@ -548,12 +562,15 @@ fn a_target_that_is_down_or_talks_nonsense_is_counted_and_the_run_survives() {
         "fake/broken",
         "--to",
         "fake/cut",
+        "--to",
+        "fake/hollow",
         "--concurrency",
         "4",
     ];
     let (told, _) = report(folder.path(), &arguments, 0);
     assert_eq!((told.ended.as_str(), target(&told, 0).errors), ("whole", 0));
-    for (number, kind) in [(1, "upstream_unreachable"), (2, "invalid_answer"), (4, "loopback_cut")]
+    for (number, kind) in
+        [(1, "upstream_unreachable"), (2, "invalid_answer"), (4, "loopback_cut"), (5, "no_answer")]
     {
         let bad = target(&told, number);
         assert_eq!((bad.n, bad.errors), (4, 4), "{}: {:?}", bad.target, bad.errors_by_kind);
@@ -562,11 +579,7 @@ fn a_target_that_is_down_or_talks_nonsense_is_counted_and_the_run_survives() {
         assert_eq!(answers.only_baseline_good, 4, "{answers:?}");
     }
     assert_eq!(target(&told, 3).n, 4);
-    assert_eq!(
-        journal(folder.path(), &told.run_id).rows.len(),
-        4 * 6,
-        "five targets, one captured"
-    );
+    assert_eq!(journal(folder.path(), &told.run_id).rows.len(), 4 * 7, "six targets, one captured");
 }
 
 #[test]
@@ -694,4 +707,125 @@ fn priced(place: &Path) {
         "{{\"version\": \"1\", \"date\": \"2026-11-20\", \"bases\": {{\"made-up\": {{\"models\": {{{models}}}}}}}}}"
     );
     std::fs::write(place.join("prices.json"), list).expect("a price list");
+}
+
+// ---------------------------------------------------------------------------------------------- requests without answers
+
+fn lines(place: &Path, name: &str, lines: &[Value]) {
+    let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+    std::fs::write(place.join(name), lines.join("\n")).expect("a file");
+}
+
+/// What the simulator was sent, in order.
+fn bodies(seen: &Handle) -> Vec<Value> {
+    let all = seen.requests();
+    all.iter().map(|one| serde_json::from_slice(&one.body).expect("JSON")).collect()
+}
+
+#[test]
+fn a_batch_is_sent_at_a_pace_of_its_own_and_compared_between_targets() {
+    let (one, other) = (simulator(QUICK), simulator(QUICK));
+    let folder = folder(&[("a", &one.url()), ("b", &other.url())]);
+    let place = folder.path();
+    let asked = |n: u32| {
+        json!({"custom_id": format!("task-{n}"), "method": "POST", "url": "/v1/chat/completions",
+            "body": {"model": "gpt-5", "messages": [{"role": "user", "content": format!("say {n}")}]}})
+    };
+    let mut all: Vec<Value> = (0..3).map(asked).collect();
+    all.push(json!({"custom_id": "bad", "method": "POST", "url": "/v1/files", "body": {}}));
+    lines(place, "tasks.jsonl", &all);
+    let base = ["--from", "tasks.jsonl", "--to", "fake/a"];
+    refused(place, &base, 2, &["do not say when they were sent", "--pace one-by-one"]);
+    let paced = [&base[..], &["--pace", "one-by-one"]].concat();
+    let (alone, talk) = report(place, &paced, 0);
+    assert!(talk.contains("tasks.jsonl: line 4: its url, `/v1/files`"), "{talk}");
+    assert!(talk.contains("requests without answers"), "{talk}");
+    assert_eq!((alone.baseline.as_str(), alone.recordings), ("none", 3));
+    assert_eq!(alone.left_out, BTreeMap::from([("damaged".to_owned(), 1)]));
+    assert!(alone.notes.iter().any(|note| note.contains("name a second target")), "{alone:?}");
+    assert_eq!((alone.targets.len(), target(&alone, 0).n, target(&alone, 0).errors), (1, 3, 0));
+    assert!(target(&alone, 0).comparisons.is_empty() && target(&alone, 0).answers.is_none());
+    assert_eq!(bodies(&one)[0]["messages"][0]["content"], "say 0");
+
+    let (both, _) = report(place, &[&paced[..], &["--to", "fake/b"]].concat(), 0);
+    assert_eq!((both.baseline.as_str(), both.interleaved), ("fake/a", true));
+    assert_eq!(comparison(target(&both, 1), "e2e").n, 3);
+    let ids: Vec<String> =
+        journal(place, &both.run_id).rows.into_iter().map(|row| row.of).collect();
+    assert!(ids.iter().all(|id| id.starts_with("task-")), "{ids:?}");
+    let own = format!("run:{}", both.run_id);
+    assert_eq!(rows(place, &["captures", "ls", "--json", "--where", &own]).len(), 6);
+    assert_eq!(rows(place, &["captures", "ls", "--json"]).len(), 0, "kept apart from traffic");
+}
+
+#[test]
+fn raw_payloads_are_sent_as_they_are_to_the_endpoint_they_are_for() {
+    let one = simulator(QUICK);
+    let folder = folder(&[("a", &one.url())]);
+    let place = folder.path();
+    let payloads = [
+        json!({"model": "x", "messages": [{"role": "user", "content": "chat"}], "max_tokens": 9}),
+        json!({"model": "x", "system": "s", "messages": [{"role": "user", "content": "m"}], "max_tokens": 9}),
+        json!({"model": "x", "input": "respond"}),
+        json!({"contents": [{"role": "user", "parts": [{"text": "generate"}]}]}),
+    ];
+    lines(place, "payloads.jsonl", &payloads);
+    let arguments = ["--from", "payloads.jsonl", "--to", "fake/a", "--pace", "one-by-one"];
+    let (told, _) = report(place, &arguments, 0);
+    assert_eq!((target(&told, 0).n, target(&told, 0).errors), (4, 0), "{told:?}");
+    let paths: Vec<String> = one.requests().iter().map(|seen| seen.uri.to_string()).collect();
+    for (path, end) in
+        paths.iter().zip(["/chat/completions", "/messages", "/responses", ":generateContent"])
+    {
+        assert!(path.ends_with(end), "{path} {end}");
+    }
+    let mut first = payloads[0].clone();
+    first["model"] = json!("fake/a");
+    assert_eq!(bodies(&one)[0], first);
+    for command in
+        [&["captures", "import", "payloads.jsonl"][..], &["playback", "--from", "payloads.jsonl"]]
+    {
+        let output = pinhole(place, command).output().expect("the program");
+        let talk = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{talk}");
+        assert!(talk.contains("requests without answers (raw-payload)"), "{talk}");
+        assert!(talk.contains("pinhole replay --from payloads.jsonl"), "{talk}");
+    }
+}
+
+#[test]
+fn a_trace_of_lengths_keeps_its_times_its_lengths_and_what_its_prompts_share() {
+    let one = simulator(QUICK);
+    let folder = folder(&[("a", &one.url())]);
+    let place = folder.path();
+    let traced = |at: u32, input: u32, ids: &[u32]| json!({"timestamp": at, "input_length": input, "output_length": 6, "hash_ids": ids});
+    let all =
+        [traced(0, 1_000, &[0, 1]), traced(200, 1_200, &[0, 1, 2]), traced(400, 700, &[0, 3])];
+    lines(place, "trace.jsonl", &all);
+    let arguments = ["--from", "trace.jsonl", "--to", "fake/a"];
+    let dry = replay(place, &[&arguments[..], &["--dry-run"]].concat());
+    let out = text(&dry.stdout);
+    assert!(out.contains("3 requests, 2,900 tokens in, 18 out"), "{out}{}", text(&dry.stderr));
+    let (told, _) = report(place, &arguments, 0);
+    assert_eq!((target(&told, 0).n, target(&told, 0).errors), (3, 0), "{told:?}");
+    let mut sent = journal(place, &told.run_id).rows;
+    sent.sort_by_key(|row| row.pair);
+    let due: Vec<u64> = sent.iter().map(|row| row.intended_us - sent[0].intended_us).collect();
+    assert_eq!(due, [0, 200_000, 400_000]);
+    assert_eq!(sent[1].of, "line-2");
+    let words: Vec<Vec<String>> = bodies(&one)
+        .iter()
+        .map(|body| {
+            assert_eq!(
+                (&body["max_completion_tokens"], &body["stream"]),
+                (&json!(6), &json!(true))
+            );
+            let said = body["messages"][0]["content"].as_str().expect("words");
+            said.split_whitespace().map(str::to_owned).collect()
+        })
+        .collect();
+    assert_eq!(words.iter().map(Vec::len).collect::<Vec<_>>(), [1_000, 1_200, 700]);
+    assert_eq!(words[0], words[1][..1_000]);
+    assert_eq!(words[0][..512], words[2][..512]);
+    assert_ne!(words[0][512..600], words[2][512..600]);
 }

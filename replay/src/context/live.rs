@@ -16,7 +16,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{BRANCH_STOPPED, Dialect, fault};
-use crate::outcome::{Answer, Call, Outcome};
+use crate::outcome::{Answer, Call, Outcome, Seal};
 use crate::recording::Fault;
 
 /// What had been said when an answer was asked for.
@@ -307,6 +307,7 @@ fn said(
     recorded: &[Value],
 ) -> Result<Vec<Value>, Fault> {
     let calls = || answer.calls.iter().zip(ids);
+    let before = |number: usize| sealed(answer, Seal::Before(number));
     let text = Some(answer.text.as_str()).filter(|text| !text.is_empty());
     Ok(match dialect {
         Dialect::Chat => {
@@ -325,43 +326,71 @@ fn said(
                 let content = json!([{"type": "output_text", "text": text}]);
                 json!({"type": "message", "role": "assistant", "content": content})
             };
-            let calls = calls().map(|(call, id)| {
-                json!({"type": "function_call", "call_id": id, "name": call.name, "arguments": call.arguments})
-            });
-            text.map(message).into_iter().chain(calls).collect()
+            let mut items: Vec<Value> = before(0).chain(text.map(message)).collect();
+            for (number, (call, id)) in (1..).zip(calls()) {
+                items.push(json!({"type": "function_call", "call_id": id, "name": call.name, "arguments": call.arguments}));
+                items.extend(before(number));
+            }
+            items
         }
         Dialect::Anthropic => {
-            let mut blocks: Vec<Value> =
-                text.map(|text| json!({"type": "text", "text": text})).into_iter().collect();
-            for (call, id) in calls() {
+            let text = text.map(|text| json!({"type": "text", "text": text}));
+            let mut blocks: Vec<Value> = before(0).chain(text).collect();
+            for (number, (call, id)) in (1..).zip(calls()) {
                 let input = arguments(call)?;
                 blocks
                     .push(json!({"type": "tool_use", "id": id, "name": call.name, "input": input}));
+                blocks.extend(before(number));
             }
-            let mut mark = recorded
-                .iter()
-                .filter_map(|item| item.get("content")?.as_array()?.last()?.get("cache_control"));
-            if let (Some(mark), Some(last)) = (mark.next_back(), blocks.last_mut()) {
-                super::edit::set(last, &["cache_control"], mark.clone());
-            }
+            remark(recorded, &mut blocks);
             vec![json!({"role": "assistant", "content": blocks})]
         }
         Dialect::Gemini => {
+            let signature = sealed(answer, Seal::Text).last();
+            let text = text.or(signature.is_some().then_some(""));
             let mut parts: Vec<Value> =
-                text.map(|text| json!({"text": text})).into_iter().collect();
+                text.map(|text| signed(json!({"text": text}), signature)).into_iter().collect();
             let has_ids =
                 recorded.iter().filter_map(|item| item.get("parts")?.as_array()).flatten();
             let has_ids = has_ids.filter_map(|part| part.pointer("/functionCall/id")).count() > 0;
-            for (call, id) in calls() {
+            for (number, (call, id)) in calls().enumerate() {
                 let mut made = json!({"name": call.name, "args": arguments(call)?});
                 if has_ids {
                     super::edit::set(&mut made, &["id"], Value::from(id.as_str()));
                 }
-                parts.push(json!({"functionCall": made}));
+                let signature = sealed(answer, Seal::Call(number)).last();
+                parts.push(signed(json!({"functionCall": made}), signature));
             }
             vec![json!({"role": "model", "parts": parts})]
         }
     })
+}
+
+/// Puts the recorded mark for a cache on the last block that takes one: thinking does not.
+fn remark(recorded: &[Value], blocks: &mut [Value]) {
+    let mut marks = recorded
+        .iter()
+        .filter_map(|item| item.get("content")?.as_array()?.last()?.get("cache_control"));
+    let mut takers = blocks
+        .iter_mut()
+        .rev()
+        .filter(|block| block.get("type").is_some_and(|kind| kind == "text" || kind == "tool_use"));
+    if let (Some(mark), Some(last)) = (marks.next_back(), takers.next()) {
+        super::edit::set(last, &["cache_control"], mark.clone());
+    }
+}
+
+/// What is sealed at a place of the answer.
+fn sealed(answer: &Answer, place: Seal) -> impl Iterator<Item = Value> {
+    answer.sealed.iter().filter(move |one| one.place == place).map(|one| one.item.clone())
+}
+
+/// A part of Gemini's with its signature, where there is one.
+fn signed(mut part: Value, signature: Option<Value>) -> Value {
+    if let Some(signature) = signature {
+        super::edit::set(&mut part, &["thoughtSignature"], signature);
+    }
+    part
 }
 
 /// Arguments as an object, for the dialects that take nothing else.

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::outcome::{Answer, Call, Outcome};
+use crate::outcome::{Answer, Call, Outcome, Seal, Sealed};
 use crate::recording::{Body, Leg, Usage, Whole};
 
 fn recording(dialect: &str, body: &Value) -> Recording {
@@ -192,6 +192,64 @@ fn gemini_goes_on_with_the_targets_answers() {
     assert_eq!(made.pointer("/contents/1/parts/0/functionCall/id"), Some(&json!("call_live_1_0")));
     let result = made.pointer("/contents/2/parts/0/functionResponse/id");
     assert_eq!(result, Some(&json!("call_live_1_0")));
+}
+
+/// What the target sealed goes back to it, in its place; what was recorded of others does not.
+#[test]
+fn what_a_target_sealed_goes_back_to_it() {
+    let sealed = |live: &mut Outcome, all: &[(Seal, Value)]| {
+        let one = |(place, item): &(Seal, Value)| Sealed { place: *place, item: item.clone() };
+        live.answer.sealed = all.iter().map(one).collect();
+    };
+    let user = json!({"role": "user", "content": "go"});
+    let first = json!({"messages": [user]});
+    let second = json!({"messages": [user,
+        {"role": "assistant", "content": [
+            {"type": "thinking", "thinking": "other", "signature": "recorded"},
+            {"type": "tool_use", "id": "t", "name": "bash", "input": {}, "cache_control": {"type": "ephemeral"}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "ok"}]}]});
+    let thinking = json!({"type": "thinking", "thinking": "own", "signature": "live"});
+    let hidden = json!({"type": "redacted_thinking", "data": "x"});
+    let mut live = answer("Trying.", &[("bash", "{}")]);
+    sealed(&mut live, &[(Seal::Before(0), thinking.clone()), (Seal::Before(1), hidden.clone())]);
+    let made = fed("anthropic", &first, &live, &second).unwrap();
+    let call = json!({"type": "tool_use", "id": "call_live_1_0", "name": "bash", "input": {}, "cache_control": {"type": "ephemeral"}});
+    assert_eq!(
+        made["messages"][1]["content"],
+        json!([thinking, {"type": "text", "text": "Trying."}, call, hidden])
+    );
+
+    let user = json!({"role": "user", "parts": [{"text": "go"}]});
+    let first = json!({"contents": [user]});
+    let result = |n: i64| json!({"functionResponse": {"name": "read", "response": {"r": n}}});
+    let second = json!({"contents": [user,
+        {"role": "model", "parts": [
+            {"functionCall": {"name": "read", "args": {}}, "thoughtSignature": "recorded"},
+            {"functionCall": {"name": "read", "args": {}}}]},
+        {"role": "user", "parts": [result(1), result(2)]}]});
+    let mut live = answer("", &[("read", "{}"), ("read", "{}")]);
+    sealed(&mut live, &[(Seal::Call(0), json!("a")), (Seal::Text, json!("b"))]);
+    let made = fed("gemini", &first, &live, &second).unwrap();
+    let call = json!({"name": "read", "args": {}});
+    assert_eq!(
+        made["contents"][1]["parts"],
+        json!([{"text": "", "thoughtSignature": "b"},
+            {"functionCall": call, "thoughtSignature": "a"}, {"functionCall": call}])
+    );
+
+    let user = json!({"role": "user", "content": "go"});
+    let first = json!({"input": [user]});
+    let second = json!({"input": [user,
+        {"type": "reasoning", "id": "rs_0", "summary": [], "encrypted_content": "recorded"},
+        {"type": "function_call", "call_id": "c", "name": "read", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c", "output": "ok"}]});
+    let item = json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "x"});
+    let mut live = answer("", &[("read", "{}")]);
+    sealed(&mut live, &[(Seal::Before(0), item.clone())]);
+    let made = fed("openai_responses", &first, &live, &second).unwrap();
+    assert_eq!(made["input"][1], item);
+    assert_eq!(made["input"][2]["call_id"], "call_live_1_0");
+    assert_eq!(made["input"].as_array().map(Vec::len), Some(4));
 }
 
 #[test]

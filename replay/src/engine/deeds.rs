@@ -15,6 +15,9 @@ use crate::row::Job;
 use crate::schedule::Due;
 use crate::{Order, Transport};
 
+/// The kind of the fault of an answer that did not end in time.
+pub(super) const DEADLINE: &str = "deadline";
+
 /// A recording, where it could be read, and the request made of it.
 pub(super) type Made = (Option<Arc<Recording>>, Result<Prepared, Fault>);
 
@@ -96,7 +99,7 @@ async fn send_within<T: Transport>(
         Ok(outcome) => outcome,
         Err(_) => Outcome {
             error: Some(fault(
-                "deadline",
+                DEADLINE,
                 &format!("no end of an answer within the limit of {} s", deadline.as_secs()),
             )),
             intended_us,

@@ -141,7 +141,9 @@ where
 
     /// The warm-up, then the run.
     pub(super) async fn run(mut self) -> io::Result<Finish> {
-        self.phase().await?;
+        if self.has_more() {
+            self.phase().await?;
+        }
         if self.ended == Ended::Whole {
             self.begin();
             self.phase().await?;
@@ -155,6 +157,12 @@ where
         }
         let progress = self.tell(true);
         Ok(Finish { ended: self.ended, progress, groups_max: self.groups_max })
+    }
+
+    /// Whether an earlier part of the run has left anything to send: to warm up for nothing would cost for nothing.
+    fn has_more(&self) -> bool {
+        let groups = self.setup.outline.len() as u64 * u64::from(self.setup.repeats);
+        (0..groups).any(|group| !self.setup.done.contains(group))
     }
 
     fn now_us(&self) -> u64 {
@@ -272,7 +280,11 @@ where
             let queued = self.queue.remove(&place)?;
             match (held.filter(|held| *held > now), queued.ready) {
                 (Some(held), ready) => {
-                    self.queue.insert((held, place.1), Queued { due: queued.due, ready });
+                    // An open loop's request is late; a closed loop sends when it may, and no target is slow for its wish.
+                    let is_open = self.setup.pace.is_open();
+                    let at_us = if is_open { queued.due.at_us } else { held };
+                    let due = Due { at_us, ..queued.due };
+                    self.queue.insert((held, place.1), Queued { due, ready });
                 }
                 (None, Some((recording, prepared))) => self.send(queued.due, recording, prepared),
                 (None, None) => {}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::deeds::DEADLINE;
 use super::{Budget, Progress};
 use crate::outcome::Outcome;
 use crate::row::Row;
@@ -45,9 +46,12 @@ impl Ledger {
         self.reserved -= self.worst(due).saturating_mul(self.each);
     }
 
-    /// Adds what one answer cost. A good one without a price is taken at its worst; the rest are taken to be free.
+    /// Adds what one answer cost. Where nobody said, one that a provider has begun, or may have, is taken at its worst; those
+    /// that were refused or never got there are free.
     pub(super) fn pay(&mut self, due: &Due, outcome: &Outcome) {
-        let unknown = if outcome.is_good() { self.worst(due) } else { 0 };
+        let is_begun = outcome.status.is_some_and(|status| (200..300).contains(&status));
+        let is_lost = outcome.error.as_ref().is_some_and(|fault| fault.kind == DEADLINE);
+        let unknown = if is_begun || is_lost { self.worst(due) } else { 0 };
         self.progress.spent_nanousd += outcome.cost_nanousd.unwrap_or(unknown);
     }
 

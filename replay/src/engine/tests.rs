@@ -385,6 +385,36 @@ async fn the_limit_of_cost_is_never_passed() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_broke_off_or_never_ended_counts_at_its_worst_and_a_refusal_is_free() {
+    for (kind, status, takes_ms, spent) in
+        [("truncated", Some(200), 30, 50), ("", None, 120_000, 50), ("http_429", Some(429), 30, 0)]
+    {
+        let mut made = bench(1, 1, "closed 1", &["p/a"]);
+        made.setup.limits.deadline = Duration::from_mins(1);
+        let worst: Arc<dyn Fn(u32, u16) -> i64 + Send + Sync> = Arc::new(|_, _| 50);
+        made.setup.budget =
+            Some(Budget { max_nanousd: 1000, worst, judge_nanousd: 0, spent_nanousd: 0 });
+        made.script = Box::new(move |_| {
+            let mut play = play(takes_ms, "a");
+            play.outcome.status = status;
+            play.outcome.error = Some(Fault { kind: kind.to_owned(), ..Fault::default() });
+            play
+        });
+        let run = made.run().await;
+        assert_eq!(run.finish.progress.spent_nanousd, spent, "{kind}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_whole_is_not_warmed_up_for() {
+    let mut made = bench(3, 1, "closed 1", &["p/a"]);
+    made.setup.warmup = 2;
+    (0..3).for_each(|group| made.setup.done.insert(group));
+    let run = made.run().await;
+    assert_eq!((run.seen.len(), run.finish.ended), (0, Ended::Whole));
+}
+
 /// Takes its time over each group, and money.
 struct Dear;
 

@@ -1,7 +1,7 @@
 //! The report as GitHub Markdown: what a run says in a pull request's comment.
 
 use crate::faces::put;
-use crate::faces::view::{self, Columns};
+use crate::faces::view::{self, Columns, Part};
 use crate::faces::words::{self, NONE};
 use crate::report::{Report, Target};
 
@@ -10,7 +10,7 @@ const WORST_MAX: usize = 10;
 
 /// Draws the report; ends with a line end.
 pub fn draw(report: &Report) -> String {
-    let report = view::tame(report);
+    let report = view::presented(report);
     let mut out = String::new();
     put!(out, "## Replay {}\n\n", plain(&report.run_id));
     put!(
@@ -25,12 +25,15 @@ pub fn draw(report: &Report) -> String {
         put!(out, "- **{}**: {}\n", plain(&target.target), plain(&view::headline(target)));
     }
     steps(&mut out, &report);
-    comparisons(&mut out, &columns);
-    metrics(&mut out, &report, &columns);
+    comparisons(&mut out, &columns, Part::Main);
+    if let Some(text) = view::about_amounts(&report) {
+        put!(out, "\n{text}\n");
+    }
     totals(&mut out, &columns);
     answers(&mut out, &columns);
     reasons(&mut out, &columns);
     worst(&mut out, &columns);
+    details(&mut out, &report, &columns);
     let schedule = &report.schedule;
     put!(
         out,
@@ -63,16 +66,30 @@ fn steps(out: &mut String, report: &Report) {
     }
 }
 
-fn comparisons(out: &mut String, columns: &Columns<'_>) {
+/// What a reviewer unfolds: metrics that stand in no headline, and distributions of all.
+fn details(out: &mut String, report: &Report, columns: &Columns<'_>) {
+    let mut inside = String::new();
+    comparisons(&mut inside, columns, Part::Details);
+    metrics(&mut inside, report, columns);
+    if !inside.is_empty() {
+        put!(
+            out,
+            "\n<details><summary>More metrics, and distributions</summary>\n{inside}\n</details>\n"
+        );
+    }
+}
+
+fn comparisons(out: &mut String, columns: &Columns<'_>, part: Part) {
     let baseline = columns.baseline.map_or(NONE.to_owned(), |target| plain(&target.target));
     for target in &columns.others {
-        if target.comparisons.is_empty() {
+        let sorted = view::by_regression(target, part);
+        if sorted.is_empty() {
             continue;
         }
         put!(out, "\n### {} against {baseline}\n\n", plain(&target.target));
         out.push_str("| metric | baseline p50 | p50 | ratio | 95% interval | verdict | pairs | detectable |\n");
         out.push_str("|---|---:|---:|---:|---:|---|---:|---:|\n");
-        for comparison in view::by_regression(target) {
+        for comparison in sorted {
             let metric = &comparison.metric;
             let p50 = |of: Option<&Target>| {
                 words::optional(metric, of.and_then(|of| of.metrics.get(metric)).map(|all| all.p50))
@@ -94,7 +111,7 @@ fn comparisons(out: &mut String, columns: &Columns<'_>) {
 }
 
 fn metrics(out: &mut String, report: &Report, columns: &Columns<'_>) {
-    let metrics = view::metrics(report);
+    let metrics = [Part::Main, Part::Details].map(|part| view::metrics(report, part)).concat();
     if metrics.is_empty() {
         return;
     }

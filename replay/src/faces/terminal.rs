@@ -8,7 +8,7 @@
 //! ```
 
 use crate::faces::put;
-use crate::faces::view::{self, Columns};
+use crate::faces::view::{self, Columns, Part};
 use crate::faces::words::{self, NONE};
 use crate::report::{Comparison, Report, Summary, Target, Verdict};
 
@@ -50,7 +50,7 @@ enum Ink {
 
 /// Draws the report; ends with a line end.
 pub fn draw(report: &Report, how: How) -> String {
-    let report = view::tame(report);
+    let report = view::presented(report);
     let mut page = Page { out: String::new(), how };
     page.head(&report);
     page.steps(&report);
@@ -159,7 +159,12 @@ impl Page {
     }
 
     fn metrics(&mut self, report: &Report) {
-        let metrics = view::metrics(report);
+        let mut metrics = view::metrics(report, Part::Main);
+        if report.schedule.degraded {
+            // What the note about it tells the reader to look at.
+            let details = view::metrics(report, Part::Details);
+            metrics.extend(details.into_iter().filter(|metric| metric.starts_with("service_")));
+        }
         if metrics.is_empty() {
             self.line("no metric was measured");
             self.line("");
@@ -296,20 +301,26 @@ impl Page {
         );
         let lag = if schedule.degraded { self.ink(&lag, Ink::Yellow) } else { lag };
         self.line(&lag);
-        let smallest: Vec<String> = Columns::of(report)
-            .others
-            .iter()
-            .flat_map(|target| &target.comparisons)
-            .filter(|comparison| comparison.verdict == Verdict::Undecided)
-            .filter_map(|comparison| {
-                let mde = comparison.mde?;
-                let metric = words::line(&comparison.metric);
-                Some(format!("{metric} {} (n {})", words::ratio(mde), comparison.n))
-            })
-            .collect();
-        if !smallest.is_empty() {
-            let first = "smallest difference that what is undecided could have shown: ";
-            self.wrapped(&smallest.join(", "), first, "    ");
+        if let Some(text) = view::about_amounts(report) {
+            self.wrapped(text, "", "    ");
+        }
+        for target in &Columns::of(report).others {
+            let smallest: Vec<String> = view::by_regression(target, Part::Main)
+                .into_iter()
+                .filter(|comparison| comparison.verdict == Verdict::Undecided)
+                .filter_map(|comparison| {
+                    let mde = comparison.mde?;
+                    let metric = words::line(&comparison.metric);
+                    Some(format!("{metric} {} (n {})", words::ratio(mde), comparison.n))
+                })
+                .collect();
+            if !smallest.is_empty() {
+                let name = words::line(&target.target);
+                let first = format!(
+                    "{name}, undecided: the smallest difference that this many pairs could have shown: "
+                );
+                self.wrapped(&smallest.join(", "), &first, "    ");
+            }
         }
         for note in view::notes(report) {
             self.wrapped(&words::line(&note), "note: ", "      ");
@@ -377,9 +388,20 @@ fn errors(target: &Target) -> String {
 }
 
 fn middle(metric: &str, summary: Option<&Summary>) -> String {
-    let p50 = words::optional(metric, summary.map(|summary| summary.p50));
-    let p95 = words::optional(metric, summary.and_then(|summary| summary.p95));
-    format!("{}{}", right(&p50, NUMBER), right(&p95, NUMBER))
+    let cell = |value: Option<f64>| right(&short(metric, value), NUMBER);
+    format!("{}{}", cell(summary.map(|all| all.p50)), cell(summary.and_then(|all| all.p95)))
+}
+
+/// A number that fits its column: dollars of so few digits that they would be cut off are written with an exponent.
+fn short(metric: &str, value: Option<f64>) -> String {
+    let text = words::optional(metric, value);
+    match value {
+        Some(value) if cells(&text) >= NUMBER && words::unit_of(metric) == words::Unit::Usd => {
+            let sign = if value < 0.0 { "-" } else { "" };
+            format!("{sign}${:.1e}", value.abs())
+        }
+        _ => text,
+    }
 }
 
 /// Cells that a terminal gives a character.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::faces::words;
+use crate::measure;
 use crate::plan::Step;
 use crate::report::{Answers, Comparison, Report, Summary, Target, Verdict};
 use crate::row::{CAPTURED, Row};
@@ -76,9 +77,25 @@ fn rank(verdict: Verdict) -> u8 {
     }
 }
 
+/// What is said of a run, or what can be looked up: `service_ttft` beside `ttft` says nearly the same twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The published metrics, and those that this version does not know.
+    Main,
+    Details,
+}
+
+impl Part {
+    fn has(self, metric: &str) -> bool {
+        let is_detail = measure::metric(metric).is_some_and(|metric| !metric.published);
+        is_detail == (self == Self::Details)
+    }
+}
+
 /// A target's comparisons, the biggest regressions first.
-pub(crate) fn by_regression(target: &Target) -> Vec<&Comparison> {
-    let mut all: Vec<&Comparison> = target.comparisons.iter().collect();
+pub(crate) fn by_regression(target: &Target, part: Part) -> Vec<&Comparison> {
+    let mut all: Vec<&Comparison> =
+        target.comparisons.iter().filter(|comparison| part.has(&comparison.metric)).collect();
     all.sort_by(|one, other| {
         rank(one.verdict)
             .cmp(&rank(other.verdict))
@@ -89,7 +106,7 @@ pub(crate) fn by_regression(target: &Target) -> Vec<&Comparison> {
 }
 
 /// The metrics worth a row, those with the biggest regressions of any target first; what was only measured comes last.
-pub(crate) fn metrics(report: &Report) -> Vec<&str> {
+pub(crate) fn metrics(report: &Report, part: Part) -> Vec<&str> {
     let mut worst: BTreeMap<&str, (u8, f64)> = BTreeMap::new();
     for comparison in report.targets.iter().flat_map(|target| &target.comparisons) {
         let new = (rank(comparison.verdict), severity(comparison));
@@ -107,6 +124,7 @@ pub(crate) fn metrics(report: &Report) -> Vec<&str> {
         };
         out = words::metrics().filter(measured).collect();
     }
+    out.retain(|metric| part.has(metric));
     out
 }
 
@@ -119,13 +137,33 @@ pub(crate) fn is_compared(target: &Target) -> bool {
     target.target != CAPTURED || !target.comparisons.is_empty()
 }
 
+/// Money and lengths: nobody calls a price slow, though a verdict has no other word for it.
+pub(crate) fn is_amount(metric: &str) -> bool {
+    matches!(words::unit_of(metric), words::Unit::Usd | words::Unit::Count)
+}
+
+fn is_sure(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::Slower | Verdict::Faster)
+}
+
+/// What a table of verdicts needs beside it, where one is about money or lengths.
+pub(crate) fn about_amounts(report: &Report) -> Option<&'static str> {
+    report
+        .targets
+        .iter()
+        .flat_map(|target| &target.comparisons)
+        .any(|found| is_amount(&found.metric) && is_sure(found.verdict))
+        .then_some("Of costs and lengths “slower” means more, “faster” less.")
+}
+
 /// One sentence a target: what it is better and worse at.
 pub(crate) fn headline(target: &Target) -> String {
-    let sorted = by_regression(target);
-    let named = |wanted: Verdict| {
+    let sorted = by_regression(target, Part::Main);
+    let named = |wanted: Verdict, amounts: bool| {
         let names: Vec<String> = sorted
             .iter()
             .filter(|comparison| comparison.verdict == wanted)
+            .filter(|comparison| is_amount(&comparison.metric) == amounts || !is_sure(wanted))
             .map(|comparison| {
                 let metric = words::line(&comparison.metric);
                 match wanted {
@@ -136,12 +174,24 @@ pub(crate) fn headline(target: &Target) -> String {
                 }
             })
             .collect();
-        (!names.is_empty()).then(|| format!("{} in {}", words::verdict(wanted), names.join(", ")))
+        let word = match wanted {
+            Verdict::Slower if amounts => "more",
+            Verdict::Faster if amounts => "less",
+            other => words::verdict(other),
+        };
+        (!names.is_empty()).then(|| format!("{word} in {}", names.join(", ")))
     };
-    let parts: Vec<String> = [Verdict::Slower, Verdict::Faster, Verdict::Same, Verdict::Undecided]
-        .into_iter()
-        .filter_map(named)
-        .collect();
+    let parts: Vec<String> = [
+        (Verdict::Slower, false),
+        (Verdict::Slower, true),
+        (Verdict::Faster, false),
+        (Verdict::Faster, true),
+        (Verdict::Same, false),
+        (Verdict::Undecided, false),
+    ]
+    .into_iter()
+    .filter_map(|(verdict, amounts)| named(verdict, amounts))
+    .collect();
     if parts.is_empty() { "nothing to compare".to_owned() } else { parts.join("; ") }
 }
 
@@ -161,7 +211,7 @@ pub(crate) fn answers(answers: &Answers) -> Vec<(&'static str, String)> {
         ("tool_calls_in_order", share(answers.tool_calls_in_order)),
         ("same_finish", Some(words::share(answers.same_finish))),
         ("length_ratio", answers.length_ratio.map(words::ratio)),
-        ("refusals that differ", count(answers.refusals)),
+        ("refusals", count(answers.refusals)),
         ("only the baseline good", count(answers.only_baseline_good)),
         ("only this one good", count(answers.only_target_good)),
         ("mcnemar_p", answers.mcnemar_p.map(|p| format!("{p:.3}"))),
@@ -231,6 +281,24 @@ pub(crate) fn setting(report: &Report) -> String {
 /// What has to be known to trust the numbers, as the report says it.
 pub(crate) fn notes(report: &Report) -> Vec<String> {
     report.notes.iter().map(|note| words::harmless(note).into_owned()).collect()
+}
+
+/// The report as people read it: tame, and targets of one name told apart. Data keeps the names as they were given.
+pub(crate) fn presented(report: &Report) -> Report {
+    let mut report = tame(report);
+    let mut order: Vec<&mut Target> =
+        report.targets.iter_mut().filter(|target| target.number.is_some()).collect();
+    order.sort_by_key(|target| target.number);
+    let mut seen: BTreeMap<String, u32> = BTreeMap::new();
+    for target in order {
+        let count = seen.entry(target.target.clone()).or_default();
+        *count += 1;
+        if *count > 1 {
+            // In front, where a narrow column does not cut it off.
+            target.target = format!("#{count} {}", target.target);
+        }
+    }
+    report
 }
 
 /// The report without what is no number: comparisons and distributions that could not be worked out are left out whole.

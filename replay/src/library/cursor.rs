@@ -15,28 +15,44 @@ use super::After;
 /// Limit: places that are remembered; past it all begin again.
 const PLACES_MAX: usize = 1 << 20;
 
-/// Recordings of one question, by recorded session in the order of their first appearance, each in order.
+/// Recordings of one question, by recorded session in the order of their first request, each in the order in which they were
+/// asked: a store has them in the order in which they ended, and of parallel requests that is another.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Shelf {
-    pub(super) groups: Vec<(u32, Vec<u32>)>,
+    pub(super) groups: Vec<(u32, Vec<Place>)>,
 }
 
+/// When a recording was asked, and which it is.
+pub(super) type Place = (i64, u32);
+
 impl Shelf {
-    pub(super) fn add(&mut self, session: u32, entry: u32) {
-        match self.groups.iter_mut().find(|(other, _)| *other == session) {
-            Some((_, entries)) => entries.push(entry),
-            None => self.groups.push((session, vec![entry])),
+    /// Those of one time keep the order in which they are added.
+    pub(super) fn add(&mut self, session: u32, at_us: i64, entry: u32) {
+        let place = (at_us, entry);
+        let known = self.groups.iter().position(|(own, _)| *own == session);
+        let mut at = known.unwrap_or(self.groups.len());
+        if known.is_none() {
+            self.groups.push((session, Vec::new()));
+        }
+        let is_first = self.groups.get_mut(at).is_some_and(|group| put(&mut group.1, place));
+        // A session that began earlier than was known goes before those that began after it.
+        let began = |groups: &[(u32, Vec<Place>)], at: usize| {
+            groups.get(at).and_then(|group| group.1.first()).map(|first| first.0)
+        };
+        while is_first && at > 0 && began(&self.groups, at - 1) > began(&self.groups, at) {
+            self.groups.swap(at - 1, at);
+            at -= 1;
         }
     }
 
-    fn of(&self, session: u32) -> Option<&[u32]> {
+    fn of(&self, session: u32) -> Option<&[Place]> {
         let group = self.groups.iter().find(|(other, _)| *other == session);
         group.map(|(_, entries)| entries.as_slice())
     }
 
     fn nth(&self, mut n: usize) -> Option<u32> {
         for (_, entries) in &self.groups {
-            if let Some(entry) = entries.get(n) {
+            if let Some((_, entry)) = entries.get(n) {
                 return Some(*entry);
             }
             n -= entries.len();
@@ -47,6 +63,13 @@ impl Shelf {
     fn len(&self) -> usize {
         self.groups.iter().map(|(_, entries)| entries.len()).sum()
     }
+}
+
+/// Puts a place in by its time; whether it is the first now.
+fn put(places: &mut Vec<Place>, place: Place) -> bool {
+    let at = places.partition_point(|(at_us, _)| *at_us <= place.0);
+    places.insert(at, place);
+    at == 0
 }
 
 /// Who has come how far.
@@ -88,7 +111,7 @@ impl Cursors {
         let count = self.given.entry((caller.digest, number)).or_default();
         let n = *count as usize;
         *count = count.saturating_add(1);
-        let len = own.map_or_else(|| shelf.len(), <[u32]>::len);
+        let len = own.map_or_else(|| shelf.len(), <[Place]>::len);
         let n = match after {
             _ if n < len => n,
             After::Last => len.checked_sub(1)?,
@@ -96,7 +119,7 @@ impl Cursors {
             After::Fail => return None,
         };
         match own {
-            Some(entries) => entries.get(n).copied(),
+            Some(entries) => entries.get(n).map(|(_, entry)| *entry),
             None => shelf.nth(n),
         }
     }
@@ -127,8 +150,8 @@ mod tests {
     /// Sessions 1 and 2 asked the same: twice and once.
     fn shelf() -> Shelf {
         let mut shelf = Shelf::default();
-        for (session, entry) in [(1, 10), (2, 20), (1, 11)] {
-            shelf.add(session, entry);
+        for (session, at_us, entry) in [(1, 5, 10), (2, 7, 20), (1, 9, 11)] {
+            shelf.add(session, at_us, entry);
         }
         shelf
     }
@@ -143,6 +166,18 @@ mod tests {
             })
             .collect();
         assert_eq!(got, expected, "{callers:?} {after:?}");
+    }
+
+    #[test]
+    fn what_was_asked_first_comes_first_whatever_ended_first() {
+        let mut shelf = Shelf::default();
+        let ended = [(1, 30, 11), (2, 20, 20), (1, 10, 10), (2, 20, 21), (3, 20, 30), (0, 5, 1)];
+        for (session, at_us, entry) in ended {
+            shelf.add(session, at_us, entry);
+        }
+        let all: Vec<u32> = (0..ended.len()).filter_map(|n| shelf.nth(n)).collect();
+        assert_eq!(all, [1, 10, 11, 20, 21, 30]);
+        assert_eq!(shelf.nth(6), None);
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub struct Recorded<'a> {
     /// The exchange, as it is named to callers.
     pub id: &'a str,
     pub session: Option<&'a str>,
+    /// When it was asked: answers to one question come in this order.
+    pub at_us: i64,
     /// What finding it gives: the caller's own number for the answer.
     pub answer: u32,
 }
@@ -123,7 +125,7 @@ impl Library {
         Self { rules, after, ..Self::default() }
     }
 
-    /// Puts in a recorded request. Those of one session come in their order.
+    /// Puts in a recorded request.
     pub fn add(&mut self, recorded: &Recorded<'_>) {
         let question = Question::read(&recorded.asked, &self.rules);
         let number = self.entries.len() as u32;
@@ -136,7 +138,7 @@ impl Library {
         let session =
             *self.sessions.entry(recorded.session.unwrap_or("").into()).or_insert(sessions);
         if let Some(shelf) = self.shelves.get_mut(shelf as usize) {
-            shelf.add(session, number);
+            shelf.add(session, recorded.at_us, number);
         }
         let kin = *self.kins.entry(question.kin()).or_insert_with(|| {
             self.relatives.push(Vec::new());

@@ -20,7 +20,7 @@ fn library(recorded: &[(&str, &str, &str)], after: After) -> Library {
     for (answer, (id, session, body)) in recorded.iter().enumerate() {
         let session = Some(*session).filter(|session| !session.is_empty());
         let asked = asked(body);
-        library.add(&Recorded { asked, id, session, answer: answer as u32 });
+        library.add(&Recorded { asked, id, session, at_us: 0, answer: answer as u32 });
     }
     library
 }
@@ -100,7 +100,7 @@ fn own_rules_and_masks_widen_what_is_equal() {
     }));
     let mut library = Library::new(rules, After::Last);
     let body = chat("m", "it is 20 degrees");
-    library.add(&Recorded { asked: asked(&body), id: "a", session: None, answer: 7 });
+    library.add(&Recorded { asked: asked(&body), id: "a", session: None, at_us: 0, answer: 7 });
     let other = chat("m", "it is 31 degrees").replace("a helper", "somebody else");
     assert_eq!(library.find(&asked(&other), None), Found::Exact(7));
 }
@@ -162,7 +162,7 @@ proptest! {
         let mut library = Library::new(Rules::usual(), After::Last);
         let asked = Asked { method: "POST", target: &target, body: &body };
         let before = matches!(library.find(&asked, None), Found::Missed(_));
-        library.add(&Recorded { asked, id: "a", session: None, answer: 3 });
+        library.add(&Recorded { asked, id: "a", session: None, at_us: 0, answer: 3 });
         prop_assert!(before);
         prop_assert_eq!(library.find(&asked, Some("s")), Found::Exact(3));
     }

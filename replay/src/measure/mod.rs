@@ -39,87 +39,83 @@ pub struct Metric {
     pub value: fn(&Metrics) -> Option<f64>,
 }
 
+/// A line a metric: what it is called is the field it is read from.
+macro_rules! table {
+    ($($part:ident $field:ident $unit:literal $better:ident $formula:literal;)*) => {
+        &[$(Metric {
+            name: stringify!($field),
+            unit: $unit,
+            better: Better::$better,
+            published: table!($part),
+            formula: $formula,
+            value: |metrics| metrics.$field,
+        }),*]
+    };
+    (published) => { true };
+    (detail) => { false };
+}
+
 /// All metrics, in the order in which they are shown.
-pub const METRICS: &[Metric] = &[
-    published("ttft", "s", Better::Lower, "c1 − t0", |m| m.ttft),
-    published("ttfo", "s", Better::Lower, "first content that is no reasoning − t0", |m| m.ttfo),
-    published("tpot", "s", Better::Lower, "(cm − c1) / (N − 1), N ≥ 2, cm > c1", |m| m.tpot),
-    detail("gap_p50", "s", Better::Lower, "median of c(i+1) − c(i) within one answer", |m| {
-        m.gap_p50
-    }),
-    published(
-        "gap_p99",
-        "s",
-        Better::Lower,
-        "99th percentile of c(i+1) − c(i) within one answer",
-        |m| m.gap_p99,
-    ),
-    detail("gap_max", "s", Better::Lower, "largest c(i+1) − c(i) within one answer", |m| {
-        m.gap_max
-    }),
-    published("e2e", "s", Better::Lower, "end − t0", |m| m.e2e),
-    published("speed", "tok/s", Better::Higher, "N / e2e", |m| m.speed),
-    detail(
-        "chars_per_s",
-        "char/s",
-        Better::Higher,
-        "characters of text, reasoning and tool arguments / e2e",
-        |m| m.chars_per_s,
-    ),
-    published("cost", "USD", Better::Lower, "tokens × the target's prices", |m| m.cost),
-    published("output_tokens", "tok", Better::Neither, "N, by the provider's usage", |m| {
-        m.output_tokens
-    }),
-    detail(
-        "reference_tokens",
-        "tok",
-        Better::Neither,
-        "the output counted with one tokenizer for all targets",
-        |m| m.reference_tokens,
-    ),
-    detail(
-        "cached_tokens",
-        "tok",
-        Better::Higher,
-        "input tokens read from the provider's cache",
-        |m| m.cached_tokens,
-    ),
-    detail("service_ttft", "s", Better::Lower, "c1 − actual send", |m| m.service_ttft),
-    detail(
-        "service_ttfo",
-        "s",
-        Better::Lower,
-        "first content that is no reasoning − actual send",
-        |m| m.service_ttfo,
-    ),
-    detail("service_e2e", "s", Better::Lower, "end − actual send", |m| m.service_e2e),
-    detail("service_speed", "tok/s", Better::Higher, "N / service_e2e", |m| m.service_speed),
-];
+pub const METRICS: &[Metric] = table! {
+    published ttft "s" Lower "c1 − t0";
+    published ttfo "s" Lower "first content that is no reasoning − t0";
+    published tpot "s" Lower "(cm − c1) / (N − 1), N ≥ 2, cm > c1";
+    detail gap_p50 "s" Lower "median of c(i+1) − c(i) within one answer";
+    published gap_p99 "s" Lower "99th percentile of c(i+1) − c(i) within one answer";
+    detail gap_max "s" Lower "largest c(i+1) − c(i) within one answer";
+    published e2e "s" Lower "end − t0";
+    published speed "tok/s" Higher "N / e2e";
+    detail chars_per_s "char/s" Higher "characters of text, reasoning and tool arguments / e2e";
+    published cost "USD" Lower "tokens × the target's prices";
+    published output_tokens "tok" Neither "N, by the provider's usage";
+    detail reference_tokens "tok" Neither "the output counted with one tokenizer for all targets";
+    detail cached_tokens "tok" Higher "input tokens read from the provider's cache";
+    detail service_ttft "s" Lower "c1 − actual send";
+    detail service_ttfo "s" Lower "first content that is no reasoning − actual send";
+    detail service_e2e "s" Lower "end − actual send";
+    detail service_speed "tok/s" Higher "N / service_e2e";
+};
 
 /// Metric and formula, for people. t0 is the intended send, c1 … cm the arrivals of content, N the output tokens.
 pub const FORMULAS: &[(&str, &str)] = &formulas();
 
-type Value = fn(&Metrics) -> Option<f64>;
+/// What the letters of [`FORMULAS`] stand for.
+pub const SYMBOLS: &[(&str, &str)] = &[
+    ("t0", "the instant at which the schedule wanted the request sent"),
+    ("c1 … cm", "the arrivals of content that is not empty: text, reasoning, arguments of tools"),
+    ("N", "output tokens, reasoning in them, by the provider's usage"),
+    ("end", "the last byte of the answer"),
+];
 
-const fn detail(
-    name: &'static str,
-    unit: &'static str,
-    better: Better,
-    formula: &'static str,
-    value: Value,
-) -> Metric {
-    Metric { name, unit, better, published: false, formula, value }
-}
-
-const fn published(
-    name: &'static str,
-    unit: &'static str,
-    better: Better,
-    formula: &'static str,
-    value: Value,
-) -> Metric {
-    Metric { published: true, ..detail(name, unit, better, formula, value) }
-}
+/// What a report's comparisons and answers are worked out by. docs/replay.md says more of each.
+pub const COMPARED: &[(&str, &str)] = &[
+    ("ratio", "exp of the mean of ln(target / baseline) over pairs: the geometric mean"),
+    (
+        "ci95",
+        "bootstrap of ln(ratio), whole sessions drawn 10,000 times, at Hesterberg's expanded percentiles; \
+         under 8 sessions by exchange, under 8 exchanges Student's t",
+    ),
+    (
+        "verdict",
+        "same: ci95 lies within [1/(1 + margin), 1 + margin]; else faster or slower: it excludes 1; else undecided",
+    ),
+    ("mde", "exp((t(0.975) + t(0.8)) · standard error by sessions): shown in 80 % of such runs"),
+    (
+        "p",
+        "Wilcoxon's signed-rank test on ln(target / baseline), sessions being what is independent",
+    ),
+    ("p_holm", "p after Holm's correction over all published metrics of all targets"),
+    ("shift", "Hodges–Lehmann: the median of all pairwise means of target − baseline"),
+    ("mcnemar_p", "McNemar's exact test on pairs in which only one of the two answered well"),
+    (
+        "quantile",
+        "interpolated between the two nearest values; p90 from 10 values on, p95 from 20, p99 from 100",
+    ),
+    (
+        "tool_calls_f1",
+        "2 · calls that both made / (calls of the one + calls of the other), by name and arguments",
+    ),
+];
 
 const fn formulas() -> [(&'static str, &'static str); METRICS.len()] {
     let mut all = [("", ""); METRICS.len()];

@@ -2,19 +2,19 @@
 //!
 //! ```text
 //!  Outline (all recordings, in order) ──cursor──► lanes, one a target ──► Send(due)
-//!                       answers that ended ──────►  (turns that waited)
+//!                       answers that ended ──────►  (turns that waited for them)
 //! ```
 //!
 //! A *group* is one recording in one repeat: all targets are sent it, in an order drawn from the seed, and the group after it
 //! takes that order backwards, so that none of them is first more often. Only the lanes' heads are held: recordings that
-//! are due, and turns whose predecessor has ended. A group is *open* from its first sending to the last end, and no more
+//! are due, and turns for which nothing is waited any more. A group is *open* from its first sending to the last end, and no more
 //! than a limit are.
 
 mod outline;
 mod slots;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub struct Settings {
     pub targets: u16,
     pub repeats: u16,
     pub seed: u64,
-    /// Answers are fed on, so that a turn waits for the one before it at any pace.
+    /// Answers are fed on, so that a turn waits for those before it at any pace.
     pub live: bool,
     /// Limit: open groups.
     pub groups_max: usize,
@@ -125,6 +125,20 @@ struct Entry {
 
 type Lane = BinaryHeap<Reverse<Entry>>;
 
+/// One target's side of one session in one repeat: session, target, repeat.
+type Thread = (u32, u16, u16);
+
+/// How far a thread is: what its turns wait for is a beginning of its answers in their recorded order.
+#[derive(Debug, Default)]
+struct Gone {
+    /// So many have ended, without a gap.
+    passed: usize,
+    /// Ended beyond the first that has not.
+    ahead: BTreeSet<u32>,
+    /// The first of those that wait.
+    waiting: usize,
+}
+
 /// See the module.
 pub struct Schedule {
     outline: Arc<Outline>,
@@ -137,6 +151,8 @@ pub struct Schedule {
     blocked: Vec<(usize, Entry)>,
     /// Open groups, and how many of their requests have not ended.
     open: HashMap<u64, u16>,
+    /// Threads of which something has ended, and not all.
+    threads: HashMap<Thread, Gone>,
     cursor: u64,
     unsent: u64,
     /// Of the first group that is sent, on the recorded time line.
@@ -159,6 +175,7 @@ impl Schedule {
             held_us: vec![0; targets.into()],
             blocked: Vec::new(),
             open: HashMap::new(),
+            threads: HashMap::new(),
             cursor: 0,
             unsent,
             origin_us: 0,
@@ -245,17 +262,49 @@ impl Schedule {
         if !self.is_chained() {
             return;
         }
-        let outline = Arc::clone(&self.outline);
-        for (place, cue) in outline.children(due.place) {
+        for place in self.released(due) {
             let group = self.group(due.job.repeat, place);
-            if !self.skip.contains(group) {
-                let think_us = match self.settings.pace {
-                    Pace::Recorded { speed } => at_speed(cue.think_us, speed),
-                    _ => 0,
-                };
-                self.offer(due.target.into(), group, ended_us + think_us);
-            }
+            let think_us = self.outline.get(place).map_or(0, |cue| cue.think_us);
+            let think_us = match self.settings.pace {
+                Pace::Recorded { speed } => at_speed(think_us, speed),
+                _ => 0,
+            };
+            self.offer(due.target.into(), group, ended_us + think_us);
         }
+    }
+
+    /// The turns of the session that waited for this answer, and wait for nothing more.
+    fn released(&mut self, due: &Due) -> Vec<u32> {
+        let outline = Arc::clone(&self.outline);
+        let repeat = due.job.repeat;
+        let Some(number) = due.session else { return Vec::new() };
+        let Some(session) = outline.session(number) else { return Vec::new() };
+        let thread = (number, due.target, repeat);
+        let waits = |place: u32| outline.get(place).map_or(0, |cue| cue.waits as usize);
+        let mut gone = self.threads.remove(&thread).unwrap_or_else(|| {
+            // What an earlier part of the run has finished was waited for by nobody: the cursor takes those turns.
+            let is_done = |place: &&u32| self.skip.contains(self.group(repeat, **place));
+            let passed = session.ends.iter().take_while(is_done).count();
+            let waiting = session.waiting.iter().take_while(|place| waits(**place) <= passed);
+            Gone { passed, waiting: waiting.count(), ..Gone::default() }
+        });
+        gone.ahead.extend(outline.get(due.place).map(|cue| cue.rank));
+        while let Some(place) = session.ends.get(gone.passed) {
+            let is_ahead = u32::try_from(gone.passed).is_ok_and(|rank| gone.ahead.remove(&rank));
+            if !is_ahead && !self.skip.contains(self.group(repeat, *place)) {
+                break;
+            }
+            gone.passed += 1;
+        }
+        let waiting = session.waiting.get(gone.waiting..).unwrap_or_default();
+        let free = waiting.iter().take_while(|place| waits(**place) <= gone.passed);
+        let free: Vec<u32> = free.copied().collect();
+        gone.waiting += free.len();
+        if gone.passed < session.ends.len() {
+            self.threads.insert(thread, gone);
+        }
+        let is_left = |place: &u32| !self.skip.contains(self.group(repeat, *place));
+        free.into_iter().filter(is_left).collect()
     }
 
     /// Nothing is sent to this target before that instant.
@@ -278,7 +327,7 @@ impl Schedule {
         ((group / length) as u16, (group % length) as u32)
     }
 
-    /// Whether a turn waits for the answer before it. A rate is kept whatever is in flight, unless answers are fed on.
+    /// Whether a turn waits for the answers before it. A rate is kept whatever is in flight, unless answers are fed on.
     fn is_chained(&self) -> bool {
         self.slots.is_none() || self.settings.live
     }
@@ -286,9 +335,10 @@ impl Schedule {
     /// Whether nothing has to end before this group is sent.
     fn is_root(&self, group: u64) -> bool {
         let (repeat, place) = self.split(group);
-        let after = self.outline.get(place).and_then(Cue::after);
+        let before = self.outline.before(place);
+        // The last is the likeliest to be missing.
         !self.is_chained()
-            || after.is_none_or(|before| self.skip.contains(self.group(repeat, before)))
+            || before.iter().rev().all(|before| self.skip.contains(self.group(repeat, *before)))
     }
 
     /// A group's place on the recorded time line, repeats after one another.

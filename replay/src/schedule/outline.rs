@@ -2,13 +2,16 @@
 //! of any length holds no recording longer than it is being sent.
 //!
 //! ```text
-//!  session s   ├──turn 1──┤ think ├──turn 2──┤       turn 2 began after turn 1 had ended: it depends on it
-//!                                   ├─turn 3─┤       so does turn 3, which ran beside turn 2
+//!  session s   ├──turn 1──┤ think ├──turn 2──┤            turn 2 began after turn 1 had ended: it waits for it
+//!                                   ├─turn 3─┤            so does turn 3, which ran beside turn 2
+//!                                                ├turn 4┤ waits for all three, and thinks from the end of turn 2 on
 //! ```
+//!
+//! What a turn waits for is a beginning of its session's answers in the order in which they ended, so its length says it.
 
 use std::collections::HashMap;
 
-/// No recording.
+/// No session.
 const NONE: u32 = u32::MAX;
 
 /// One recording's place in time, as pushed.
@@ -19,7 +22,7 @@ pub struct Beat<'a> {
     pub session: Option<&'a str>,
     pub started_at_us: i64,
     pub ended_at_us: i64,
-    /// It may depend on an earlier answer of its session; whether it does, the times say.
+    /// It may depend on earlier answers of its session; whether it does, the times say.
     pub depends: bool,
 }
 
@@ -29,39 +32,36 @@ pub struct Cue {
     pub pair: u32,
     /// From the first recording's start.
     pub start_us: u64,
-    /// From the end of the answer that it depends on to its start.
+    /// From the last end of the answers that it waits for to its start.
     pub think_us: u64,
+    /// How many answers of its session it waits for: the first to have ended.
+    pub(super) waits: u32,
+    /// How many of its session had ended before it did.
+    pub(super) rank: u32,
     session: u32,
-    after: u32,
-    first_child: u32,
-    sibling: u32,
 }
 
 impl Cue {
-    /// The recording whose answer this one waits for.
-    pub fn after(&self) -> Option<u32> {
-        (self.after != NONE).then_some(self.after)
-    }
-
     /// A number for its session.
     pub fn session(&self) -> Option<u32> {
         (self.session != NONE).then_some(self.session)
     }
 }
 
+/// The turns of one session.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Session {
+    /// Those that wait for others, in the order of their starts: also in that of how many they wait for.
+    pub(super) waiting: Vec<u32>,
+    /// All, in the order of their ends.
+    pub(super) ends: Vec<u32>,
+}
+
 /// All recordings of a run, in the order of their starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outline {
     cues: Vec<Cue>,
-    sessions: u32,
-}
-
-/// The turns of a session seen so far that a later one may depend on.
-#[derive(Default)]
-struct Open {
-    /// The latest to have ended: end, place.
-    ended: Option<(i64, u32)>,
-    running: Vec<(i64, u32)>,
+    sessions: Vec<Session>,
 }
 
 impl Outline {
@@ -71,52 +71,27 @@ impl Outline {
         beats.sort_by_key(|beat| beat.started_at_us);
         let zero = beats.first().map_or(0, |first| first.started_at_us);
         let mut names: HashMap<&str, u32> = HashMap::new();
-        let mut open: Vec<Open> = Vec::new();
-        let mut outline = Self::default();
+        let mut sessions: Vec<Session> = Vec::new();
+        let mut cues = Vec::with_capacity(beats.len());
         for (place, beat) in (0..NONE).zip(&beats) {
-            let mut cue = Cue {
-                pair: beat.pair,
-                start_us: beat.started_at_us.abs_diff(zero),
-                think_us: 0,
-                session: NONE,
-                after: NONE,
-                first_child: NONE,
-                sibling: NONE,
-            };
-            if let Some(name) = beat.session {
-                let next = u32::try_from(names.len()).unwrap_or(NONE);
-                cue.session = *names.entry(name).or_insert(next);
-                if cue.session == next {
-                    open.push(Open::default());
+            let session = beat.session.map_or(NONE, |name| {
+                let next = u32::try_from(sessions.len()).unwrap_or(NONE);
+                let session = *names.entry(name).or_insert(next);
+                if session == next {
+                    sessions.push(Session::default());
                 }
-                if let Some(session) = open.get_mut(cue.session as usize) {
-                    outline.anchor(&mut cue, place, beat, session);
-                }
+                session
+            });
+            if let Some(session) = sessions.get_mut(session as usize) {
+                session.ends.push(place);
             }
-            outline.cues.push(cue);
+            let start_us = beat.started_at_us.abs_diff(zero);
+            cues.push(Cue { pair: beat.pair, start_us, think_us: 0, waits: 0, rank: 0, session });
         }
-        outline.sessions = u32::try_from(open.len()).unwrap_or(NONE);
-        outline
-    }
-
-    fn anchor(&mut self, cue: &mut Cue, place: u32, beat: &Beat<'_>, session: &mut Open) {
-        let Open { ended, running } = session;
-        running.retain(|turn| {
-            let is_over = turn.0 <= beat.started_at_us;
-            if is_over && ended.is_none_or(|latest| latest.0 <= turn.0) {
-                *ended = Some(*turn);
-            }
-            !is_over
-        });
-        running.push((beat.ended_at_us.max(beat.started_at_us), place));
-        if let Some((end, parent)) = ended.filter(|_| beat.depends)
-            && let Some(before) = self.cues.get_mut(parent as usize)
-        {
-            cue.after = parent;
-            cue.think_us = beat.started_at_us.abs_diff(end);
-            // The newest child first; a schedule orders them by time.
-            cue.sibling = std::mem::replace(&mut before.first_child, place);
+        for session in &mut sessions {
+            session.anchor(&beats, &mut cues);
         }
+        Self { cues, sessions }
     }
 
     pub fn len(&self) -> usize {
@@ -129,7 +104,11 @@ impl Outline {
 
     /// How many sessions there are.
     pub fn sessions(&self) -> u32 {
-        self.sessions
+        u32::try_from(self.sessions.len()).unwrap_or(NONE)
+    }
+
+    pub(super) fn session(&self, number: u32) -> Option<&Session> {
+        self.sessions.get(number as usize)
     }
 
     pub fn get(&self, place: u32) -> Option<&Cue> {
@@ -145,20 +124,54 @@ impl Outline {
         self.cues.last().map_or(0, |last| last.start_us)
     }
 
-    /// The recordings that wait for this one's answer.
-    pub fn children(&self, place: u32) -> impl Iterator<Item = (u32, &Cue)> {
-        let mut next = self.get(place).map_or(NONE, |cue| cue.first_child);
-        std::iter::from_fn(move || {
-            let cue = self.get(next)?;
-            Some((std::mem::replace(&mut next, cue.sibling), cue))
-        })
+    /// The recordings whose answers this one waits for, in the order in which they ended.
+    pub fn before(&self, place: u32) -> &[u32] {
+        let found = self.get(place).and_then(|cue| {
+            let session = self.session(cue.session()?)?;
+            session.ends.get(..cue.waits as usize)
+        });
+        found.unwrap_or_default()
     }
 
     /// The first `count` recordings, each on its own: what a warm-up sends.
     #[must_use]
     pub fn head(&self, count: usize) -> Self {
-        let alone = |cue: &Cue| Cue { after: NONE, first_child: NONE, sibling: NONE, ..*cue };
-        Self { cues: self.cues.iter().take(count).map(alone).collect(), sessions: self.sessions }
+        let alone = |cue: &Cue| Cue { waits: 0, ..*cue };
+        Self { cues: self.cues.iter().take(count).map(alone).collect(), sessions: Vec::new() }
+    }
+}
+
+impl Session {
+    /// Works out who waits for whom. `ends` has the turns in the order of their starts, and has them in that of their ends after.
+    fn anchor(&mut self, beats: &[Beat<'_>], cues: &mut [Cue]) {
+        let starts = self.ends.clone();
+        let beat = |place: u32| beats.get(place as usize);
+        let end = |place: u32| {
+            beat(place).map_or(i64::MAX, |beat| beat.ended_at_us.max(beat.started_at_us))
+        };
+        self.ends.sort_by_key(|place| (end(*place), *place));
+        for (rank, place) in (0..).zip(&self.ends) {
+            if let Some(cue) = cues.get_mut(*place as usize) {
+                cue.rank = rank;
+            }
+        }
+        let mut over: u32 = 0;
+        for place in starts {
+            let (Some(beat), Some(cue)) = (beat(place), cues.get_mut(place as usize)) else {
+                continue;
+            };
+            // Of turns that begin and end in one instant the earlier place is the earlier turn.
+            let has_ended = |other: u32| (end(other), other) < (beat.started_at_us, place);
+            while self.ends.get(over as usize).is_some_and(|other| has_ended(*other)) {
+                over += 1;
+            }
+            let last = over.checked_sub(1).and_then(|last| self.ends.get(last as usize));
+            if let Some(last) = last.filter(|_| beat.depends) {
+                cue.waits = over;
+                cue.think_us = beat.started_at_us.abs_diff(end(*last));
+                self.waiting.push(place);
+            }
+        }
     }
 }
 
@@ -176,30 +189,39 @@ mod tests {
         }
     }
 
-    fn children(outline: &Outline, place: u32) -> Vec<u32> {
-        let mut found: Vec<u32> = outline.children(place).map(|(at, _)| at).collect();
-        found.sort_unstable();
-        found
+    fn before(outline: &Outline) -> Vec<Vec<u32>> {
+        (0..outline.len() as u32).map(|place| outline.before(place).to_vec()).collect()
     }
 
     #[test]
-    fn a_turn_depends_on_the_answer_that_ended_last_before_it_began() {
+    fn a_turn_waits_for_all_that_had_ended_before_it_began() {
         let outline = Outline::of([
             beat(0, "a", 1000, 1100),
             beat(1, "a", 1150, 1400),
-            beat(2, "a", 1200, 1300), // runs beside 1, so it depends on 0
+            beat(2, "a", 1200, 1300), // runs beside 1
             beat(3, "b", 1250, 1260),
             beat(4, "", 1270, 1280),
-            beat(5, "a", 1400, 1500), // 1 ended last
+            beat(5, "a", 1310, 1900), // beside 1, after 2
+            beat(6, "a", 1400, 1500), // after both, beside 5
         ]);
-        let after: Vec<_> = outline.cues().iter().map(Cue::after).collect();
-        assert_eq!(after, [None, Some(0), Some(0), None, None, Some(1)]);
+        let want =
+            [vec![], vec![0], vec![0], vec![], vec![], vec![0, 2], vec![0, 2, 1]].map(Vec::from);
+        assert_eq!(before(&outline), want);
         let think: Vec<u64> = outline.cues().iter().map(|cue| cue.think_us).collect();
-        assert_eq!(think, [0, 50, 100, 0, 0, 0]);
-        assert_eq!(children(&outline, 0), [1, 2]);
-        assert_eq!(children(&outline, 1), [5]);
-        assert!(children(&outline, 3).is_empty() && children(&outline, 99).is_empty());
+        assert_eq!(think, [0, 50, 100, 0, 0, 10, 0]);
+        assert!(outline.before(99).is_empty());
         assert_eq!((outline.sessions(), outline.span_us()), (2, 400));
+    }
+
+    #[test]
+    fn turns_that_took_no_time_wait_for_those_before_them_and_never_for_each_other() {
+        let outline = Outline::of([
+            beat(0, "a", 10, 10),
+            beat(1, "a", 10, 10),
+            beat(2, "a", 10, 20),
+            beat(3, "a", 10, 10),
+        ]);
+        assert_eq!(before(&outline), [vec![], vec![0], vec![0, 1], vec![0, 1]]);
     }
 
     #[test]
@@ -208,16 +230,15 @@ mod tests {
             Outline::of([beat(7, "a", 50, 20), beat(8, "a", 10, 45), beat(9, "", 30, 31)]);
         let pairs: Vec<u32> = outline.cues().iter().map(|cue| cue.pair).collect();
         assert_eq!(pairs, [8, 9, 7]);
-        assert_eq!(outline.cues()[2].after(), Some(0));
+        assert_eq!(outline.before(2), [0]);
         assert_eq!(outline.head(2).len(), 2);
-        assert!(outline.head(9).cues().iter().all(|cue| cue.after().is_none()));
+        assert!((0..9).all(|place| outline.head(9).before(place).is_empty()));
     }
 
     #[test]
     fn what_is_said_not_to_depend_does_not() {
         let free = Beat { depends: false, ..beat(1, "a", 20, 30) };
         let outline = Outline::of([beat(0, "a", 0, 10), free, beat(2, "a", 40, 50)]);
-        let after: Vec<_> = outline.cues().iter().map(Cue::after).collect();
-        assert_eq!(after, [None, None, Some(1)]);
+        assert_eq!(before(&outline), [vec![], vec![], vec![0, 1]]);
     }
 }

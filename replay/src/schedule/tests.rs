@@ -105,6 +105,31 @@ fn recorded_waits_for_the_answer_and_the_thinking() {
     }
 }
 
+/// Two agents side by side, and a turn that has read both.
+#[test]
+fn a_turn_waits_for_all_that_it_can_have_read_and_agents_side_by_side_do_not() {
+    let beats = [(0, 0, 100), (1, 110, 300), (2, 120, 250), (3, 260, 290), (4, 320, 400)];
+    let beats = beats.map(|(pair, start, end)| Beat {
+        pair,
+        session: Some("a"),
+        started_at_us: start,
+        ended_at_us: end,
+        depends: true,
+    });
+    let outline = Arc::new(Outline::of(beats));
+    // What was fast when recorded is slow now: the answer that ended last then does not end last.
+    let answer_us = |due: &Due| if due.job.pair == 2 { 5_000 } else { 100 };
+    for (pace, want) in
+        [("recorded 1x", [0, 110, 120, 5_130, 5_250]), ("closed 4", [0, 100, 100, 5_100, 5_200])]
+    {
+        let world = run(plain(&outline, settings(pace)), answer_us);
+        let mut sent: Vec<&Sent> = world.sent.iter().collect();
+        sent.sort_by_key(|sent| sent.due.job.pair);
+        let at: Vec<u64> = sent.iter().map(|sent| sent.due.at_us).collect();
+        assert_eq!(at, want, "{pace}");
+    }
+}
+
 #[test]
 fn recorded_without_sessions_keeps_its_instants_whatever_is_in_flight() {
     let world = run(plain(&alone(100, 70_000), settings("recorded 7x")), |_| 60_000_000);
@@ -350,12 +375,23 @@ proptest! {
         let mut ends = BTreeMap::new();
         for sent in &world.sent {
             let thread = (sent.due.target, sent.due.job.repeat);
-            let after = outline.get(sent.due.place).and_then(Cue::after);
-            if let Some(end) = after.and_then(|after| ends.get(&(thread, after))) {
-                prop_assert!(sent.due.at_us >= *end, "{:?} did not wait", sent.due);
-            } else if let Some(after) = after {
-                let before = u64::from(sent.due.job.repeat) * outline.len() as u64 + u64::from(after);
-                prop_assert!(skip.contains(before), "{:?} was sent first", sent.due);
+            let think_us = outline.get(sent.due.place).map_or(0, |cue| cue.think_us);
+            let think_us = match pace {
+                Pace::Recorded { speed } => at_speed(think_us, speed),
+                _ => 0,
+            };
+            let mut last = None;
+            for before in outline.before(sent.due.place) {
+                if let Some(end) = ends.get(&(thread, *before)) {
+                    last = last.max(Some(*end));
+                    continue;
+                }
+                let group = u64::from(sent.due.job.repeat) * outline.len() as u64;
+                let group = group + u64::from(*before);
+                prop_assert!(skip.contains(group), "{:?} was sent first", sent.due);
+            }
+            if let Some(end) = last {
+                prop_assert!(sent.due.at_us >= end + think_us, "{:?} did not wait", sent.due);
             }
             ends.insert((thread, sent.due.place), sent.ended_us);
         }

@@ -14,7 +14,8 @@ pub fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
     Some(below + (above - below) * place.fract())
 }
 
-/// The same, where there are at least ten values past it on average: a p99 of 30 values is but their maximum.
+/// The same, where at least one value is past it on average (p90 from 10 values, p95 from 20, p99 from 100, p99.9 from 1,000):
+/// a p99 of 30 values is but their maximum.
 pub fn tail(sorted: &[f64], q: f64) -> Option<f64> {
     let n_min = match q {
         q if q >= 0.999 => 1_000,

@@ -9,7 +9,9 @@ mod notes;
 use crate::answers;
 use crate::elsewhere::Sums;
 use crate::measure::{self, METRICS};
-use crate::report::{Answers, Comparison, Judge, Report, SCHEMA, Schedule, Target, Worst};
+use crate::report::{
+    Answers, Comparison, Judge, NO_BASELINE, Report, SCHEMA, Schedule, Target, Worst,
+};
 use crate::row::{CAPTURED, Likeness};
 use crate::stats::{self, Options, Pair};
 use crate::table::{Cell, Column, STOPPED, Table};
@@ -29,10 +31,18 @@ pub fn summarise(table: &Table, names: &[String], options: &Options, mut report:
     };
     report.schema = SCHEMA;
     report.baseline = name(baseline);
+    if baseline.is_none() && table.column(None).is_none() {
+        // Requests that nobody has answered: "captured" would name what is not there.
+        NO_BASELINE.clone_into(&mut report.baseline);
+    }
     report.interleaved = baseline.is_some();
     report.sessions = table.sessions() as u64;
-    report.formulas =
-        measure::FORMULAS.iter().map(|(n, f)| ((*n).to_owned(), (*f).to_owned())).collect();
+    let formulas = [measure::SYMBOLS, measure::FORMULAS, measure::COMPARED];
+    report.formulas = formulas
+        .into_iter()
+        .flatten()
+        .map(|(name, formula)| ((*name).to_owned(), (*formula).to_owned()))
+        .collect();
     report.schedule = schedule(table);
     if let Some(judge) = &mut report.judge {
         *judge = Judge { target: std::mem::take(&mut judge.target), ..table.judge().clone() };

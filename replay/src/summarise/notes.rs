@@ -1,7 +1,7 @@
 //! What a reader has to know to trust a report's numbers, in sentences: every form of the report says these, and no others.
 
 use crate::faces::words;
-use crate::report::{Judge, Report};
+use crate::report::{Judge, NO_BASELINE, Report};
 
 /// What an interval was resampled by, where that is not sessions, and what this means for it.
 const RESAMPLED: &[(&str, &str)] = &[
@@ -30,7 +30,12 @@ pub(super) fn of(report: &Report) -> Vec<String> {
         ),
         other => out.push(format!("The run ended early: {}.", words::line(other))),
     }
-    if !report.interleaved && !report.baseline.is_empty() {
+    if report.baseline == NO_BASELINE {
+        out.push(
+            "No answers were recorded, so there is no baseline and nothing is compared: name a second target."
+                .to_owned(),
+        );
+    } else if !report.interleaved && !report.baseline.is_empty() {
         out.push(format!(
             "The baseline ({}) is not interleaved: its times are of another hour than the targets'.",
             words::line(&report.baseline)

@@ -102,6 +102,9 @@ fn a_planted_difference_is_found_and_an_identical_target_is_the_same() {
     assert_eq!(slow.cost_usd, Some(0.16));
     assert_eq!((slow.input_tokens, slow.cached_tokens, slow.output_tokens), (8_000, 4_800, 3_200));
     assert_eq!(report.formulas["ttft"], "c1 − t0");
+    for told in ["t0", "c1 … cm", "N", "ratio", "ci95", "mde", "p_holm", "shift", "verdict"] {
+        assert!(report.formulas.contains_key(told), "{told} is not explained");
+    }
     assert!(report.notes.is_empty(), "{:?}", report.notes);
 }
 

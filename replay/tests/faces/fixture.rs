@@ -385,6 +385,6 @@ pub(crate) fn answer(id: &str) -> Option<Answer> {
             arguments: format!("{{\"city\":\"{city}\",\"unit\":\"celsius\",\"days\":3}}"),
         }],
         finish: Some("tool_calls".to_owned()),
-        refused: false,
+        ..Answer::default()
     })
 }

@@ -16,8 +16,9 @@ use pinhole_replay::faces::{csv, html, json, junit, markdown, terminal};
 use pinhole_replay::measure;
 use pinhole_replay::outcome::{Answer, Call};
 use pinhole_replay::recording::Fault;
-use pinhole_replay::report::Report;
-use pinhole_replay::row::{Metrics, Row};
+use pinhole_replay::report::{Comparison, Report};
+
+use pinhole_replay::row::{CAPTURED, Metrics, Row};
 use serde_json::Value;
 
 const PAIRS: u32 = 120;
@@ -94,6 +95,67 @@ fn the_faces_of_a_run_are_these() {
     golden("report.md", &markdown::draw(&report));
     golden("report.xml", &junit::draw(&report, &findings(&report)));
     golden("report.csv", &table(&report, &rows[..24]));
+}
+
+#[test]
+fn a_price_is_not_called_slow_without_a_word_on_it() {
+    let (_, report) = run();
+    let said = "Of costs and lengths “slower” means more, “faster” less.";
+    for face in [narrow(&report), markdown::draw(&report)] {
+        assert!(face.contains("less in cost (0.80x)") && face.contains(said), "{face}");
+        assert!(!face.contains("faster in cost"));
+    }
+}
+
+#[test]
+fn small_costs_are_not_cut_off() {
+    let (_, mut report) = run();
+    for target in &mut report.targets {
+        if let Some(cost) = target.metrics.get_mut("cost") {
+            (cost.p50, cost.p95) = (0.000_067, Some(0.000_101));
+        }
+    }
+    let text = narrow(&report);
+    let cost = text.lines().find(|line| line.starts_with("cost ")).expect("a line of costs");
+    assert!(cost.contains("$6.7e-5 $0.00010") && !cost.contains('…'), "{cost}");
+}
+
+#[test]
+fn targets_of_one_name_are_told_apart_but_in_data() {
+    let (rows, mut report) = run();
+    let name = report.baseline.clone();
+    let sent = report.targets.iter_mut().filter(|target| target.target != CAPTURED);
+    for (place, target) in sent.enumerate() {
+        let number = if target.target == name { 0 } else { 1 + u16::try_from(place).expect("few") };
+        target.number = Some(number);
+        target.target.clone_from(&name);
+    }
+    let again = format!("#2 {name}");
+    for face in [narrow(&report), markdown::draw(&report), page(&report, &rows)] {
+        assert!(face.contains(&again));
+    }
+    assert!(!json::draw(&report).expect("json").contains(&again));
+}
+
+#[test]
+fn headlines_and_first_tables_have_the_published_metrics_only() {
+    let (rows, mut report) = run();
+    for target in &mut report.targets {
+        let ttft = target.comparisons.iter().find(|found| found.metric == "ttft").cloned();
+        let service = ttft.map(|found| Comparison { metric: "service_ttft".to_owned(), ..found });
+        target.comparisons.extend(service);
+    }
+    let page = page(&report, &rows);
+    let first = page.split("More metrics").next().expect("a page");
+    assert!(first.contains("ttft") && !first.contains("service_ttft"));
+    assert!(page.contains("service_ttft"));
+    let markdown = markdown::draw(&report);
+    let (first, folded) = markdown.split_once("<details><summary>More metrics").expect("a fold");
+    assert!(!first.contains("service_ttft") && folded.contains("service_ttft"));
+    report.schedule.degraded = false;
+    assert!(!narrow(&report).contains("service_ttft"));
+    report.schedule.degraded = true;
+    assert!(narrow(&report).contains("service_ttft"), "the note says to read it");
 }
 
 #[test]

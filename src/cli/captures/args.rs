@@ -411,6 +411,8 @@ pub struct ImportArgs {
 }
 
 fn sources() -> impl TypedValueParser<Value = Source> {
-    PossibleValuesParser::new(Source::ALL.map(Source::label))
-        .map(|word| Source::parse(&word).unwrap_or(Source::Ndjson))
+    PossibleValuesParser::new(
+        Source::ALL.into_iter().filter(|source| source.has_answers()).map(Source::label),
+    )
+    .map(|word| Source::parse(&word).unwrap_or(Source::Ndjson))
 }

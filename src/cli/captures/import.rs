@@ -141,6 +141,14 @@ impl Store {
             Some(source) => Some(source),
             None => guess(&mut from).map_err(|error| unreadable(file, &error))?,
         };
+        if let Some(asked) = source.filter(|source| !source.has_answers()) {
+            let (name, form) = (file.display(), asked.label());
+            let told = format!(
+                "`{name}` holds requests without answers ({form}), which are no exchanges; `pinhole replay --from {name}` \
+                 sends them"
+            );
+            return Err(refuse(&told, Exit::Usage));
+        }
         let read = import::read(&mut from, source, &mut |found| {
             match self.take(found, &mut told, (file, source)) {
                 Ok(()) => progress.at(told.taken),
@@ -177,7 +185,8 @@ impl Store {
                     tell(&format!("{}: more damaged places are only counted", file.display()));
                 }
             }
-            Found::Other => told.other += 1,
+            // Files of lengths are refused before anything is read.
+            Found::Other | Found::Lengths(..) => told.other += 1,
             Found::Note(note) => {
                 told.damaged += 1;
                 tell(&format!("{}: {note}", file.display()));
@@ -313,6 +322,16 @@ fn guess(from: &mut dyn BufRead) -> Result<Option<Source>, ReadError> {
 }
 
 fn unreadable(file: &Path, error: &ReadError) -> Exit {
+    if matches!(error, ReadError::Unknown) {
+        let known = Source::ALL.into_iter().filter(|source| source.has_answers());
+        let known: Vec<&str> = known.map(Source::label).collect();
+        let told = format!(
+            "`{}`: its format is not known; name it with --as: {}",
+            file.display(),
+            known.join(", ")
+        );
+        return refuse(&told, Exit::Usage);
+    }
     refuse(&format!("`{}`: {error}", file.display()), Exit::Usage)
 }
 

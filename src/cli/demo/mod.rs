@@ -35,7 +35,8 @@ use pinhole_replay::engine::Progress;
 use crate::base::{clock, task};
 use crate::cli::Exit;
 use crate::cli::args::DemoArgs;
-use crate::cli::terminal::{say, tell};
+use crate::cli::terminal::{is_utf8, say, tell};
+use crate::cli::tui;
 use crate::config::env::Environment;
 use crate::upstream::provider::Provider;
 
@@ -110,17 +111,14 @@ pub fn run(args: &DemoArgs) -> Exit {
     };
     let page = Page::new(is_utf8(&Environment::of_process()));
     say(summary::render(&report, page).trim_end());
-    if audit.differences.is_empty() { Exit::Done } else { Exit::Failed }
-}
-
-/// Whether the terminal's locale takes more than ASCII.
-fn is_utf8(environment: &Environment) -> bool {
-    ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| environment.get(name)).is_some_and(
-        |locale| {
-            let locale = locale.to_ascii_lowercase();
-            locale.contains("utf-8") || locale.contains("utf8")
-        },
-    )
+    if !audit.differences.is_empty() {
+        return Exit::Failed;
+    }
+    if args.headless || !tui::has_terminal() {
+        return Exit::Done;
+    }
+    // The summary is there again when the screens are left.
+    tui::on(&data_dir)
 }
 
 /// Sets the stage, plays, sends a slice of it again, clears up.

@@ -458,12 +458,11 @@ fn next(report: &Report<'_>, page: &mut Page) {
     page.line(&format!("  pinhole captures ls --data-dir {folder}"));
     page.line(&format!("  pinhole captures show last --data-dir {folder}"));
     page.line(&format!("  pinhole captures diagnose --data-dir {folder}"));
+    page.line(&format!("  pinhole tui --data-dir {folder}"));
     let place = if report.temporary {
         "the records of this run, in a temporary folder; --data-dir chooses one"
     } else {
         "the records of this run, and of earlier ones in the same folder"
     };
     page.wrapped("      ", place);
-    page.blank();
-    page.wrapped("  ", "not built yet: the terminal UI");
 }

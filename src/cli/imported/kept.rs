@@ -22,7 +22,15 @@ pub(super) fn of(recording: Recording, exchange: &Exchange) -> Captured {
     let attempts: Vec<AttemptIn> = attempts.collect();
     let request = leg(recording.request, &mut redacted);
     let response = leg(recording.response, &mut redacted);
-    Captured { request, attempts, response, headers_redacted: redacted, ..Captured::default() }
+    let response_frames = recording.frames;
+    Captured {
+        request,
+        attempts,
+        response,
+        response_frames,
+        headers_redacted: redacted,
+        ..Captured::default()
+    }
 }
 
 fn attempt(tried: Attempt, kind: Kind, redacted: &mut bool) -> AttemptIn {

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use crate::cli::place_args::PlaceArgs;
 
-/// Send captured requests again, to other models and providers, and compare what comes back. Tools are never executed: a
-/// model's calls are compared, and recorded results are given back where `--context live` asks for them.
+/// Send captured requests again, to other models and providers, and compare what comes back.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Requests go through the same pipeline as live traffic, with the keys of the configuration, and are captured with
-`run:ID`; no metric, budget or query has them unless it asks. Costs real money at real providers: --dry-run first.
+Requests go through the same pipeline as live traffic, with the keys of the configuration, and
+are captured with `run:ID`; no metric, budget or query has them unless it asks. Tools are never
+executed: calls are compared, and recorded results are given back where `--context live` asks for
+them. Costs real money at real providers: --dry-run first.
 
   pinhole replay --from 'since:1d model:gpt-5*' --to openai/gpt-5-mini --dry-run
   pinhole replay --from regression.bundle --to local/a --to local/b --repeat 3 --report report.html
@@ -17,7 +18,8 @@ Requests go through the same pipeline as live traffic, with the keys of the conf
 
 Exit codes: 0 done; 1 a gate of --fail-if failed, or the run was broken off; 2 usage; 3 environment.")]
 pub struct ReplayArgs {
-    /// What is sent: a query over the store, or a file (bundle, HAR, NDJSON and what else `captures import` reads).
+    /// What is sent: a query over the store, or a file (bundle, HAR, NDJSON and what else `captures import` reads; OpenAI
+    /// batch input, AIPerf raw payloads, Mooncake traces).
     #[arg(long, value_name = "QUERY|FILE")]
     pub from: Option<String>,
     /// A target, repeatable: a model, `provider/model`, with parameters `provider/model?temperature=0`. With several the

@@ -4,26 +4,19 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use pinhole_replay::faces::gate::{Finding, Gate};
-use pinhole_replay::faces::{csv, html, json, junit, markdown, terminal};
-use pinhole_replay::journal::Journaled;
-use pinhole_replay::outcome::Answer;
+use pinhole_replay::faces::{json, terminal};
 use pinhole_replay::plan::Plan;
-use pinhole_replay::report::Report;
 
 use crate::base::private;
 use crate::cli::Exit;
 use crate::cli::place::{path, refuse};
 use crate::cli::replay::args::ReplayArgs;
-use crate::cli::terminal::{look, say, tell};
+use crate::cli::terminal::{look, tell};
+use crate::proxy::loopback::account;
+use crate::proxy::loopback::forms::{self, FORMS, Made};
 use crate::proxy::loopback::run::Ready;
-use crate::proxy::loopback::{account, captured};
 use crate::proxy::state::Shared;
-use crate::report::formats::recording;
 use crate::report::replay::runs::Place;
-use crate::store::reader::Reader;
-
-/// What a report can be written as, by the file's ending.
-const FORMS: [&str; 6] = ["html", "md", "json", "csv", "xml", "txt"];
 
 /// That every file asked for has a form, before anything is sent.
 pub(super) fn check(plan: &Plan) -> Result<(), String> {
@@ -32,6 +25,14 @@ pub(super) fn check(plan: &Plan) -> Result<(), String> {
             return Err(format!(
                 "--report: `{file}` ends in none of {}; xml is JUnit's",
                 FORMS.map(|form| format!(".{form}")).join(", ")
+            ));
+        }
+        // A run may take hours and money: that its report has a place is known before.
+        let folder = path(Path::new(file)).parent().map(Path::to_owned).unwrap_or_default();
+        if !folder.as_os_str().is_empty() && !folder.is_dir() {
+            return Err(format!(
+                "--report: there is no folder `{}`; make it first",
+                folder.display()
             ));
         }
     }
@@ -56,15 +57,24 @@ pub(super) fn deliver(
     for file in &ready.plan.report {
         let folder = &shared.snapshot().settings.server.data_dir;
         write(file, (&report, &journaled, &findings), folder).map_err(|error| {
-            refuse(&format!("{file}: the report cannot be written: {error}"), Exit::Environment)
+            let told = format!(
+                "{file}: the report cannot be written: {error}; it is kept as JSON in {}, and --resume {} with another \
+                 --report writes it again",
+                place.report().display(),
+                ready.id
+            );
+            refuse(&told, Exit::Environment)
         })?;
     }
     if args.json {
-        say(json::draw(&report).unwrap_or_default().trim_end());
+        let told = json::draw(&report).map_err(|error| {
+            refuse(&format!("the report cannot be written as JSON: {error}"), Exit::Environment)
+        })?;
+        print(&told, place)?;
     } else {
         let look = look();
         let how = terminal::How { width: look.width.unwrap_or(100), colour: look.colour };
-        say(terminal::draw(&report, how).trim_end());
+        print(&terminal::draw(&report, how), place)?;
     }
     for finding in &findings {
         tell(&finding.line());
@@ -73,38 +83,24 @@ pub(super) fn deliver(
     Ok(if open { Exit::Done } else { Exit::Failed })
 }
 
-/// A report, the rows that it is of, and what the gates found.
-pub(in crate::cli) type Made<'a> = (&'a Report, &'a Journaled, &'a [Finding]);
-
-/// Writes the form that the file's ending names; texts of answers come from the store in `folder`.
-pub(in crate::cli) fn write(
-    file: &str,
-    (report, journaled, findings): Made<'_>,
-    folder: &Path,
-) -> io::Result<()> {
-    let mut out = private::create(&path(Path::new(file)))?;
-    match form(file) {
-        "json" => out.write_all(json::draw(report)?.as_bytes())?,
-        "md" => out.write_all(markdown::draw(report).as_bytes())?,
-        "csv" => csv::write(report, &journaled.rows, &mut out)?,
-        "xml" => out.write_all(junit::draw(report, findings).as_bytes())?,
-        "html" => {
-            let reader = Reader::open(folder).ok();
-            let texts = |id: &str| answer(reader.as_ref()?, id);
-            let page = html::Page { report, rows: &journaled.rows, texts: &texts, findings };
-            out.write_all(html::draw(&page).as_bytes())?;
+/// Says the report on standard output. A program that has read enough (`| head`) is no error, a full disk is.
+fn print(text: &str, place: &Place) -> Result<(), Exit> {
+    let mut out = io::stdout();
+    match writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let kept = place.report();
+            let told = format!(
+                "standard output cannot be written: {error}; the report is kept as JSON in {}",
+                kept.display()
+            );
+            Err(refuse(&told, Exit::Environment))
         }
-        _ => {
-            let how = terminal::How { width: 100, colour: false };
-            out.write_all(terminal::draw(report, how).as_bytes())?;
-        }
+        _ => Ok(()),
     }
-    out.flush()
 }
 
-/// The answer of a stored exchange, where it was kept.
-fn answer(reader: &Reader, id: &str) -> Option<Answer> {
-    let row = reader.find(id).ok()?;
-    let recording = recording::of(reader.exchange(row).ok()?);
-    Some(captured::outcome(&recording)?.answer)
+/// Writes the form that the file's ending names; texts of answers come from the store in `folder`.
+pub(in crate::cli) fn write(file: &str, made: Made<'_>, folder: &Path) -> io::Result<()> {
+    let mut out = private::create(&path(Path::new(file)))?;
+    forms::write(form(file), made, folder, &mut out)
 }

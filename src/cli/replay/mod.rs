@@ -10,6 +10,7 @@ pub(in crate::cli) mod deliver;
 mod watch;
 
 use std::io::{BufRead, IsTerminal};
+use std::path::Path;
 use std::sync::Arc;
 
 use pinhole_replay::engine::{Ended, Finish};
@@ -22,6 +23,7 @@ use serde_json::json;
 use crate::base::clock;
 use crate::base::id::ExchangeId;
 use crate::cli::place::{path, refuse};
+use crate::cli::playback::is_file;
 use crate::cli::serve::{self, Gateway, tell_findings};
 use crate::cli::terminal::{say, tell};
 use crate::cli::{Exit, logging, observers};
@@ -72,10 +74,7 @@ fn replay(args: &ReplayArgs) -> Result<Exit, Exit> {
 
 /// All conditions, so that a wrong one is told before anything is sent.
 fn gates(plan: &Plan) -> Result<Vec<Gate>, Exit> {
-    let parse = |text: &String| {
-        Gate::parse(text).map_err(|error| refuse(&format!("--fail-if: {error}"), Exit::Usage))
-    };
-    plan.fail_if.iter().map(parse).collect()
+    Gate::of_plan(plan).map_err(|error| refuse(&format!("--fail-if: {error}"), Exit::Usage))
 }
 
 /// The configuration of `serve`, with everything kept of what the run sends.
@@ -102,6 +101,13 @@ fn source(plan: &Plan, settings: &Settings) -> Result<Source, Exit> {
     if let Some(file) = plan.file() {
         return Source::of_file(&path(&file), limit)
             .map_err(|error| refuse(&error.to_string(), Exit::Usage));
+    }
+    if path(Path::new(&plan.from)).is_dir() {
+        let told = format!("--from: `{}` is a folder; name a file in it", plan.from);
+        return Err(refuse(&told, Exit::Usage));
+    }
+    if is_file(&plan.from) {
+        return Err(refuse(&format!("--from: there is no file `{}`", plan.from), Exit::Usage));
     }
     let now_us = i64::try_from(clock::wall_us()).unwrap_or(i64::MAX);
     let asked = Query::parse(&plan.from, now_us).map_err(|error| {

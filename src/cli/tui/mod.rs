@@ -26,19 +26,34 @@ pub fn run(args: &TuiArgs) -> Exit {
 }
 
 fn browse(args: &TuiArgs) -> Result<Exit, Exit> {
-    if !(std::io::stdin().is_terminal() && terminal::is_watched()) {
+    if !has_terminal() {
         let told = "the screens need a terminal; `pinhole captures` and `pinhole usage` print the same for programs";
         return Err(refuse(told, Exit::Usage));
     }
+    show(reach(args)?, args.ascii)
+}
+
+/// Whether there is a terminal for the screens.
+pub fn has_terminal() -> bool {
+    std::io::stdin().is_terminal() && terminal::is_watched()
+}
+
+/// The screens on a data directory that nobody serves, whatever configuration lies around, until the user quits.
+pub fn on(data_dir: &Path) -> Exit {
+    let place = Place { folder: data_dir.to_owned(), settings: None };
+    let ascii = !terminal::is_utf8(&Environment::of_process());
+    alone(place, None).and_then(|reached| show(reached, ascii)).unwrap_or_else(|exit| exit)
+}
+
+fn show(reached: Reached, ascii: bool) -> Result<Exit, Exit> {
     let environment = Environment::of_process();
-    let reached = reach(args)?;
     let prefs_file = environment.config_home().map(|home| home.join("pinhole").join(PREFS));
     let prefs = prefs_file.as_deref().map(prefs).unwrap_or_default();
     let theme = Theme::of(
         environment.get("NO_COLOR").is_some_and(|set| !set.is_empty()),
         environment.get("TERM").unwrap_or_default(),
         environment.get("COLORFGBG"),
-        args.ascii,
+        ascii,
     );
     let Reached { asker, source, own } = reached;
     let ran = run::run(Start { asker, theme, source, prefs, prefs_file });
@@ -80,8 +95,13 @@ fn reach(args: &TuiArgs) -> Result<Reached, Exit> {
         let asker: Asker = Arc::new(move |want: &Want| client.ask(want));
         return Ok(Reached { asker, source, own: None });
     }
+    alone(place, args.place.config.as_deref())
+}
+
+/// The data directory by an operations API of our own.
+fn alone(place: Place, config: Option<&Path>) -> Result<Reached, Exit> {
     let source = place.folder.display().to_string();
-    let own = Arc::new(Own::start(place, args.place.config.as_deref())?);
+    let own = Arc::new(Own::start(place, config)?);
     let asked = Arc::clone(&own);
     let asker: Asker = Arc::new(move |want: &Want| -> Told<Answer> { asked.ask(want) });
     Ok(Reached { asker, source, own: Some(own) })

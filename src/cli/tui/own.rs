@@ -117,9 +117,8 @@ impl Own {
 }
 
 fn is_run(want: &Want, what: &str) -> bool {
-    let path = match want {
-        Want::Get { path } | Want::Do { path, .. } => path,
-        _ => return false,
+    let (Want::Get { path } | Want::Text { path } | Want::Do { path, .. }) = want else {
+        return false;
     };
     let first = path.split(['/', '?']).next();
     first == Some(what)

@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use pinhole_replay::context::Target;
 use pinhole_replay::estimate::Price;
 
+use crate::config::diagnostic::Finding;
+use crate::config::settings::Settings;
 use crate::neutral::kind::{Dialect, Flag, Operation};
 use crate::neutral::usage::Usage;
 use crate::price::book::Priced;
@@ -15,6 +17,8 @@ use crate::proxy::refusal;
 use crate::proxy::state::Shared;
 use crate::report::replay::source::Source;
 use crate::route::table::Ask;
+use crate::upstream::catalog;
+use crate::upstream::provider::Provider;
 
 /// Presets of servers that take `ignore_eos`, and `min_tokens` or leave it unread.
 const FORCED: [&str; 2] = ["vllm", "llama.cpp"];
@@ -79,6 +83,9 @@ fn by_dialects(
         })?;
         let provider =
             snapshot.provider(choice.provider).ok_or_else(|| "no provider serves it".to_owned())?;
+        if let Some(why) = keyless(&snapshot.settings, provider) {
+            return Err(why);
+        }
         let preset = provider.preset.as_deref().map(str::to_owned);
         found.get_or_insert((provider.id.to_string(), choice, preset));
     }
@@ -98,6 +105,23 @@ fn by_dialects(
         forces_length,
     };
     Ok((aim, preset))
+}
+
+/// Why nothing can be sent to a provider that has no key: of a client's there is none here to pass on.
+fn keyless(settings: &Settings, provider: &Provider) -> Option<String> {
+    if !provider.keys.is_empty() || provider.auth.header_name().is_none() {
+        return None;
+    }
+    let key = format!("providers.{}.apikey", provider.id);
+    let mut findings = settings.warnings.iter();
+    let told = findings.find(|finding| finding.key.starts_with(&key)).map(Finding::told);
+    let wanted = provider.preset.as_deref().and_then(catalog::preset)?.key_required;
+    let remedy = match told {
+        Some(told) => told,
+        None if wanted => format!("set {key}"),
+        None => return None,
+    };
+    Some(format!("provider {} has no key, and a replay sends no other: {remedy}", provider.id))
 }
 
 /// The compatibility flag of a dialect's own endpoint.
@@ -125,7 +149,7 @@ fn endpoint(dialect: Dialect, flag: Option<Flag>) -> Endpoint<'static> {
 }
 
 /// What a token costs, in billionths of a US dollar.
-fn price(priced: &Priced) -> Option<Price> {
+pub fn price(priced: &Priced) -> Option<Price> {
     let each = |usage: &Usage| {
         let amount = priced.cost(usage, None)?.nanodollars.0;
         #[expect(clippy::cast_precision_loss, reason = "prices of a thousand tokens are small")]

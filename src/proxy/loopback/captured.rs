@@ -13,6 +13,16 @@ const DECODED_MAX: usize = 64 << 20;
 
 /// The recorded outcome. Times count from the arrival of the recorded request; `None`: nothing was recorded of an answer.
 pub fn outcome(recording: &Recording) -> Option<Outcome> {
+    heard(recording).map(|(outcome, _)| outcome)
+}
+
+/// Whether what was recorded is a good answer that says nothing.
+pub(super) fn says_nothing(recording: &Recording) -> bool {
+    heard(recording).is_some_and(|(outcome, is_empty)| outcome.is_good() && is_empty)
+}
+
+/// The outcome, and whether it came to its end and says nothing.
+fn heard(recording: &Recording) -> Option<(Outcome, bool)> {
     let mut outcome = Outcome {
         id: Some(recording.id.clone()).filter(|id| !id.is_empty()),
         status: recording.status,
@@ -21,7 +31,7 @@ pub fn outcome(recording: &Recording) -> Option<Outcome> {
     };
     let Some(attempt) = recording.attempts.last() else {
         outcome.error = Some(fault(recording)?);
-        return Some(outcome);
+        return Some((outcome, false));
     };
     let whole = recording.upstream_response(recording.attempts.len() - 1)?;
     outcome.head_us = attempt.head_us.map(count);
@@ -35,11 +45,11 @@ pub fn outcome(recording: &Recording) -> Option<Outcome> {
         }
     }
     let status = attempt.status.and_then(|status| StatusCode::from_u16(status).ok());
-    let said = hearing.end(status.unwrap_or_default(), true, None, &mut outcome);
+    let heard = hearing.end(status.unwrap_or_default(), true, None, &mut outcome);
     outcome.cost_nanousd = recording.cost_nanousd;
     outcome.usage = recording.usage.clone().or(outcome.usage);
-    outcome.error = fault(recording).or(said);
-    Some(outcome)
+    outcome.error = fault(recording).or(heard.fault);
+    Some((outcome, heard.is_empty))
 }
 
 /// The answer as it came, piece by piece; what the table does not know came at the end.

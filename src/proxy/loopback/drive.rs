@@ -109,20 +109,22 @@ impl Run<'_> {
         let mut sum = Finish::default();
         for at in 0..sweep.rates.len() {
             let Some(setup) = sweep.part(&run, at, before) else { break };
-            let mut rows = before.map_or_else(Vec::new, |before| before.rows.clone());
-            let groups = recordings as u64 * u64::from(setup.repeats);
-            if setup.done.len() < groups {
+            let finished = before.filter(|before| sweep.is_finished(&run, at, before));
+            // A rate that was broken off is sent again whole, and judged by that alone.
+            let mut rows = Vec::new();
+            if finished.is_none() {
                 let first = sweep.first_repeat(recordings, at);
                 let mut sink = Kept { journal, first, rows: Some(Vec::new()) };
                 let left = (sweep.rates.len() - at - 1) as u64 * each;
                 let finish = self.step(setup, &mut sink, sum.progress, left).await?;
-                rows.extend(sink.rows.unwrap_or_default());
+                rows = sink.rows.unwrap_or_default();
                 sum = finish;
                 if let Some(budget) = &mut run.budget {
                     budget.spent_nanousd = sum.progress.spent_nanousd;
                 }
             }
-            let steps = sweep.steps(&self.ready.plan.to, recordings, at, &rows);
+            let told = finished.map_or(&rows, |before| &before.rows);
+            let steps = sweep.steps(&self.ready.plan.to, recordings, at, told);
             if sum.ended != Ended::Whole || steps.iter().any(|step| step.stopped.is_some()) {
                 break;
             }

@@ -14,14 +14,31 @@ use crate::neutral::message::{Message, Part};
 use crate::neutral::reading::{Content, Reading};
 use crate::observe::estimate;
 use crate::price::book::Priced;
+use crate::proxy::loopback::sealed;
 
 /// Limit: bytes of an event that is only looked for, not read.
 const EVENT_BYTES_MAX: usize = 1 << 20;
 /// Limit: bytes of an answer that are kept to be compared; the rest is timed and counted.
 const KEPT_BYTES_MAX: usize = 16 << 20;
 
+/// What there is to say of an answer beside its outcome.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// What it tells of that went wrong.
+    pub(super) fault: Option<Fault>,
+    /// It came to its end and says nothing: no text, no call, nothing else, and no reason that was paid for.
+    pub(super) is_empty: bool,
+}
+
+impl Heard {
+    fn broken(fault: Fault) -> Self {
+        Self { fault: Some(fault), is_empty: false }
+    }
+}
+
 pub(super) struct Hearing {
     dialect: Dialect,
+    operation: Operation,
     events: bool,
     reader: Reader,
     contents: Vec<Arrival>,
@@ -35,10 +52,12 @@ impl Hearing {
     /// `events`: the answer is a stream of them.
     pub(super) fn new(recording: &Recording, events: bool) -> Self {
         let dialect = dialect(&recording.dialect);
+        let operation = operation(&recording.operation);
         Self {
             dialect,
+            operation,
             events,
-            reader: Reader::new(dialect, operation(&recording.operation), false),
+            reader: Reader::new(dialect, operation, false),
             contents: Vec::new(),
             opening: events.then(|| Splitter::new(EVENT_BYTES_MAX)),
             first_event_us: None,
@@ -68,14 +87,14 @@ impl Hearing {
         self.body.extend_from_slice(piece.get(..piece.len().min(room)).unwrap_or_default());
     }
 
-    /// Fills the outcome; the fault that the answer tells of, if any.
+    /// Fills the outcome.
     pub(super) fn end(
         mut self,
         status: StatusCode,
         from_provider: bool,
         price: Option<&Priced>,
         outcome: &mut Outcome,
-    ) -> Option<Fault> {
+    ) -> Heard {
         if !self.events {
             self.reader.document(&self.body);
         }
@@ -84,9 +103,12 @@ impl Hearing {
         outcome.first_event_us = self.first_event_us;
         outcome.contents = self.contents;
         if !status.is_success() {
-            return Some(refused((status, from_provider), &reading, &self.body));
+            return Heard::broken(refused((status, from_provider), &reading, &self.body));
         }
-        outcome.answer = answer(self.dialect, self.events, &self.body, &reading);
+        let message = message(self.dialect, self.events, &self.body);
+        let says_nothing = says_nothing(&message);
+        outcome.answer = answer(message, &reading);
+        outcome.answer.sealed = sealed::of(self.dialect, self.events, &self.body);
         let said = &outcome.answer;
         let calls: String = said.calls.iter().map(|call| call.arguments.as_str()).collect();
         let words = [&said.text, &said.reasoning, &calls].map(|text| estimate::words(text));
@@ -97,11 +119,17 @@ impl Hearing {
             outcome.usage = Some(told(usage));
         }
         if let Some(error) = &reading.error {
-            return Some(upstream(error.clone(), None));
+            return Heard::broken(upstream(error.clone(), None));
         }
         // A stream that broke off is no answer, whatever had come of it; nor is a page where a document was due.
         let kind = if self.events { "truncated" } else { "invalid_answer" };
-        (!reading.ended).then(|| upstream(kind.to_owned(), None))
+        if !reading.ended {
+            return Heard::broken(upstream(kind.to_owned(), None));
+        }
+        let speaks = matches!(self.operation, Operation::Chat | Operation::TextCompletion);
+        let paid = reading.usage.as_ref().and_then(|usage| usage.output) > Some(0);
+        let has_reason = outcome.answer.finish.is_some() && paid || outcome.answer.refused;
+        Heard { fault: None, is_empty: speaks && says_nothing && !has_reason }
     }
 }
 
@@ -127,10 +155,26 @@ fn upstream(kind: String, detail: Option<String>) -> Fault {
     Fault { source: "upstream".to_owned(), kind, detail }
 }
 
-/// The answer's words, of its first choice.
-pub(super) fn answer(dialect: Dialect, events: bool, body: &[u8], reading: &Reading) -> Answer {
+/// An answer that came to its end without saying anything, where the recorded one did.
+pub(super) fn no_answer() -> Fault {
+    let detail = "a good status, and neither text nor a call in the answer";
+    upstream("no_answer".to_owned(), Some(detail.to_owned()))
+}
+
+/// The answer's first choice.
+fn message(dialect: Dialect, events: bool, body: &[u8]) -> Message {
     let read = if events { messages::events } else { messages::document };
-    let message = read(dialect, body).into_iter().next().unwrap_or_default();
+    read(dialect, body).into_iter().next().unwrap_or_default()
+}
+
+fn says_nothing(message: &Message) -> bool {
+    message.parts.iter().all(|part| match part {
+        Part::Text(text) | Part::Reasoning(text) => text.is_empty(),
+        _ => false,
+    })
+}
+
+fn answer(message: Message, reading: &Reading) -> Answer {
     let finish = message.finish.clone().or_else(|| reading.finish_reasons.first().cloned());
     let mut answer =
         Answer { finish: finish.map(plain), refused: reading.refused, ..Answer::default() };

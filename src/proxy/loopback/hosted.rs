@@ -56,8 +56,7 @@ impl Wanted {
             return Err(WantedError::Report);
         }
         plan.check()?;
-        let gates = plan.fail_if.iter().map(|text| Gate::parse(text));
-        let gates = gates.collect::<Result<_, _>>()?;
+        let gates = Gate::of_plan(&plan)?;
         Ok(Self { plan, gates })
     }
 
@@ -95,6 +94,10 @@ impl Hosted {
         let (running, reins) = Running::new(ready.id, recordings, ready.plan.to.clone());
         shared.runs.take(running).map_err(HostError::Busy)?;
         let slot = Slot(Arc::clone(shared));
+        // A drain that began meanwhile found no run that it could have ended.
+        if shared.is_draining() {
+            return Err(HostError::Draining);
+        }
         let thread = std::thread::Builder::new().name("pinhole-run".to_owned());
         // The place is given back whatever happens: also when the thread cannot be had, or panics.
         let sent = thread.spawn(move || {

@@ -7,23 +7,25 @@
 //! ```
 
 pub mod account;
-mod aim;
+pub mod aim;
 mod asking;
 pub mod captured;
 pub mod crew;
 pub mod drive;
+pub mod forms;
 mod hearing;
 pub mod hosted;
 pub mod meter;
 mod request;
 pub mod run;
+mod sealed;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, header};
+use http::{HeaderMap, HeaderValue, Request, Response, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -68,14 +70,40 @@ impl Loopback {
         Self { address, run, targets, prices, meter, idle: Mutex::default() }
     }
 
-    async fn connection(&self) -> Result<Connection, String> {
-        loop {
-            let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let Some(mut kept) = kept else { break };
-            if kept.ready().await.is_ok() {
-                return Ok(kept);
+    /// A connection that can be written to at once. One that still waits for something is left where it is: whoever waited
+    /// with it would be late, or never sent.
+    fn kept(&self) -> Option<Connection> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|connection| !connection.is_closed());
+        let place = idle.iter().rposition(SendRequest::is_ready)?;
+        Some(idle.swap_remove(place))
+    }
+
+    /// Sends it, on a connection that was kept or on a new one. One that was closed meanwhile has cost nothing: the request
+    /// comes back unsent.
+    async fn answer(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        (zero, sent_us): (Instant, &mut u64),
+    ) -> Result<(Connection, Response<Incoming>), Fault> {
+        while let Some(mut kept) = self.kept() {
+            *sent_us = since(zero);
+            match kept.try_send_request(request).await {
+                Ok(answer) => return Ok((kept, answer)),
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(broken("send", error.into_error().to_string())),
+                },
             }
         }
+        let mut fresh = self.connection().await.map_err(|why| broken("connect", why))?;
+        *sent_us = since(zero);
+        let sent = fresh.send_request(request).await;
+        let answer = sent.map_err(|error| broken("send", error.to_string()))?;
+        Ok((fresh, answer))
+    }
+
+    async fn connection(&self) -> Result<Connection, String> {
         let stream = TcpStream::connect(self.address).await.map_err(|error| error.to_string())?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         let handshake = http1::handshake(TokioIo::new(stream)).await;
@@ -97,10 +125,8 @@ impl Loopback {
     async fn exchange(&self, order: &Order, outcome: &mut Outcome) -> Result<(), Fault> {
         let model = self.targets.get(order.target).map_or("", String::as_str);
         let request = request::of(order, model, self.run)?;
-        let mut connection = self.connection().await.map_err(|why| broken("connect", why))?;
-        outcome.sent_us = since(order.zero);
-        let sent = connection.send_request(request).await;
-        let answer = sent.map_err(|error| broken("send", error.to_string()))?;
+        let clock = (order.zero, &mut outcome.sent_us);
+        let (connection, answer) = self.answer(request, clock).await?;
         outcome.head_us = Some(since(order.zero));
         outcome.status = Some(answer.status().as_u16());
         outcome.id = text(answer.headers(), &headers::X_PINHOLE_ID);
@@ -139,24 +165,54 @@ impl Loopback {
         let price =
             provider.zip(model).and_then(|(provider, model)| self.prices.lookup(&provider, &model));
         let from_provider = head.headers.contains_key(&headers::X_PINHOLE_UPSTREAM_STATUS);
-        let said = hearing.end(head.status, from_provider, price.as_deref(), outcome);
-        fault.or(said).map_or(Ok(()), Err)
+        let heard = hearing.end(head.status, from_provider, price.as_deref(), outcome);
+        if let Some(fault) = fault.or(heard.fault) {
+            return Err(fault);
+        }
+        let is_missing = heard.is_empty && !captured::says_nothing(&order.recording);
+        if is_missing { Err(hearing::no_answer()) } else { Ok(()) }
     }
 }
 
 impl Transport for Loopback {
     async fn send(&self, order: Order) -> Outcome {
-        let mut outcome = Outcome {
+        let begun = Outcome {
             intended_us: order.intended_us,
             sent_us: since(order.zero),
             ..Outcome::default()
         };
-        if let Err(fault) = self.exchange(&order, &mut outcome).await {
-            outcome.error = Some(fault);
-            outcome.ended_us = outcome.ended_us.max(since(order.zero));
+        let mut count =
+            Count { meter: &self.meter, target: order.target, outcome: begun, is_told: false };
+        if let Err(fault) = self.exchange(&order, &mut count.outcome).await {
+            count.outcome.error = Some(fault);
+            count.outcome.ended_us = count.outcome.ended_us.max(since(order.zero));
         }
-        self.meter.take(order.target, &outcome);
-        outcome
+        count.tell()
+    }
+}
+
+/// An outcome on its way to being counted: once, also where it is given up before there is one.
+struct Count<'a> {
+    meter: &'a Meter,
+    target: usize,
+    outcome: Outcome,
+    is_told: bool,
+}
+
+impl Count<'_> {
+    fn tell(mut self) -> Outcome {
+        self.is_told = true;
+        self.meter.take(self.target, &self.outcome);
+        std::mem::take(&mut self.outcome)
+    }
+}
+
+impl Drop for Count<'_> {
+    fn drop(&mut self) {
+        if !self.is_told {
+            self.outcome.error = Some(broken("given_up", String::new()));
+            self.meter.take(self.target, &self.outcome);
+        }
     }
 }
 

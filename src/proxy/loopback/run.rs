@@ -9,6 +9,7 @@ use pinhole_replay::context::{Context, Target, parse_target};
 use pinhole_replay::engine::{Budget, Limits, Setup};
 use pinhole_replay::estimate::{self, Estimate, Price, Sample};
 use pinhole_replay::faces::words;
+use pinhole_replay::pace::Pace;
 use pinhole_replay::plan::{Plan, PlanError};
 use pinhole_replay::schedule::{Beat, Outline};
 
@@ -17,7 +18,7 @@ use crate::base::id::ExchangeId;
 use crate::proxy::loopback::aim::{self, Aim};
 use crate::proxy::loopback::asking::{self, Seat};
 use crate::proxy::state::Shared;
-use crate::report::replay::source::{Line, Source};
+use crate::report::replay::source::Source;
 
 /// Limit: how long an answer may wait for a judge's word; questions wait for one another.
 const JUDGING_MAX: Duration = Duration::from_hours(6);
@@ -65,6 +66,11 @@ pub enum Unready {
     Plan(#[from] PlanError),
     #[error("nothing to send: {0}")]
     Empty(String),
+    #[error(
+        "{untimed} recordings of `{from}` do not say when they were sent, so they cannot be sent as recorded; choose a pace: \
+         --pace one-by-one, --concurrency 4, --rate 2/s"
+    )]
+    Untimed { from: String, untimed: usize },
     #[error("the target `{target}` cannot be sent these recordings: {reason}")]
     Target { target: String, reason: String },
     #[error("the judge `{target}` cannot be asked: {reason}")]
@@ -87,6 +93,13 @@ pub fn ready(shared: &Shared, plan: Plan, source: Source) -> Result<Ready, Unrea
     if source.lines().is_empty() {
         return Err(Unready::Empty(nothing(&plan, &source)));
     }
+    let is_recorded = matches!(plan.pace, Pace::Recorded { .. }) && plan.sweep.is_none();
+    if is_recorded && source.lines().len() > 1 {
+        let untimed = source.lines().iter().filter(|line| line.started_at_us == 0).count();
+        if untimed > 0 {
+            return Err(Unready::Untimed { from: plan.from, untimed });
+        }
+    }
     let mut targets = targets(&plan)?;
     let aims = targets
         .iter()
@@ -103,7 +116,8 @@ pub fn ready(shared: &Shared, plan: Plan, source: Source) -> Result<Ready, Unrea
             .map_err(|reason| Unready::Judge { target: target.clone(), reason })
     };
     let judge = plan.judge.as_ref().map(seat).transpose()?;
-    let samples: BTreeMap<u32, Sample> = (0..).zip(source.lines().iter().map(sample)).collect();
+    let samples: BTreeMap<u32, Sample> =
+        (0..).zip(source.lines().iter().map(|line| line.sample)).collect();
     let prices: Vec<Option<Price>> = aims.iter().map(|aim| aim.price).collect();
     let mut setup = setup(&plan, &source, targets);
     let estimates = estimates(&plan, &setup, &samples, &prices, judge.as_ref())?;
@@ -183,24 +197,19 @@ fn targets(plan: &Plan) -> Result<Vec<Target>, PlanError> {
 }
 
 fn nothing(plan: &Plan, source: &Source) -> String {
+    let file = plan.file().is_some();
     let found = if source.left_out.is_empty() {
-        format!("`{}` finds no exchange", plan.from)
+        format!("`{}` {} no exchange", plan.from, if file { "holds" } else { "finds" })
     } else {
         let reasons: Vec<String> =
             source.left_out.iter().map(|(why, count)| format!("{count} × {why}")).collect();
-        format!("`{}` finds none that can be sent again ({})", plan.from, reasons.join("; "))
+        let verb = if file { "holds" } else { "finds" };
+        format!("`{}` {verb} none that can be sent again ({})", plan.from, reasons.join("; "))
     };
-    format!("{found}; `pinhole captures ls --where …` shows what is there")
-}
-
-fn sample(line: &Line) -> Sample {
-    let tokens = |value: Option<i64>| value.and_then(|tokens| u64::try_from(tokens).ok());
-    Sample {
-        input: tokens(line.input_tokens).unwrap_or_default(),
-        output: tokens(line.output_tokens).unwrap_or_default(),
-        guessed: line.input_tokens.is_none() || line.output_tokens.is_none(),
-        ..Sample::default()
+    if file {
+        return found;
     }
+    format!("{found}; `pinhole captures ls --where …` shows what is there")
 }
 
 fn setup(plan: &Plan, source: &Source, targets: Vec<Target>) -> Setup {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::report::diff::json::{Bodies, Change};
 use crate::report::diff::legs::{Header, Legs, Pair, Sides};
-use crate::report::diff::pair::{Call, Compares, Exchanges};
+use crate::report::diff::pair::{Answers, Call, Compares, Exchanges};
 use crate::report::diff::prefix::{Agreement, Prefix};
 use crate::report::diff::runs::Run;
 use crate::report::diff::turns::{Altered, Became, Turns};
@@ -385,7 +385,23 @@ pub fn exchanges(both: &Exchanges, look: Look) -> String {
     } else {
         pieces(&mut out, &both.prompt, look);
     }
+    answers(&mut out, &both.answers, look);
+    out
+}
+
+/// What two answers say and call.
+pub fn answers_alone(both: &Answers, look: Look) -> String {
+    let mut out = String::new();
     answers(&mut out, both, look);
+    out
+}
+
+/// The calls of both answers, without their words.
+pub fn calls(both: &Answers, look: Look) -> String {
+    let mut out = String::new();
+    for call in &both.calls {
+        tool_call(&mut out, call, look);
+    }
     out
 }
 
@@ -411,9 +427,8 @@ fn exchanges_verdict(both: &Exchanges) -> String {
     )
 }
 
-fn answers(out: &mut String, both: &Exchanges, look: Look) {
+fn answers(out: &mut String, answers: &Answers, look: Look) {
     prose::heading(out, look, "Answers");
-    let answers = &both.answers;
     if !answers.known {
         out.push_str("  not kept on both sides\n");
     }

@@ -171,9 +171,12 @@ struct AttemptTold {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct LinkTold {
-    resolve_us: i64,
-    connect_us: i64,
-    tls_us: i64,
+    #[serde(rename = "resolve_us")]
+    resolve: i64,
+    #[serde(rename = "connect_us")]
+    connect: i64,
+    #[serde(rename = "tls_us")]
+    tls: i64,
 }
 
 #[derive(Default, Deserialize)]
@@ -203,7 +206,7 @@ fn attempt(mut value: Value) -> Result<Attempt, String> {
         sent_us: told.sent_us,
         head_us: told.head_us,
         ended_us: told.ended_us,
-        link_us: told.link.map(|link| [link.resolve_us, link.connect_us, link.tls_us]),
+        link_us: told.link.map(|link| [link.resolve, link.connect, link.tls]),
         peer: told.peer,
         http: told.http,
         tls: told.tls,

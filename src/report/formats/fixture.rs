@@ -146,5 +146,6 @@ pub(super) fn variants() -> Vec<Stored> {
     all[7].row.prefix_changed_at = Some(12);
     all[7].attempts[0].frames.clear();
     all[7].attempts[0].untabled = 4;
+    all[7].response_frames = vec![(2_000, 3), (9_000, 4)];
     all
 }

@@ -6,6 +6,7 @@
 //!         └─────────────► curl, OpenAI batch, Mooncake, AIPerf  (what these can hold)
 //!
 //!  HAR, bundle, NDJSON, mitmproxy, LiteLLM, claude-trace, buffered_v1, CBOR 2 ──► Recording
+//!  OpenAI batch, AIPerf's raw payloads, Mooncake ──► Recording without an answer, for replays alone
 //! ```
 
 pub mod export;

@@ -7,8 +7,7 @@ use crate::store::stored::{self, LabelOn, Stored};
 
 /// Everything the store has of one exchange. Takes it, because bodies are large.
 pub fn of(stored: Stored) -> Recording {
-    // When a client's own answer went out is in no format of recordings: they are re-sent, and then it is another time.
-    let Stored { row, request, attempts, response, labels, .. } = stored;
+    let Stored { row, request, attempts, response, response_frames, labels, .. } = stored;
     let gaps = row.gap_p50_us.zip(row.gap_p99_us).zip(row.gap_max_us);
     Recording {
         order: 0,
@@ -70,6 +69,7 @@ pub fn of(stored: Stored) -> Recording {
         request: leg(request),
         attempts: attempts.into_iter().map(attempt).collect(),
         response: leg(response),
+        frames: response_frames,
         id: row.id,
     }
 }

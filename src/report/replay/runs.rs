@@ -1,12 +1,13 @@
 //! The runs of a data directory: a journal and, once a run has ended, its report, both in the folder `runs`.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read as _};
+use std::io::{self, BufRead, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use pinhole_replay::faces::json;
 use pinhole_replay::journal::Header;
 use pinhole_replay::report::Report;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::base::id::ExchangeId;
 use crate::base::private;
@@ -48,7 +49,8 @@ impl Place {
     /// Keeps the report beside the journal.
     pub fn keep(&self, report: &Report) -> io::Result<()> {
         let part = self.report().with_extension("part");
-        serde_json::to_writer(private::create(&part)?, report)?;
+        // As it is given to programs: what is no number could not be read again.
+        private::create(&part)?.write_all(json::draw(report)?.as_bytes())?;
         std::fs::rename(part, self.report())
     }
 
@@ -84,13 +86,13 @@ fn line(place: &Place) -> Option<Value> {
         let targets = report.targets.iter().map(|target| {
             let verdicts = target.comparisons.iter();
             let verdicts: serde_json::Map<String, Value> =
-                verdicts.map(|one| (one.metric.clone(), json!(one.verdict))).collect();
-            json!({
+                verdicts.map(|one| (one.metric.clone(), serde_json::json!(one.verdict))).collect();
+            serde_json::json!({
                 "target": target.target, "n": target.n, "errors": target.errors,
                 "cost_usd": target.cost_usd, "verdicts": verdicts,
             })
         });
-        return Some(json!({
+        return Some(serde_json::json!({
             "run_id": report.run_id, "state": report.ended, "started_at_us": report.started_at_us,
             "duration_us": report.duration_us, "from": report.plan.from, "pace": report.plan.pace,
             "recordings": report.recordings, "baseline": report.baseline,
@@ -98,7 +100,7 @@ fn line(place: &Place) -> Option<Value> {
         }));
     }
     let header = header(&place.journal())?;
-    Some(json!({
+    Some(serde_json::json!({
         "run_id": header.run_id, "state": "unfinished", "recordings": header.recordings,
         "targets": header.targets,
     }))
@@ -135,6 +137,15 @@ mod tests {
         let place = Place::of(folder.path(), &ids[0]).unwrap();
         place.keep(&report).unwrap();
         assert_eq!(place.read().unwrap(), Some(report));
+        let endless =
+            pinhole_replay::report::Target { cost_usd: Some(f64::NAN), ..Default::default() };
+        let odd = Report { targets: vec![endless], ..place.read().unwrap().unwrap() };
+        place.keep(&odd).unwrap();
+        assert_eq!(
+            place.read().unwrap().unwrap().targets[0].cost_usd,
+            None,
+            "it can be read again"
+        );
         std::fs::write(folder.path().join(FOLDER).join("notes.ndjson"), "x").unwrap();
         let listed = list(folder.path()).unwrap();
         let told: Vec<(&str, &str)> = listed

@@ -8,9 +8,13 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
+use pinhole_replay::estimate::Sample;
+use pinhole_replay::library::place::Place;
 use pinhole_replay::recording::{Body, Recording, Whole};
+use serde::{Deserialize, Serialize};
 
 use crate::base::coding;
+use crate::report::formats::import::trace::Lengths;
 use crate::report::formats::import::{self, Found};
 use crate::report::formats::recording;
 use crate::store::query::Query;
@@ -21,6 +25,8 @@ use crate::store::vault::VaultError;
 
 /// What can be sent again with any sense; the rest acts on things that are not there any more.
 const OPERATIONS: [&str; 4] = ["chat", "text_completion", "embeddings", "count_tokens"];
+/// Limit: damaged places that are named; the rest is counted.
+const NAMED_MAX: u64 = 20;
 /// Limit: bytes of a request's body once it is decoded.
 const DECODED_MAX: usize = 256 << 20;
 
@@ -42,9 +48,8 @@ pub struct Line {
     pub started_at_us: i64,
     pub ended_at_us: i64,
     pub dialect: String,
-    /// Tokens of the recorded exchange, and its cost: what the next one will take, about.
-    pub input_tokens: Option<i64>,
-    pub output_tokens: Option<i64>,
+    /// What sending it takes, about.
+    pub sample: Sample,
     pub model: Option<String>,
     /// The place in the store, or in the file.
     at: i64,
@@ -64,7 +69,7 @@ pub enum SourceError {
     Body(#[from] VaultError),
     #[error("{path}: {error}")]
     File { path: String, error: import::ReadError },
-    #[error("{path}: {error}")]
+    #[error("{path} cannot be opened: {error}")]
     Open { path: String, error: io::Error },
     #[error(
         "a recording cannot be put aside: {0}; is there room in the folder for temporary files?"
@@ -99,47 +104,34 @@ impl Source {
         })
     }
 
-    /// Recordings of a file in any form that can be imported.
+    /// Recordings of a file in any form that can be imported, and requests without answers.
     pub fn of_file(path: &Path, limit: usize) -> Result<Self, SourceError> {
         let name = || path.display().to_string();
         let file = File::open(path).map_err(|error| SourceError::Open { path: name(), error })?;
         let spool = tempfile::tempfile()?;
-        let mut out = BufWriter::new(spool.try_clone()?);
-        let (mut lines, mut left_out, mut notes) = (Vec::new(), BTreeMap::new(), Vec::new());
-        let (mut at, mut failed) = (0_i64, None);
+        let mut taking = Taking {
+            name: name(),
+            out: BufWriter::new(spool.try_clone()?),
+            at: 0,
+            damaged: 0,
+            answered: false,
+            source: Self {
+                lines: Vec::new(),
+                left_out: BTreeMap::new(),
+                notes: Vec::new(),
+                kept: Kept::File(Mutex::new(spool)),
+            },
+        };
+        let mut failed = None;
         let read = import::read(&mut BufReader::new(file), None, &mut |found| {
-            let recording = match found {
-                Found::Recording(recording) => *recording,
-                Found::Damaged { place, reason } => {
-                    *left_out.entry("damaged".to_owned()).or_default() += 1;
-                    notes.push(format!("{}: {place}: {reason}", name()));
-                    return true;
-                }
-                Found::Other => return true,
-                Found::Note(note) => {
-                    notes.push(format!("{}: {note}", name()));
-                    return true;
-                }
-            };
-            if let Some(why) = unsendable(&recording) {
-                *left_out.entry(why.to_owned()).or_default() += 1;
-                return true;
-            }
-            match put(&mut out, &recording) {
-                Ok(length) => {
-                    lines.push(line_of(&recording, at));
-                    at += length;
-                }
-                Err(error) => failed = Some(error),
-            }
-            failed.is_none() && lines.len() < limit
+            failed = taking.take(found).err();
+            failed.is_none() && taking.source.lines.len() < limit
         });
         read.map_err(|error| SourceError::File { path: name(), error })?;
-        out.flush()?;
-        match failed {
-            Some(error) => Err(error),
-            None => Ok(Self { lines, left_out, notes, kept: Kept::File(Mutex::new(spool)) }),
+        if let Some(error) = failed {
+            return Err(error);
         }
+        taking.finish()
     }
 
     pub fn lines(&self) -> &[Line] {
@@ -165,6 +157,96 @@ impl Source {
     }
 }
 
+/// A file that is being read.
+struct Taking {
+    name: String,
+    out: BufWriter<File>,
+    /// Bytes put aside.
+    at: i64,
+    damaged: u64,
+    /// Something was recorded of an answer.
+    answered: bool,
+    source: Source,
+}
+
+impl Taking {
+    fn take(&mut self, found: Found) -> Result<(), SourceError> {
+        let (mut recording, lengths) = match found {
+            Found::Recording(recording) => (*recording, None),
+            Found::Lengths(recording, lengths) => (*recording, Some(lengths)),
+            Found::Damaged { place, reason } => {
+                self.damaged += 1;
+                if self.damaged <= NAMED_MAX {
+                    self.note(&format!("{place}: {reason}"));
+                } else if self.damaged == NAMED_MAX + 1 {
+                    self.note("more damaged places are only counted");
+                }
+                self.leave_out("damaged");
+                return Ok(());
+            }
+            Found::Other => {
+                self.leave_out("not a call of a model");
+                return Ok(());
+            }
+            Found::Note(note) => {
+                self.note(&note);
+                return Ok(());
+            }
+        };
+        place(&mut recording);
+        if let Some(why) = unsendable(&recording, lengths.is_some()) {
+            self.leave_out(why);
+            return Ok(());
+        }
+        self.answered |= recording.status.is_some() || !recording.attempts.is_empty();
+        let line = line_of(&recording, self.at);
+        self.at += put(&mut self.out, &Spooled { recording, lengths })?;
+        self.source.lines.push(line);
+        Ok(())
+    }
+
+    fn note(&mut self, words: &str) {
+        self.source.notes.push(format!("{}: {words}", self.name));
+    }
+
+    fn leave_out(&mut self, why: &str) {
+        *self.source.left_out.entry(why.to_owned()).or_default() += 1;
+    }
+
+    fn finish(mut self) -> Result<Source, SourceError> {
+        self.out.flush()?;
+        if !self.answered && !self.source.lines.is_empty() {
+            self.note(
+                "it holds requests without answers: of several --to the first is the baseline, and one alone is compared with \
+                 nothing",
+            );
+        }
+        Ok(self.source)
+    }
+}
+
+/// What stands in the file of ours.
+#[derive(Serialize, Deserialize)]
+struct Spooled {
+    recording: Recording,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lengths: Option<Lengths>,
+}
+
+/// Says what another program's recording asks for, and brings it to the path that the gateway has for it: what other
+/// recorders stand before has paths of its own.
+fn place(recording: &mut Recording) {
+    if !recording.operation.is_empty() {
+        return;
+    }
+    let Some((operation, path)) = import::operation(&recording.path) else { return };
+    operation.clone_into(&mut recording.operation);
+    if recording.dialect.is_empty() {
+        Place::of(&path).dialect.clone_into(&mut recording.dialect);
+        recording.path = path;
+    }
+}
+
 /// Why an exchange cannot be sent again; the words stand in reports.
 fn unfit(row: &Listed) -> Option<&'static str> {
     if !OPERATIONS.contains(&row.operation.as_str()) {
@@ -178,12 +260,12 @@ fn unfit(row: &Listed) -> Option<&'static str> {
     }
 }
 
-fn unsendable(recording: &Recording) -> Option<&'static str> {
-    let operation = recording.operation.as_str();
-    if !operation.is_empty() && !OPERATIONS.contains(&operation) {
+fn unsendable(recording: &Recording, has_lengths: bool) -> Option<&'static str> {
+    if !OPERATIONS.contains(&recording.operation.as_str()) {
         return Some("not a call of a model");
     }
     match recording.client_request() {
+        None if has_lengths => None,
         None => Some("there is no request body"),
         Some(whole) if whole.redacted => Some("redacted: placeholders stand in the request"),
         Some(whole) if whole.cut_bytes > 0 => Some("the request's body was let go, cut or removed"),
@@ -192,37 +274,38 @@ fn unsendable(recording: &Recording) -> Option<&'static str> {
 }
 
 fn line_of_row(row: Listed) -> Line {
+    let tokens = |value: Option<i64>| value.and_then(|tokens| u64::try_from(tokens).ok());
+    let usage = (tokens(row.input_tokens), tokens(row.output_tokens));
+    let bytes = u64::try_from(row.request_bytes).unwrap_or_default();
     Line {
+        sample: Sample::known(usage, bytes, &row.operation),
         ended_at_us: row.started_at_us.saturating_add(row.duration_us),
         id: row.id,
         session: row.session_id,
         started_at_us: row.started_at_us,
         dialect: row.dialect,
-        input_tokens: row.input_tokens,
-        output_tokens: row.output_tokens,
         model: row.model_requested,
         at: row.seq,
     }
 }
 
 fn line_of(recording: &Recording, at: i64) -> Line {
-    let usage = recording.usage.as_ref();
     Line {
+        // What the recorded provider had in its cache, a target need not have.
+        sample: Sample { cached: 0, ..Sample::of(recording) },
         id: recording.id.clone(),
         session: recording.session.clone(),
         started_at_us: recording.started_at_us,
         ended_at_us: recording.started_at_us.saturating_add(recording.duration_us),
         dialect: recording.dialect.clone(),
-        input_tokens: usage.and_then(|usage| usage.input),
-        output_tokens: usage.and_then(|usage| usage.output),
         model: recording.model_requested.clone(),
         at,
     }
 }
 
 /// Puts a recording aside: its length, then itself. The bytes that were written.
-fn put(out: &mut impl Write, recording: &Recording) -> Result<i64, SourceError> {
-    let bytes = serde_json::to_vec(recording)?;
+fn put(out: &mut impl Write, spooled: &Spooled) -> Result<i64, SourceError> {
+    let bytes = serde_json::to_vec(spooled)?;
     out.write_all(&(bytes.len() as u64).to_le_bytes())?;
     out.write_all(&bytes)?;
     Ok(i64::try_from(bytes.len()).unwrap_or(i64::MAX).saturating_add(8))
@@ -234,7 +317,11 @@ fn take(file: &mut File, at: i64) -> Result<Recording, SourceError> {
     file.read_exact(&mut length)?;
     let mut bytes = Vec::new();
     file.take(u64::from_le_bytes(length)).read_to_end(&mut bytes)?;
-    Ok(serde_json::from_slice(&bytes)?)
+    let Spooled { mut recording, lengths } = serde_json::from_slice(&bytes)?;
+    if let Some(lengths) = lengths {
+        recording.request.body = lengths.body();
+    }
+    Ok(recording)
 }
 
 /// A request that the client had compressed is sent in the clear: what is changed in it has to be read.
@@ -303,6 +390,55 @@ mod tests {
         let redacted = "redacted: placeholders stand in the request";
         assert_eq!(reasons, [("not a call of a model", 1), (redacted, 1)]);
         assert_eq!(Source::of_file(&path, 2).unwrap().lines().len(), 2);
+    }
+
+    #[test]
+    fn files_of_other_programs_say_by_their_paths_what_they_ask_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.har");
+        let entry = |url: &str, body: &str| {
+            let post = serde_json::json!({"mimeType": "application/json", "text": body});
+            serde_json::json!({"startedDateTime": "2026-11-20T08:00:00.000Z", "time": 5,
+                "request": {"method": "POST", "url": url, "headers": [], "postData": post},
+                "response": {"status": 200, "headers": [], "content": {"text": "{}"}}})
+        };
+        let entries = [
+            entry("https://api.anthropic.com/v1/messages?beta=true", "{\"n\":1}"),
+            entry("https://x.azure.com/openai/deployments/d/chat/completions", "{\"n\":22}"),
+            entry("https://g.example/v1beta/models/g-1:streamGenerateContent?alt=sse", "{}"),
+            entry("https://telemetry.example/v1/events", "{}"),
+        ];
+        let har = serde_json::json!({"log": {"version": "1.2", "entries": entries}});
+        std::fs::write(&path, har.to_string()).unwrap();
+        let source = Source::of_file(&path, usize::MAX).unwrap();
+        let dialects: Vec<&str> = source.lines().iter().map(|line| &*line.dialect).collect();
+        assert_eq!(dialects, ["anthropic", "openai_chat", "gemini"]);
+        let paths: Vec<String> = (0..3).map(|n| source.get(n).unwrap().path).collect();
+        let gemini = "/v1beta/models/g-1:streamGenerateContent";
+        assert_eq!(paths, ["/v1/messages", "/v1/chat/completions", gemini]);
+        assert_eq!(source.left_out, BTreeMap::from([("not a call of a model".to_owned(), 1)]));
+        // What was not recorded is guessed, not free.
+        let sample = source.lines()[1].sample;
+        assert_eq!((sample.input, sample.output, sample.guessed), (2, 500, true));
+        assert!(source.notes.is_empty(), "{:?}", source.notes);
+    }
+
+    #[test]
+    fn damage_is_named_with_its_place_and_not_without_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jsonl");
+        let good = "{\"input_length\":5,\"timestamp\":0}\n";
+        std::fs::write(&path, good.to_owned() + &"no\n".repeat(100)).unwrap();
+        let source = Source::of_file(&path, usize::MAX).unwrap();
+        assert_eq!(source.left_out, BTreeMap::from([("damaged".to_owned(), 100)]));
+        assert!(source.notes[0].contains("a.jsonl: line 2: "), "{}", source.notes[0]);
+        assert!(source.notes[20].contains("only counted"), "{}", source.notes[20]);
+        assert_eq!(source.notes.len(), 22, "and a word on answers");
+        let body = source.get(0).unwrap();
+        assert!(body.client_request().unwrap().bytes.starts_with(b"{\"model\":"));
+        std::fs::write(&path, "what is this").unwrap();
+        let error = Source::of_file(&path, 1).err().unwrap().to_string();
+        assert!(error.contains("a.jsonl: its format is not known"), "{error}");
     }
 
     #[test]

@@ -176,7 +176,7 @@ impl Collection {
         Self { library, ..Self::default() }
     }
 
-    /// Puts a recording in; what cannot be played is counted by its reason. Those of one session come in their order.
+    /// Puts a recording in; what cannot be played is counted by its reason.
     pub fn push(&mut self, recording: &Recording) {
         let cut = match tape::of(recording) {
             Ok(cut) => cut,
@@ -204,6 +204,7 @@ impl Collection {
                     asked,
                     id: &recording.id,
                     session: recording.session.as_deref(),
+                    at_us: recording.started_at_us,
                     answer: (first + tape) as u32,
                 });
             }

@@ -83,12 +83,14 @@ pub(super) fn of(recording: &Recording) -> Result<Cut, &'static str> {
         cue(&recording.method, &recording.path, &attempt.request, recording.upstream_request(n));
     let spoken = upstream.as_ref().map_or(own, |cue| Place::of(path(&cue.target)).dialect);
     let played = of_attempt(recording, attempt);
-    if attempt.status.is_some() && spoken == own {
+    // The client's answer is what the provider said, or of the gateway's own making: translated, without what the client had
+    // not asked for, an error in place of one.
+    let is_providers = spoken == own && !is_own(recording, n);
+    if attempt.status.is_some() && is_providers {
         cut.tapes.push(played?);
         cut.cues.push((asked, 0));
         cut.cues.extend(upstream.ok().map(|cue| (cue, 0)));
     } else {
-        // The gateway translated, or answered in place of a provider that did not.
         cut.tapes.push(match of_client(recording) {
             Ok(tape) => tape,
             Err(_) => of_attempt(recording, attempt)?,
@@ -105,6 +107,13 @@ pub(super) fn of(recording: &Recording) -> Result<Cut, &'static str> {
         }
     }
     Ok(cut)
+}
+
+/// Whether the client got bytes that are not those of attempt `n`, nor the beginning of them.
+fn is_own(recording: &Recording, n: usize) -> bool {
+    let Body::Whole(got) = &recording.response.body else { return false };
+    let Some(said) = recording.upstream_response(n) else { return true };
+    got.coding != said.coding || !said.bytes.starts_with(&got.bytes)
 }
 
 fn path(target: &str) -> &str {
@@ -170,7 +179,7 @@ fn of_attempt(recording: &Recording, attempt: &Attempt) -> Result<Tape, &'static
     })
 }
 
-/// The answer as the client got it; when its pieces came is not recorded.
+/// The answer as the client got it, in one piece where it is not recorded when its pieces went out.
 fn of_client(recording: &Recording) -> Result<Tape, &'static str> {
     let status = recording.status.ok_or("no answer was recorded")?;
     let whole = match &recording.response.body {
@@ -179,14 +188,16 @@ fn of_client(recording: &Recording) -> Result<Tape, &'static str> {
     };
     let (status, headers, declared, body) = head(status, &recording.response, whole)?;
     let ended_us = us(recording.duration_us);
-    let pieces = pieces(std::iter::empty(), body.len(), ended_us);
+    let frames = recording.frames.iter().map(|(at, length)| (*at, *length as usize));
+    let pieces = pieces(frames, body.len(), ended_us);
+    let head_us = pieces.first().map_or(ended_us, |first| first.at_us);
     Ok(Tape {
         status: Some(status),
         headers,
         declared,
         body,
         pieces,
-        head_us: ended_us,
+        head_us,
         ended_us,
         cut: cut_of(recording, ""),
         redacted: whole.is_some_and(|whole| whole.redacted),

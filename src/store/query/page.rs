@@ -47,6 +47,55 @@ impl Page {
     }
 }
 
+/// What matches can be sorted by, the greatest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    Cost,
+    Duration,
+    Ttft,
+    TokensIn,
+    TokensOut,
+    Gap,
+    Attempts,
+}
+
+impl By {
+    pub const ALL: [Self; 7] = [
+        Self::Cost,
+        Self::Duration,
+        Self::Ttft,
+        Self::TokensIn,
+        Self::TokensOut,
+        Self::Gap,
+        Self::Attempts,
+    ];
+
+    /// As the query language calls it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Cost => "cost",
+            Self::Duration => "duration",
+            Self::Ttft => "ttft",
+            Self::TokensIn => "tokens.in",
+            Self::TokensOut => "tokens.out",
+            Self::Gap => "gap",
+            Self::Attempts => "attempts",
+        }
+    }
+
+    fn column(self) -> &'static str {
+        match self {
+            Self::Cost => "cost_nanousd",
+            Self::Duration => "duration_us",
+            Self::Ttft => "ttft_us",
+            Self::TokensIn => "input_tokens",
+            Self::TokensOut => "output_tokens",
+            Self::Gap => "gap_max_us",
+            Self::Attempts => "attempts",
+        }
+    }
+}
+
 /// Why an exchange was not found by its id.
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
@@ -98,6 +147,47 @@ impl Reader {
             }
         }
         Ok(count)
+    }
+
+    /// How many match below `before`, `most` of them at most, and where to go on counting, if it does not end there: for
+    /// who shows a number that grows.
+    pub fn count_below(
+        &self,
+        query: &Query,
+        before: Option<i64>,
+        most: usize,
+    ) -> Result<(usize, Option<i64>), ReadError> {
+        let texts = self.texts(query)?;
+        let moment = self.connection.unchecked_transaction()?;
+        let compiled = compile(&moment, query, &texts)?;
+        let ends = Page { limit: most, before, after: None }.ends();
+        let seqs = walk(&moment, &compiled, ends, Order::Newest, most)?;
+        Ok((seqs.len(), seqs.last().copied().filter(|_| seqs.len() == most)))
+    }
+
+    /// The matches that are greatest in something, greatest first, among the newest `among` matches; and how many those
+    /// were. Rows that do not have it come nowhere.
+    pub fn greatest(
+        &self,
+        query: &Query,
+        by: By,
+        among: usize,
+        limit: usize,
+    ) -> Result<(Vec<Listed>, usize), ReadError> {
+        let texts = self.texts(query)?;
+        let moment = self.connection.unchecked_transaction()?;
+        let compiled = compile(&moment, query, &texts)?;
+        let seqs = walk(&moment, &compiled, (i64::MIN, i64::MAX), Order::Newest, among)?;
+        let sql = format!("SELECT {} FROM exchange_records WHERE seq = ?", by.column());
+        let mut number = moment.prepare_cached(&sql)?;
+        let mut found: Vec<(i64, i64)> = Vec::new();
+        for seq in &seqs {
+            let value: Option<i64> = number.query_row([seq], |row| row.get(0))?;
+            found.extend(value.map(|value| (value, *seq)));
+        }
+        found.sort_unstable_by(|left, right| right.cmp(left));
+        let best: Vec<i64> = found.iter().take(limit).map(|(_, seq)| *seq).collect();
+        Ok((listing::by_seq(&moment, &best)?, seqs.len()))
     }
 
     /// Every match there is now, a stretch at a time: memory stays bounded, and the writer is not held up. Rows that are

@@ -1,11 +1,12 @@
 //! Sessions: those that have a matching exchange, the one with the newest match first, each added up.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 use serde::{Deserialize, Serialize};
 
+use crate::exchange::signal::Signals;
 use crate::store::query::Query;
 use crate::store::query::compile::{Compiled, compile};
 use crate::store::query::expr::{Expr, Term, Test};
@@ -36,6 +37,8 @@ pub struct Session {
     /// When its last exchange ended.
     pub last_us: i64,
     pub exchanges: i64,
+    /// Of them, those that are a conversation's: what a client asks beside it (titles, counts) is no chat.
+    pub turns: i64,
     /// Of them, ended neither complete nor by the client's leaving.
     pub errors: i64,
     pub input_tokens: i64,
@@ -44,13 +47,19 @@ pub struct Session {
     pub cost_nanousd: i64,
     pub models: Vec<String>,
     pub agents: Vec<String>,
+    /// Addresses without the port.
+    pub clients: Vec<String>,
+    pub users: Vec<String>,
+    /// What was found odd, and in how many of its exchanges.
+    pub signals: BTreeMap<String, i64>,
     pub labels: Vec<String>,
     /// The place of its newest match: what paging goes on from.
     pub seq: i64,
 }
 
 impl Reader {
-    /// A page of sessions; `before` is the `seq` of the last one of the page before.
+    /// A page of sessions; `before` is the `seq` of the last one of the page before. With `after`, those alone that have a
+    /// match after that seq: what is new to whoever follows.
     pub fn sessions(&self, query: &Query, page: &Page) -> Result<Vec<Session>, ReadError> {
         let texts = self.texts(query)?;
         let moment = self.connection.unchecked_transaction()?;
@@ -87,10 +96,11 @@ fn newest_matches(
     let mut found: Vec<(i64, i64)> = Vec::new();
     let mut seen: HashSet<i64> = HashSet::new();
     let mut highest = page.before.map_or(i64::MAX, |before| before.saturating_sub(1));
+    let lowest = page.after.map_or(i64::MIN, |after| after.saturating_add(1));
     let mut session_of =
         connection.prepare_cached("SELECT session FROM exchange_records WHERE seq = ?")?;
     while found.len() < limit {
-        let seqs = walk(connection, compiled, (i64::MIN, highest), Order::Newest, STRETCH)?;
+        let seqs = walk(connection, compiled, (lowest, highest), Order::Newest, STRETCH)?;
         for seq in &seqs {
             let session: Option<i64> = session_of.query_row([seq], |row| row.get(0))?;
             let Some(session) = session.filter(|session| seen.insert(*session)) else { continue };
@@ -135,11 +145,11 @@ fn add_up(
     seq: i64,
     replays: bool,
 ) -> rusqlite::Result<Option<Session>> {
-    let outcome = spelled("outcome");
+    let (outcome, operation) = (spelled("outcome"), spelled("operation"));
     let sql = format!(
         "SELECT min(started_at_us), max(started_at_us + duration_us), count(*), \
          total({outcome} NOT IN ('complete', 'client_cancelled')), total(input_tokens), total(output_tokens), \
-         total(cache_read_tokens), total(cost_nanousd) \
+         total(cache_read_tokens), total(cost_nanousd), total({operation} = 'chat') \
          FROM exchange_records WHERE session = ?1 AND (?2 OR run_id IS NULL)"
     );
     let whole = |number: f64| number as i64;
@@ -153,6 +163,7 @@ fn add_up(
             output_tokens: whole(row.get(5)?),
             cache_read_tokens: whole(row.get(6)?),
             cost_nanousd: whole(row.get(7)?),
+            turns: whole(row.get(8)?),
             seq,
             ..Session::default()
         })
@@ -173,11 +184,35 @@ fn add_up(
     }
     sums.models = names(connection, session, "ifnull(model, model_requested)")?;
     sums.agents = names(connection, session, "agent")?;
+    sums.clients = names(connection, session, "client_ip")?;
+    sums.users = names(connection, session, "user_label")?;
+    sums.signals = signals(connection, session, replays)?;
     let sql = "SELECT DISTINCT name FROM labels WHERE session = ? ORDER BY name";
     let mut labels = connection.prepare_cached(sql)?;
     let labels = labels.query_map([&sums.id], |row| row.get(0))?;
     sums.labels = labels.take(NAMES_MAX).collect::<rusqlite::Result<_>>()?;
     Ok(Some(sums))
+}
+
+/// Each signal that an exchange of the session has, with how many have it.
+fn signals(
+    connection: &Connection,
+    session: i64,
+    replays: bool,
+) -> rusqlite::Result<BTreeMap<String, i64>> {
+    let sql = "SELECT signals, count(*) FROM exchange_records \
+               WHERE session = ?1 AND signals <> 0 AND (?2 OR run_id IS NULL) GROUP BY signals";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query((session, replays))?;
+    let mut found = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let bits = Signals::of_bits(row.get(0)?);
+        let times: i64 = row.get(1)?;
+        for signal in bits.iter() {
+            *found.entry(signal.label().to_owned()).or_default() += times;
+        }
+    }
+    Ok(found)
 }
 
 /// The texts of a word column over a session, the most frequent first.

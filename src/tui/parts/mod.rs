@@ -2,10 +2,13 @@
 
 pub mod ansi;
 pub mod ascii;
+pub mod bar;
 pub mod chart;
 pub mod editor;
+pub mod offers;
 pub mod pager;
 pub mod popup;
+pub mod reader;
 pub mod table;
 pub mod window;
 

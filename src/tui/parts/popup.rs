@@ -187,8 +187,7 @@ impl Popup {
             Self::Palette(palette) => ("do".to_owned(), palette.lines(theme), Some(palette.at + 1)),
         };
         let widest = lines.iter().map(Line::width).max().unwrap_or(0).max(title.len() + 2);
-        let width =
-            u16::try_from(widest + 4).unwrap_or(u16::MAX).clamp(24.min(room.width), room.width);
+        let width = u16::try_from(widest + 4).unwrap_or(u16::MAX).max(24).min(room.width);
         let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX).min(room.height);
         let x = room.x + (room.width - width) / 2;
         let y = room.y + (room.height - height) / 3;

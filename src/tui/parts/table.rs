@@ -51,10 +51,64 @@ pub fn fit(columns: &[Column], width: usize) -> Vec<Column> {
     out
 }
 
+/// A column that may be there, for [`choose`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wish {
+    pub head: &'static str,
+    pub width: usize,
+    /// How wide it may grow where there is room.
+    pub most: usize,
+    pub right: bool,
+    /// Which goes first when there is none: the greatest; 0 never goes.
+    pub rank: u8,
+}
+
+/// The columns that fit, with their places among the wishes: what is least missed goes first, the room that is left is
+/// shared by those that can use it.
+pub fn choose(wishes: &[Wish], width: usize) -> Vec<(usize, Column)> {
+    let mut shown: Vec<(usize, usize)> =
+        wishes.iter().enumerate().map(|(at, wish)| (at, wish.width)).collect();
+    let taken = |shown: &[(usize, usize)]| {
+        shown.iter().map(|(_, wide)| wide + GAP).sum::<usize>().saturating_sub(GAP)
+    };
+    let wish = |at: usize| wishes.get(at);
+    while taken(&shown) > width {
+        let rank = |at: usize| wish(at).map_or(0, |wish| wish.rank);
+        let worst = shown.iter().map(|(at, _)| rank(*at)).max().unwrap_or(0);
+        let Some(place) = shown.iter().rposition(|(at, _)| worst > 0 && rank(*at) == worst) else {
+            break;
+        };
+        shown.remove(place);
+    }
+    let mut left = width.saturating_sub(taken(&shown));
+    let mut grown = true;
+    while left > 0 && grown {
+        grown = false;
+        for (at, wide) in &mut shown {
+            if left > 0 && wish(*at).is_some_and(|wish| *wide < wish.most) {
+                *wide += 1;
+                left -= 1;
+                grown = true;
+            }
+        }
+    }
+    let column = |(at, wide): (usize, usize)| {
+        let wish = wish(at)?;
+        let column = if wish.right { Column::right } else { Column::new };
+        Some((at, column(wish.head, wide)))
+    };
+    shown.into_iter().filter_map(column).collect()
+}
+
 /// The head line.
 pub fn head(columns: &[Column], theme: Theme) -> Line<'static> {
     let cells: Vec<Cell> = columns.iter().map(|column| (Tone::Dim, column.head.clone())).collect();
     Line::from(spans(columns, &cells, theme))
+}
+
+/// One line without a selection.
+pub fn line(columns: &[Column], cells: &[Cell], theme: Theme) -> Line<'static> {
+    Line::from(spans(columns, cells, theme))
 }
 
 fn spans(columns: &[Column], cells: &[Cell], theme: Theme) -> Vec<Span<'static>> {
@@ -90,5 +144,24 @@ pub fn view(
         let style = if selected == Some(at) { theme.selected() } else { Style::new() };
         let line = Line::from(spans(&columns, cells, theme)).style(style);
         frame.render_widget(line, Rect { y, height: 1, ..area });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_least_missed_goes_first_and_room_is_shared() {
+        let wish = |head, width, most, rank| Wish { head, width, most, right: false, rank };
+        let wishes = [wish("a", 4, 4, 0), wish("b", 4, 20, 2), wish("c", 4, 20, 1)];
+        let told = |width| -> Vec<(usize, usize)> {
+            choose(&wishes, width).into_iter().map(|(at, column)| (at, column.width)).collect()
+        };
+        assert_eq!(told(14), [(0, 4), (1, 4), (2, 4)]);
+        assert_eq!(told(13), [(0, 4), (2, 8)]);
+        assert_eq!(told(8), [(0, 4)]);
+        assert_eq!(told(3), [(0, 4)], "it is cut, not gone");
+        assert_eq!(told(19), [(0, 4), (1, 7), (2, 6)]);
     }
 }

@@ -89,6 +89,16 @@ impl<T: Placed> Window<T> {
         self.top = self.cursor;
     }
 
+    /// A page from somewhere in the middle: what is selected stays so if it is on it.
+    pub fn jump(&mut self, rows: Vec<T>, older: bool) {
+        let kept = self.selected().map(|row| row.id().to_owned());
+        self.rows = rows;
+        (self.older, self.newer, self.following, self.fresh) = (older, true, false, false);
+        let place = kept.and_then(|id| self.rows.iter().position(|row| row.id() == id));
+        self.cursor = place.unwrap_or(0);
+        self.top = self.top.min(self.cursor);
+    }
+
     /// A page below the last row.
     pub fn append(&mut self, rows: Vec<T>, older: bool) {
         let last = self.rows.last().map(Placed::seq);
@@ -249,7 +259,7 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_is_done_the_rows_are_a_stretch_of_the_store(
-            steps in proptest::collection::vec((0u8..6, -300isize..300), 1..60),
+            steps in proptest::collection::vec((0u8..7, -300isize..300), 1..60),
         ) {
             let mut newest = 9_000;
             let mut window = Window::default();
@@ -263,6 +273,12 @@ mod tests {
                         if let Some(part) = window.news() {
                             read(&mut window, part, newest);
                         }
+                    }
+                    5 => {
+                        let below = newest - i64::try_from(by.unsigned_abs()).unwrap() * 7;
+                        let rows: Vec<Row> = (1..below).rev().take(PAGE).map(row).collect();
+                        let older = below - 1 > i64::try_from(PAGE).unwrap();
+                        window.jump(rows, older);
                     }
                     _ => {
                         let oldest: Vec<Row> = (1..=newest).take(PAGE).map(row).collect();

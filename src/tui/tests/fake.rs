@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::fake_replay;
 use crate::report::exchange::fixture;
 use crate::report::exchange_json::{document, read};
 use crate::store::query::sessions::Session;
@@ -18,6 +19,8 @@ pub(in crate::tui) struct Fake {
     /// What is asked of a single exchange.
     pub(super) exchange: super::fake_exchange::Own,
     pub(super) asked: Vec<Want>,
+    /// What `/api/live` answers.
+    pub(super) live: Value,
     /// Nobody answers.
     pub(super) gone: bool,
 }
@@ -43,7 +46,8 @@ impl Default for Fake {
             row.started_at_us = NOW_US - (400 - row.seq) * 1_700_000;
         }
         let exchange = super::fake_exchange::Own::default();
-        Self { rows, stored, exchange, asked: Vec::new(), gone: false }
+        let live = json!({ "exchanges": [] });
+        Self { rows, stored, exchange, asked: Vec::new(), live, gone: false }
     }
 }
 
@@ -70,11 +74,21 @@ impl Fake {
                     _ => Err(Trouble::Refused { status: 404, detail: "there is none".to_owned() }),
                 }
             }
+            Want::Get { path } if path == "live" => Ok(Answer::Json(self.live.clone())),
+            Want::Get { path } if path.starts_with("exchanges/count") => {
+                Ok(Answer::Json(json!({ "count": self.rows.len(), "next": null })))
+            }
+            Want::Get { path } if path.starts_with("exchanges?") => {
+                let rows: Vec<Value> =
+                    self.rows.iter().map(crate::report::exchange::list::json).collect();
+                Ok(Answer::Json(json!({ "exchanges": rows, "next": null, "among": rows.len() })))
+            }
             Want::Get { path } => match self.exchange.get(path) {
                 Some(answer) => answer.map(Answer::Json),
                 None => get(path).map(Answer::Json),
             },
-            Want::Do { .. } => Ok(Answer::Done),
+            Want::Text { path } => Ok(Answer::Text(format!("the text of {path}"))),
+            Want::Do { path, body, .. } => fake_replay::done(path, body.as_ref()),
             Want::Health => Ok(Answer::Json(json!({ "status": "ok" }))),
         }
     }
@@ -90,7 +104,7 @@ impl Fake {
             filter.is_empty()
                 || model.contains(filter)
                 || row.outcome.contains(filter)
-                || filter.contains(':')
+                || (filter.contains(':') && super::fake_lists::matches(filter, row))
         };
         let found: Vec<Listed> = self.rows.iter().filter(has).cloned().collect();
         let (rows, next) = match part {
@@ -124,6 +138,13 @@ fn sessions() -> Vec<Session> {
         cost_nanousd: exchanges * 1_500_000,
         models: vec!["claude-opus-4-1".to_owned()],
         agents: vec!["claude-code".to_owned()],
+        turns: exchanges - 1,
+        users: vec!["ada".to_owned()],
+        clients: vec!["127.0.0.1".to_owned()],
+        signals: [("prefix_changed".to_owned(), errors)]
+            .into_iter()
+            .filter(|one| one.1 > 0)
+            .collect(),
         seq: 400 - exchanges,
         ..Session::default()
     };
@@ -138,7 +159,9 @@ fn sessions() -> Vec<Session> {
 /// What the operations API answers to everything else. Screens add what they ask for.
 fn get(path: &str) -> Result<Value> {
     match path.split('?').next().unwrap_or_default() {
-        "live" => Ok(json!({ "exchanges": [] })),
+        "live" => Ok(super::fake_overview::live()),
+        "overview" => Ok(super::fake_overview::overview(path)),
+        first if first.starts_with("runs") || first == "targets" => fake_replay::get(path),
         "capture" => Ok(
             json!({ "level": "full", "most": "full", "configured": "full", "switched": false, "until_us": null, "store": true }),
         ),

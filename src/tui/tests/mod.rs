@@ -5,8 +5,14 @@
 mod exchange;
 mod fake;
 mod fake_exchange;
+mod fake_lists;
+mod fake_overview;
+mod fake_replay;
 mod golden;
+mod lists;
+mod overview;
 mod picture;
+mod replay;
 mod walk;
 
 use ratatui::Terminal;

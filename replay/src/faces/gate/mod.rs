@@ -20,7 +20,9 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::faces::words;
+use crate::plan::Plan;
 use crate::report::Report;
+use crate::row::CAPTURED;
 
 /// Limit: bytes of a condition.
 pub const SOURCE_MAX: usize = 4096;
@@ -91,8 +93,29 @@ impl Gate {
         &self.source
     }
 
-    /// The targets that are named, so that a wrong name can be told before anything is sent.
-    pub fn targets(&self) -> Vec<&str> {
+    /// All conditions of a plan: one that cannot be read, or that names a target that the plan has not, is told before
+    /// anything is sent and paid for.
+    pub fn of_plan(plan: &Plan) -> Result<Vec<Self>, Error> {
+        let known = || plan.to.iter().map(String::as_str).chain([CAPTURED]);
+        let read = |source: &String| {
+            let gate = Self::parse(source)?;
+            let strange = gate.targets().into_iter().find(|name| !known().any(|own| own == *name));
+            let Some(name) = strange else { return Ok(gate) };
+            let hint = match words::nearest(name, known()) {
+                Some(near) => format!("did you mean {}?", words::line(near)),
+                None => format!("there are {}", known().collect::<Vec<_>>().join(", ")),
+            };
+            let begin = source.find(name).unwrap_or_default();
+            Err(Error {
+                source: source.clone(),
+                at: begin..source.len().min(begin + name.len()),
+                message: format!("the plan has no target `{}`; {hint}", words::line(name)),
+            })
+        };
+        plan.fail_if.iter().map(read).collect()
+    }
+
+    fn targets(&self) -> Vec<&str> {
         let mut names = Vec::new();
         self.condition.targets(&mut names);
         names

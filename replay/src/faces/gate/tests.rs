@@ -1,5 +1,6 @@
 //! Conditions and what comes of them; conditions that cannot be read and what is said of them.
 
+use crate::plan::Plan;
 use proptest::prelude::*;
 
 use super::*;
@@ -295,6 +296,22 @@ fn the_conditions_of_the_guide_are_read() {
     for name in quantity::heads() {
         assert!(guide.contains(&format!("`{name}")), "the guide lacks {name}");
     }
+}
+
+#[test]
+fn a_target_that_the_plan_has_not_is_told_before_anything_is_sent() {
+    let plan = |condition: &str| Plan {
+        to: vec!["fake/fast".to_owned(), "fake/slow?temperature=0".to_owned()],
+        fail_if: vec!["errors > 1%".to_owned(), condition.to_owned()],
+        ..Plan::default()
+    };
+    for known in ["fake/fast", "fake/slow?temperature=0", "captured"] {
+        let plan = plan(&format!("target(\"{known}\").errors > 1"));
+        assert_eq!(Gate::of_plan(&plan).expect(known).len(), 2);
+    }
+    let error = Gate::of_plan(&plan("ttft > 2x or target(\"fake/fats\").errors > 1")).unwrap_err();
+    assert!(error.message.contains("no target `fake/fats`; did you mean fake/fast?"), "{error}");
+    assert_eq!(error.at, 21..30);
 }
 
 proptest! {

@@ -22,7 +22,7 @@ pub(super) fn cumulative(data: &Data<'_>, metric: &str) -> Option<String> {
         &told,
     );
     frame.grid_y(&mut out, |share| format!("{:.0}%", share * 100.0));
-    frame.grid_x(&mut out, metric, |value| words::value(metric, value));
+    frame.grid_x(&mut out, &frame.x.titled(metric), |value| words::value(metric, value));
     for (place, values) in all.iter().enumerate().filter(|(_, values)| !values.is_empty()) {
         let at = |share: f64| (frame.x(quantile(values, share)), frame.y(share));
         let points: Vec<(f64, f64)> =
@@ -49,7 +49,7 @@ pub(super) fn shape(data: &Data<'_>, metric: &str) -> Option<String> {
     let frame = Frame::new(HALF, height, x, Scale::linear(0.0, 1.0));
     let title = format!("Distribution of {metric}");
     let mut out = frame.open(&format!("shape-{metric}"), &title, &told(data, metric, &all));
-    frame.grid_x(&mut out, metric, |value| words::value(metric, value));
+    frame.grid_x(&mut out, &frame.x.titled(metric), |value| words::value(metric, value));
     for (row, place) in lanes.into_iter().enumerate() {
         let Some(values) = all.get(place) else { continue };
         let floor = frame.top + lane * (row as f64 + 1.0);

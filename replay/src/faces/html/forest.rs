@@ -2,7 +2,7 @@
 
 use super::plot::{FULL, Frame, Scale, marks};
 use crate::faces::put;
-use crate::faces::view::{self, Columns};
+use crate::faces::view::{self, Columns, Part};
 use crate::faces::words::{self, escaped};
 use crate::report::{Comparison, Report};
 
@@ -23,7 +23,7 @@ pub(super) fn draw(report: &Report) -> Option<Forest> {
     let columns = Columns::of(report);
     let places = usize::from(columns.baseline.is_some());
     let mut lines: Vec<(usize, &Comparison)> = Vec::new();
-    for metric in view::metrics(report) {
+    for metric in view::metrics(report, Part::Main) {
         for (place, target) in columns.others.iter().enumerate() {
             let found = view::comparison(target, metric);
             lines.extend(found.map(|comparison| (place + places, comparison)));

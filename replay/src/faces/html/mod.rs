@@ -28,7 +28,7 @@ use table::Table;
 
 use crate::faces::gate::Finding;
 use crate::faces::put;
-use crate::faces::view::{self, Columns};
+use crate::faces::view::{self, Columns, Part};
 use crate::faces::words::{self, escaped};
 use crate::report::{Report, Target};
 use crate::row::Row;
@@ -47,12 +47,12 @@ pub struct Page<'a> {
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("sort.js");
 /// SHA-256 of the two, for the page's policy: no other style or script runs. A browser checks them in tests/replay.
-const STYLE_HASH: &str = "OzYtczhRZd6ubpQ6NNHv4zR1Vx3dZVM4jyCJzDvFfXE=";
+const STYLE_HASH: &str = "XbGPdbFeBOwfxEX24E02oZVk84UHBI8TV35BkCPXvq0=";
 const SCRIPT_HASH: &str = "VPFAeeVGQXshe14qpWEEehtRBWUzytgY3cuvp4MeO8k=";
 
 /// Draws the page.
 pub fn draw(page: &Page<'_>) -> String {
-    let report = view::tame(page.report);
+    let report = view::presented(page.report);
     let data = Data::of(&report, page.rows);
     let mut out = String::with_capacity(256 * 1024);
     head(&mut out, &report);
@@ -127,17 +127,25 @@ fn top(out: &mut String, report: &Report, findings: &[Finding]) {
 
 /// The class of a target's headline: its worst verdict.
 fn mood(target: &Target) -> &'static str {
-    view::by_regression(target).first().map_or("", |worst| words::verdict(worst.verdict))
+    view::by_regression(target, Part::Main)
+        .first()
+        .map_or("", |worst| words::verdict(worst.verdict))
 }
 
 fn metrics(out: &mut String, report: &Report) {
     out.push_str("<section id=\"metrics\"><h2>Metrics</h2>");
-    let all = sections::metrics(report);
+    let all = sections::metrics(report, Part::Main);
     if all.is_empty() {
         out.push_str("<p>No metric was measured.</p>");
     } else {
         out.push_str("<p class=\"dim\">The biggest regressions come first. For costs and lengths, “faster” means less. A ratio is the geometric mean over pairs of this target’s value to the baseline’s.</p>");
         all.draw(out, "Metrics of all targets");
+    }
+    let details = sections::metrics(report, Part::Details);
+    if !details.is_empty() {
+        out.push_str("<details class=\"numbers\"><summary>More metrics: from the actual send, by characters, single gaps</summary>");
+        details.draw(out, "More metrics of all targets");
+        out.push_str("</details>");
     }
     let elsewhere = sections::elsewhere(report);
     if !elsewhere.is_empty() {

@@ -49,6 +49,11 @@ impl Scale {
         Self { low, high: if high > low { high } else { low + 1.0 }, log: false }
     }
 
+    /// A metric's name as an axis has it: one that is not even says so.
+    pub(super) fn titled(&self, metric: &str) -> String {
+        if self.log { format!("{metric} (logarithmic)") } else { metric.to_owned() }
+    }
+
     pub(super) fn logarithmic(low: f64, high: f64) -> Self {
         Self { low, high, log: true }
     }

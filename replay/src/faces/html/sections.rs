@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::table::{Cell, Table};
 use crate::faces::put;
-use crate::faces::view::{self, Columns};
+use crate::faces::view::{self, Columns, Part};
 use crate::faces::words::{self, NONE, escaped};
+use crate::measure;
 use crate::report::{Comparison, Report, Target, Verdict};
 
 fn optional(metric: &str, value: Option<f64>) -> Cell {
@@ -51,7 +52,7 @@ pub(super) fn steps(report: &Report) -> Table {
 }
 
 /// A row for each metric of each target.
-pub(super) fn metrics(report: &Report) -> Table {
+pub(super) fn metrics(report: &Report, part: Part) -> Table {
     let mut table = Table::new(&[
         "metric",
         "target",
@@ -68,7 +69,7 @@ pub(super) fn metrics(report: &Report) -> Table {
         "#p (Holm)",
     ]);
     let columns = Columns::of(report);
-    for metric in view::metrics(report) {
+    for metric in view::metrics(report, part) {
         for target in columns.all() {
             let comparison = view::comparison(target, metric);
             let summary = target.metrics.get(metric);
@@ -265,7 +266,17 @@ pub(super) fn formulas(out: &mut String, report: &Report) {
     if report.formulas.is_empty() {
         out.push_str("<p>The report names none.</p>");
     }
-    list(out, report.formulas.iter().map(|(name, formula)| (name.as_str(), formula.clone())));
+    // As a reader needs them: the letters, the metrics made of them, what compares those, and what else the report names.
+    let known: Vec<&str> = [measure::SYMBOLS, measure::FORMULAS, measure::COMPARED]
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| *name)
+        .collect();
+    let place = |name: &str| known.iter().position(|other| *other == name).unwrap_or(known.len());
+    let mut all: Vec<(&str, String)> =
+        report.formulas.iter().map(|(name, formula)| (name.as_str(), formula.clone())).collect();
+    all.sort_by_key(|(name, _)| place(name));
+    list(out, all.into_iter());
     out.push_str("</section>");
 }
 
@@ -283,8 +294,8 @@ pub(super) fn environment(out: &mut String, report: &Report) {
         ("polite", plan.polite.to_string()),
     ];
     out.push_str("<section id=\"environment\"><h2>Plan and environment</h2>");
-    list(out, planned.into_iter().filter(|(_, value)| !value.is_empty()));
-    list(out, report.environment.iter().map(|(name, value)| (name.as_str(), value.clone())));
+    let around = report.environment.iter().map(|(name, value)| (name.as_str(), value.clone()));
+    list(out, planned.into_iter().filter(|(_, value)| !value.is_empty()).chain(around));
     out.push_str("</section>");
 }
 

@@ -30,7 +30,7 @@ pub(super) fn draw(out: &mut String, report: &Report) {
         title: "Throughput against rate",
         about: "Good answers a second at each rate; where the line bends away from the dashed one, answers fall behind what is asked.",
         value: |step| Some(step.per_s),
-        shown: |value| format!("{value:.0}/s"),
+        shown: |value| format!("{}/s", tick(value)),
         even: Some(names.len() as f64),
     };
     let ttft = Picture {
@@ -84,7 +84,7 @@ impl Picture {
         let told = format!("{} rates of {} targets", steps.len() / names.len().max(1), names.len());
         let mut out = frame.open(self.id, self.title, &told);
         frame.grid_y(&mut out, self.shown);
-        frame.grid_x(&mut out, "requests a second", |rate| format!("{rate}"));
+        frame.grid_x(&mut out, "requests a second", tick);
         if self.even.is_some() {
             let asked = steps.iter().filter_map(|step| {
                 Some((frame.x(step.rate_per_s), frame.y(asked(step.rate_per_s)?)))
@@ -109,5 +109,20 @@ impl Picture {
         }
         out.push_str("</svg>");
         Some(out)
+    }
+}
+
+/// Steps of an axis are sums of fractions: 1.2000000000000002 is 1.2.
+fn tick(value: f64) -> String {
+    format!("{}", (value * 1e3).round() / 1e3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_short_and_apart() {
+        assert_eq!([0.5, 1.0, 0.1 + 0.2, 1.2 + f64::EPSILON].map(tick), ["0.5", "1", "0.3", "1.2"]);
     }
 }

@@ -5,6 +5,12 @@ use pinhole_replay::bundle;
 use crate::base::json::Walk;
 use crate::report::formats::import::Source;
 
+/// What lines of a trace have, and bodies of requests have not.
+const TRACED: [&str; 6] =
+    ["timestamp", "delay", "input_length", "output_length", "hash_ids", "text_input"];
+/// What is said in a request, in one dialect or the other.
+const ASKED: [&str; 4] = ["messages", "input", "prompt", "contents"];
+
 pub(super) fn source(beginning: &[u8]) -> Option<Source> {
     if beginning.starts_with(&bundle::MAGIC) {
         return Some(Source::Bundle);
@@ -30,6 +36,12 @@ pub(super) fn source(beginning: &[u8]) -> Option<Source> {
         Some(Source::LiteLlm)
     } else if has("request") && (has("response") || has("logged_at")) {
         Some(Source::ClaudeTrace)
+    } else if has("custom_id") && has("body") {
+        Some(Source::OpenAiBatch)
+    } else if TRACED.iter().any(|name| has(name)) {
+        Some(Source::Mooncake)
+    } else if ASKED.iter().any(|name| has(name)) {
+        Some(Source::RawPayload)
     } else {
         None
     }

@@ -1,6 +1,7 @@
 //! Reads exchanges that this or another program has written, one after the other. What is damaged is reported with its
 //! place, and the rest goes on.
 
+mod asked;
 mod assemble;
 mod buffered;
 mod bundle;
@@ -16,12 +17,14 @@ mod ndjson;
 mod proxy_cbor;
 mod split;
 mod tnet;
+pub mod trace;
 
 #[cfg(test)]
 mod tests;
 
 use std::io::{self, BufRead};
 
+pub use asked::operation;
 use pinhole_replay::recording::Recording;
 
 /// Limit: bytes of one line, entry or element.
@@ -42,10 +45,16 @@ pub enum Source {
     ClaudeTrace,
     BufferedV1,
     Cbor2,
+    /// The input of OpenAI's batch API: requests without answers.
+    OpenAiBatch,
+    /// AIPerf's raw payloads: bodies of requests, and nothing else.
+    RawPayload,
+    /// Mooncake's traces: times and lengths; AIPerf's form of them has words too.
+    Mooncake,
 }
 
 impl Source {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Ndjson,
         Self::Har,
         Self::Bundle,
@@ -54,6 +63,9 @@ impl Source {
         Self::ClaudeTrace,
         Self::BufferedV1,
         Self::Cbor2,
+        Self::OpenAiBatch,
+        Self::RawPayload,
+        Self::Mooncake,
     ];
 
     /// The word for `--as`, and the value of the tag `imported`.
@@ -67,11 +79,20 @@ impl Source {
             Self::ClaudeTrace => "claude-trace",
             Self::BufferedV1 => "buffered-v1",
             Self::Cbor2 => "cbor2",
+            Self::OpenAiBatch => "openai-batch",
+            Self::RawPayload => "raw-payload",
+            Self::Mooncake => "mooncake",
         }
     }
 
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|source| source.label() == word)
+    }
+
+    /// Whether its exchanges have answers. Requests alone can be sent, and are no exchanges: nothing of them is imported or
+    /// played.
+    pub fn has_answers(self) -> bool {
+        !matches!(self, Self::OpenAiBatch | Self::RawPayload | Self::Mooncake)
     }
 
     /// What a file that begins like this is; `None`: nothing that is known.
@@ -84,6 +105,8 @@ impl Source {
 #[derive(Debug, PartialEq)]
 pub enum Found {
     Recording(Box<Recording>),
+    /// A request of which only lengths are known: its words are made when it is sent.
+    Lengths(Box<Recording>, trace::Lengths),
     /// This place holds nothing that can be read; what comes after it may.
     Damaged {
         place: Place,
@@ -116,10 +139,7 @@ impl std::fmt::Display for Place {
 /// Why a file cannot be read at all, or not any further.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    #[error(
-        "its format is not known; name it with --as: ndjson, har, bundle, mitmproxy, litellm, claude-trace, buffered-v1 \
-         or cbor2"
-    )]
+    #[error("its format is not known; docs/formats.md lists those that are read")]
     Unknown,
     #[error(transparent)]
     Bundle(#[from] pinhole_replay::bundle::OpenError),
@@ -145,6 +165,9 @@ pub fn read(
         Source::Ndjson => lines::read(from, &mut ndjson::recording, found),
         Source::LiteLlm => lines::read(from, &mut litellm::recording, found),
         Source::ClaudeTrace => lines::read(from, &mut claude_trace::recording, found),
+        Source::OpenAiBatch => asked::batch(from, found),
+        Source::RawPayload => asked::payloads(from, found),
+        Source::Mooncake => trace::read(from, found),
         Source::Har => har::read(from, found),
         Source::Mitmproxy => mitmproxy::read(from, found),
         Source::BufferedV1 => buffered::read(from, found),

@@ -73,6 +73,8 @@ struct Line {
     request: Leg,
     attempts: Vec<Attempt>,
     response: Leg,
+    #[serde(default)]
+    response_frames: Vec<(u64, u32)>,
 }
 
 #[derive(Deserialize)]
@@ -218,6 +220,7 @@ fn whole(line: Line) -> Result<Recording, &'static str> {
         request: leg(line.request)?,
         attempts: line.attempts.into_iter().map(attempt).collect::<Result<_, _>>()?,
         response: leg(line.response)?,
+        frames: line.response_frames,
         id: line.id,
     })
 }

@@ -54,7 +54,7 @@ fn what_other_programs_wrote_is_read() {
                     writeln!(text, "{}", serde_json::to_string_pretty(&one).unwrap())
                 }
                 Found::Damaged { place, reason } => writeln!(text, "damaged {place}: {reason}"),
-                Found::Other => writeln!(text, "other"),
+                Found::Other | Found::Lengths(..) => writeln!(text, "other"),
                 Found::Note(note) => writeln!(text, "note: {note}"),
             };
         }
@@ -128,7 +128,7 @@ fn reading_a_file_twice_gives_the_same_ids() {
 fn a_file_that_nobody_knows_is_named() {
     for text in ["hello", "{\"a\":1}", "\u{0}\u{1}"] {
         let error = found(text.as_bytes(), None).unwrap_err();
-        assert!(error.to_string().contains("--as"), "{error}");
+        assert!(error.to_string().contains("not known"), "{error}");
     }
     assert!(found(b"", None).unwrap().is_empty());
     let wrong = found(b"{\"a\":1}\n[]\n", Some(Source::LiteLlm)).unwrap();

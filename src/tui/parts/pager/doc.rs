@@ -200,7 +200,6 @@ impl Doc {
     }
 
     /// All of it without colours.
-    #[cfg(test)]
     pub fn plain(&self) -> String {
         let lines: Vec<String> =
             (0..self.length).map(|at| ansi::plain(&self.line(at)) + "\n").collect();

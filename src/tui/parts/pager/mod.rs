@@ -63,6 +63,17 @@ impl Pager {
         self.top
     }
 
+    /// Brings a line to the top, as far as the text goes.
+    pub fn go(&mut self, line: usize) {
+        (self.top, self.cursor) = (line, line);
+        self.clamp();
+    }
+
+    /// The words, without colours.
+    pub fn plain(&self) -> String {
+        self.doc.plain()
+    }
+
     /// Lines that are seen or can be scrolled to.
     pub fn length(&self) -> usize {
         self.seen.as_ref().map_or(self.doc.length(), Vec::len)
