@@ -135,6 +135,7 @@ fn the_newest_that_runs_is_one_key_away() {
     stage.keys("4 f");
     assert!(stage.text().contains("nothing runs now"), "{}", stage.text());
     stage.fake.exchange.pieces = Some(PIECES.to_vec());
+    stage.fake.live = serde_json::json!({ "exchanges": [{ "id": RUNNING }] });
     stage.keys("f");
     assert!(stage.text().contains("It grows as it comes."), "{}", stage.text());
     stage.keys("f");

@@ -25,9 +25,6 @@ impl Own {
                         context_length · where: provider\n\n\u{1b}[1mWhat to do\u{1b}[0m\n  1. Send less.\n";
             return Some(Ok(json!({ "verdict": "…", "text": text })));
         }
-        if path == "live" && self.pieces.is_some() {
-            return Some(Ok(json!({ "exchanges": [{ "id": RUNNING }] })));
-        }
         let id = path.strip_prefix("live/")?;
         if !self.runs(id) {
             let detail = format!("no exchange with the id `{id}` runs");

@@ -418,6 +418,8 @@ mod tests {
         pager.show(doc, false);
         let opened = began.elapsed();
         assert!(pager.search("some more of them\"},{") > 100_000);
-        assert!(opened.as_millis() < 100, "{opened:?}");
+        // A tenth of a second is promised of the program as it is shipped.
+        let most = if cfg!(debug_assertions) { 1_500 } else { 100 };
+        assert!(opened.as_millis() < most, "{opened:?}");
     }
 }

@@ -4,6 +4,7 @@
 mod bodies;
 mod head;
 mod live;
+mod tab;
 mod talk;
 
 use ratatui::Frame;
@@ -24,6 +25,7 @@ use crate::tui::parts::pager::{GUTTER, Pager};
 use crate::tui::screens::{Screen, deeds};
 use bodies::Side;
 use live::Live;
+use tab::{TABS, Tab};
 
 const ONE: Lane = Lane { screen: Screen::Exchange, name: "one" };
 const LIVE: Lane = Lane { screen: Screen::Exchange, name: "live" };
@@ -34,44 +36,6 @@ const RUNNING: Lane = Lane { screen: Screen::Exchange, name: "running" };
 const LIVE_MS: u64 = 250;
 /// How long after its end the store is asked for it.
 const STORED_MS: u64 = 15_000;
-const TABS: [Tab; 8] = [
-    Tab::Conversation,
-    Tab::Request,
-    Tab::Response,
-    Tab::Headers,
-    Tab::Timeline,
-    Tab::Raw,
-    Tab::Diagnosis,
-    Tab::Summary,
-];
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Tab {
-    #[default]
-    Conversation,
-    Request,
-    Response,
-    Headers,
-    Timeline,
-    Raw,
-    Diagnosis,
-    Summary,
-}
-
-impl Tab {
-    fn label(self) -> &'static str {
-        match self {
-            Self::Conversation => "conversation",
-            Self::Request => "request",
-            Self::Response => "response",
-            Self::Headers => "headers",
-            Self::Timeline => "timeline",
-            Self::Raw => "raw",
-            Self::Diagnosis => "diagnosis",
-            Self::Summary => "summary",
-        }
-    }
-}
 
 /// How far the diagnosis is, for which width.
 #[derive(Debug, Default)]
