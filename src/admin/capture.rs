@@ -106,7 +106,8 @@ pub async fn live(State(shared): State<Arc<Shared>>) -> Json<Value> {
     Json(json!({ "exchanges": running }))
 }
 
-fn one(entry: &Entry) -> Value {
+/// A row of those that run.
+pub fn one(entry: &Entry) -> Value {
     let known = entry.known();
     let arrived = entry.arrived();
     let age_us = entry.age_us();

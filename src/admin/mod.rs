@@ -15,6 +15,7 @@ pub mod runs;
 pub mod targets;
 pub mod usage;
 pub mod views;
+pub mod watch;
 
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ fn app(shared: Arc<Shared>) -> Router {
         .route("/api/pricing/{*model}", get(pricing::one))
         .route("/api/capture", get(capture::state).put(capture::switch))
         .route("/api/live", get(capture::live))
+        .route("/api/live/{id}", get(watch::one))
         .route("/api/overview", get(overview::one))
         .route("/api/tools", get(overview::tools))
         .route("/api/exchanges", get(exchanges::list))
@@ -45,6 +47,7 @@ fn app(shared: Arc<Shared>) -> Router {
         .route("/api/exchanges/{id}", get(exchanges::one))
         .route("/api/exchanges/{id}/request", get(exchanges::request))
         .route("/api/exchanges/{id}/response", get(exchanges::response))
+        .route("/api/exchanges/{id}/diagnosis", get(watch::diagnosis))
         .route("/api/exchanges/{id}/labels", post(exchanges::label))
         .route("/api/exchanges/{id}/labels/{*name}", delete(exchanges::unlabel))
         .route("/api/sessions", get(exchanges::sessions))

@@ -1,6 +1,7 @@
 //! The exchanges that run now: what a live view shows, and what is written of them so that a crash does not hide them.
 //!
-//! An entry costs the hot path one allocation and two uncontended locks an exchange, and three stores a frame.
+//! An entry costs the hot path one allocation and two uncontended locks an exchange, three stores a frame, and one load to
+//! see whether anybody watches. Somebody who does sees the answer grow (`watch.rs`).
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,6 +15,7 @@ use crate::base::id::ExchangeId;
 use crate::base::trace::TraceId;
 use crate::exchange::level::Level;
 use crate::exchange::replay::Replay;
+use crate::exchange::watch::{ASKED_US, Seen};
 use crate::neutral::kind::{Dialect, Operation};
 
 /// As many locks as there may be workers that do not wait for each other.
@@ -43,6 +45,10 @@ pub struct Entry {
     bytes: AtomicU64,
     last_us: AtomicU64,
     ended: AtomicBool,
+    /// Somebody watches, and asked last at this offset.
+    watched: AtomicBool,
+    asked_us: AtomicU64,
+    seen: Mutex<Seen>,
 }
 
 /// What has become of the head of an exchange that runs.
@@ -142,10 +148,18 @@ impl Live {
             bytes: AtomicU64::new(0),
             last_us: AtomicU64::new(0),
             ended: AtomicBool::new(false),
+            watched: AtomicBool::new(false),
+            asked_us: AtomicU64::new(0),
+            seen: Mutex::default(),
         });
         let shard = worker % SHARDS;
         let slot = self.shard(shard).map_or(0, |mut table| table.take(Arc::clone(&entry)));
         Seat { live: Arc::clone(self), shard, slot, entry }
+    }
+
+    /// The one that has this id, if it runs.
+    pub fn find(&self, id: &str) -> Option<Arc<Entry>> {
+        self.entries().into_iter().find(|entry| entry.begun.id.to_string() == id)
     }
 
     /// All that run, oldest first.
@@ -207,6 +221,17 @@ impl Entry {
         clock::us_between(self.begun.started, clock::now())
     }
 
+    /// From now on what comes is published, until nobody has asked for a while. `read` is given what was.
+    pub fn watch<T>(&self, read: impl FnOnce(&Seen) -> T) -> T {
+        self.asked_us.store(self.age_us(), Ordering::Relaxed);
+        self.watched.store(true, Ordering::Relaxed);
+        read(&self.seen())
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether its head stands on disk, or is on its way there.
     pub fn is_written(&self) -> bool {
         *self.head() == HeadState::Written
@@ -256,6 +281,22 @@ impl Seat {
         own.frames.store(own.frames.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         own.bytes.store(own.bytes.load(Ordering::Relaxed) + length as u64, Ordering::Relaxed);
         own.last_us.store(at_us, Ordering::Relaxed);
+    }
+
+    /// Whether anybody wants to see what comes. This is all that a frame costs when nobody does.
+    pub fn is_watched(&self) -> bool {
+        self.entry.watched.load(Ordering::Relaxed)
+    }
+
+    /// Shows what came at `at_us`; nobody is shown anything who has not asked for long.
+    pub fn publish(&self, at_us: u64, publish: impl FnOnce(&mut Seen)) {
+        let own = &self.entry;
+        if at_us > own.asked_us.load(Ordering::Relaxed).saturating_add(ASKED_US) {
+            own.watched.store(false, Ordering::Relaxed);
+            *own.seen() = Seen::default();
+            return;
+        }
+        publish(&mut own.seen());
     }
 
     pub fn end(&self) {
@@ -329,6 +370,22 @@ mod tests {
         assert_eq!(entry.phase(), Phase::Answering);
         seat.end();
         assert_eq!(entry.phase(), Phase::Ended);
+    }
+
+    #[test]
+    fn what_comes_is_published_while_somebody_asks() {
+        let live = Arc::new(Live::default());
+        let seat = live.enter(0, begun(1));
+        assert!(!seat.is_watched());
+        let entry = live.find(&seat.entry().begun.id.to_string()).unwrap();
+        entry.watch(|seen| assert_eq!(*seen, Seen::default()));
+        assert!(seat.is_watched());
+        seat.publish(5, |seen| seen.attempt = 1);
+        assert_eq!(entry.watch(|seen| seen.attempt), 1);
+        let late = entry.age_us() + 2 * ASKED_US;
+        seat.publish(late, |_| panic!("nobody has asked for long"));
+        assert!(!seat.is_watched());
+        assert!(live.find("another").is_none());
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub mod room;
 pub mod signal;
 pub mod summary;
 pub mod trace;
+pub mod watch;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -202,6 +203,21 @@ impl Exchange {
             }
         }
         attempt.frames.push(at_us, data);
+        if self.seat.as_ref().is_some_and(Seat::is_watched) {
+            self.show(at_us, data);
+        }
+    }
+
+    /// Shows the running attempt's answer, which has just grown by `data`, to whoever watches.
+    #[cold]
+    fn show(&self, at_us: u64, data: &Bytes) {
+        let (Some(seat), Some(attempt)) = (&self.seat, self.attempts.last()) else { return };
+        seat.publish(at_us, |seen| {
+            seen.is_withheld = self.keep < Keep::Bodies;
+            (seen.status, seen.events) = (attempt.status.map(|code| code.as_u16()), attempt.events);
+            seen.coding.clone_from(&attempt.coding);
+            seen.follow(self.attempts.len(), &attempt.frames, data, at_us);
+        });
     }
 
     /// Notes bytes that the client gets at `at_us` and the provider did not send: from here on its answer is one of its own.

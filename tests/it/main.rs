@@ -48,4 +48,5 @@ mod store;
 mod stuck;
 mod support;
 mod trace;
+mod watch;
 mod wire;

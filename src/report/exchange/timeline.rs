@@ -284,8 +284,8 @@ fn read(
     whats
 }
 
-/// What one event brought, in a few words.
-fn event_words(dialect: Dialect, name: Option<&[u8]>, data: &[u8]) -> String {
+/// What one event brought, in a few words; its name where these are not known.
+pub fn event_words(dialect: Dialect, name: Option<&[u8]>, data: &[u8]) -> String {
     if data.trim_ascii() == b"[DONE]" {
         return "end [DONE]".to_owned();
     }

@@ -113,7 +113,7 @@ fn one_that_runs_grows_and_turns_into_the_stored_one() {
     stage.fake.exchange.pieces = Some(PIECES[..1].to_vec());
     go(&mut stage, RUNNING);
     assert!(stage.text().contains("It grows"), "{}", stage.text());
-    assert!(stage.text().contains("◌ answering for 3"), "{}", stage.text());
+    assert!(stage.text().contains("for 3.10 s: 1 piece, the last"), "{}", stage.text());
     stage.fake.exchange.pieces = Some(PIECES.to_vec());
     stage.wait(500);
     assert!(stage.text().contains("It grows as it comes."), "{}", stage.text());
@@ -127,6 +127,19 @@ fn one_that_runs_grows_and_turns_into_the_stored_one() {
     stage.fake.asked.clear();
     stage.wait(2_000);
     assert!(stage.fake.asked.is_empty(), "nothing is asked of one that is stored");
+}
+
+#[test]
+fn the_newest_that_runs_is_one_key_away() {
+    let mut stage = Stage::new((80, 24));
+    stage.keys("4 f");
+    assert!(stage.text().contains("nothing runs now"), "{}", stage.text());
+    stage.fake.exchange.pieces = Some(PIECES.to_vec());
+    stage.fake.live = serde_json::json!({ "exchanges": [{ "id": RUNNING }] });
+    stage.keys("f");
+    assert!(stage.text().contains("It grows as it comes."), "{}", stage.text());
+    stage.keys("f");
+    assert!(!stage.text().contains("following"), "{}", stage.text());
 }
 
 #[test]

@@ -201,7 +201,9 @@ impl Doc {
 
     /// All of it without colours.
     pub fn plain(&self) -> String {
-        (0..self.length).map(|at| ansi::plain(&self.line(at)) + "\n").collect()
+        let lines: Vec<String> =
+            (0..self.length).map(|at| ansi::plain(&self.line(at)) + "\n").collect();
+        lines.concat()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::de::IgnoredAny;
 
-use crate::report::look::clean;
+use crate::report::look::{clean, clip};
 use crate::report::words;
 use crate::tui::parts::pager::doc::Doc;
 
@@ -90,7 +90,7 @@ impl<'a> Printer<'a, '_> {
         }
         let is_object = self.rest.starts_with('{');
         let (begin, end) = if is_object { ("{", "}") } else { ("[", "]") };
-        let length = self.rest.len();
+        let whole = self.rest;
         self.take(1);
         self.doc.push(&format!("{indent}{name}{begin}"));
         let fold = self.doc.open(false);
@@ -117,12 +117,17 @@ impl<'a> Printer<'a, '_> {
             }
         }
         self.take(1);
-        let size = words::bytes((length - self.rest.len()) as u64);
+        let bytes = whole.len() - self.rest.len();
+        let size = words::bytes(bytes as u64);
         let comma = self.comma();
         self.doc.push(&format!("{indent}{end}{comma}"));
-        let what = if is_object { ("member", "members") } else { ("item", "items") };
-        let items = words::things(items, what.0, what.1);
-        self.doc.close(fold, format!(" … {items}, {size} {end}{comma}"));
+        let told = if is_object {
+            let taken = indent.len() + plain_columns(name) + size.len() + 8;
+            beginning(whole.get(1..bytes).unwrap_or_default(), self.width.saturating_sub(taken))
+        } else {
+            format!(" … {}", words::things(items, "item", "items"))
+        };
+        self.doc.close(fold, format!("{told} · {size} {end}{comma}"));
     }
 
     /// A string, broken at the width; many lines of it fold.
@@ -153,6 +158,14 @@ impl<'a> Printer<'a, '_> {
             fold.folded = lines >= STRING_LINES;
         }
     }
+}
+
+/// How an object goes on after its brace, on one line.
+fn beginning(text: &str, width: usize) -> String {
+    let end = text.floor_char_boundary((width * 2).min(text.len()));
+    let begin = text.get(..end).unwrap_or_default();
+    let begin = begin.split_whitespace().collect::<Vec<_>>().join(" ");
+    clip(&clean(&begin), width)
 }
 
 /// Columns of a painted name.
@@ -245,7 +258,14 @@ mod tests {
 "#;
         assert_eq!(plain, expected);
         let notes: Vec<&str> = doc.folds.iter().map(|fold| fold.note.as_str()).collect();
-        assert_eq!(notes, [" … 5 members, 116 B }", " … 1 member, 74 B },", " … 65 B"]);
+        assert_eq!(
+            notes,
+            [
+                "\"z\":1.50,\"a\":[1,2],\"b\":{\"text\":\"a \\\"quoted\\\" [… · 116 B }",
+                "\"text\":\"a \\\"quoted\\\" [word] that is quit… · 74 B },",
+                " … 65 B"
+            ]
+        );
     }
 
     #[test]

@@ -341,8 +341,8 @@ mod tests {
     use super::*;
 
     fn fill(pager: &mut Pager, lines: usize) {
-        let text: String = (0..lines).map(|n| format!("line \u{1b}[1m{n}\u{1b}[0m\n")).collect();
-        pager.set(text, false);
+        let text: Vec<String> = (0..lines).map(|n| format!("line \u{1b}[1m{n}\u{1b}[0m")).collect();
+        pager.set(text.join("\n"), false);
         pager.set_height(10);
     }
 
@@ -418,6 +418,8 @@ mod tests {
         pager.show(doc, false);
         let opened = began.elapsed();
         assert!(pager.search("some more of them\"},{") > 100_000);
-        assert!(opened.as_millis() < 100, "{opened:?}");
+        // A tenth of a second is promised of the program as it is shipped.
+        let most = if cfg!(debug_assertions) { 1_500 } else { 100 };
+        assert!(opened.as_millis() < most, "{opened:?}");
     }
 }

@@ -1,8 +1,10 @@
 //! Bodies as lines: JSON pretty, events one by one, large ones as they are, bytes as hex; and the legs that they are of.
 
 use crate::base::sse::Splitter;
+use crate::neutral::kind::Dialect;
 use crate::report::exchange::body;
 use crate::report::exchange::raw::{self, Leg};
+use crate::report::exchange::timeline;
 use crate::report::look::{Look, Tone, clean_line, clip};
 use crate::report::words;
 use crate::store::stored::{self, Stored};
@@ -38,7 +40,7 @@ pub(super) fn doc(stored: &Stored, side: Side, attempt: Option<usize>, look: Loo
     match raw::bytes(stored, leg(side, attempt), true) {
         Ok(found) => {
             notes(&mut doc, &found.notes, look);
-            push(&mut doc, &found.bytes, look, width);
+            push(&mut doc, &found.bytes, body::dialect(stored), look, width);
         }
         Err(why) => doc.push(&look.paint(Tone::Odd, &clean_line(&why))),
     }
@@ -52,7 +54,13 @@ fn notes(doc: &mut Doc, notes: &[String], look: Look) {
 }
 
 /// The lines of a body that is in clear.
-pub(super) fn push(doc: &mut Doc, clear: &[u8], look: Look, width: usize) {
+pub(super) fn push(
+    doc: &mut Doc,
+    clear: &[u8],
+    dialect: Option<Dialect>,
+    look: Look,
+    width: usize,
+) {
     if clear.is_empty() {
         doc.push(&look.paint(Tone::Dim, "(empty)"));
         return;
@@ -76,7 +84,7 @@ pub(super) fn push(doc: &mut Doc, clear: &[u8], look: Look, width: usize) {
     }
     let begin = clear.get(..clear.len().min(64)).unwrap_or_default();
     if matches!(body::form(begin), body::Form::Events) {
-        events(doc, clear, look, width);
+        events(doc, clear, dialect, look, width);
     } else if text.trim_start().starts_with(['{', '[']) && json::is_json(&text) {
         json::push(doc, &text, 0, width);
     } else {
@@ -84,8 +92,8 @@ pub(super) fn push(doc: &mut Doc, clear: &[u8], look: Look, width: usize) {
     }
 }
 
-/// Each event by itself: its name and how it begins, its data below.
-fn events(doc: &mut Doc, clear: &[u8], look: Look, width: usize) {
+/// Each event by itself: its name and what it brings, its data below.
+fn events(doc: &mut Doc, clear: &[u8], dialect: Option<Dialect>, look: Look, width: usize) {
     let mut splitter = Splitter::new(PRETTY_MAX * 2);
     let mut count = 0_usize;
     let mut one = |doc: &mut Doc, name: Option<&[u8]>, data: &[u8]| {
@@ -93,20 +101,23 @@ fn events(doc: &mut Doc, clear: &[u8], look: Look, width: usize) {
         if count > EVENTS_MAX {
             return;
         }
+        let told = dialect.map(|dialect| timeline::event_words(dialect, name, data));
         let name = name.map(|name| clean_line(&String::from_utf8_lossy(name)));
         let name = name.unwrap_or_default();
-        let number = format!("{count:>4} ");
         let text = String::from_utf8_lossy(data);
+        let told = told.filter(|told| *told != name && told != "event").unwrap_or_else(|| {
+            let begin = text.get(..text.floor_char_boundary(width.min(text.len())));
+            clean_line(begin.unwrap_or_default())
+        });
+        let number = format!("{count:>4} ");
         let gap = if name.is_empty() { "" } else { "  " };
         let room = width.saturating_sub(number.len() + name.chars().count() + gap.len());
-        let begin = text.get(..text.floor_char_boundary(width.min(text.len()))).unwrap_or_default();
-        let head = format!(
+        doc.push(&format!(
             "{}{}{gap}{}",
             look.paint(Tone::Dim, &number),
             look.paint(Tone::Tool, &name),
-            clip(&clean_line(begin), room)
-        );
-        doc.push(&head);
+            clip(&told, room)
+        ));
         let fold = doc.open(true);
         if text.starts_with(['{', '[']) && json::is_json(&text) {
             json::push(doc, &text, 5, width);

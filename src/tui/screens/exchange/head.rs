@@ -12,14 +12,17 @@ use crate::tui::theme::Theme;
 /// Words with their colour.
 type Word = (Tone, String);
 
-/// Two lines, and a third where it failed.
+/// Two lines, and a third where it failed; `in_flight`: what one that runs is doing, and what has come.
 pub(super) fn lines(
     stored: &Stored,
-    in_flight: Option<&str>,
+    in_flight: Option<[String; 2]>,
     width: u16,
     theme: Theme,
 ) -> Vec<Line<'static>> {
-    let mut all = vec![first(stored, in_flight), second(stored)];
+    let mut all = match in_flight {
+        Some([phase, told]) => vec![first(stored, Some(&phase)), vec![(Tone::Plain, told)]],
+        None => vec![first(stored, None), second(stored)],
+    };
     all.extend(failure(stored).map(|word| vec![word]));
     all.into_iter().map(|words| line(words, usize::from(width), theme)).collect()
 }

@@ -84,6 +84,9 @@ impl Live {
             self.bytes.clear();
         }
         if piece.from == self.frames.len() {
+            // Pieces that the table has no row for come again with every answer.
+            let known: u64 = self.frames.iter().map(|(_, length)| u64::from(*length)).sum();
+            self.bytes.truncate(usize::try_from(known).unwrap_or(usize::MAX));
             self.frames.extend(&piece.frames);
             if let Some(text) = &piece.text {
                 self.bytes.extend_from_slice(text.as_bytes());
@@ -112,8 +115,15 @@ impl Live {
         &self.told.phase
     }
 
-    pub(super) fn withheld(&self) -> Option<&str> {
-        self.withheld.as_deref()
+    /// Why nothing of the answer can be shown, as long as that is so.
+    pub(super) fn nothing(&self) -> &str {
+        match &self.withheld {
+            Some(why) => why,
+            None if self.told.frames > 0 => {
+                "pieces of the answer have come; what they say is shown when the next one comes"
+            }
+            None => "nothing of an answer has come yet",
+        }
     }
 
     pub(super) fn frames(&self) -> u64 {

@@ -4,6 +4,7 @@
 mod bodies;
 mod head;
 mod live;
+mod tab;
 mod talk;
 
 use ratatui::Frame;
@@ -24,53 +25,17 @@ use crate::tui::parts::pager::{GUTTER, Pager};
 use crate::tui::screens::{Screen, deeds};
 use bodies::Side;
 use live::Live;
+use tab::{TABS, Tab};
 
 const ONE: Lane = Lane { screen: Screen::Exchange, name: "one" };
 const LIVE: Lane = Lane { screen: Screen::Exchange, name: "live" };
 const DIAGNOSIS: Lane = Lane { screen: Screen::Exchange, name: "diagnosis" };
 const DONE: Lane = Lane { screen: Screen::Exchange, name: "done" };
+const RUNNING: Lane = Lane { screen: Screen::Exchange, name: "running" };
 /// How often one that runs is asked for.
 const LIVE_MS: u64 = 250;
 /// How long after its end the store is asked for it.
 const STORED_MS: u64 = 15_000;
-const TABS: [Tab; 8] = [
-    Tab::Conversation,
-    Tab::Request,
-    Tab::Response,
-    Tab::Headers,
-    Tab::Timeline,
-    Tab::Raw,
-    Tab::Diagnosis,
-    Tab::Summary,
-];
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Tab {
-    #[default]
-    Conversation,
-    Request,
-    Response,
-    Headers,
-    Timeline,
-    Raw,
-    Diagnosis,
-    Summary,
-}
-
-impl Tab {
-    fn label(self) -> &'static str {
-        match self {
-            Self::Conversation => "conversation",
-            Self::Request => "request",
-            Self::Response => "response",
-            Self::Headers => "headers",
-            Self::Timeline => "timeline",
-            Self::Raw => "raw",
-            Self::Diagnosis => "diagnosis",
-            Self::Summary => "summary",
-        }
-    }
-}
 
 /// How far the diagnosis is, for which width.
 #[derive(Debug, Default)]
@@ -112,7 +77,12 @@ impl Exchange {
             for lane in [ONE, LIVE, DIAGNOSIS, DONE] {
                 common.forget(lane);
             }
-            *self = Self { id: id.to_owned(), tab: self.tab, following: true, ..Self::default() };
+            // The tab stays for the next one, but a diagnosis was asked for of one alone.
+            let tab = match (tab, self.tab) {
+                (None, Tab::Diagnosis) => Tab::default(),
+                (_, tab) => tab,
+            };
+            *self = Self { id: id.to_owned(), tab, following: true, ..Self::default() };
             self.read(common);
         }
     }
@@ -132,18 +102,20 @@ impl Exchange {
     fn head(&self, common: &Common) -> Vec<Line<'static>> {
         let Some(stored) = &self.stored else { return Vec::new() };
         let told = self.live.as_ref().map(|live| self.running(live, common));
-        head::lines(stored, told.as_deref(), common.size.0, common.theme)
+        head::lines(stored, told, common.size.0, common.theme)
     }
 
     /// What one that runs is doing, and for how long nothing has come.
-    fn running(&self, live: &Live, common: &Common) -> String {
-        if self.ended_ms.is_some() {
-            return "ended, not stored yet".to_owned();
-        }
+    fn running(&self, live: &Live, common: &Common) -> [String; 2] {
         let (age, quiet) = live.ages_us(common.now_ms);
-        let quiet = quiet.map(|us| format!(", last {} ago", words::time(us))).unwrap_or_default();
+        let quiet = quiet.map(|us| format!(", the last {} ago", words::time(us)));
         let pieces = words::things(usize::try_from(live.frames()).unwrap_or(0), "piece", "pieces");
-        format!("{} for {}: {pieces}{quiet}", live.phase(), words::time(age))
+        let phase = match self.ended_ms {
+            Some(_) => "ended, not stored yet",
+            None => live.phase(),
+        };
+        let told = format!("for {}: {pieces}{}", words::time(age), quiet.unwrap_or_default());
+        [phase.to_owned(), told]
     }
 
     /// Makes the text of the tab. Everything that takes time is done here, none of it in the view.
@@ -156,10 +128,7 @@ impl Exchange {
         let attempt = self.attempt;
         let doc = match self.tab {
             Tab::Conversation => {
-                let nothing = self
-                    .live
-                    .as_ref()
-                    .map(|live| live.withheld().unwrap_or("nothing of an answer has come yet"));
+                let nothing = self.live.as_ref().map(|live| live.nothing());
                 talk::doc(stored, nothing, folding)
             }
             Tab::Request => bodies::doc(stored, Side::Request, attempt, folding),
@@ -252,10 +221,7 @@ impl Exchange {
             Action::Pin | Action::Label | Action::Diff | Action::Replay => {
                 common.say(Tone::Odd, "it runs still; that can be done when it is stored");
             }
-            Action::Follow if is_stored => {
-                common.say(Tone::Plain, "it has ended; nothing more comes")
-            }
-            Action::Follow => {
+            Action::Follow if !is_stored => {
                 self.following = !self.following;
                 if self.following {
                     self.pager.act(Action::Bottom);
@@ -291,6 +257,20 @@ impl Exchange {
             }
             Ok(_) => self.live = Some(live),
             Err(words) => self.error = Some(words),
+        }
+    }
+
+    /// Goes to the exchange that began last of those that run, one of the same session before all others.
+    fn follow(&mut self, answer: &Value, common: &mut Common) {
+        let running = answer.get("exchanges").and_then(Value::as_array);
+        let running = running.map(Vec::as_slice).unwrap_or_default();
+        let own = self.stored.as_ref().and_then(|stored| stored.row.session_id.as_deref());
+        let of = |one: &Value, name: &str| one.get(name).and_then(Value::as_str).map(str::to_owned);
+        let same = |one: &&Value| own.is_some() && of(one, "session_id").as_deref() == own;
+        let next = running.iter().rfind(same).or(running.last());
+        match next.and_then(|one| of(one, "id")) {
+            Some(id) => common.go.push(Go::Exchange { id, tab: None }),
+            None => common.say(Tone::Plain, "nothing runs now"),
         }
     }
 
@@ -381,6 +361,7 @@ impl Scene for Exchange {
             }
             Action::Back if !self.pager.searched().is_empty() => drop(self.pager.search("")),
             _ if self.deed(action, common) => {}
+            Action::Follow => common.ask(RUNNING, Want::Get { path: "live".to_owned() }),
             _ => {
                 let acted = self.pager.act(action);
                 if acted && self.live.is_some() {
@@ -405,6 +386,7 @@ impl Scene for Exchange {
         match (lane, answer) {
             (ONE, Ok(Answer::Exchange(stored))) => self.arrived(stored, common),
             (LIVE, Ok(Answer::Json(answer))) => self.grown(answer, common),
+            (RUNNING, Ok(Answer::Json(answer))) => self.follow(&answer, common),
             (DIAGNOSIS, answer) => {
                 let text = match answer {
                     Ok(Answer::Json(told)) => told
@@ -501,7 +483,11 @@ impl Scene for Exchange {
         if let (Some(error), None) = (&self.error, &self.stored) {
             say(frame, Tone::Bad, error);
         } else if self.id.is_empty() {
-            say(frame, Tone::Dim, "no exchange is open; choose one in the list (3)");
+            say(
+                frame,
+                Tone::Dim,
+                "no exchange is open; choose one in the list (3), or f for the newest that runs",
+            );
         } else if self.stored.is_none() {
             say(frame, Tone::Dim, "reading …");
         } else {

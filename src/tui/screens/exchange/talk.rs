@@ -1,7 +1,7 @@
 //! The conversation as lines that fold: every message by itself, earlier ones folded, reasoning and tool calls too.
 
 use crate::neutral::message::{Message, Part};
-use crate::report::exchange::body::{self};
+use crate::report::exchange::body;
 use crate::report::look::{Look, Tone, clean, clean_line, clip, wrap};
 use crate::report::words;
 use crate::store::stored::{Body, Stored, Whole};
@@ -46,7 +46,7 @@ impl Page {
         let clear = body::clear(whole);
         let understood = (clear.len() <= BODY_MAX).then(|| body::asked(stored, &clear)).flatten();
         let Some(conversation) = understood else {
-            return self.unread("request", Tone::User, &note(whole), &clear);
+            return self.unread("request", Tone::User, &note(whole), stored, &clear);
         };
         let mut all = conversation.messages;
         let mut system = conversation.system;
@@ -79,12 +79,11 @@ impl Page {
         let status = row.status.map(|status| format!("{status}, ")).unwrap_or_default();
         let messages = (clear.len() <= BODY_MAX).then(|| body::answered(stored, &clear)).flatten();
         let is_live = in_flight.is_some();
-        match messages {
-            Some(messages) => self.answers(&messages, &format!("{status}{}", note(whole)), is_live),
-            None => {
-                let tone = if row.outcome == "complete" { Tone::Assistant } else { Tone::Bad };
-                self.unread("answer", tone, &format!("{status}{}", note(whole)), &clear);
-            }
+        if let Some(messages) = messages {
+            self.answers(&messages, &format!("{status}{}", note(whole)), is_live);
+        } else {
+            let tone = if row.outcome == "complete" { Tone::Assistant } else { Tone::Bad };
+            self.unread("answer", tone, &format!("{status}{}", note(whole)), stored, &clear);
         }
         self.cut(whole);
         let broke = row.outcome != "complete"
@@ -202,10 +201,10 @@ impl Page {
     }
 
     /// A body whose words are not understood, as what it is.
-    fn unread(&mut self, what: &str, tone: Tone, told: &str, clear: &[u8]) {
+    fn unread(&mut self, what: &str, tone: Tone, told: &str, stored: &Stored, clear: &[u8]) {
         let head = format!("{}  {}", self.look.paint(tone, what), self.look.paint(Tone::Dim, told));
         self.doc.push(&head);
-        bodies::push(&mut self.doc, clear, self.look, self.width);
+        bodies::push(&mut self.doc, clear, body::dialect(stored), self.look, self.width);
         self.doc.push("");
     }
 
@@ -270,5 +269,50 @@ fn tone(role: &str) -> Tone {
         "assistant" | "model" => Tone::Assistant,
         "tool" => Tone::Tool,
         _ => Tone::User,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::stored::{Leg, Listed};
+
+    /// Two hundred messages of an agent's session: texts, calls of tools, and their results.
+    fn long() -> Stored {
+        let mut messages = Vec::new();
+        for turn in 0..50 {
+            let words = format!("Look at part {turn} of it. ").repeat(20);
+            let arguments =
+                format!("{{\\\"path\\\":\\\"src/part_{turn}.rs\\\",\\\"limit\\\":200}}");
+            let result = format!("{turn}: fn part() {{ let x = {turn}; }}\\n").repeat(120);
+            messages.push(format!(r#"{{"role":"user","content":"{words}"}}"#));
+            messages.push(format!(
+                r#"{{"role":"assistant","content":"I read it.","tool_calls":[{{"id":"call_{turn}","type":"function","function":{{"name":"read_file","arguments":"{arguments}"}}}}]}}"#
+            ));
+            messages.push(format!(
+                r#"{{"role":"tool","tool_call_id":"call_{turn}","content":"{result}"}}"#
+            ));
+            messages.push(format!(r#"{{"role":"assistant","content":"{words}"}}"#));
+        }
+        let body = format!(r#"{{"model":"gpt-5","messages":[{}]}}"#, messages.join(","));
+        let whole = Whole { bytes: body.into_bytes(), ..Whole::default() };
+        let row = Listed { dialect: "openai_chat".to_owned(), ..Listed::default() };
+        let request = Leg { body: Body::Whole(whole), ..Leg::default() };
+        Stored { row, request, ..Stored::default() }
+    }
+
+    #[test]
+    fn two_hundred_messages_open_within_a_frame() {
+        let stored = long();
+        let look = Look { width: Some(118), colour: true, full: false };
+        let began = crate::base::clock::now();
+        let doc = doc(&stored, None, look);
+        let took = began.elapsed();
+        let messages = doc.folds.iter().filter(|fold| fold.depth == 0).count();
+        assert_eq!(messages, 200);
+        assert_eq!(doc.folds.iter().filter(|fold| fold.depth == 1 && fold.folded).count(), 100);
+        // Twenty milliseconds are promised of the program as it is shipped.
+        let most = if cfg!(debug_assertions) { 400 } else { 20 };
+        assert!(took.as_millis() < most, "{took:?}");
     }
 }
