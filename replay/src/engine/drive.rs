@@ -63,6 +63,8 @@ pub(super) struct Drive<'a, T, L, J, S> {
     stop: watch::Receiver<bool>,
     watchers: &'a watch::Sender<Progress>,
     told: Option<Instant>,
+    /// When what has changed since is told, whether or not anything else happens.
+    tell_at: Option<Instant>,
     zero: Instant,
     pacer: Pacer,
     schedule: Schedule,
@@ -124,6 +126,7 @@ where
             stop,
             watchers,
             told: None,
+            tell_at: None,
             queue: BTreeMap::new(),
             taken: 0,
             pending: None,
@@ -215,6 +218,7 @@ where
                 }
                 () = sleep_to(&mut self.pacer, wake), if wake.is_some() => {}
                 () = sleep_coarse(give_up), if give_up.is_some() => self.abandon(),
+                () = sleep_coarse(self.tell_at), if self.tell_at.is_some() => {}
             }
         }
     }
@@ -482,10 +486,12 @@ where
     }
 
     fn tell(&mut self, is_last: bool) -> Progress {
-        let is_due = self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY);
-        if !is_due && !is_last {
+        let next = self.told.map(|told| told + TELL_EVERY).filter(|next| *next > Instant::now());
+        if next.is_some() && !is_last {
+            self.tell_at = next.filter(|_| !self.running.is_empty());
             return self.ledger.progress;
         }
+        self.tell_at = None;
         self.told = Some(Instant::now());
         let progress = self.ledger.report(self.zero.elapsed(), self.flying, self.planned_end);
         self.watchers.send_replace(progress);

@@ -130,6 +130,8 @@ struct Seenings {
     rows: Vec<Row>,
     seen: Vec<Seen>,
     flying_max: usize,
+    /// Answers that had been told of when the run was stopped.
+    told: u64,
 }
 
 /// `turns` turns in each of so many sessions, a second apart, each answered in 400 ms when recorded.
@@ -190,11 +192,13 @@ impl Bench {
         let (stop, stopped) = watch::channel(false);
         let (progress, _) = watch::channel(Progress::default());
         let running = run(self.setup, crew, sink, stopped, &progress);
+        let told = AtomicUsize::new(0);
         let stopping = async {
             match self.stop_after {
                 Some(after) => tokio::time::sleep(after).await,
                 None => std::future::pending().await,
             }
+            told.store(progress.borrow().done as usize, Ordering::SeqCst);
             stop.send_replace(true);
             std::future::pending::<()>().await;
         };
@@ -205,7 +209,8 @@ impl Bench {
         assert_eq!(*progress.borrow(), finish.progress, "the last word is told");
         let seen = seen.lock().unwrap().clone();
         let flying_max = flying_max.load(Ordering::SeqCst);
-        Ok(Seenings { finish, rows: Vec::new(), seen, flying_max })
+        let told = told.load(Ordering::SeqCst) as u64;
+        Ok(Seenings { finish, rows: Vec::new(), seen, flying_max, told })
     }
 }
 
@@ -239,6 +244,16 @@ async fn as_recorded_keeps_order_think_time_and_speed() {
             }
         }
     }
+}
+
+/// What came at once is told soon, though nothing else happens for hours.
+#[tokio::test(start_paused = true)]
+async fn progress_is_told_without_waiting_for_the_next_answer() {
+    let mut made = bench(1, 3, "closed 3", &["p/a"]);
+    made.script = Box::new(|order| play(if order.job.pair == 0 { 1 } else { 7_200_000 }, "a"));
+    made.setup.limits.grace = Duration::from_millis(1);
+    made.stop_after = Some(Duration::from_millis(300));
+    assert_eq!(made.run().await.told, 1);
 }
 
 #[tokio::test(start_paused = true)]

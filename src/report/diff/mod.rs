@@ -2,6 +2,7 @@
 //! in the bodies but for the alignment of lists, whose limit stands in [`align`].
 
 pub mod align;
+pub mod answers;
 pub mod json;
 pub mod legs;
 pub mod pair;

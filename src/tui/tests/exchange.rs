@@ -132,10 +132,11 @@ fn one_that_runs_grows_and_turns_into_the_stored_one() {
 #[test]
 fn the_newest_that_runs_is_one_key_away() {
     let mut stage = Stage::new((80, 24));
+    stage.fake.live = Some(serde_json::json!({ "exchanges": [] }));
     stage.keys("4 f");
     assert!(stage.text().contains("nothing runs now"), "{}", stage.text());
     stage.fake.exchange.pieces = Some(PIECES.to_vec());
-    stage.fake.live = serde_json::json!({ "exchanges": [{ "id": RUNNING }] });
+    stage.fake.live = Some(serde_json::json!({ "exchanges": [{ "id": RUNNING }] }));
     stage.keys("f");
     assert!(stage.text().contains("It grows as it comes."), "{}", stage.text());
     stage.keys("f");

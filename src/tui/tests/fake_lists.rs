@@ -1,5 +1,7 @@
 //! A session with turns that can be compared, and the part of the query language that the walks use.
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 
 use super::fake::{Fake, NOW_US};
@@ -13,7 +15,7 @@ fn events(words: &str) -> String {
     let mut out = String::new();
     for word in words.split_inclusive(' ') {
         let data = json!({ "choices": [{ "index": 0, "delta": { "content": word } }] });
-        out.push_str(&format!("data: {data}\n\n"));
+        writeln!(out, "data: {data}\n").unwrap();
     }
     out.push_str("data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n");
     out

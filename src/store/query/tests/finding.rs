@@ -392,11 +392,11 @@ fn sessions_are_added_up_and_paged_by_their_newest_match() {
     let since = Page { after: Some(first[5].seq), ..Page::newest(100) };
     assert_eq!(ids(&sessions("", &since)), ids(&first[..5]), "those that have something newer");
     assert_eq!(third.turns, rows.iter().map(|row| i64::from(row.operation == "chat")).sum::<i64>());
-    let odd: i64 = rows.iter().map(|row| row.signals.len() as i64).sum();
+    let odd: i64 = rows.iter().map(|row| i64::try_from(row.signals.len()).unwrap()).sum();
     assert_eq!(third.signals.values().sum::<i64>(), odd);
     for (name, times) in &third.signals {
         let has = rows.iter().filter(|row| row.signals.contains(&name.as_str())).count();
-        assert_eq!(*times, has as i64, "{name}");
+        assert_eq!(*times, i64::try_from(has).unwrap(), "{name}");
     }
     let users: Vec<_> = rows.iter().filter_map(|row| row.user_label.clone()).collect();
     assert!(users.iter().all(|user| third.users.contains(user)));

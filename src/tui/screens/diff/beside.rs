@@ -2,9 +2,9 @@
 
 use unicode_width::UnicodeWidthChar;
 
+use crate::report::diff::answers as told;
 use crate::report::diff::pair::Answers;
 use crate::report::diff::runs::Run;
-use crate::report::diff::text as told;
 use crate::report::look::{Look, Tone, clean};
 
 /// From this width on there is room for two columns.

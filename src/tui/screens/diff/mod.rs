@@ -7,7 +7,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::report::diff::{legs, pair, text};
+use crate::report::diff::{answers, legs, pair, text};
 use crate::report::look::{Look, Tone, clean_line};
 use crate::report::words;
 use crate::store::stored::{Listed, Stored};
@@ -142,7 +142,7 @@ impl Diff {
             (Some(Tab::Answers), _, _, Some(both)) if width >= beside::WIDE => {
                 beside::text(&both.answers, look, width)
             }
-            (Some(Tab::Answers), _, _, Some(both)) => text::answers_alone(&both.answers, look),
+            (Some(Tab::Answers), _, _, Some(both)) => answers::text(&both.answers, look),
             (Some(Tab::Times), Some(left), Some(right), _) => pace::text(left, right, look, width),
             (Some(Tab::All), _, _, Some(both)) => text::exchanges(both, look),
             _ => String::new(),

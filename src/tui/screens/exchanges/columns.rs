@@ -23,15 +23,6 @@ pub struct Sight {
     pub today: bool,
 }
 
-const fn def(
-    name: &'static str,
-    (width, most, right, rank): (usize, usize, bool, u8),
-    words: &'static str,
-    cell: fn(&Listed, &Sight) -> Cell,
-) -> Def {
-    Def { name, words, wish: Wish { head: name, width, most, right, rank }, cell }
-}
-
 const LEFT: bool = false;
 const RIGHT: bool = true;
 
@@ -111,6 +102,15 @@ pub const ALL: &[Def] = &[
     }),
     def("run", (13, 36, LEFT, 9), "the replay that made it", |row, _| text(row.run_id.as_deref())),
 ];
+
+const fn def(
+    name: &'static str,
+    (width, most, right, rank): (usize, usize, bool, u8),
+    words: &'static str,
+    cell: fn(&Listed, &Sight) -> Cell,
+) -> Def {
+    Def { name, words, wish: Wish { head: name, width, most, right, rank }, cell }
+}
 
 /// What is shown as long as the user says nothing else.
 pub const HOUSE: &[&str] = &[
