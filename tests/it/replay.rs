@@ -251,7 +251,7 @@ async fn what_was_planted_is_found_in_every_dialect_beside_a_running_gateway() {
         "--to",
         "fake/slow",
         "--concurrency",
-        "24",
+        "12",
         "--repeat",
         "3",
         "--margin",
