@@ -42,7 +42,7 @@ pub(super) fn svg(buffer: &Buffer) -> String {
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{wide:.0}\" height=\"{high:.0}\" viewBox=\"0 0 {wide:.0} {high:.0}\">\n\
          <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"{GROUND}\"/>\n\
-         <g font-family=\"ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace\" font-size=\"14\" xml:space=\"preserve\">\n"
+         <g font-family=\"ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace\" font-size=\"14\">\n"
     );
     for (y, row) in buffer.content.chunks(usize::from(width)).enumerate() {
         let top = y as f64 * HIGH + 8.0;
@@ -77,8 +77,30 @@ fn draw(
             "<rect x=\"{x:.1}\" y=\"{top:.1}\" width=\"{wide:.1}\" height=\"{HIGH}\" fill=\"{ground}\"/>"
         );
     }
-    let mut text = String::new();
-    let mut skip = 0;
+    // Words that stand apart are placed apart, so that no font moves a column.
+    let weight = if bold { " font-weight=\"700\"" } else { "" };
+    let mut from = 0;
+    while from < run.len() {
+        let blanks = run[from..].iter().take_while(|cell| cell.symbol().trim().is_empty()).count();
+        from += blanks;
+        let apart = |at: usize| run.get(at).is_none_or(|cell| cell.symbol() == " ");
+        let end = (from..run.len()).find(|at| apart(*at) && apart(at + 1)).unwrap_or(run.len());
+        if end > from {
+            let text = words(&run[from..end]);
+            let (x, wide) = (x + from as f64 * WIDE, (end - from) as f64 * WIDE);
+            let _ = writeln!(
+                out,
+                "<text x=\"{x:.1}\" y=\"{:.1}\" textLength=\"{wide:.1}\" lengthAdjust=\"spacingAndGlyphs\" fill=\"{ink}\"{weight}>{text}</text>",
+                top + 13.5
+            );
+        }
+        from = end.max(from + usize::from(end == from));
+    }
+}
+
+/// The signs, blanks such that no viewer drops them.
+fn words(run: &[Cell]) -> String {
+    let (mut text, mut skip) = (String::new(), 0);
     for cell in run {
         if skip > 0 {
             skip -= 1;
@@ -87,15 +109,6 @@ fn draw(
         text.push_str(cell.symbol());
         skip = cell.symbol().width().saturating_sub(1);
     }
-    if text.trim().is_empty() {
-        return;
-    }
     let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let weight = if bold { " font-weight=\"700\"" } else { "" };
-    // The length is given, so that whichever font is there keeps the columns.
-    let _ = writeln!(
-        out,
-        "<text x=\"{x:.1}\" y=\"{:.1}\" textLength=\"{wide:.1}\" lengthAdjust=\"spacingAndGlyphs\" fill=\"{ink}\"{weight}>{text}</text>",
-        top + 13.5
-    );
+    text.replace(' ', "\u{a0}")
 }

@@ -21,7 +21,7 @@ fn every_screen_looks_as_it_did_at_three_sizes() {
 
 #[test]
 fn pictures_of_the_documentation_are_current() {
-    for (name, keys) in [("exchanges", "3"), ("exchange", "3 enter")] {
+    for (name, keys) in [("exchanges", "3"), ("exchange", "3 j j j j enter")] {
         let mut stage = Stage::new((120, 30));
         stage.keys(keys);
         golden::same(&format!("docs/img/tui-{name}.svg"), &picture::svg(&stage.picture()));
