@@ -55,7 +55,7 @@ pub async fn list(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
     .await
 }
 
-/// How many exchanges a query finds, [`COUNTED_MAX`] at a time; `next` is what `before` has to be to go on counting.
+/// How many exchanges a query finds, some thousands at a time; `next` is what `before` has to be to go on counting.
 pub async fn count(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
     with_reader(&shared, move |reader| {
         let Asked { query, page, .. } = asked(&uri)?;
