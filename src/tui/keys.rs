@@ -99,6 +99,7 @@ use Screen as S;
 
 /// The key map. Keys that a terminal sends as others (ctrl-m, ctrl-j, ctrl-i, ctrl-h) are not in it, nor tmux's ctrl-b.
 pub const KEYS: &[Binding] = &[
+    binding(A::Open, &["enter"], &[On(S::Diff)], "open right", "open the exchange on the right"),
     binding(A::Open, &["enter"], &[List, Panes], "open", "open what is selected"),
     binding(
         A::Fold,

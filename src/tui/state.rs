@@ -362,6 +362,11 @@ impl State {
                 .iter()
                 .filter(|one| !one.hint.is_empty())
                 .filter(|one| one.scopes.iter().any(|scope| scopes.contains(scope)))
+                // A nearer scope may have the key for something else.
+                .filter(|one| {
+                    let first = one.keys.first();
+                    first.and_then(|key| keys::find(key, &scopes)) == Some(one.action)
+                })
                 .filter_map(|one| Some((*one.keys.first()?, one.hint)))
                 .collect(),
         };

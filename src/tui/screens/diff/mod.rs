@@ -355,7 +355,7 @@ impl Scene for Diff {
             }
             Action::NextTurn => self.turn(true, common),
             Action::PreviousTurn => self.turn(false, common),
-            Action::Fold => self.open(common),
+            Action::Open => self.open(common),
             Action::Copy => {
                 let plain = self.reader.pager.plain();
                 common.copy("the text", plain);
