@@ -146,8 +146,11 @@ fn bare(folder: &Path) -> Result<Settings, String> {
     let environment = Environment::new(Path::new("."), []);
     let overrides = Overrides { data_dir: Some(folder.to_owned()), ..Overrides::default() };
     let text = Text::new(&name, NONE.to_owned());
-    load_text(text, Source::Environment, &overrides, &environment)
-        .map_err(|findings| findings.to_string())
+    let mut settings = load_text(text, Source::Environment, &overrides, &environment)
+        .map_err(|findings| findings.to_string())?;
+    // A configuration has to name one; nobody is to see it.
+    settings.providers.clear();
+    Ok(settings)
 }
 
 impl Served {
@@ -219,5 +222,18 @@ impl Sending {
         }
         drop(held);
         drop(served);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_configuration_no_provider_is_made_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = bare(folder.path()).unwrap();
+        assert!(settings.providers.is_empty());
+        assert_eq!(settings.server.data_dir, folder.path());
     }
 }
